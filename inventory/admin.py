@@ -1,0 +1,271 @@
+"""Inventory's pages for staff: stock and reservations to read; products and stock changed through services only."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from unfold.forms import BaseDialogForm
+from unfold.widgets import (
+    UnfoldAdminDecimalFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
+
+from inventory import api, queries
+from inventory.models import Outbox, Product, Reservation, ReservationLine, Status, Stock, StockMovement
+from inventory.rules import MAX_QUANTITY, SKU_PATTERN
+from shop.admin import (
+    OutboxAdmin,
+    ReadOnlyAdmin,
+    ReadOnlyInline,
+    action,
+    display,
+    log_action,
+    money,
+    register_tile,
+    status_badge,
+)
+from shop.errors import Fault, Refusal
+from shop.money import Money, is_currency
+
+register_tile("inventory", "Stock", queries.stock_figures)
+
+
+class QuantityForm(BaseDialogForm):
+    """How many, and why."""
+
+    quantity = forms.IntegerField(min_value=1, max_value=MAX_QUANTITY, widget=UnfoldAdminIntegerFieldWidget)
+    reference = forms.CharField(
+        max_length=200, widget=UnfoldAdminTextInputWidget, help_text="Delivery note, count sheet, or what happened."
+    )
+
+
+class ProductForm(BaseDialogForm):
+    """What may be changed of a product; shows what it is now."""
+
+    name = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget)
+    price = forms.DecimalField(
+        min_value=Decimal(0), widget=UnfoldAdminDecimalFieldWidget, help_text="In major units, e.g. 24.50."
+    )
+    currency = forms.CharField(
+        min_length=3, max_length=3, widget=UnfoldAdminTextInputWidget, help_text="ISO 4217 code, e.g. EUR."
+    )
+    active = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget)
+
+    def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
+        product = Product.objects.filter(pk=object_id).first() if object_id else None
+        if product is not None:
+            price = Decimal(product.price_minor).scaleb(-product.price.decimals)
+            kwargs["initial"] = {
+                "name": product.name,
+                "price": price,
+                "currency": product.currency,
+                "active": product.active,
+            }
+        super().__init__(request, object_id, *args, **kwargs)
+
+    def clean(self) -> dict[str, Any]:
+        """Put price and currency together as `money`."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if "price" not in cleaned or "currency" not in cleaned:
+            return cleaned
+        currency = str(cleaned["currency"]).upper()
+        if not is_currency(currency):
+            raise ValidationError({"currency": f"{currency} is not an ISO 4217 code."})
+        minor = cleaned["price"].scaleb(Money.zero(currency).decimals)
+        if minor != minor.to_integral_value():
+            raise ValidationError({"price": f"{currency} has {Money.zero(currency).decimals} decimals."})
+        return cleaned | {"money": Money(int(minor), currency)}
+
+
+class NewProductForm(ProductForm):
+    """A product with its SKU, which never changes."""
+
+    sku = forms.RegexField(SKU_PATTERN, label="SKU", widget=UnfoldAdminTextInputWidget)
+
+    field_order = ("sku", "name", "price", "currency", "active")
+
+
+def _dialog(title: str, description: str, form_class: type[BaseDialogForm], submit: str) -> dict[str, Any]:
+    return {"title": title, "description": description, "form_class": form_class, "form_submit_text": submit}
+
+
+@admin.register(Product)
+class ProductAdmin(ReadOnlyAdmin):
+    """Products: add, edit, receive and write off, each as a small form that calls its service."""
+
+    list_display = ("sku", "name", "price_label", "available", "reserved", "sold", "active")
+    list_filter = ("active", "currency")
+    list_select_related = ("stock",)
+    search_fields = ("sku", "name")
+    ordering = ("sku",)
+    actions_list: Any = ("add_one",)
+    actions_detail: Any = ("edit", "receive", "write_off")
+
+    price_label = money("price_minor", description="price")
+
+    def has_create_permission(self, request: HttpRequest) -> bool:
+        """Ask for the permission to add products, which no form of Django's uses."""
+        return self._has(request, "add")
+
+    def has_stock_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Ask for the permission to change stock."""
+        return request.user.has_perm("inventory.change_stock")
+
+    @display(description="available", ordering="stock__available")
+    def available(self, obj: Product) -> int:
+        """Show what can be sold."""
+        return obj.stock.available
+
+    @display(description="reserved", ordering="stock__reserved")
+    def reserved(self, obj: Product) -> int:
+        """Show what orders keep."""
+        return obj.stock.reserved
+
+    @display(description="sold", ordering="stock__sold")
+    def sold(self, obj: Product) -> int:
+        """Show what orders have bought."""
+        return obj.stock.sold
+
+    @action(
+        description="Add product",
+        permissions=["create"],
+        url_path="add-one",
+        icon="add",
+        dialog=_dialog("Add product", "It has no stock until some is received.", NewProductForm, "Add"),
+    )
+    def add_one(self, request: HttpRequest, form: NewProductForm) -> HttpResponse:
+        """Add a product and go to its page."""
+        try:
+            product_id = api.add_product(
+                sku=form.cleaned_data["sku"],
+                name=form.cleaned_data["name"],
+                price=form.cleaned_data["money"],
+                active=form.cleaned_data["active"],
+            )
+        except (Refusal, Fault) as error:
+            self.message_user(request, str(error), messages.ERROR)
+            url = reverse(f"{self.admin_site.name}:inventory_product_changelist")
+            if request.headers.get("HX-Request"):
+                return HttpResponse(headers={"HX-Redirect": url})
+            return HttpResponseRedirect(url)
+        log_action(request, Product.objects.get(pk=product_id), "added")
+        return self.back_to(request, product_id)
+
+    @action(
+        description="Edit",
+        permissions=["act"],
+        url_path="edit",
+        icon="edit",
+        dialog=_dialog("Edit product", "Orders keep the name and price they were placed with.", ProductForm, "Save"),
+    )
+    def edit(self, request: HttpRequest, form: ProductForm, object_id: str) -> HttpResponse:
+        """Change name, price, or whether it is for sale."""
+        values, product = form.cleaned_data, self.get_object(request, object_id)
+        if product is not None:
+            name, price, active = values["name"], values["money"], values["active"]
+            self.attempt(
+                request,
+                product,
+                f"changed to {name!r}, {price}, {'active' if active else 'inactive'}",
+                lambda: api.change_product(sku=product.sku, name=name, price=price, active=active),
+            )
+        return self.back_to(request, object_id)
+
+    @action(
+        description="Receive stock",
+        permissions=["stock"],
+        url_path="receive",
+        icon="input",
+        dialog=_dialog("Receive stock", "Units that arrived, or were written off by mistake.", QuantityForm, "Receive"),
+    )
+    def receive(self, request: HttpRequest, form: QuantityForm, object_id: str) -> HttpResponse:
+        """Add units to the stock."""
+        quantity, reference = form.cleaned_data["quantity"], form.cleaned_data["reference"]
+        if product := self.get_object(request, object_id):
+            self.attempt(
+                request,
+                product,
+                f"received {quantity}: {reference}",
+                lambda: api.receive_stock(sku=product.sku, quantity=quantity, reference=reference),
+            )
+        return self.back_to(request, object_id)
+
+    @action(
+        description="Write off",
+        permissions=["stock"],
+        url_path="write-off",
+        icon="output",
+        dialog=_dialog("Write off", "Units lost, broken, or received by mistake.", QuantityForm, "Write off"),
+    )
+    def write_off(self, request: HttpRequest, form: QuantityForm, object_id: str) -> HttpResponse:
+        """Take units off the stock."""
+        quantity, reference = form.cleaned_data["quantity"], form.cleaned_data["reference"]
+        if product := self.get_object(request, object_id):
+            self.attempt(
+                request,
+                product,
+                f"wrote off {quantity}: {reference}",
+                lambda: api.write_off_stock(sku=product.sku, quantity=quantity, reason=reference),
+            )
+        return self.back_to(request, object_id)
+
+
+@admin.register(Stock)
+class StockAdmin(ReadOnlyAdmin):
+    """How much there is; changed from the product's page."""
+
+    list_display = ("product_id", "available", "reserved", "sold", "received", "written_off")
+    search_fields = ("product__sku", "product__name")
+    ordering = ("product_id",)
+
+
+@admin.register(StockMovement)
+class StockMovementAdmin(ReadOnlyAdmin):
+    """The ledger."""
+
+    list_display = ("at", "sku", "kind", "available_delta", "reserved_delta", "sold_delta", "order_id", "reference")
+    list_filter = ("kind",)
+    search_fields = ("sku__exact", "order_id__exact", "reference")
+    ordering = ("-id",)
+
+
+class ReservationLineInline(ReadOnlyInline):
+    """The lines of a reservation."""
+
+    model = ReservationLine
+    fields = ("sku", "quantity")
+    readonly_fields = ("sku", "quantity")
+
+
+@admin.register(Reservation)
+class ReservationAdmin(ReadOnlyAdmin):
+    """What is kept for which order; moved by the order's process only."""
+
+    list_display = ("order_id", "status_label", "expires_at", "created_at", "version")
+    list_filter = ("status",)
+    search_fields = ("order_id__exact",)
+    ordering = ("-created_at",)
+    inlines = (ReservationLineInline,)
+
+    status_label = status_badge(
+        colors={
+            Status.HELD: "info",
+            Status.PAYING: "info",
+            Status.COMMITTED: "success",
+            Status.SHORT: "warning",
+            Status.EXPIRED: "warning",
+        }
+    )
+
+
+@admin.register(Outbox)
+class InventoryOutboxAdmin(OutboxAdmin):
+    """Inventory's facts on their way out."""

@@ -1,0 +1,68 @@
+"""Inventory's door: everything other contexts may call, and the answers and refusals they get.
+
+Every call of the order's process is idempotent by `order_id`; every undo accepts "nothing there". Facts come by
+`inventory.events`.
+"""
+
+from inventory.queries import (
+    InventoryUnavailable,
+    ProductOffer,
+    ReservationNotFound,
+    ReservationState,
+    UnknownProduct,
+    get_offers,
+    get_reservation,
+    iter_reservations,
+)
+from inventory.rules import InvalidQuantity, Line
+from inventory.services.expiry import release_expired_reservations
+from inventory.services.ledger import StockLevel
+from inventory.services.products import (
+    InvalidProduct,
+    SkuTaken,
+    StockWouldGoNegative,
+    add_product,
+    change_product,
+    receive_stock,
+    write_off_stock,
+)
+from inventory.services.reservations import (
+    InsufficientStock,
+    ReservationClosed,
+    ReservationMismatch,
+    begin_payment,
+    commit_stock,
+    release_stock,
+    reserve_stock,
+    return_stock,
+)
+
+__all__ = [
+    "InsufficientStock",
+    "InvalidProduct",
+    "InvalidQuantity",
+    "InventoryUnavailable",
+    "Line",
+    "ProductOffer",
+    "ReservationClosed",
+    "ReservationMismatch",
+    "ReservationNotFound",
+    "ReservationState",
+    "SkuTaken",
+    "StockLevel",
+    "StockWouldGoNegative",
+    "UnknownProduct",
+    "add_product",
+    "begin_payment",
+    "change_product",
+    "commit_stock",
+    "get_offers",
+    "get_reservation",
+    "iter_reservations",
+    "receive_stock",
+    "release_expired_reservations",
+    "release_stock",
+    "reserve_stock",
+    "return_stock",
+    "write_off_stock",
+]

@@ -1,0 +1,218 @@
+"""Inventory's tables.
+
+A SKU is never renamed, so stock, lines and ledger name it directly. What the constraints hold is promise I1 per row;
+`inventory.audit` holds it across rows.
+"""
+
+from __future__ import annotations
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from inventory.rules import SKU_PATTERN
+from shop.events.outbox import OutboxMessage
+from shop.ids import new_id
+from shop.money import Money
+from shop.states import StatusModel, Transitions
+
+
+class Product(models.Model):
+    """Something the shop sells, or has sold: a product is set inactive, never deleted."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    sku = models.CharField("SKU", max_length=64, unique=True, validators=[RegexValidator(SKU_PATTERN)])
+    name = models.CharField(max_length=200)
+    price_minor = models.BigIntegerField(help_text="The price of one unit in minor units: cents, yen, fils.")
+    currency = models.CharField(max_length=3, help_text="ISO 4217 code.")
+    active = models.BooleanField(default=True, help_text="Only active products can be ordered.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="inventory_product_price", condition=Q(price_minor__gte=0)),
+            models.CheckConstraint(name="inventory_product_currency", condition=Q(currency__regex=r"^[A-Z]{3}$")),
+            models.CheckConstraint(name="inventory_product_sku", condition=Q(sku__regex=SKU_PATTERN)),
+        ]
+        ordering = ["sku"]
+
+    def __str__(self) -> str:
+        return self.sku
+
+    @property
+    def price(self) -> Money:
+        """The price of one unit."""
+        return Money(self.price_minor, self.currency)
+
+
+class Stock(models.Model):
+    """How much there is of one product. `version` rises with every movement."""
+
+    product = models.OneToOneField(
+        Product, on_delete=models.PROTECT, primary_key=True, to_field="sku", db_column="sku", related_name="stock"
+    )
+    available = models.BigIntegerField(default=0)
+    reserved = models.BigIntegerField(default=0)
+    sold = models.BigIntegerField(default=0)
+    received = models.BigIntegerField(default=0)
+    written_off = models.BigIntegerField(default=0)
+    version = models.BigIntegerField(default=1)
+
+    class Meta:
+        constraints = [
+            *(
+                models.CheckConstraint(name=f"inventory_stock_{column}", condition=Q(**{f"{column}__gte": 0}))
+                for column in ("available", "reserved", "sold", "received", "written_off")
+            ),
+            models.CheckConstraint(
+                name="inventory_stock_law",
+                condition=Q(received=F("available") + F("reserved") + F("sold") + F("written_off")),
+            ),
+        ]
+        verbose_name_plural = "stock"
+
+    def __str__(self) -> str:
+        return f"{self.product_id}: {self.available} available"
+
+
+class Status(models.TextChoices):
+    """Where a reservation stands."""
+
+    HELD = "HELD", "held"
+    PAYING = "PAYING", "paying"
+    COMMITTED = "COMMITTED", "committed"
+    RELEASED = "RELEASED", "released"
+    EXPIRED = "EXPIRED", "expired"
+    RETURNED = "RETURNED", "returned"
+    SHORT = "SHORT", "short"
+
+
+# SHORT and, as the tombstone of an order that never reserved, RELEASED are also statuses a row is born with.
+TRANSITIONS = Transitions(
+    {
+        Status.HELD: {Status.PAYING, Status.EXPIRED, Status.RELEASED},
+        Status.PAYING: {Status.COMMITTED, Status.RELEASED},
+        Status.COMMITTED: {Status.RELEASED, Status.RETURNED},
+        Status.RELEASED: set(),
+        Status.EXPIRED: set(),
+        Status.RETURNED: set(),
+        Status.SHORT: set(),
+    }
+)
+BORN = frozenset({Status.HELD, Status.PAYING, Status.RELEASED, Status.SHORT})
+
+
+class Reservation(StatusModel):
+    """The stock kept for one order, or the record that none was or will be."""
+
+    TRANSITIONS = TRANSITIONS
+
+    order_id = models.UUIDField(primary_key=True, editable=False)
+    status = models.CharField(max_length=10, choices=Status.choices)
+    expires_at = models.DateTimeField(null=True, editable=False)
+    short_sku = models.CharField(max_length=64, blank=True, editable=False)
+    short_wanted = models.BigIntegerField(null=True, editable=False)
+    short_available = models.BigIntegerField(null=True, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="inventory_reservation_status", condition=Q(status__in=Status.values)),
+            models.CheckConstraint(
+                name="inventory_reservation_expiry",
+                condition=~Q(status=Status.HELD) | Q(expires_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="inventory_reservation_short",
+                condition=Q(status=Status.SHORT, short_wanted__isnull=False, short_available__isnull=False)
+                | ~Q(status=Status.SHORT) & Q(short_sku="", short_wanted=None, short_available=None),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], name="inventory_reservation_held", condition=Q(status=Status.HELD)),
+            models.Index(fields=["created_at"], name="inventory_reservation_created"),
+            models.Index(
+                fields=["status"],
+                name="inventory_reservation_open",
+                condition=Q(status__in=[Status.HELD, Status.PAYING]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"reservation of order {self.order_id}"
+
+
+class ReservationLine(models.Model):
+    """So many units of one SKU kept for one order; written with its reservation and never changed."""
+
+    id = models.BigAutoField(primary_key=True)
+    reservation = models.ForeignKey(Reservation, on_delete=models.PROTECT, related_name="lines")
+    sku = models.CharField("SKU", max_length=64)
+    quantity = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reservation", "sku"], name="inventory_reservationline_once"),
+            models.CheckConstraint(name="inventory_reservationline_quantity", condition=Q(quantity__gte=1)),
+        ]
+        ordering = ["sku"]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.sku}"
+
+
+class MovementKind(models.TextChoices):
+    """Why stock moved."""
+
+    RECEIVED = "RECEIVED", "received"
+    WRITTEN_OFF = "WRITTEN_OFF", "written off"
+    RESERVED = "RESERVED", "reserved"
+    COMMITTED = "COMMITTED", "committed"
+    RELEASED = "RELEASED", "released"
+    EXPIRED = "EXPIRED", "expired"
+    RETURNED = "RETURNED", "returned"
+
+
+class StockMovement(models.Model):
+    """One entry of the ledger: appended with every change of stock; a trigger refuses UPDATE and DELETE."""
+
+    id = models.BigAutoField(primary_key=True)
+    sku = models.CharField("SKU", max_length=64)
+    kind = models.CharField(max_length=12, choices=MovementKind.choices)
+    available_delta = models.BigIntegerField()
+    reserved_delta = models.BigIntegerField()
+    sold_delta = models.BigIntegerField()
+    received_delta = models.BigIntegerField()
+    written_off_delta = models.BigIntegerField()
+    order_id = models.UUIDField(null=True)
+    reference = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="inventory_stockmovement_kind", condition=Q(kind__in=MovementKind.values)),
+            models.CheckConstraint(
+                name="inventory_stockmovement_law",
+                condition=Q(
+                    received_delta=F("available_delta") + F("reserved_delta") + F("sold_delta") + F("written_off_delta")
+                ),
+            ),
+            # An order moves a SKU at most once each way: a second sale of the same reservation fails here.
+            models.UniqueConstraint(
+                fields=["order_id", "sku", "kind"],
+                name="inventory_stockmovement_once",
+                condition=Q(order_id__isnull=False),
+            ),
+        ]
+        indexes = [models.Index(fields=["sku", "id"], name="inventory_stockmovement_sku")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.sku}"
+
+
+class Outbox(OutboxMessage):
+    """Inventory's facts on their way out."""
+
+    class Meta(OutboxMessage.Meta):
+        verbose_name_plural = "outbox"

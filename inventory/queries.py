@@ -1,0 +1,186 @@
+"""Inventory's reads. What of it leaves the context is a frozen dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, Now
+
+from inventory.models import Outbox, Product, Reservation, ReservationLine, Status, StockMovement
+from inventory.rules import Line, is_sku
+from shop.errors import Fault, NotFound, Refusal
+from shop.money import Money
+from shop.timeline import Happening, Story, Upcoming, facts_of
+
+
+class InventoryUnavailable(Fault):
+    """Inventory's database did not answer in time. Whether a write happened is unknown: ask again, it is idempotent."""
+
+    code = "inventory_unavailable"
+    title = "Inventory does not answer; try again"
+
+
+class UnknownProduct(Refusal):
+    """Some SKUs are not for sale: nobody knows them, or they are inactive."""
+
+    code = "unknown_product"
+    title = "The product is not for sale"
+    http_status = 422
+
+
+class ReservationNotFound(NotFound):
+    """No reservation was ever asked for this order."""
+
+    code = "reservation_not_found"
+    title = "The order has no reservation"
+
+
+@dataclass(frozen=True)
+class ProductOffer:
+    """What a shopper is offered: `available` counts the stock of holds that have expired."""
+
+    sku: str
+    name: str
+    price: Money
+    available: int
+
+
+@dataclass(frozen=True)
+class ReservationState:
+    """One order's reservation; a tombstone has no lines."""
+
+    order_id: UUID
+    status: str
+    expires_at: datetime | None
+    lines: tuple[Line, ...]
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Turn a database that is away, locked or slow into InventoryUnavailable."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise InventoryUnavailable from error
+
+
+def products_for_sale() -> QuerySet[Product]:
+    """Return the active products, each with `free`: what can be reserved now, expired holds included."""
+    expired = (
+        ReservationLine.objects.filter(
+            sku=OuterRef("sku"), reservation__status=Status.HELD, reservation__expires_at__lte=Now()
+        )
+        .order_by()
+        .values("sku")
+        .annotate(units=Sum("quantity"))
+        .values("units")
+    )
+    return Product.objects.filter(active=True).annotate(free=F("stock__available") + Coalesce(Subquery(expired), 0))
+
+
+def get_offers(*, skus: Sequence[str]) -> dict[str, ProductOffer]:
+    """Return the offer of each SKU. Raises: UnknownProduct(skus), InventoryUnavailable."""
+    with reachable():
+        products = list(products_for_sale().filter(sku__in={sku for sku in skus if is_sku(sku)}))
+    offers = {
+        product.sku: ProductOffer(
+            product.sku,
+            product.name,
+            product.price,
+            getattr(product, "free"),  # noqa: B009
+        )
+        for product in products
+    }
+    if unknown := tuple(sorted(set(skus) - offers.keys())):
+        raise UnknownProduct(f"not for sale: {', '.join(unknown)}", skus=unknown)
+    return offers
+
+
+def get_reservation(*, order_id: UUID) -> ReservationState | None:
+    """Return the reservation of an order, None where none was ever asked for. Raises: InventoryUnavailable."""
+    with reachable():
+        found = Reservation.objects.filter(pk=order_id).prefetch_related("lines").first()
+    return _state(found) if found else None
+
+
+def count_reservations() -> dict[tuple[str, ...], float]:
+    """Return how many reservations keep stock that is not sold yet, by status, for the scrape of metrics."""
+    kept = Reservation.objects.filter(status__in=[Status.HELD, Status.PAYING])
+    found = {row["status"]: row["count"] for row in kept.values("status").annotate(count=Count("pk"))}
+    return {(str(status),): found.get(status, 0) for status in (Status.HELD, Status.PAYING)}
+
+
+def iter_reservations(*, after: UUID | None, limit: int) -> list[ReservationState]:
+    """Return up to `limit` reservations in the order of their ids, from the first one past `after`."""
+    with reachable():
+        rows = Reservation.objects.order_by("order_id").prefetch_related("lines")
+        return [_state(row) for row in (rows.filter(order_id__gt=after) if after else rows)[:limit]]
+
+
+def _state(row: Reservation) -> ReservationState:
+    lines = tuple(Line(line.sku, line.quantity) for line in row.lines.all())
+    return ReservationState(row.order_id, row.status, row.expires_at, lines)
+
+
+def stock_figures() -> dict[str, object]:
+    """Return the figures of the staff's dashboard."""
+    from django.conf import settings
+
+    holds = Reservation.objects.filter(status__in=[Status.HELD, Status.PAYING])
+    return {
+        "products for sale": Product.objects.filter(active=True).count(),
+        "low on stock": Product.objects.filter(active=True, stock__available__lt=settings.STOCK_LOW_THRESHOLD).count(),
+        "open reservations": holds.count(),
+    }
+
+
+_WORDS = {
+    "stock.reserved": "the stock was reserved",
+    "stock.payment_began": "the payment began: the stock does not expire any more",
+    "stock.committed": "the stock was counted as sold",
+    "stock.released": "the stock was released",
+    "stock.expired": "the hold expired unpaid: its stock is free",
+    "stock.returned": "the stock was taken back",
+    "stock.short": "there was not enough stock",
+}
+
+
+def story_of(order_id: UUID) -> Story:
+    """Tell what happened to an order's stock, and what will by itself."""
+    found = get_reservation(order_id=order_id)
+    if found is None:
+        return Story()
+    happened = tuple(
+        Happening(
+            message.occurred_at,
+            "inventory",
+            _WORDS.get(message.type, message.type),
+            facts_of(message.payload),
+        )
+        for message in Outbox.objects.filter(aggregate_id=order_id).order_by("id")
+    )
+    upcoming = (
+        (Upcoming("inventory", "the hold expires and its stock is free again", found.expires_at),)
+        if found.status == Status.HELD
+        else ()
+    )
+    return Story(happened or _from_ledger(order_id), upcoming)
+
+
+def _from_ledger(order_id: UUID) -> tuple[Happening, ...]:
+    """Tell it from the ledger, which stays when the published events are pruned."""
+    return tuple(
+        Happening(
+            movement.at,
+            "inventory",
+            _WORDS.get(f"stock.{movement.kind.lower()}", movement.kind),
+            {"sku": movement.sku, "available": f"{movement.available_delta:+d}"},
+        )
+        for movement in StockMovement.objects.filter(order_id=order_id).order_by("id")
+    )

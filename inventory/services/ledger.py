@@ -1,0 +1,154 @@
+"""The one place that changes stock: each change is one statement that also appends to the ledger.
+
+Nothing here decides; whether stock suffices is asked of `inventory.rules` while the rows are locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connections
+from django.db.backends.utils import CursorWrapper
+
+from inventory import rules
+from inventory.events import StockLow
+from inventory.models import MovementKind
+from inventory.queries import UnknownProduct, reachable
+from inventory.rules import Line
+from shop import transactions
+from shop.events.outbox import publish
+
+
+@dataclass(frozen=True)
+class Level:
+    """The locked stock of one product."""
+
+    sku: str
+    product_id: UUID
+    active: bool
+    available: int
+
+
+@dataclass(frozen=True)
+class StockLevel:
+    """How much there is of one SKU, after a movement. `version` rises with each."""
+
+    sku: str
+    available: int
+    reserved: int
+    sold: int
+    received: int
+    written_off: int
+    version: int
+
+
+@dataclass(frozen=True)
+class Move:
+    """A kind of movement, and what one unit of it does to each column."""
+
+    kind: MovementKind
+    available: int = 0
+    reserved: int = 0
+    sold: int = 0
+    received: int = 0
+    written_off: int = 0
+
+
+RECEIVE = Move(MovementKind.RECEIVED, received=+1, available=+1)
+WRITE_OFF = Move(MovementKind.WRITTEN_OFF, available=-1, written_off=+1)
+RESERVE = Move(MovementKind.RESERVED, available=-1, reserved=+1)
+COMMIT = Move(MovementKind.COMMITTED, reserved=-1, sold=+1)
+EXPIRE = Move(MovementKind.EXPIRED, reserved=-1, available=+1)
+RELEASE = Move(MovementKind.RELEASED, reserved=-1, available=+1)
+RELEASE_SOLD = Move(MovementKind.RELEASED, sold=-1, available=+1)
+RETURN = Move(MovementKind.RETURNED, sold=-1, available=+1)
+
+
+@contextmanager
+def unit_of_work() -> Iterator[CursorWrapper]:
+    """Open inventory's transaction, in which no statement and no wait for a lock outlasts the breaker's patience.
+
+    Raises: InventoryUnavailable.
+    """
+    patience = f"{max(1, round(settings.BREAKER_TIMEOUT_SECONDS * 1000))}ms"
+    with (
+        reachable(),
+        transactions.transaction("inventory"),
+        connections[transactions.alias_for("inventory")].cursor() as cursor,
+    ):
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
+            [patience, patience],
+        )
+        yield cursor
+
+
+def lock(cursor: CursorWrapper, skus: Sequence[str]) -> dict[str, Level]:
+    """Lock the stock of these SKUs, in their order. Raises: UnknownProduct."""
+    cursor.execute(
+        "SELECT s.sku, p.id, p.active, s.available FROM inventory_stock AS s JOIN inventory_product AS p ON p.sku = s.sku"
+        " WHERE s.sku = ANY(%s) ORDER BY s.sku FOR UPDATE OF s",
+        [list(skus)],
+    )
+    levels = {row[0]: Level(*row) for row in cursor.fetchall()}
+    if unknown := tuple(sorted(set(skus) - levels.keys())):
+        raise UnknownProduct(f"not for sale: {', '.join(unknown)}", skus=unknown)
+    return levels
+
+
+def move(
+    cursor: CursorWrapper,
+    step: Move,
+    lines: Sequence[tuple[UUID | None, Line]],
+    *,
+    reference: str = "",
+) -> dict[str, StockLevel]:
+    """Move stock for each (order, line), append each to the ledger, and return the new levels by SKU.
+
+    Locks the stock rows in the order of SKUs; several orders may want the same one.
+    """
+    # Note [Lock in order, then write]: an UPDATE alone locks rows in whatever order its plan visits them. The CTE
+    # hands them on one by one as it locks them, so every writer of stock meets every other in the order of SKUs. An
+    # UPDATE that waited there starts again from the newest version of its row, so the sums below are never stale.
+    cursor.execute(
+        "WITH line AS (SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS line (order_id, sku, quantity)),"
+        " demand AS (SELECT sku, sum(quantity)::bigint AS quantity FROM line GROUP BY sku),"
+        " locked AS MATERIALIZED (SELECT s.sku, demand.quantity FROM inventory_stock AS s JOIN demand USING (sku)"
+        "  ORDER BY s.sku FOR UPDATE OF s),"
+        " noted AS (INSERT INTO inventory_stockmovement (sku, kind, order_id, reference, available_delta,"
+        "  reserved_delta, sold_delta, received_delta, written_off_delta) SELECT sku, %s, order_id, %s, %s * quantity,"
+        "  %s * quantity, %s * quantity, %s * quantity, %s * quantity FROM line ORDER BY sku)"
+        " UPDATE inventory_stock AS s SET available = s.available + %s * locked.quantity,"
+        "  reserved = s.reserved + %s * locked.quantity, sold = s.sold + %s * locked.quantity,"
+        "  received = s.received + %s * locked.quantity, written_off = s.written_off + %s * locked.quantity,"
+        "  version = s.version + 1 FROM locked WHERE s.sku = locked.sku"
+        " RETURNING s.sku, s.available, s.reserved, s.sold, s.received, s.written_off, s.version",
+        [
+            [order_id for order_id, _ in lines],
+            [line.sku for _, line in lines],
+            [line.quantity for _, line in lines],
+            step.kind.value,
+            reference,
+            *(deltas := [step.available, step.reserved, step.sold, step.received, step.written_off]),
+            *deltas,
+        ],
+    )
+    levels = {row[0]: StockLevel(*row) for row in cursor.fetchall()}
+    if missing := {line.sku for _, line in lines} - levels.keys():
+        raise LookupError(f"these SKUs have no stock row: {sorted(missing)}")
+    return levels
+
+
+def tell_if_low(before: Level, after: StockLevel) -> None:
+    """Publish that a product ran low, if this movement took it below the threshold."""
+    threshold = settings.STOCK_LOW_THRESHOLD
+    if rules.ran_low(before=before.available, after=after.available, threshold=threshold):
+        publish(
+            StockLow(product_id=before.product_id, sku=before.sku, available=after.available, threshold=threshold),
+            aggregate_id=before.product_id,
+            aggregate_version=after.version,
+        )

@@ -1,0 +1,91 @@
+"""Tables of notifications. An email's row holds no address and no text: both are made when it is sent."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from shop.events.inbox import InboxEntry
+from shop.events.outbox import OutboxMessage
+from shop.ids import new_id
+from shop.models import DueModel
+from shop.money import Money
+from shop.states import StatusModel, Transitions
+
+
+class EmailKind(models.TextChoices):
+    """What an email tells; also the name of its templates."""
+
+    ORDER_CONFIRMED = "order_confirmed"
+    ORDER_CANCELED = "order_canceled"
+    ORDER_SHIPPED = "order_shipped"
+    ORDER_REFUNDED = "order_refunded"
+    REFUND_ISSUED = "refund_issued"
+
+
+class EmailStatus(models.TextChoices):
+    """Where an email stands."""
+
+    PENDING = "PENDING"
+    SENT = "SENT"
+    FAILED = "FAILED"
+
+
+class Email(StatusModel, DueModel):
+    """One email for one cause: what happened (its kind) to which order. `attempts` counts sends that were begun.
+
+    `cause_id` is the order's id where that happens to an order once, else the id of what happened: the refund's.
+    """
+
+    TRANSITIONS = Transitions(
+        {
+            EmailStatus.PENDING: {EmailStatus.SENT, EmailStatus.FAILED},
+            EmailStatus.SENT: set(),
+            EmailStatus.FAILED: {EmailStatus.PENDING},
+        }
+    )
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    order_id = models.UUIDField()
+    kind = models.CharField(max_length=20, choices=EmailKind.choices)
+    cause_id = models.UUIDField(editable=False)
+    reason = models.CharField(max_length=80, blank=True, default="")
+    amount_minor = models.BigIntegerField(null=True, blank=True, help_text="What a refund gave back.")
+    currency = models.CharField(max_length=3, blank=True, default="")
+    status = models.CharField(max_length=10, choices=EmailStatus.choices, default=EmailStatus.PENDING)
+    queued_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(DueModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["order_id", "kind", "cause_id"], name="notifications_email_once_per_cause"),
+            models.CheckConstraint(
+                name="notifications_email_amount_of_refund",
+                condition=models.Q(kind=EmailKind.REFUND_ISSUED, amount_minor__gt=0, currency__regex=r"^[A-Z]{3}$")
+                | ~models.Q(kind=EmailKind.REFUND_ISSUED)
+                & models.Q(amount_minor=None, currency="", cause_id=models.F("order_id")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} for order {self.order_id}: {self.status}"
+
+    @property
+    def amount(self) -> Money | None:
+        """What the refund gave back; None for every other kind."""
+        return None if self.amount_minor is None else Money(self.amount_minor, self.currency)
+
+
+class Outbox(OutboxMessage):
+    """Facts of notifications on their way out."""
+
+    class Meta(OutboxMessage.Meta):
+        verbose_name_plural = "outbox"
+
+
+class Inbox(InboxEntry):
+    """Events that notifications hears."""
+
+    class Meta(InboxEntry.Meta):
+        verbose_name_plural = "inbox"

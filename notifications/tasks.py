@@ -1,0 +1,12 @@
+"""The sweep of notifications."""
+
+from __future__ import annotations
+
+from notifications.services import sending
+from shop.background import sweep
+
+
+@sweep(every_seconds=5)
+def send_due_emails() -> int:
+    """Send the emails that wait."""
+    return sending.send_due_emails()

@@ -1,0 +1,8 @@
+"""The order and its way through checkout.
+
+Owns: orders, their lines and prices as sold, who gets them (contact), the sagas and their compensations.
+Does not own: stock (inventory), money (payments), parcels (shipping), mail (notifications).
+Publishes: order.placed, .awaiting_payment, .confirming, .confirmed, .canceling, .canceled, .shipped, .delivered,
+.refunding, .refunded, .refund_issued. Hears: payment.*, stock.expired, shipment.dispatched, shipment.delivered.
+Start reading at sagas/checkout.py.
+"""

@@ -1,0 +1,107 @@
+"""The facts that orders publishes: one for every move of an order's status, and order.refund_issued."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from shop.events.event import Event
+from shop.money import Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPlaced(Event):
+    """The order is recorded; nothing is reserved or charged yet."""
+
+    type = "order.placed"
+    order_id: uuid.UUID
+    total: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderAwaitingPayment(Event):
+    """Its stock is reserved."""
+
+    type = "order.awaiting_payment"
+    order_id: uuid.UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderConfirming(Event):
+    """Its payment is authorized; from here a cancel is refused until it is confirmed."""
+
+    type = "order.confirming"
+    order_id: uuid.UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderConfirmed(Event):
+    """Its stock is sold and its money captured."""
+
+    type = "order.confirmed"
+    order_id: uuid.UUID
+    total: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderCanceling(Event):
+    """It is being unwound; `reason` is one of CancelReason."""
+
+    type = "order.canceling"
+    order_id: uuid.UUID
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderCanceled(Event):
+    """No stock is held for it and no money was kept; `reason` is one of CancelReason."""
+
+    type = "order.canceled"
+    order_id: uuid.UUID
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderShipped(Event):
+    """Its parcel has left."""
+
+    type = "order.shipped"
+    order_id: uuid.UUID
+    carrier: str
+    tracking_number: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderDelivered(Event):
+    """Its parcel has arrived."""
+
+    type = "order.delivered"
+    order_id: uuid.UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRefunding(Event):
+    """A confirmed order was canceled: its parcel is being stopped and its money returned."""
+
+    type = "order.refunding"
+    order_id: uuid.UUID
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRefunded(Event):
+    """All its money is returned and its stock is back on the shelf."""
+
+    type = "order.refunded"
+    order_id: uuid.UUID
+    total: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRefundIssued(Event):
+    """Staff returned a part of the money; the order goes on."""
+
+    type = "order.refund_issued"
+    order_id: uuid.UUID
+    refund_id: uuid.UUID
+    amount: Money

@@ -1,0 +1,177 @@
+"""Tables of orders, with the order's statuses and the moves between them."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import models
+from django.db.models.functions import Now
+
+from shop.events.inbox import InboxEntry
+from shop.events.outbox import OutboxMessage
+from shop.ids import new_id
+from shop.models import DueModel
+from shop.money import Money
+from shop.states import StatusModel, Transitions
+
+# Crockford's base 32: no letter that reads like a digit.
+NUMBER_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_order_number() -> str:
+    """Return a number that a customer can read out on the telephone and nobody can count orders by."""
+    return "".join(secrets.choice(NUMBER_ALPHABET) for _ in range(10))
+
+
+class OrderStatus(models.TextChoices):
+    """Where an order stands."""
+
+    PENDING = "PENDING"
+    AWAITING_PAYMENT = "AWAITING_PAYMENT"
+    CONFIRMING = "CONFIRMING"
+    CONFIRMED = "CONFIRMED"
+    SHIPPED = "SHIPPED"
+    DELIVERED = "DELIVERED"
+    CANCELING = "CANCELING"
+    CANCELED = "CANCELED"
+    REFUNDING = "REFUNDING"
+    REFUNDED = "REFUNDED"
+
+
+ORDER_TRANSITIONS = Transitions(
+    {
+        OrderStatus.PENDING: {OrderStatus.AWAITING_PAYMENT, OrderStatus.CANCELING},
+        OrderStatus.AWAITING_PAYMENT: {OrderStatus.CONFIRMING, OrderStatus.CANCELING},
+        # Only where the authorization is gone at the provider.
+        OrderStatus.CONFIRMING: {OrderStatus.CONFIRMED, OrderStatus.CANCELING},
+        OrderStatus.CONFIRMED: {OrderStatus.SHIPPED, OrderStatus.REFUNDING},
+        OrderStatus.SHIPPED: {OrderStatus.DELIVERED},
+        OrderStatus.DELIVERED: set(),
+        OrderStatus.CANCELING: {OrderStatus.CANCELED},
+        OrderStatus.CANCELED: set(),
+        # The parcel had left before it could be stopped: the order is shipped, and no money goes back.
+        OrderStatus.REFUNDING: {OrderStatus.REFUNDED, OrderStatus.SHIPPED},
+        OrderStatus.REFUNDED: set(),
+    }
+)
+
+
+class Order(StatusModel):
+    """What a customer wants and what it costs; the row exists before anything is reserved or charged."""
+
+    TRANSITIONS = ORDER_TRANSITIONS
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    number = models.CharField(max_length=10, unique=True, default=new_order_number, editable=False)
+    customer_id = models.UUIDField(db_index=True)
+    idempotency_key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.CharField(max_length=16, choices=OrderStatus.choices, default=OrderStatus.PENDING)
+    total_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    payment_method = models.CharField(max_length=255, blank=True, help_text="the provider's token, never a card")
+    pays_at_once = models.BooleanField(help_text="a payment method came with the order: reserve for payment directly")
+    pay_before = models.DateTimeField()
+    cancel_reason = models.CharField(max_length=32, blank=True)
+    refusal = models.JSONField(null=True, blank=True, help_text="the facts of the refusal that canceled it")
+    carrier = models.CharField(max_length=40, blank=True)
+    tracking_number = models.CharField(max_length=80, blank=True)
+    placed_at = models.DateTimeField(db_default=Now())
+    confirmed_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["customer_id", "idempotency_key"], name="orders_one_order_per_key"),
+            models.CheckConstraint(condition=models.Q(total_minor__gt=0), name="orders_total_positive"),
+        ]
+        indexes = [
+            models.Index(fields=["customer_id", "-placed_at", "id"], name="orders_of_customer"),
+            models.Index(fields=["status", "placed_at"], name="orders_by_status"),
+        ]
+        permissions = [("cancel_order", "Can cancel orders"), ("refund_order", "Can refund orders")]
+
+    def __str__(self) -> str:
+        return f"order {self.number}"
+
+    @property
+    def total(self) -> Money:
+        """What the customer pays."""
+        return Money(self.total_minor, self.currency)
+
+
+class OrderLine(models.Model):
+    """One product as it was sold: its name and price at that moment stay with the order."""
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="lines")
+    position = models.PositiveSmallIntegerField()
+    sku = models.CharField(max_length=64)
+    name = models.CharField(max_length=200)
+    quantity = models.PositiveIntegerField()
+    unit_price_minor = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "position"], name="orders_line_position"),
+            models.CheckConstraint(condition=models.Q(quantity__gt=0), name="orders_quantity_positive"),
+            models.CheckConstraint(condition=models.Q(unit_price_minor__gte=0), name="orders_price_not_negative"),
+        ]
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} x {self.sku}"
+
+
+class Contact(models.Model):
+    """Who gets the order: the only place for personal data, so that it can be erased on its own."""
+
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, primary_key=True, related_name="contact")
+    email = models.EmailField()
+    name = models.CharField(max_length=200)
+    line1 = models.CharField(max_length=200)
+    line2 = models.CharField(max_length=200, blank=True)
+    city = models.CharField(max_length=100)
+    region = models.CharField(max_length=100, blank=True)
+    postal_code = models.CharField(max_length=20, blank=True)
+    country = models.CharField(max_length=2)
+
+    def __str__(self) -> str:
+        return f"contact of {self.order_id}"
+
+
+class Saga(DueModel):
+    """How far a process over an order has come: when it is looked at next, and the log of its steps.
+
+    Where it stands is the order's status; this row holds what only the engine needs. `waiting_for` is set while it
+    rests (for the customer, for a payment method, for its next try), and only then do events hurry it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="sagas")
+    name = models.CharField(max_length=16)
+    waiting_for = models.CharField(max_length=32, blank=True)
+    parked_at = models.DateTimeField(null=True)
+    log = models.JSONField(default=list)
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta(DueModel.Meta):
+        constraints = [models.UniqueConstraint(fields=["order", "name"], name="orders_one_saga_of_a_kind")]
+        permissions = [("resume_saga", "Can resume sagas")]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.order_id}"
+
+
+class Outbox(OutboxMessage):
+    """Facts of orders on their way out."""
+
+    class Meta(OutboxMessage.Meta):
+        verbose_name_plural = "outbox"
+
+
+class Inbox(InboxEntry):
+    """Facts of others as orders applied them."""
+
+    class Meta(InboxEntry.Meta):
+        verbose_name_plural = "inbox"

@@ -1,0 +1,196 @@
+"""What the API of orders takes and gives. Unknown fields are refused; amounts are minor units with their currency."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from babel import Locale
+from django.conf import settings
+from rest_framework import serializers
+
+from orders.models import OrderStatus
+from orders.queries import Address
+from orders.rules import CancelReason
+from shop.observability.logging import holds_card_number
+from shop.rest.fields import MoneyField, StrictSerializer
+
+TERRITORIES: frozenset[str] = frozenset(map(str, Locale("en").territories))
+# What CLDR lists besides countries: continents by number, the European Union, the euro zone, "unknown".
+COUNTRIES = frozenset(code for code in TERRITORIES if re.fullmatch("[A-Z]{2}", code)) - {"EU", "EZ", "UN", "ZZ"}
+# The provider's tokens; and what looks like the digits of a card in one is not taken for a token.
+PAYMENT_METHOD = re.compile(r"pm_(?!.*\d{12})\w{1,252}", re.ASCII)
+
+
+class TextField(serializers.CharField):
+    """One line of text without control characters: what is printed on a label or put into a mail."""
+
+    default_error_messages = {
+        "control": "This must be one line of text without control characters.",
+        "card": "This looks like a card number, which is never taken here.",
+    }
+    shortest_card_number = 13
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read a line of text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        text: str = super().to_internal_value(data)
+        if not text.isprintable():
+            self.fail("control")
+        if holds_card_number(text, shortest=self.shortest_card_number):
+            self.fail("card")
+        return text
+
+
+class SkuField(TextField):
+    """A product's code. A GTIN of 13 or 14 digits may pass the check of card numbers by chance, and is one still."""
+
+    shortest_card_number = 15
+
+
+class MailAddressField(serializers.EmailField):
+    """An email address; what breaks or turns a line is no part of one, though Django takes it in a domain."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read an email address."""
+        address: str = super().to_internal_value(data)
+        if not address.isprintable():
+            self.fail("invalid")
+        return address
+
+
+class CountField(serializers.IntegerField):
+    """A whole number; "2" and 2.0 are not taken for one."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Read a whole number."""
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class OrderedLineSerializer(StrictSerializer):
+    """A product and how many of it."""
+
+    sku = SkuField(max_length=64)
+    quantity = CountField(min_value=1, max_value=settings.ORDER_MAX_QUANTITY)
+
+
+class AddressSerializer(StrictSerializer):
+    """Where the parcel goes."""
+
+    name = TextField(max_length=200)
+    line1 = TextField(max_length=200)
+    line2 = TextField(max_length=200, required=False, default="", allow_blank=True)
+    city = TextField(max_length=100)
+    region = TextField(max_length=100, required=False, default="", allow_blank=True)
+    postal_code = TextField(max_length=20, required=False, default="", allow_blank=True)
+    country = serializers.CharField(min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2")
+
+    def validate_country(self, value: str) -> str:
+        """Insist on a country that exists."""
+        if value not in COUNTRIES:
+            raise serializers.ValidationError("This is not an ISO 3166-1 alpha-2 country code in capitals.")
+        return value
+
+
+class PaymentMethodField(TextField):
+    """The provider's token for a payment method, made in the browser; never a card number."""
+
+    default_error_messages = {
+        "token": "Send the payment provider's token (pm_...), made in the browser; card numbers are never taken here."
+    }
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read a token; the message never repeats what was sent, which may be a card number."""
+        if not isinstance(data, str) or not PAYMENT_METHOD.fullmatch(data):
+            self.fail("token")
+        return data
+
+
+class PlaceOrderSerializer(StrictSerializer):
+    """A new order. Prices are the shop's; `expected_total` is at most compared with them."""
+
+    lines = serializers.ListField(child=OrderedLineSerializer(), allow_empty=False, max_length=settings.ORDER_MAX_LINES)
+    shipping_address = AddressSerializer()
+    email = MailAddressField(
+        required=False, max_length=254, help_text="default: the address that the customer signs in with"
+    )
+    payment_method = PaymentMethodField(
+        required=False, help_text="the provider's token; without it the order waits 15 minutes for one"
+    )
+    expected_total = MoneyField(required=False, help_text="what the customer was shown; 409 if it has changed")
+
+
+class PaymentMethodSerializer(StrictSerializer):
+    """How to pay; empty to go on after the customer has authenticated (3-D Secure)."""
+
+    payment_method = PaymentMethodField(required=False)
+
+
+class RefundSerializer(StrictSerializer):
+    """A part of the money to return."""
+
+    amount = MoneyField()
+    reason = TextField(max_length=80)
+
+    def validate_amount(self, value: Any) -> Any:
+        """Insist on an amount."""
+        if value.minor < 1:
+            raise serializers.ValidationError("The amount must be at least one minor unit.")
+        return value
+
+
+class NothingSerializer(StrictSerializer):
+    """An empty body."""
+
+
+class OrderLineOut(serializers.Serializer[Any]):
+    """A line as it was sold."""
+
+    sku = serializers.CharField()
+    name = serializers.CharField()
+    quantity = serializers.IntegerField()
+    unit_price = MoneyField()
+    line_total = MoneyField()
+
+
+class PaymentOut(serializers.Serializer[Any]):
+    """The payment of an order."""
+
+    status = serializers.CharField()
+    captured = MoneyField()
+    refunded = MoneyField()
+    client_secret = serializers.CharField(
+        required=False, help_text="only while the customer has to authenticate: pass it to the provider's script"
+    )
+
+
+class OrderOut(serializers.Serializer[Any]):
+    """An order."""
+
+    id = serializers.UUIDField(source="order_id")
+    number = serializers.CharField()
+    status = serializers.ChoiceField(choices=OrderStatus.choices)
+    next_action = serializers.ChoiceField(
+        choices=["none", "wait", "provide_payment_method", "authenticate"], help_text="what the storefront does next"
+    )
+    total = MoneyField()
+    lines = OrderLineOut(many=True)
+    email = serializers.EmailField()
+    shipping_address = AddressSerializer()
+    placed_at = serializers.DateTimeField()
+    pay_before = serializers.DateTimeField()
+    confirmed_at = serializers.DateTimeField(allow_null=True)
+    cancel_reason = serializers.ChoiceField(
+        choices=[(reason.value, reason.value) for reason in CancelReason], allow_blank=True
+    )
+    carrier = serializers.CharField(allow_blank=True)
+    tracking_number = serializers.CharField(allow_blank=True)
+    payment = PaymentOut(allow_null=True)
+
+
+def address_of(validated: dict[str, Any]) -> Address:
+    """Return the address that a validated body names."""
+    return Address(**validated)

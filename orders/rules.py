@@ -1,0 +1,54 @@
+"""What orders decides, as plain Python."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from enum import StrEnum
+
+from shop.ids import derived_id
+from shop.money import Money
+
+
+class CancelReason(StrEnum):
+    """Why an order was canceled: stable codes, told to the customer in words by notifications."""
+
+    OUT_OF_STOCK = "out_of_stock"
+    CARD_DECLINED = "card_declined"
+    CUSTOMER_REQUEST = "customer_request"
+    STAFF_REQUEST = "staff_request"
+    PAYMENT_ABANDONED = "payment_abandoned"
+    RESERVATION_EXPIRED = "reservation_expired"
+    AUTHORIZATION_GONE = "authorization_gone"
+    PAYMENT_UNAVAILABLE = "payment_unavailable"
+    REFUSED = "refused"
+
+
+# What the contexts' refusals mean for the order. A code that is missing here cancels it as "refused".
+REASON_OF_REFUSAL = {
+    "insufficient_stock": CancelReason.OUT_OF_STOCK,
+    "reservation_closed": CancelReason.RESERVATION_EXPIRED,
+    "card_declined": CancelReason.CARD_DECLINED,
+    "authorization_gone": CancelReason.AUTHORIZATION_GONE,
+    "payment_closed": CancelReason.AUTHORIZATION_GONE,
+    "payment_deadline_passed": CancelReason.PAYMENT_ABANDONED,
+    "payment_unavailable": CancelReason.PAYMENT_UNAVAILABLE,
+}
+
+
+def cancel_reason(refusal_code: str) -> CancelReason:
+    """Return the reason to tell the customer for a refusal's code."""
+    return REASON_OF_REFUSAL.get(refusal_code, CancelReason.REFUSED)
+
+
+def id_of_full_refund(order_id: uuid.UUID) -> uuid.UUID:
+    """Return the id of the refund that cancels a confirmed order, so that it is made once and told apart from others."""
+    return derived_id("order refund", order_id)
+
+
+def order_total(prices: Iterable[tuple[Money, int]], currency: str) -> Money:
+    """Return the sum of unit price times quantity. Raises: CurrencyMismatch."""
+    total = Money.zero(currency)
+    for unit_price, quantity in prices:
+        total += unit_price * quantity
+    return total

@@ -1,0 +1,101 @@
+"""The steps of the sagas: each calls one context, is idempotent by the order's id, and raises what the engine reads.
+
+Payments guards the provider with a breaker of its own; inventory is guarded here.
+"""
+
+from __future__ import annotations
+
+from inventory import api as inventory
+from orders.gateways import inventory_breaker
+from orders.queries import OrderProgress
+from orders.rules import id_of_full_refund
+from orders.sagas.engine import WaitingForOutside
+from payments import api as payments
+from shipping import api as shipping
+from shop.errors import Refusal
+
+
+class ParcelLeft(Refusal):
+    """The parcel could not be stopped: it is on its way, under this tracking number."""
+
+    code = "parcel_left"
+    title = "The parcel has left"
+
+
+# A lost webhook costs the customer this long at most; the webhook itself wakes the saga at once.
+LOOK_AGAIN_SECONDS = 20.0
+
+
+def reserve_stock(order: OrderProgress) -> None:
+    """Reserve every line or refuse; straight for payment where a payment method came with the order."""
+    inventory_breaker.call(
+        inventory.reserve_stock,
+        order_id=order.order_id,
+        lines=tuple(inventory.Line(sku=sku, quantity=quantity) for sku, quantity in order.lines),
+        for_payment=order.pays_at_once,
+    )
+
+
+def release_stock(order: OrderProgress) -> None:
+    """Give the stock back, whatever became of it, and shut the door on a reserve that arrives late."""
+    inventory_breaker.call(inventory.release_stock, order_id=order.order_id)
+
+
+def authorize_payment(order: OrderProgress) -> None:
+    """Authorize the total on the customer's payment method; wait for the customer where they have to act."""
+    if not order.payment_method:
+        raise WaitingForOutside("payment_method", look_again_seconds=3600)
+    if not order.pays_at_once:
+        inventory_breaker.call(inventory.begin_payment, order_id=order.order_id)
+    payment = payments.authorize_payment(
+        order_id=order.order_id, amount=order.total, payment_method=order.payment_method
+    )
+    if payment.status == "REQUIRES_ACTION":
+        raise WaitingForOutside("customer", look_again_seconds=LOOK_AGAIN_SECONDS)
+
+
+def void_payment(order: OrderProgress) -> None:
+    """Fence the payment at the provider: after this no money can be taken for the order any more."""
+    payments.void_payment(order_id=order.order_id, reason=order.cancel_reason)
+
+
+def commit_stock(order: OrderProgress) -> None:
+    """Turn the reservation into a sale, so that money is only ever captured for stock that is sold."""
+    inventory_breaker.call(inventory.commit_stock, order_id=order.order_id)
+
+
+def capture_payment(order: OrderProgress) -> None:
+    """Take the money."""
+    payments.capture_payment(order_id=order.order_id)
+
+
+def stop_parcel(order: OrderProgress) -> None:
+    """Cancel the shipment, or the shipment that a late event would make; refused once the parcel has left."""
+    try:
+        shipping.cancel_shipment(order_id=order.order_id, reason=order.cancel_reason)
+    except shipping.ShipmentAlreadyDispatched as refusal:
+        parcel = shipping.get_shipment(order_id=order.order_id)
+        raise ParcelLeft(
+            order_id=str(order.order_id),
+            carrier=parcel.carrier if parcel else "",
+            tracking_number=parcel.tracking_number if parcel else "",
+        ) from refusal
+
+
+def refund_payment(order: OrderProgress) -> None:
+    """Return all that is left of the money; done only once the part that staff may be refunding is back as well."""
+    payment = payments.refund_payment(
+        order_id=order.order_id,
+        refund_id=id_of_full_refund(order.order_id),
+        amount=None,
+        reason=order.cancel_reason,
+    )
+    if payment.status != "REFUNDED":
+        raise payments.PaymentUnknown(
+            "another refund of this order is still under way", operation="refund", order_id=order.order_id
+        )
+
+
+def return_stock(order: OrderProgress) -> None:
+    """Put what was sold back on the shelf."""
+    inventory_breaker.call(inventory.return_stock, order_id=order.order_id)

@@ -1,0 +1,12 @@
+"""The sweep of orders."""
+
+from __future__ import annotations
+
+from orders.sagas.run import resume_due
+from shop.background import sweep
+
+
+@sweep(every_seconds=2)
+def resume_sagas() -> int:
+    """Walk every order whose saga is due: what a dead process left, a backoff that has passed, a deadline."""
+    return resume_due()

@@ -1,0 +1,142 @@
+"""What payments needs of a card provider: authorize by intent, capture, cancel, refund, and above all *ask*.
+
+Each call either answers with a snapshot of the provider's own record, or raises one of the errors here, which differ in
+what is known afterwards. None may be made inside a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from shop.errors import Fault, ShopError
+from shop.money import Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntentSnapshot:
+    """An intent as the provider held it at one moment; it may be out of date when it is read."""
+
+    intent_id: str
+    status: str
+    order_id: str
+    amount: Money
+    captured: Money
+    refunded: Money
+    livemode: bool
+    created_at: datetime
+    attempt_failed: bool = False
+    decline_code: str = ""
+    next_action: str = ""
+    # Whoever holds it can pay with it: shown to the customer who must authenticate, and to nobody and nothing else.
+    client_secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundSnapshot:
+    """A refund as the provider held it at one moment. `refund_id` is ours, "" where it was made elsewhere."""
+
+    provider_refund_id: str
+    intent_id: str
+    refund_id: str
+    amount: Money
+    status: str
+    failure_code: str
+    created_at: datetime
+
+
+class PaymentUnknown(Fault):
+    """The provider's answer did not arrive, or says nothing: the effect may have happened. Ask before anything else.
+
+    `key_is_spent`: the provider kept this failure under the key and will repeat it, so that only a new key can heal.
+    """
+
+    code = "payment_unknown"
+    title = "The card provider did not answer; what happened is being found out"
+    retry_after_seconds = 2
+
+    def __init__(self, detail: str, *, operation: str, key_is_spent: bool = False, **facts: Any) -> None:
+        super().__init__(detail, operation=operation, key_is_spent=key_is_spent, **facts)
+
+
+class PaymentProviderUnavailable(Fault):
+    """The provider cannot be used now, and nothing happened there: what was asked was certainly not carried out."""
+
+    code = "payment_provider_unavailable"
+    title = "The card provider is unavailable; nothing was charged"
+
+    def __init__(self, detail: str, *, operation: str, retry_after_seconds: int = 5) -> None:
+        super().__init__(detail, operation=operation)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CardRefused(ShopError):
+    """The bank said no. The attempt is over, the intent lives: it can be confirmed again until it is canceled."""
+
+    code = "card_refused"
+
+    def __init__(self, *, decline_code: str, intent: IntentSnapshot | None) -> None:
+        super().__init__(f"the card was declined: {decline_code}")
+        self.decline_code = decline_code
+        self.intent = intent
+
+
+class ProviderRefused(ShopError):
+    """The provider did not carry out the request: it cannot be, or the intent is in another state. Ask how it stands."""
+
+    code = "provider_refused"
+
+    def __init__(self, detail: str, *, operation: str, provider_code: str) -> None:
+        super().__init__(detail, operation=operation)
+        self.provider_code = provider_code
+
+
+class ProviderMismatch(ShopError):
+    """The provider's intent is not the one we asked for: another order, amount, currency or mode. Never recorded."""
+
+    code = "provider_mismatch"
+
+
+class PaymentProvider(Protocol):
+    """A card provider. Every call raises PaymentUnknown and PaymentProviderUnavailable; more where it says so."""
+
+    def create_intent(self, *, order_id: UUID, amount: Money, payment_method: str, key: str) -> IntentSnapshot:
+        """Make an intent without confirming it: no money can move. Raises: ProviderRefused, CardRefused."""
+        ...
+
+    def find_intent(self, *, order_id: UUID, since: datetime) -> IntentSnapshot | None:
+        """Look for an order's intent whose id never reached us, among those made since then."""
+        ...
+
+    def confirm_intent(self, *, intent_id: str, key: str) -> IntentSnapshot:
+        """Ask the bank to hold the amount. Raises: CardRefused, ProviderRefused."""
+        ...
+
+    def capture_intent(self, *, intent_id: str, key: str) -> IntentSnapshot:
+        """Take the whole amount that is held. Raises: ProviderRefused."""
+        ...
+
+    def cancel_intent(self, *, intent_id: str, key: str) -> IntentSnapshot:
+        """Cancel: afterwards no late or repeated confirmation can take money. Raises: ProviderRefused."""
+        ...
+
+    def retrieve_intent(self, *, intent_id: str) -> IntentSnapshot:
+        """Ask how an intent stands. Raises: ProviderRefused where there is none."""
+        ...
+
+    def create_refund(
+        self, *, intent_id: str, order_id: UUID, refund_id: UUID, amount: Money, key: str
+    ) -> RefundSnapshot:
+        """Give money back. Raises: ProviderRefused."""
+        ...
+
+    def iter_intents(self, *, since: datetime) -> Iterator[IntentSnapshot]:
+        """List the intents made since then that carry an order's id, newest first."""
+        ...
+
+    def iter_refunds(self, *, since: datetime | None = None, intent_id: str | None = None) -> Iterator[RefundSnapshot]:
+        """List the refunds made since then, or of one intent, newest first."""
+        ...

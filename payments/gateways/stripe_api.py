@@ -1,0 +1,304 @@
+"""Stripe, through its own SDK: each call through the breaker, each answer as a snapshot, each error by what it tells.
+
+See Note [What a Stripe error tells].
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, TypeVar
+from uuid import UUID
+
+import stripe
+import structlog
+from django.conf import settings
+
+from payments import rules
+from payments.gateways.provider import (
+    CardRefused,
+    IntentSnapshot,
+    PaymentProvider,
+    PaymentProviderUnavailable,
+    PaymentUnknown,
+    ProviderRefused,
+    RefundSnapshot,
+)
+from shop import transactions
+from shop.errors import Fault, ShopError
+from shop.money import Money
+from shop.resilience.breaker import Breaker, BreakerOpen
+
+log = structlog.get_logger(__name__)
+Answer = TypeVar("Answer")
+
+PAGE = 100
+SERVER_ERROR = 500
+RATE_LIMIT_SECONDS = 2
+# Below INFO the SDK logs whole answers, with the client_secret in them.
+logging.getLogger("stripe").setLevel(logging.WARNING)
+
+BREAKER = Breaker("stripe")
+
+# Note [What a Stripe error tells]
+#
+# https://docs.stripe.com/error-low-level and the SDK's own mapping of HTTP statuses:
+#   CardError (402)              the attempt failed, the intent lives
+#   InvalidRequestError          not carried out; where the intent's state forbids it, ask how it stands
+#   RateLimitError (429)         not carried out; the same key may be sent again later
+#   AuthenticationError, PermissionError  not carried out; our key is wrong, a human is needed
+#   APIError 409                 the key is in use at this very moment: unknown
+#   APIError 5xx                 unknown, and kept under the key: repeating the key repeats the error
+#   APIConnectionError           unknown; the request may even arrive later
+# Only the last three and the rejected keys count for the breaker: a decline shows that Stripe works.
+
+
+def is_live() -> bool:
+    """Say whether the configured key moves real money."""
+    return str(settings.STRIPE_API_KEY).startswith(("sk_live_", "rk_live_"))
+
+
+def provider() -> PaymentProvider:
+    """Return the provider that the settings name."""
+    return _provider(settings.STRIPE_API_KEY, settings.STRIPE_API_BASE, settings.STRIPE_TIMEOUT_SECONDS)
+
+
+@cache
+def _provider(api_key: str, api_base: str, timeout_seconds: float) -> PaymentProvider:
+    return StripeProvider(api_key=api_key, api_base=api_base, timeout_seconds=timeout_seconds)
+
+
+class StripeProvider:
+    """PaymentProvider by Stripe's API, or by whatever speaks it at `api_base`."""
+
+    def __init__(self, *, api_key: str, api_base: str, timeout_seconds: float) -> None:
+        # No retry by the SDK: an answer that did not come is recorded first, and then asked for.
+        self._client = stripe.StripeClient(
+            api_key,
+            base_addresses={"api": api_base.rstrip("/")} if api_base else {},
+            max_network_retries=0,
+            http_client=stripe.RequestsClient(timeout=timeout_seconds),
+        )
+
+    def create_intent(self, *, order_id: UUID, amount: Money, payment_method: str, key: str) -> IntentSnapshot:
+        """Make the unconfirmed intent; its metadata names the order."""
+        units = rules.to_provider_amount(amount)
+        return self._call(
+            "create",
+            lambda: _intent(
+                self._client.v1.payment_intents.create(
+                    {
+                        "amount": units,
+                        "currency": amount.currency.lower(),
+                        "capture_method": "manual",
+                        "payment_method": payment_method,
+                        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+                        "metadata": _marks(order_id=order_id),
+                    },
+                    {"idempotency_key": key},
+                )
+            ),
+        )
+
+    def find_intent(self, *, order_id: UUID, since: datetime) -> IntentSnapshot | None:
+        """Look through the list, which is complete at once; Stripe's search lags behind."""
+        return next((intent for intent in self.iter_intents(since=since) if intent.order_id == str(order_id)), None)
+
+    def confirm_intent(self, *, intent_id: str, key: str) -> IntentSnapshot:
+        """Confirm; a 3-D Secure challenge is left to Stripe.js in the customer's browser."""
+        return self._call(
+            "confirm",
+            lambda: _intent(
+                self._client.v1.payment_intents.confirm(intent_id, {"use_stripe_sdk": True}, {"idempotency_key": key})
+            ),
+        )
+
+    def capture_intent(self, *, intent_id: str, key: str) -> IntentSnapshot:
+        """Capture all of it."""
+        return self._call(
+            "capture",
+            lambda: _intent(self._client.v1.payment_intents.capture(intent_id, {}, {"idempotency_key": key})),
+        )
+
+    def cancel_intent(self, *, intent_id: str, key: str) -> IntentSnapshot:
+        """Cancel by id: the fence."""
+        return self._call(
+            "cancel",
+            lambda: _intent(
+                self._client.v1.payment_intents.cancel(
+                    intent_id, {"cancellation_reason": "abandoned"}, {"idempotency_key": key}
+                )
+            ),
+        )
+
+    def retrieve_intent(self, *, intent_id: str) -> IntentSnapshot:
+        """Ask, with the charge expanded: what was captured and refunded stands there."""
+        return self._call(
+            "retrieve",
+            lambda: _intent(self._client.v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge"]})),
+        )
+
+    def create_refund(
+        self, *, intent_id: str, order_id: UUID, refund_id: UUID, amount: Money, key: str
+    ) -> RefundSnapshot:
+        """Refund; the metadata names our refund, so that a lost answer can be found in the list."""
+        units = rules.to_provider_amount(amount)
+        return self._call(
+            "refund",
+            lambda: _refund(
+                self._client.v1.refunds.create(
+                    {
+                        "payment_intent": intent_id,
+                        "amount": units,
+                        "metadata": _marks(order_id=order_id, refund_id=refund_id),
+                    },
+                    {"idempotency_key": key},
+                )
+            ),
+        )
+
+    def iter_intents(self, *, since: datetime) -> Iterator[IntentSnapshot]:
+        """List by `created`, page by page."""
+        wanted = {"created": {"gte": int(since.timestamp())}, "limit": PAGE, "expand": ["data.latest_charge"]}
+        for intent in self._pages("list_intents", self._client.v1.payment_intents.list, wanted):
+            if _marked(intent, "order_id"):
+                yield _intent(intent)
+
+    def iter_refunds(self, *, since: datetime | None = None, intent_id: str | None = None) -> Iterator[RefundSnapshot]:
+        """List by `created` or by intent, page by page."""
+        wanted: dict[str, Any] = {"limit": PAGE}
+        if since is not None:
+            wanted["created"] = {"gte": int(since.timestamp())}
+        if intent_id is not None:
+            wanted["payment_intent"] = intent_id
+        for refund in self._pages("list_refunds", self._client.v1.refunds.list, wanted):
+            yield _refund(refund)
+
+    def _pages(self, operation: str, fetch: Callable[[Any], Any], wanted: dict[str, Any]) -> Iterator[Any]:
+        cursor: dict[str, Any] = {}
+        while True:
+            page = self._call(operation, lambda: fetch(wanted | cursor))  # noqa: B023  called at once
+            yield from page.data
+            if not page.has_more:
+                return
+            cursor = {"starting_after": page.data[-1].id}
+
+    def _call(self, operation: str, request: Callable[[], Answer]) -> Answer:
+        """Make one call through the breaker. Raises: what Note [What a Stripe error tells] makes of its error."""
+        transactions.forbid()
+
+        def answer() -> Answer | ShopError:
+            try:
+                return request()
+            except stripe.StripeError as error:
+                known = _told_by(error, operation)
+                if isinstance(known, Fault) and _counts(error):
+                    raise known from error
+                known.__cause__ = error
+                return known
+
+        try:
+            outcome = BREAKER.call(answer)
+        except BreakerOpen as error:
+            raise PaymentProviderUnavailable(
+                "the card provider failed too often lately; nothing was sent",
+                operation=operation,
+                retry_after_seconds=error.retry_after_seconds,
+            ) from error
+        except PaymentUnknown as error:
+            log.warning("payment.provider_unanswered", operation=operation, error=error.detail)
+            raise
+        if isinstance(outcome, ShopError):
+            raise outcome
+        return outcome
+
+
+def _counts(error: stripe.StripeError) -> bool:
+    """Say whether the error shows a provider in trouble; contention for a key and rate limits do not."""
+    return error.http_status is None or error.http_status >= SERVER_ERROR or error.http_status in (401, 403)
+
+
+def _told_by(error: stripe.StripeError, operation: str) -> ShopError:
+    status = error.http_status
+    detail = f"{operation}: {type(error).__name__} {status or ''}".strip()
+    if isinstance(error, stripe.CardError):
+        told = error.error
+        code = _get(told, "decline_code") or error.code or "card_declined"
+        intent = _get(told, "payment_intent")
+        return CardRefused(decline_code=str(code), intent=_intent(intent) if intent else None)
+    if isinstance(error, stripe.RateLimitError):
+        return PaymentProviderUnavailable(detail, operation=operation, retry_after_seconds=RATE_LIMIT_SECONDS)
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        log.error("payment.provider_rejects_our_key", operation=operation, http_status=status)
+        return PaymentProviderUnavailable(detail, operation=operation)
+    if isinstance(error, stripe.InvalidRequestError | stripe.IdempotencyError):
+        code = error.code or _get(error.error, "type") or "invalid_request"
+        return ProviderRefused(f"{operation}: {error.user_message}", operation=operation, provider_code=str(code))
+    spent = status is not None and status >= SERVER_ERROR
+    return PaymentUnknown(detail, operation=operation, key_is_spent=spent, http_status=status)
+
+
+def _get(value: Any, *path: str) -> Any:
+    """Read a field that may be absent, null or unexpanded."""
+    for name in path:
+        if value is None or isinstance(value, str):
+            return None
+        try:
+            value = value[name]
+        except KeyError:
+            return None
+    return value
+
+
+# Note [Installations share an account]
+# Staging and production, or two shops, may use one Stripe account. Each marks what it makes with its own name, and is
+# blind to what another has marked: otherwise each would take the other's payments for strays and undo them.
+
+
+def _marks(**ids: UUID) -> dict[str, str]:
+    return {"installation": settings.INSTALLATION_NAME} | {name: str(value) for name, value in ids.items()}
+
+
+def _marked(thing: Any, name: str) -> str:
+    """Return an id that this installation wrote into an object's metadata, "" where another did or nobody."""
+    if _get(thing, "metadata", "installation") != settings.INSTALLATION_NAME:
+        return ""
+    return str(_get(thing, "metadata", name) or "")
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _intent(intent: Any) -> IntentSnapshot:
+    currency = str(intent["currency"])
+    refunded = 0 if intent["status"] == "canceled" else _get(intent, "latest_charge", "amount_refunded") or 0
+    failure = _get(intent, "last_payment_error")
+    return IntentSnapshot(
+        intent_id=intent["id"],
+        status=intent["status"],
+        order_id=_marked(intent, "order_id"),
+        amount=rules.from_provider_amount(intent["amount"], currency),
+        captured=rules.from_provider_amount(_get(intent, "amount_received") or 0, currency),
+        refunded=rules.from_provider_amount(refunded, currency),
+        livemode=bool(intent["livemode"]),
+        created_at=_moment(intent["created"]),
+        attempt_failed=failure is not None,
+        decline_code=str(_get(failure, "decline_code") or _get(failure, "code") or ""),
+        next_action=str(_get(intent, "next_action", "type") or ""),
+        client_secret=str(_get(intent, "client_secret") or ""),
+    )
+
+
+def _refund(refund: Any) -> RefundSnapshot:
+    return RefundSnapshot(
+        provider_refund_id=refund["id"],
+        intent_id=_get(refund, "payment_intent", "id") or refund["payment_intent"] or "",
+        refund_id=_marked(refund, "refund_id"),
+        amount=rules.from_provider_amount(refund["amount"], str(refund["currency"])),
+        status=str(refund["status"]),
+        failure_code=str(_get(refund, "failure_reason") or ""),
+        created_at=_moment(refund["created"]),
+    )

@@ -1,0 +1,234 @@
+"""Payments' tables, with every status beside the moves it allows."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from payments import rules
+from shop.events.outbox import OutboxMessage
+from shop.models import DueModel
+from shop.money import Money
+from shop.states import StatusModel, Transitions
+
+# A void that comes before its payment leaves a row without money, so without a currency: ISO 4217's "none".
+NO_CURRENCY = "XXX"
+
+
+class PaymentStatus(models.TextChoices):
+    """Where the money of one order stands, as far as the provider has told us."""
+
+    NEW = "NEW"
+    SUBMITTED = "SUBMITTED"
+    REQUIRES_ACTION = "REQUIRES_ACTION"
+    UNKNOWN = "UNKNOWN"
+    DECLINED = "DECLINED"
+    AUTHORIZED = "AUTHORIZED"
+    CAPTURED = "CAPTURED"
+    PARTIALLY_REFUNDED = "PARTIALLY_REFUNDED"
+    REFUNDED = "REFUNDED"
+    VOIDED = "VOIDED"
+
+
+class Payment(StatusModel, DueModel):
+    """The one payment of one order. The client_secret of its intent is never stored: the provider has it."""
+
+    TRANSITIONS = Transitions(
+        {
+            PaymentStatus.NEW: {PaymentStatus.SUBMITTED, PaymentStatus.DECLINED, PaymentStatus.VOIDED},
+            PaymentStatus.SUBMITTED: {
+                PaymentStatus.REQUIRES_ACTION,
+                PaymentStatus.UNKNOWN,
+                PaymentStatus.DECLINED,
+                PaymentStatus.AUTHORIZED,
+                PaymentStatus.CAPTURED,
+                PaymentStatus.VOIDED,
+            },
+            PaymentStatus.REQUIRES_ACTION: {
+                PaymentStatus.DECLINED,
+                PaymentStatus.AUTHORIZED,
+                PaymentStatus.CAPTURED,
+                PaymentStatus.VOIDED,
+            },
+            PaymentStatus.UNKNOWN: {
+                PaymentStatus.REQUIRES_ACTION,
+                PaymentStatus.DECLINED,
+                PaymentStatus.AUTHORIZED,
+                PaymentStatus.CAPTURED,
+                PaymentStatus.VOIDED,
+            },
+            # Not final at the provider: whoever holds the client_secret can confirm again, until the intent is canceled.
+            PaymentStatus.DECLINED: {PaymentStatus.CAPTURED, PaymentStatus.VOIDED},
+            PaymentStatus.AUTHORIZED: {PaymentStatus.CAPTURED, PaymentStatus.VOIDED},
+            PaymentStatus.CAPTURED: {PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED},
+            PaymentStatus.PARTIALLY_REFUNDED: {PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED},
+            PaymentStatus.REFUNDED: (),
+            PaymentStatus.VOIDED: (),
+        }
+    )
+
+    order_id = models.UUIDField(primary_key=True, editable=False)
+    status = models.CharField(max_length=20, choices=PaymentStatus.choices, default=PaymentStatus.NEW, editable=False)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    payment_method = models.CharField(
+        max_length=255, blank=True, default="", db_default="", help_text="The provider's token id."
+    )
+    intent_id = models.CharField(max_length=255, null=True, unique=True)  # noqa: DJ001  unique, so absent must be null
+    attempt = models.PositiveSmallIntegerField(default=1, db_default=1, help_text="Part of every idempotency key.")
+    attempt_began_at = models.DateTimeField(db_default=Now(), help_text="No key of this attempt was used before.")
+    captured_minor = models.BigIntegerField(default=0, db_default=0)
+    refunded_minor = models.BigIntegerField(default=0, db_default=0)
+    refund_reserved_minor = models.BigIntegerField(default=0, db_default=0)
+    decline_code = models.CharField(max_length=80, blank=True, default="", db_default="")
+    void_reason = models.CharField(max_length=80, blank=True, default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta(DueModel.Meta):
+        indexes = [*DueModel.Meta.indexes, models.Index(fields=["created_at"], name="payments_payment_created")]
+        constraints = [
+            models.CheckConstraint(
+                name="payments_payment_status_known", condition=Q(status__in=[str(status) for status in PaymentStatus])
+            ),
+            models.CheckConstraint(name="payments_amount_not_negative", condition=Q(amount_minor__gte=0)),
+            models.CheckConstraint(
+                name="payments_capture_is_all_or_nothing",
+                condition=Q(captured_minor=0) | Q(captured_minor=F("amount_minor")),
+            ),
+            models.CheckConstraint(
+                name="payments_refunds_within_capture",
+                condition=Q(refunded_minor__gte=0)
+                & Q(refund_reserved_minor__gte=0)
+                & Q(captured_minor__gte=F("refunded_minor") + F("refund_reserved_minor")),
+            ),
+        ]
+        permissions = [
+            ("refund_payment_in_full", "Can refund a payment in full"),
+            ("ask_provider", "Can ask the provider how a payment stands"),
+        ]
+
+    def __str__(self) -> str:
+        return f"payment of order {self.order_id}: {self.status}"
+
+    @property
+    def amount(self) -> Money:
+        """What the order costs."""
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def refundable(self) -> Money:
+        """What of the capture is neither given back nor promised to a refund under way."""
+        return Money(self.captured_minor - self.refunded_minor - self.refund_reserved_minor, self.currency)
+
+    def key(self, op: str) -> str:
+        """Return the idempotency key of `op`: known from this row alone, so stored before the call is made."""
+        return rules.idempotency_key(order_id=self.order_id, attempt=self.attempt, op=op)
+
+
+class RefundStatus(models.TextChoices):
+    """Where one refund stands."""
+
+    REQUESTED = "REQUESTED"
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class Refund(StatusModel, DueModel):
+    """One refund: its amount is set aside from the capture before the provider is asked.
+
+    PENDING counts as given back, as it does in the provider's ledger. A bank may return even a SUCCEEDED one.
+    """
+
+    TRANSITIONS = Transitions(
+        {
+            RefundStatus.REQUESTED: {RefundStatus.PENDING, RefundStatus.SUCCEEDED, RefundStatus.FAILED},
+            RefundStatus.PENDING: {RefundStatus.SUCCEEDED, RefundStatus.FAILED},
+            RefundStatus.SUCCEEDED: {RefundStatus.FAILED},
+            RefundStatus.FAILED: (),
+        }
+    )
+
+    refund_id = models.UUIDField(primary_key=True, editable=False)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
+    status = models.CharField(
+        max_length=10, choices=RefundStatus.choices, default=RefundStatus.REQUESTED, editable=False
+    )
+    amount_minor = models.BigIntegerField()
+    reason = models.CharField(max_length=80, blank=True)
+    provider_refund_id = models.CharField(max_length=255, null=True, unique=True)  # noqa: DJ001  unique, so null
+    attempt = models.PositiveSmallIntegerField(default=1)
+    attempt_began_at = models.DateTimeField(db_default=Now())
+    failure_code = models.CharField(max_length=80, blank=True, default="", db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta(DueModel.Meta):
+        constraints = [
+            models.CheckConstraint(name="payments_refund_is_positive", condition=Q(amount_minor__gt=0)),
+            models.CheckConstraint(
+                name="payments_refund_status_known", condition=Q(status__in=[str(status) for status in RefundStatus])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"refund {self.refund_id}: {self.status}"
+
+    def key(self) -> str:
+        """Return the idempotency key under which the provider is asked."""
+        return rules.refund_key(order_id=self.payment_id, refund_id=self.refund_id, attempt=self.attempt)
+
+
+class WebhookEvent(DueModel):
+    """A verified notice of the provider: kept by its id, answered with 200, then applied by asking how things stand."""
+
+    id = models.BigAutoField(primary_key=True)
+    event_id = models.CharField(max_length=255, unique=True)
+    type = models.CharField(max_length=80)
+    intent_id = models.CharField(max_length=255)
+    received_at = models.DateTimeField(db_default=Now())
+    applied_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=40, blank=True)
+
+    class Meta(DueModel.Meta):
+        indexes = [*DueModel.Meta.indexes, models.Index(fields=["intent_id"], name="payments_webhook_intent")]
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.intent_id}"
+
+
+class StrayReason(models.TextChoices):
+    """Why the provider holds an intent that no payment of ours stands for."""
+
+    LATE_CAPTURE = "LATE_CAPTURE", "money was taken after we had closed the payment"
+    SECOND_INTENT = "SECOND_INTENT", "the order's payment goes by another intent"
+    UNKNOWN_ORDER = "UNKNOWN_ORDER", "there is no such payment here"
+
+
+class StrayIntent(DueModel):
+    """An intent at the provider that must not hold money: canceled or refunded, and kept for a human to see."""
+
+    id = models.BigAutoField(primary_key=True)
+    intent_id = models.CharField(max_length=255, unique=True)
+    order_id = models.UUIDField()
+    reason = models.CharField(max_length=20, choices=StrayReason.choices)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    found_at = models.DateTimeField(db_default=Now())
+    settled_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=40, blank=True)
+
+    class Meta(DueModel.Meta):
+        pass
+
+    def __str__(self) -> str:
+        return f"stray intent {self.intent_id}: {self.reason}"
+
+
+class Outbox(OutboxMessage):
+    """What payments has told the others."""
+
+    class Meta(OutboxMessage.Meta):
+        verbose_name_plural = "outbox"

@@ -1,0 +1,1 @@
+"""Payments' HTTP edge: the provider's webhooks. Customers reach payments through orders only."""

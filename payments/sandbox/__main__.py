@@ -1,0 +1,33 @@
+"""`python -m payments.sandbox`: run the sandbox as a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from payments.sandbox.server import ACCOUNT_KEY, serve_forever
+from payments.sandbox.webhooks import SIGNER
+
+
+def main() -> None:
+    """Read the command line and serve. Secrets can come from the environment instead."""
+    parser = argparse.ArgumentParser(prog="python -m payments.sandbox", description="A local stand-in for Stripe.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=12111)
+    parser.add_argument("--database", default=":memory:", help="a file that survives restarts")
+    parser.add_argument("--secret-key", default=os.environ.get("STRIPE_API_KEY") or ACCOUNT_KEY)
+    parser.add_argument("--webhook-url", default=None)
+    parser.add_argument("--webhook-secret", default=os.environ.get("STRIPE_WEBHOOK_SECRET") or SIGNER)
+    chosen = parser.parse_args()
+    serve_forever(
+        host=chosen.host,
+        port=chosen.port,
+        database=chosen.database,
+        secret_key=chosen.secret_key,
+        webhook_url=chosen.webhook_url,
+        webhook_secret=chosen.webhook_secret,
+    )
+
+
+if __name__ == "__main__":
+    main()

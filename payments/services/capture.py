@@ -1,0 +1,72 @@
+"""Capture: take the held amount, all of it, once."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from payments import rules
+from payments.gateways import PaymentUnknown, ProviderRefused, provider
+from payments.models import Payment, PaymentStatus
+from payments.queries import PaymentState
+from payments.services.recording import record_intent, record_unanswered, renew_keys, shown
+from shop import clock, transactions
+from shop.errors import Refusal
+
+PAID = (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED)
+
+
+class AuthorizationGone(Refusal):
+    """The amount is no longer held: the authorization expired or was canceled. Nothing was taken."""
+
+    code = "authorization_gone"
+    title = "The card's authorization is gone"
+
+
+class PaymentNotAuthorized(Refusal):
+    """There is nothing to capture: the amount is not held."""
+
+    code = "payment_not_authorized"
+    title = "The payment is not authorized"
+
+
+def capture_payment(*, order_id: UUID) -> PaymentState:
+    """Take the amount that is held; one commit. A payment that was captured before is returned as it stands.
+
+    Raises: AuthorizationGone (the payment is then VOIDED), PaymentNotAuthorized, PaymentUnknown (it stays AUTHORIZED
+    until the provider was asked), PaymentProviderUnavailable, ProviderMismatch.
+    """
+    transactions.forbid()
+    payment = Payment.objects.filter(pk=order_id).first()
+    if payment is None:
+        raise PaymentNotAuthorized(f"order {order_id} has no payment", order_id=order_id, status="")
+    if payment.status == PaymentStatus.AUTHORIZED:
+        payment = _capture(payment)
+    if payment.status == PaymentStatus.VOIDED:
+        raise AuthorizationGone(f"the payment of order {order_id} is voided: {payment.void_reason}", order_id=order_id)
+    if payment.status == PaymentStatus.AUTHORIZED:
+        raise PaymentUnknown("the provider did not capture, and still holds", operation="capture", order_id=order_id)
+    if payment.status not in PAID:
+        raise PaymentNotAuthorized(
+            f"the payment of order {order_id} is {payment.status}", order_id=order_id, status=str(payment.status)
+        )
+    return shown(payment)
+
+
+def _capture(payment: Payment) -> Payment:
+    intent_id = payment.intent_id or ""
+    if rules.keys_expired(first_used_at=payment.attempt_began_at, now=clock.now()):
+        payment = record_intent(payment, provider().retrieve_intent(intent_id=intent_id))
+        if payment.status != PaymentStatus.AUTHORIZED:
+            return payment
+        payment = renew_keys(payment)
+    try:
+        intent = provider().capture_intent(intent_id=intent_id, key=payment.key("capture"))
+    except ProviderRefused:
+        # Captured already, or the authorization is gone: how it stands now decides.
+        intent = provider().retrieve_intent(intent_id=intent_id)
+        if intent.status == "requires_capture":
+            payment = renew_keys(payment)  # the old key would only repeat the refusal
+    except PaymentUnknown as error:
+        record_unanswered(payment, error)
+        raise
+    return record_intent(payment, intent, void_reason="authorization_gone")

@@ -1,0 +1,162 @@
+"""Records what the provider showed: the one place where an intent's state becomes a payment's status.
+
+Every move is compare-and-set from the statuses that rules.MOVES allows, so a snapshot that is out of date moves
+nothing. An intent that is not the one we asked for is never recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db.models.functions import Now
+
+from payments import rules
+from payments.events import (
+    PaymentActionRequired,
+    PaymentAuthorized,
+    PaymentBecameUnknown,
+    PaymentCaptured,
+    PaymentFailed,
+    PaymentVoided,
+)
+from payments.gateways import IntentSnapshot, PaymentUnknown, ProviderMismatch, is_live
+from payments.models import Payment, PaymentStatus
+from payments.queries import PaymentState, state_of
+from shop import transactions
+from shop.events.event import Event
+from shop.resilience.retry import backoff_seconds
+from shop.states import change_status
+
+log = structlog.get_logger(__name__)
+
+# While we wait for an answer, ask again after this long; webhooks are usually faster.
+ASK_AGAIN = timedelta(seconds=30)
+ASK_AGAIN_AFTER_UNKNOWN = timedelta(seconds=2)
+
+# Every status that the provider's cancel or capture may still change.
+OPEN = (
+    PaymentStatus.SUBMITTED,
+    PaymentStatus.REQUIRES_ACTION,
+    PaymentStatus.UNKNOWN,
+    PaymentStatus.DECLINED,
+    PaymentStatus.AUTHORIZED,
+)
+
+
+def load(order_id: UUID) -> Payment:
+    """Return the row of an order's payment. Raises: Payment.DoesNotExist."""
+    return Payment.objects.get(pk=order_id)
+
+
+def check_is_ours(payment: Payment, intent: IntentSnapshot) -> None:
+    """Raise ProviderMismatch unless the intent is for this order, amount, currency and mode."""
+    wrong = rules.mismatches(
+        seen_order_id=intent.order_id,
+        seen_amount=intent.amount,
+        seen_livemode=intent.livemode,
+        order_id=payment.order_id,
+        amount=payment.amount,
+        livemode=is_live(),
+    )
+    if payment.intent_id not in (None, intent.intent_id):
+        wrong = (*wrong, "intent_id")
+    if intent.captured.minor not in (0, payment.amount_minor):
+        wrong = (*wrong, "captured")
+    if wrong:
+        log.error("payment.provider_mismatch", order_id=str(payment.order_id), intent_id=intent.intent_id, wrong=wrong)
+        raise ProviderMismatch(f"{intent.intent_id} differs from our payment in {', '.join(wrong)}", wrong=wrong)
+
+
+def record_intent(payment: Payment, intent: IntentSnapshot, *, void_reason: str = "canceled_at_provider") -> Payment:
+    """Move `payment` to what the intent implies, if it may still go there; return the payment as it then stands.
+
+    One commit where there is a move to try, none where the intent says nothing new.
+    Raises: ProviderMismatch, and then nothing is recorded.
+    """
+    check_is_ours(payment, intent)
+    move = rules.implied_move(provider_status=intent.status, attempt_failed=intent.attempt_failed)
+    if move is None or payment.status not in move[1]:
+        return payment
+    to, expected = move
+    event, columns = _consequences(payment, intent, to, void_reason)
+    return change(payment, expected=expected, to=to, event=event, **columns)
+
+
+def change(payment: Payment, *, expected: Collection[str], to: str, event: Event, **columns: Any) -> Payment:
+    """Move a payment in a transaction of its own; return it as it then stands, whoever moved it."""
+    with transactions.transaction("payments"):
+        version = change_status(
+            Payment, payment.order_id, expected=expected, to=to, event=event, changed_at=Now(), **columns
+        )
+    if version is None:
+        return load(payment.order_id)
+    payment.status, payment.version = to, version
+    for name in ("intent_id", "attempt", "captured_minor", "decline_code", "void_reason"):
+        if name in columns:
+            setattr(payment, name, columns[name])
+    log.info(event.type, order_id=str(payment.order_id), status=to, amount_minor=payment.amount_minor)
+    return payment
+
+
+def _consequences(payment: Payment, intent: IntentSnapshot, to: str, void_reason: str) -> tuple[Event, dict[str, Any]]:
+    order_id, done = payment.order_id, {"due_at": None, "attempts": 0, "last_error": ""}
+    if to == PaymentStatus.REQUIRES_ACTION:
+        return PaymentActionRequired(order_id=order_id), {"due_at": Now() + ASK_AGAIN, "attempts": 0, "last_error": ""}
+    if to == PaymentStatus.DECLINED:
+        code = intent.decline_code or "card_declined"
+        return PaymentFailed(order_id=order_id, decline_code=code), {**done, "decline_code": code}
+    if to == PaymentStatus.AUTHORIZED:
+        return PaymentAuthorized(order_id=order_id, amount=payment.amount), done
+    if to == PaymentStatus.CAPTURED:
+        event = PaymentCaptured(order_id=order_id, amount=payment.amount)
+        return event, {**done, "captured_minor": payment.amount_minor}
+    return PaymentVoided(order_id=order_id, reason=void_reason), {**done, "void_reason": void_reason}
+
+
+def record_unanswered(payment: Payment, error: PaymentUnknown) -> None:
+    """Note that an answer did not come: a confirmation leaves the payment UNKNOWN, other calls its status as it is.
+
+    Either way the provider is asked soon, and a key that will only repeat its failure is replaced.
+    """
+    attempt = payment.attempt + 1 if error.key_is_spent else payment.attempt
+    columns: dict[str, Any] = {"last_error": error.detail, "attempts": payment.attempts + 1}
+    if error.key_is_spent:
+        columns |= {"attempt": attempt, "attempt_began_at": Now()}
+    if error.operation == "confirm" and payment.status == PaymentStatus.SUBMITTED:
+        change(
+            payment,
+            expected=[PaymentStatus.SUBMITTED],
+            to=PaymentStatus.UNKNOWN,
+            event=PaymentBecameUnknown(order_id=payment.order_id, operation=error.operation),
+            due_at=Now() + ASK_AGAIN_AFTER_UNKNOWN,
+            **columns,
+        )
+        return
+    wait = timedelta(seconds=backoff_seconds(payment.attempts + 1, first=2))
+    if payment.intent_id is not None:
+        columns["due_at"] = Now() + wait
+    note(payment, **columns)
+
+
+def renew_keys(payment: Payment) -> Payment:
+    """Begin another attempt with keys of its own, once the provider was asked and the old keys may be forgotten."""
+    note(payment, attempt=payment.attempt + 1, attempt_began_at=Now())
+    return load(payment.order_id)
+
+
+def note(payment: Payment, **columns: Any) -> bool:
+    """Write columns beside the status in a transaction of its own, if nobody moved the row since it was read."""
+    with transactions.transaction("payments"):
+        rows = Payment.objects.filter(pk=payment.order_id, version=payment.version, attempt=payment.attempt)
+        return rows.update(**columns) == 1
+
+
+def shown(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentState:
+    """Return the state for other contexts; with what the customer needs to authenticate, while that is asked for."""
+    if intent is not None and payment.status == PaymentStatus.REQUIRES_ACTION:
+        return state_of(payment, client_secret=intent.client_secret, next_action=intent.next_action)
+    return state_of(payment)

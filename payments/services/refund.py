@@ -1,0 +1,328 @@
+"""Refund: give back a part of the capture or all of it, never more, however many ask at once.
+
+The amount is set aside in one conditional UPDATE before the provider is asked, and a CHECK in the database says the
+same. Every transaction here locks the payment's row before the refund's.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db.models import F
+from django.db.models.functions import Now
+
+from payments import rules
+from payments.events import PaymentRefunded, RefundFailed, RefundPending, RefundRequested, RefundSucceeded
+from payments.gateways import PaymentUnknown, ProviderRefused, RefundSnapshot, provider
+from payments.models import Payment, PaymentStatus, Refund, RefundStatus
+from payments.queries import PaymentState
+from payments.services.capture import PAID, PaymentNotAuthorized
+from payments.services.recording import load, shown
+from shop import clock, transactions
+from shop.errors import Refusal
+from shop.events.outbox import publish
+from shop.ids import derived_id
+from shop.money import Money
+from shop.resilience.retry import backoff_seconds
+from shop.states import change_status
+
+log = structlog.get_logger(__name__)
+
+ASK_AGAIN = timedelta(seconds=30)
+GIVEN_BACK = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
+# The provider's words for a refund -> ours. `canceled` is a pending refund that was called back.
+STATUS_OF = {
+    "pending": RefundStatus.PENDING,
+    "requires_action": RefundStatus.PENDING,
+    "succeeded": RefundStatus.SUCCEEDED,
+    "failed": RefundStatus.FAILED,
+    "canceled": RefundStatus.FAILED,
+}
+
+
+class RefundExceedsCapture(Refusal):
+    """More was asked back than is left of what was taken."""
+
+    code = "refund_exceeds_capture"
+    title = "The refund is more than what is left of the payment"
+
+    def __init__(self, *, order_id: UUID, wanted: Money, refundable: Money) -> None:
+        super().__init__(
+            f"{wanted} is more than the {refundable} that can still be refunded",
+            order_id=order_id,
+            wanted=wanted,
+            refundable=refundable,
+        )
+
+
+class RefundDiffers(Refusal):
+    """The id of this refund belongs to one of another amount: a new refund needs a new id."""
+
+    code = "refund_differs"
+    title = "This refund was asked for before with another amount; send a new Idempotency-Key for a new refund"
+    http_status = 422
+
+
+class RefundRefused(Refusal):
+    """The provider did not carry the refund out, or the bank sent it back: the customer is still owed the amount."""
+
+    code = "refund_refused"
+    title = "The refund was refused"
+
+
+def refund_payment(*, order_id: UUID, refund_id: UUID, amount: Money | None, reason: str) -> PaymentState:
+    """Give `amount` back, None for all that is left. Idempotent by refund_id.
+
+    `reason`: at most 80 characters; it goes into events, so nothing personal.
+    Raises: RefundExceedsCapture, RefundDiffers, PaymentNotAuthorized (nothing was taken), RefundRefused,
+    UnchargeableAmount; PaymentUnknown and PaymentProviderUnavailable: the refund stays REQUESTED and goes on by itself.
+    """
+    transactions.forbid()
+    if amount is not None:
+        rules.to_provider_amount(amount)
+    refund = Refund.objects.filter(pk=refund_id).first()
+    if refund is None:
+        refund = _reserve(order_id, refund_id, amount, reason)
+        if refund is None:
+            return shown(load(order_id))
+        _check_is_the_same(refund, order_id, amount)
+        return _send(refund, ask_first=False)
+    _check_is_the_same(refund, order_id, amount)
+    return resume_refund(refund_id=refund_id)
+
+
+def _check_is_the_same(refund: Refund, order_id: UUID, amount: Money | None) -> None:
+    asked = Money(refund.amount_minor, refund.payment.currency)
+    if refund.payment_id != order_id or (amount is not None and amount != asked):
+        raise RefundDiffers(refund_id=refund.pk, amount=asked)
+
+
+def resume_refund(*, refund_id: UUID) -> PaymentState:
+    """Take up a refund again whose answer did not come; one that has its answer is returned as it stands.
+
+    Raises: RefundRefused, PaymentUnknown, PaymentProviderUnavailable.
+    """
+    refund = Refund.objects.get(pk=refund_id)
+    if refund.status == RefundStatus.REQUESTED:
+        return _send(refund, ask_first=True)
+    return _answer(refund)
+
+
+def _answer(refund: Refund) -> PaymentState:
+    if refund.status == RefundStatus.FAILED:
+        raise RefundRefused(
+            f"refund {refund.pk} was refused: {refund.failure_code}",
+            refund_id=refund.pk,
+            failure_code=refund.failure_code,
+        )
+    return shown(load(refund.payment_id))
+
+
+def _reserve(order_id: UUID, refund_id: UUID, amount: Money | None, reason: str) -> Refund | None:
+    """Set the amount aside and write the refund down; None where all is refunded and nothing more was asked for."""
+    with transactions.transaction("payments"):
+        payment = Payment.objects.select_for_update().filter(pk=order_id).first()
+        if payment is None or payment.status not in PAID:
+            status = str(payment.status) if payment else ""
+            raise PaymentNotAuthorized(
+                f"nothing was taken for order {order_id}, so nothing goes back", order_id=order_id, status=status
+            )
+        if (earlier := Refund.objects.filter(pk=refund_id).first()) is not None:
+            return earlier
+        wanted = amount or payment.refundable
+        if amount is None and not wanted.minor:
+            if payment.refund_reserved_minor:
+                raise PaymentUnknown("a refund of all that is left is under way", operation="refund", order_id=order_id)
+            return None
+        _set_aside(payment, wanted)
+        refund = Refund.objects.create(
+            refund_id=refund_id,
+            payment_id=order_id,
+            amount_minor=wanted.minor,
+            reason=reason,
+            due_at=clock.now() + ASK_AGAIN,
+            attempt_began_at=clock.now(),
+        )
+        event = RefundRequested(refund_id=refund_id, order_id=order_id, amount=wanted)
+        publish(event, aggregate_id=refund_id, aggregate_version=1)
+    return refund
+
+
+def _set_aside(payment: Payment, wanted: Money) -> None:
+    if wanted.currency != payment.currency or wanted.minor <= 0:
+        raise RefundExceedsCapture(order_id=payment.pk, wanted=wanted, refundable=payment.refundable)
+    room = F("captured_minor") - F("refunded_minor") - F("refund_reserved_minor")
+    reserved = (
+        Payment.objects.filter(pk=payment.pk, status__in=PAID)
+        .alias(room=room)
+        .filter(room__gte=wanted.minor)
+        .update(refund_reserved_minor=F("refund_reserved_minor") + wanted.minor)
+    )
+    if not reserved:
+        raise RefundExceedsCapture(order_id=payment.pk, wanted=wanted, refundable=payment.refundable)
+
+
+def _send(refund: Refund, *, ask_first: bool) -> PaymentState:
+    payment = load(refund.payment_id)
+    try:
+        made = _find(refund, payment) if ask_first else None
+        if made is None:
+            refund = _with_fresh_key(refund)
+            made = provider().create_refund(
+                intent_id=payment.intent_id or "",
+                order_id=payment.order_id,
+                refund_id=refund.pk,
+                amount=Money(refund.amount_minor, payment.currency),
+                key=refund.key(),
+            )
+    except PaymentUnknown as error:
+        _note_unanswered(refund, error)
+        raise
+    except ProviderRefused as error:
+        made = _find(refund, payment)
+        if made is None:
+            refund = _fail(refund, error.provider_code)
+            return _answer(refund)
+    return _answer(record_refund(refund, made))
+
+
+def _find(refund: Refund, payment: Payment) -> RefundSnapshot | None:
+    made = provider().iter_refunds(intent_id=payment.intent_id)
+    return next((one for one in made if one.refund_id == str(refund.pk)), None)
+
+
+def _with_fresh_key(refund: Refund) -> Refund:
+    """Renew the key where the provider may have forgotten it. We have just asked: there is no such refund."""
+    if not rules.keys_expired(first_used_at=refund.attempt_began_at, now=clock.now()):
+        return refund
+    _note(refund, attempt=refund.attempt + 1, attempt_began_at=Now())
+    return Refund.objects.get(pk=refund.pk)
+
+
+def _note_unanswered(refund: Refund, error: PaymentUnknown) -> None:
+    attempts = refund.attempts + 1
+    wait = timedelta(seconds=backoff_seconds(attempts, first=2))
+    columns: dict[str, Any] = {"due_at": Now() + wait, "attempts": attempts, "last_error": error.detail}
+    if error.key_is_spent:
+        columns |= {"attempt": refund.attempt + 1, "attempt_began_at": Now()}
+    _note(refund, **columns)
+    log.warning("refund.unanswered", refund_id=str(refund.pk), order_id=str(refund.payment_id), error=error.detail)
+
+
+def _note(refund: Refund, **columns: Any) -> None:
+    with transactions.transaction("payments"):
+        Refund.objects.filter(pk=refund.pk, version=refund.version, attempt=refund.attempt).update(**columns)
+
+
+def record_refund(refund: Refund, made: RefundSnapshot) -> Refund:
+    """Record what the provider shows of a refund, with the payment's totals and status, in one transaction."""
+    to = STATUS_OF[made.status]
+    if to == refund.status:
+        return refund
+    if to == RefundStatus.FAILED:
+        return _fail(refund, made.failure_code or made.status)
+    if made.amount.minor != refund.amount_minor:
+        raise ValueError(f"refund {refund.pk} is {made.amount} at the provider, {refund.amount_minor} here")
+    amount = made.amount
+    told = RefundPending if to == RefundStatus.PENDING else RefundSucceeded
+    event = told(refund_id=refund.pk, order_id=refund.payment_id, amount=amount)
+    expected = (
+        [RefundStatus.REQUESTED] if to == RefundStatus.PENDING else [RefundStatus.REQUESTED, RefundStatus.PENDING]
+    )
+    with transactions.transaction("payments"):
+        payment = Payment.objects.select_for_update().get(pk=refund.payment_id)
+        counted = Refund.objects.filter(pk=refund.pk, status__in=GIVEN_BACK).exists()
+        moved = change_status(
+            Refund,
+            refund.pk,
+            expected=expected,
+            to=to,
+            event=event,
+            changed_at=Now(),
+            due_at=None,
+            last_error="",
+            provider_refund_id=made.provider_refund_id,
+        )
+        if moved is not None and not counted:
+            _count_given_back(payment, refund, amount)
+    return Refund.objects.get(pk=refund.pk)
+
+
+def _count_given_back(payment: Payment, refund: Refund, amount: Money) -> None:
+    """Move the amount of a refund from set aside to given back; the payment's row is locked."""
+    total = Money(payment.refunded_minor, payment.currency) + amount
+    full = total.minor == payment.captured_minor
+    columns = {
+        "refunded_minor": F("refunded_minor") + amount.minor,
+        "refund_reserved_minor": F("refund_reserved_minor") - amount.minor,
+    }
+    if payment.status == PaymentStatus.REFUNDED:
+        # A refund that came back from the bank was made again: the status was final before.
+        Payment.objects.filter(pk=payment.pk).update(**columns)
+        return
+    change_status(
+        Payment,
+        payment.pk,
+        expected=[PaymentStatus(payment.status)],
+        to=PaymentStatus.REFUNDED if full else PaymentStatus.PARTIALLY_REFUNDED,
+        event=PaymentRefunded(order_id=payment.pk, refund_id=refund.pk, amount=amount, total=total, full=full),
+        changed_at=Now(),
+        **columns,
+    )
+    log.info("payment.refunded", order_id=str(payment.pk), amount_minor=amount.minor, full=full)
+
+
+def _fail(refund: Refund, code: str) -> Refund:
+    """Record that the money did not go back. A payment that was REFUNDED stays so; its total tells the truth."""
+    with transactions.transaction("payments"):
+        payment = Payment.objects.select_for_update().get(pk=refund.payment_id)
+        standing = Refund.objects.get(pk=refund.pk)
+        amount = Money(standing.amount_minor, payment.currency)
+        moved = change_status(
+            Refund,
+            refund.pk,
+            expected=[RefundStatus.REQUESTED, RefundStatus.PENDING, RefundStatus.SUCCEEDED],
+            to=RefundStatus.FAILED,
+            event=RefundFailed(refund_id=refund.pk, order_id=payment.pk, amount=amount, reason=code),
+            changed_at=Now(),
+            due_at=None,
+            failure_code=code,
+        )
+        if moved is not None:
+            column = "refunded_minor" if standing.status in GIVEN_BACK else "refund_reserved_minor"
+            Payment.objects.filter(pk=payment.pk).update(**{column: F(column) - amount.minor})
+            log.error("refund.failed", refund_id=str(refund.pk), order_id=str(payment.pk), code=code)
+    return Refund.objects.get(pk=refund.pk)
+
+
+def sync_refunds(payment: Payment) -> Payment:
+    """Bring our refunds to what the provider lists for this payment, also those that were made in its dashboard."""
+    for made in provider().iter_refunds(intent_id=payment.intent_id):
+        sync_refund(payment, made)
+    return load(payment.order_id)
+
+
+def sync_refund(payment: Payment, made: RefundSnapshot) -> bool:
+    """Record one listed refund; say whether that changed anything here."""
+    refund = Refund.objects.filter(provider_refund_id=made.provider_refund_id).first()
+    if refund is None and made.refund_id:
+        refund = Refund.objects.filter(pk=made.refund_id, payment_id=payment.pk).first()
+    if refund is None:
+        return _adopt(payment, made)
+    return record_refund(refund, made).status != refund.status
+
+
+def _adopt(payment: Payment, made: RefundSnapshot) -> bool:
+    """Write down a refund that was not asked for here. One that failed, or released an uncaptured hold, is none."""
+    if STATUS_OF[made.status] == RefundStatus.FAILED or payment.status not in PAID:
+        return False
+    refund_id = derived_id("provider refund", made.provider_refund_id)
+    refund = _reserve(payment.order_id, refund_id, made.amount, "made_at_provider")
+    if refund is None:
+        return False
+    log.warning("refund.adopted", refund_id=str(refund_id), order_id=str(payment.pk), amount_minor=made.amount.minor)
+    record_refund(refund, made)
+    return True

@@ -1,0 +1,33 @@
+"""Asking: how a payment really stands, when its answer was lost or its customer is somewhere else."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from payments.gateways import provider
+from payments.models import Payment, PaymentStatus, StrayReason
+from payments.queries import PaymentState, state_of
+from payments.services.recording import record_intent, shown
+from payments.services.refund import sync_refunds
+from payments.services.strays import report_stray
+from shop import transactions
+
+
+def refresh_payment(*, order_id: UUID) -> PaymentState | None:
+    """Ask the provider how the order's payment stands, record it and return it; None where there is no payment.
+
+    Raises: PaymentUnknown, PaymentProviderUnavailable, ProviderMismatch.
+    """
+    transactions.forbid()
+    payment = Payment.objects.filter(pk=order_id).first()
+    if payment is None:
+        return None
+    if payment.intent_id is None:
+        return state_of(payment)
+    intent = provider().retrieve_intent(intent_id=payment.intent_id)
+    payment = record_intent(payment, intent)
+    if payment.status == PaymentStatus.VOIDED and intent.status != "canceled":
+        report_stray(intent=intent, reason=StrayReason.LATE_CAPTURE)
+    if intent.refunded.minor != payment.refunded_minor:
+        payment = sync_refunds(payment)
+    return shown(payment, intent)

@@ -1,0 +1,90 @@
+"""Void: make sure that no money is taken, and that none can be any more.
+
+Canceling the intent by its id is the fence: only when the provider says `canceled` is VOIDED recorded, so that stock
+released afterwards can't meet a charge that arrives late. Where it turns out that the money was taken, it goes back.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from payments import rules
+from payments.events import PaymentVoided
+from payments.gateways import PaymentUnknown, ProviderRefused, provider
+from payments.models import NO_CURRENCY, Payment, PaymentStatus
+from payments.queries import PaymentState
+from payments.services.authorize import insert_first
+from payments.services.recording import (
+    OPEN,
+    change,
+    load,
+    record_intent,
+    record_unanswered,
+    renew_keys,
+    shown,
+)
+from payments.services.refund import refund_payment
+from shop import clock, transactions
+from shop.events.outbox import publish
+from shop.ids import derived_id
+
+CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
+ROUNDS = 5
+
+
+def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
+    """Close the payment: VOIDED, or REFUNDED where the money had been taken. `reason`: a code, no free text.
+
+    Idempotent. Where there is no payment yet, a tombstone closes the door to one that comes late. Raises:
+    PaymentUnknown, PaymentProviderUnavailable (call again: nothing is closed yet), ProviderMismatch.
+    """
+    transactions.forbid()
+    for _round in range(ROUNDS):
+        payment = Payment.objects.filter(pk=order_id).first() or _leave_tombstone(order_id, reason)
+        if payment.status in CLOSED:
+            return shown(payment)
+        if payment.status == PaymentStatus.NEW or (payment.status in OPEN and payment.intent_id is None):
+            # Nothing that could take money has been sent: the confirmation goes out after SUBMITTED only.
+            change(
+                payment,
+                expected=[PaymentStatus(payment.status)],
+                to=PaymentStatus.VOIDED,
+                event=PaymentVoided(order_id=order_id, reason=reason),
+                void_reason=reason,
+                due_at=None,
+            )
+        elif payment.status in OPEN:
+            _cancel(payment, reason)
+        else:
+            refund_payment(order_id=order_id, refund_id=derived_id("void", order_id), amount=None, reason=reason)
+    raise PaymentUnknown("the payment keeps moving", operation="cancel", order_id=order_id)
+
+
+def _leave_tombstone(order_id: UUID, reason: str) -> Payment:
+    tombstone = Payment(
+        order_id=order_id, status=PaymentStatus.VOIDED, amount_minor=0, currency=NO_CURRENCY, void_reason=reason
+    )
+    with transactions.transaction("payments"):
+        if insert_first(tombstone):
+            publish(PaymentVoided(order_id=order_id, reason=reason), aggregate_id=order_id, aggregate_version=1)
+            return tombstone
+    return load(order_id)
+
+
+def _cancel(payment: Payment, reason: str) -> None:
+    intent_id = payment.intent_id or ""
+    if rules.keys_expired(first_used_at=payment.attempt_began_at, now=clock.now()):
+        payment = renew_keys(payment)
+    try:
+        intent = provider().cancel_intent(intent_id=intent_id, key=payment.key("cancel"))
+    except ProviderRefused:
+        # Canceled already, or captured: how it stands now decides.
+        intent = provider().retrieve_intent(intent_id=intent_id)
+    except PaymentUnknown as error:
+        record_unanswered(payment, error)
+        raise
+    if intent.status not in ("canceled", "succeeded"):
+        raise PaymentUnknown(
+            f"the provider did not cancel: {intent.status}", operation="cancel", order_id=payment.order_id
+        )
+    record_intent(payment, intent, void_reason=reason)

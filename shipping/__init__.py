@@ -1,0 +1,6 @@
+"""Shipping: brings the parcel of a confirmed order to the customer through a carrier.
+
+Owns the shipments, their bookings and tracking numbers. Does not own addresses (it reads them from the order when it
+books and keeps none), stock, or the order's status.
+Publishes shipment.created, .booked, .dispatched, .delivered, .canceled. Hears order.confirmed.
+"""

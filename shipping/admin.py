@@ -1,0 +1,190 @@
+"""Shipping in the admin: everything can be read; staff dispatch, confirm a delivery, and settle a refused booking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from shipping import rules
+from shipping.models import Inbox, Outbox, SandboxBooking, Shipment, ShipmentStatus
+from shipping.queries import dashboard_figures
+from shipping.services import shipments
+from shop.admin import (
+    InboxAdmin,
+    OutboxAdmin,
+    ReadOnlyAdmin,
+    action,
+    confirmation,
+    display,
+    register_tile,
+    status_badge,
+)
+
+register_tile("shipping", "Shipments", dashboard_figures)
+
+
+class DispatchForm(BaseDialogForm):
+    """Which parcel left with whom."""
+
+    carrier = forms.CharField(
+        max_length=rules.CARRIER_NAME_LENGTH,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Who takes the parcel, as the customer knows the company",
+    )
+    tracking_number = forms.CharField(max_length=rules.TRACKING_NUMBER_LENGTH, widget=UnfoldAdminTextInputWidget)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        shipment = Shipment.objects.filter(pk=str(self.object_id)).first()
+        if shipment is not None:
+            self.initial = {"carrier": shipment.carrier, "tracking_number": shipment.tracking_number}
+
+
+@admin.register(Shipment)
+class ShipmentAdmin(ReadOnlyAdmin):
+    """Shipments; the address stands on the order."""
+
+    list_display = (
+        "id",
+        "order_id",
+        "status_label",
+        "waits_for",
+        "carrier",
+        "tracking_number",
+        "created_at",
+        "due_at",
+    )
+    list_filter = ("status", "carrier", ("refusal_code", admin.EmptyFieldListFilter), "created_at")
+    search_fields = ("id__exact", "order_id__exact", "tracking_number__exact", "carrier_reference__exact")
+    ordering = ("-created_at",)
+    actions = ("confirm_selected", "retry_selected")
+    actions_detail: Any = ("dispatch_one", "confirm_one", "retry_one", "book_by_hand")
+
+    status_label = status_badge(
+        colors={
+            ShipmentStatus.PENDING: "warning",
+            ShipmentStatus.BOOKED: "info",
+            ShipmentStatus.DISPATCHED: "info",
+            ShipmentStatus.DELIVERED: "success",
+        }
+    )
+
+    @display(description="waits for", label={"staff": "warning"})
+    def waits_for(self, shipment: Shipment) -> str:
+        """Say who is next: staff, where nothing happens to this shipment by itself though it is not at its end."""
+        if not Shipment.TRANSITIONS[shipment.status]:
+            return "-"
+        return "staff" if shipment.due_at is None else "carrier"
+
+    @action(
+        description="Dispatch",
+        url_path="dispatch",
+        icon="local_shipping",
+        dialog={
+            "title": "Dispatch",
+            "description": "The parcel has left. The customer is told by mail.",
+            "form_class": DispatchForm,
+            "form_submit_text": "Dispatch",
+        },
+    )
+    def dispatch_one(self, request: HttpRequest, form: DispatchForm, object_id: str) -> HttpResponse:
+        """Record who took the parcel, and its tracking number."""
+        carrier, number = form.cleaned_data["carrier"], form.cleaned_data["tracking_number"]
+        if shipment := self.get_object(request, object_id):
+            self.attempt(
+                request,
+                shipment,
+                f"dispatched with {carrier}, {number}",
+                lambda: shipments.dispatch_shipment(
+                    shipment_id=shipment.pk, tracking_number=number, carrier=carrier.strip()
+                ),
+            )
+        return self.back_to(request, object_id)
+
+    @action(
+        description="Mark delivered",
+        url_path="delivered",
+        icon="where_to_vote",
+        dialog=confirmation("Mark delivered", "The parcel has arrived.", submit="Mark delivered"),
+    )
+    def confirm_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Record that the parcel has arrived."""
+        if shipment := self.get_object(request, object_id):
+            self._confirm(request, shipment)
+        return self.back_to(request, object_id)
+
+    @action(
+        description="Retry booking",
+        url_path="retry-booking",
+        icon="replay",
+        dialog=confirmation("Retry booking", "Ask the carrier again, now.", submit="Retry booking"),
+    )
+    def retry_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Ask the carrier again."""
+        if shipment := self.get_object(request, object_id):
+            self._retry(request, shipment)
+        return self.back_to(request, object_id)
+
+    @action(
+        description="Ship by hand",
+        url_path="by-hand",
+        icon="front_hand",
+        dialog=confirmation(
+            "Ship by hand",
+            "The carrier will not be asked again; staff hand the parcel over and then dispatch it here.",
+            submit="Ship by hand",
+        ),
+    )
+    def book_by_hand(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Take the parcel from the carrier that refused it."""
+        if shipment := self.get_object(request, object_id):
+            self._retry(request, shipment, carrier="manual")
+        return self.back_to(request, object_id)
+
+    @action(description="Mark delivered")
+    def confirm_selected(self, request: HttpRequest, queryset: QuerySet[Shipment]) -> None:
+        """Record that the selected parcels have arrived."""
+        for shipment in queryset:
+            self._confirm(request, shipment)
+
+    @action(description="Retry booking")
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Shipment]) -> None:
+        """Ask the carrier again to take the selected parcels."""
+        for shipment in queryset:
+            self._retry(request, shipment)
+
+    def _confirm(self, request: HttpRequest, shipment: Shipment) -> None:
+        self.attempt(request, shipment, "marked delivered", lambda: shipments.confirm_delivery(shipment_id=shipment.pk))
+
+    def _retry(self, request: HttpRequest, shipment: Shipment, carrier: str | None = None) -> None:
+        self.attempt(
+            request,
+            shipment,
+            f"booking retried{f' with {carrier}' if carrier else ''}",
+            lambda: shipments.retry_booking(shipment_id=shipment.pk, carrier=carrier),
+        )
+
+
+@admin.register(SandboxBooking)
+class SandboxBookingAdmin(ReadOnlyAdmin):
+    """What the sandbox carrier remembers."""
+
+    list_display = ("id", "reference", "booked_at", "voided_at")
+    search_fields = ("reference__exact",)
+    ordering = ("-id",)
+
+
+@admin.register(Outbox)
+class ShippingOutboxAdmin(OutboxAdmin):
+    """Facts of shipping on their way out."""
+
+
+@admin.register(Inbox)
+class ShippingInboxAdmin(InboxAdmin):
+    """Events that shipping heard, and its dead letters."""

@@ -1,0 +1,101 @@
+"""Tables of shipping. A shipment holds no address: what the carrier needs is read from the order when it is booked."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from shipping.rules import CARRIER_NAME_LENGTH, TRACKING_NUMBER_LENGTH
+from shop.events.inbox import InboxEntry
+from shop.events.outbox import OutboxMessage
+from shop.ids import new_id
+from shop.models import DueModel
+from shop.states import StatusModel, Transitions
+
+
+class ShipmentStatus(models.TextChoices):
+    """Where a shipment stands."""
+
+    PENDING = "PENDING"
+    BOOKED = "BOOKED"
+    DISPATCHED = "DISPATCHED"
+    DELIVERED = "DELIVERED"
+    CANCELED = "CANCELED"
+
+
+class Shipment(StatusModel, DueModel):
+    """The parcel of one order. Its id is the reference under which a carrier knows it, stored before any is asked.
+
+    What `due_at` waits for depends on the status: PENDING: book it; BOOKED, DISPATCHED: ask the carrier how far it is;
+    CANCELED: take the booking back. Null: a human is next, or nobody.
+    """
+
+    TRANSITIONS = Transitions(
+        {
+            ShipmentStatus.PENDING: {ShipmentStatus.BOOKED, ShipmentStatus.CANCELED},
+            ShipmentStatus.BOOKED: {ShipmentStatus.DISPATCHED, ShipmentStatus.CANCELED},
+            ShipmentStatus.DISPATCHED: {ShipmentStatus.DELIVERED},
+            ShipmentStatus.DELIVERED: set(),
+            ShipmentStatus.CANCELED: set(),
+        }
+    )
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    order_id = models.UUIDField(unique=True)
+    status = models.CharField(max_length=10, choices=ShipmentStatus.choices, default=ShipmentStatus.PENDING)
+    carrier = models.CharField(max_length=CARRIER_NAME_LENGTH, blank=True, default="")
+    carrier_reference = models.CharField(max_length=120, blank=True, default="")
+    tracking_number = models.CharField(max_length=TRACKING_NUMBER_LENGTH, blank=True, default="")
+    label_url = models.URLField(max_length=500, blank=True, default="")
+    carrier_asked_at = models.DateTimeField(null=True, blank=True)
+    refusal_code = models.CharField(max_length=80, blank=True, default="")
+    cancel_reason = models.CharField(max_length=80, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+    booked_at = models.DateTimeField(null=True, blank=True)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    canceled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(DueModel.Meta):
+        constraints = [
+            models.CheckConstraint(
+                name="shipping_shipment_left_with_tracking",
+                condition=~models.Q(status__in=["DISPATCHED", "DELIVERED"]) | ~models.Q(tracking_number=""),
+            ),
+            models.CheckConstraint(
+                name="shipping_shipment_booked_with_carrier",
+                condition=~models.Q(status__in=["BOOKED", "DISPATCHED", "DELIVERED"]) | ~models.Q(carrier=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"shipment {self.id} of order {self.order_id}: {self.status}"
+
+
+class SandboxBooking(models.Model):
+    """What the sandbox carrier remembers of one booking; it stands for a carrier's own database.
+
+    Nothing here is unique by reference: like real carriers it books twice when it is asked twice.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    reference = models.UUIDField(db_index=True)
+    booked_at = models.DateTimeField(db_default=Now())
+    voided_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"sandbox booking {self.id} of {self.reference}"
+
+
+class Outbox(OutboxMessage):
+    """Facts of shipping on their way out."""
+
+    class Meta(OutboxMessage.Meta):
+        verbose_name_plural = "outbox"
+
+
+class Inbox(InboxEntry):
+    """Events that shipping hears."""
+
+    class Meta(InboxEntry.Meta):
+        verbose_name_plural = "inbox"

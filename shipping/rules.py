@@ -1,0 +1,22 @@
+"""Decisions about shipments: which statuses there are, where each may lead, what a tracking number looks like."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+TRACKING_NUMBER_LENGTH = 64
+CARRIER_NAME_LENGTH = 40
+
+
+class Stage(StrEnum):
+    """How far a carrier says a parcel is."""
+
+    BOOKED = "BOOKED"
+    DISPATCHED = "DISPATCHED"
+    DELIVERED = "DELIVERED"
+
+
+def clean_tracking_number(text: str) -> str:
+    """Return the number as carriers print it, without blanks around or inside; "" where nothing usable is left."""
+    number = "".join(text.split()).upper()
+    return number if number.isprintable() and len(number) <= TRACKING_NUMBER_LENGTH else ""

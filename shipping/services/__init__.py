@@ -1,0 +1,1 @@
+"""Use cases of shipping: shipments.py moves a shipment, booking.py asks the carrier and hands it the result."""

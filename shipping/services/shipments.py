@@ -1,0 +1,246 @@
+"""What can be done with a shipment. One function is one transaction; none of them calls anything outside.
+
+`create_shipment` is the exception: it runs in the transaction of the event it follows from.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from django.db.models import Case, When
+from django.db.models.functions import Now
+
+from shipping import rules
+from shipping.events import ShipmentCanceled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched
+from shipping.models import Shipment, ShipmentStatus
+from shipping.queries import ShipmentState, state_of
+from shop import transactions
+from shop.background import wake
+from shop.errors import NotFound, Refusal
+from shop.events.outbox import publish
+from shop.states import change_status
+
+log = structlog.get_logger(__name__)
+
+# Longer than any answer of a carrier takes: a booking that is under way while its shipment is canceled is seen by then.
+BOOKING_SETTLES_SECONDS = 120
+
+
+class ShipmentNotFound(NotFound):
+    """No shipment has this id."""
+
+    code = "shipment_not_found"
+    title = "No such shipment"
+
+
+class ShipmentAlreadyDispatched(Refusal):
+    """The parcel has left: it can neither be canceled nor leave again under another number."""
+
+    code = "shipment_already_dispatched"
+    title = "The parcel has left already"
+
+
+class ShipmentNotBooked(Refusal):
+    """The parcel can't leave before a carrier has agreed to take it."""
+
+    code = "shipment_not_booked"
+    title = "No carrier has agreed to take the parcel yet"
+
+
+class ShipmentNotDispatched(Refusal):
+    """What has not left can't arrive."""
+
+    code = "shipment_not_dispatched"
+    title = "The parcel has not left yet"
+
+
+class ShipmentClosed(Refusal):
+    """The shipment is canceled; it stays so."""
+
+    code = "shipment_closed"
+    title = "The shipment is canceled"
+
+
+class TrackingNumberUnusable(Refusal):
+    """A parcel leaves with a tracking number of 1 to 64 printable characters."""
+
+    code = "tracking_number_unusable"
+    title = "Give a tracking number of 1 to 64 characters"
+    http_status = 422
+
+
+class BookingNotOpen(Refusal):
+    """There is nothing left to book."""
+
+    code = "booking_not_open"
+    title = "The shipment does not wait for a booking"
+
+
+class BookingInDoubt(Refusal):
+    """The carrier may have booked the parcel: only its own answer settles that, and asking goes on."""
+
+    code = "booking_in_doubt"
+    title = "The carrier may have booked the parcel already; it is being asked"
+
+
+def create_shipment(*, order_id: UUID) -> None:
+    """Give a confirmed order its shipment, due to be booked, in the open transaction.
+
+    Idempotent by `order_id`; where a cancellation came first its tombstone stands and nothing is created.
+    """
+    transactions.require("shipping")
+    shipment, created = Shipment.objects.get_or_create(order_id=order_id, defaults={"due_at": Now()})
+    if not created:
+        log.info("shipment.exists", order_id=str(order_id), status=str(shipment.status))
+        return
+    publish(ShipmentCreated(order_id=order_id), aggregate_id=shipment.pk, aggregate_version=1)
+    wake("shipping.book_due_shipments", context="shipping")
+    log.info("shipment.created", order_id=str(order_id), shipment_id=str(shipment.pk))
+
+
+def cancel_shipment(*, order_id: UUID, reason: str) -> ShipmentState:
+    """Keep the parcel of an order from leaving, also one whose shipment is not created yet (a tombstone).
+
+    Idempotent. A booking that was made, or may have been, is taken back at the carrier afterwards.
+    Raises: ShipmentAlreadyDispatched.
+    """
+    event = ShipmentCanceled(order_id=order_id, reason=reason)
+    canceled = {"cancel_reason": reason, "canceled_at": Now()}
+    with transactions.transaction("shipping"):
+        shipment, created = Shipment.objects.get_or_create(
+            order_id=order_id, defaults={"status": ShipmentStatus.CANCELED, **canceled}
+        )
+        if created:
+            publish(event, aggregate_id=shipment.pk, aggregate_version=1)
+        elif _cancel(shipment, event, canceled) is None:
+            shipment.refresh_from_db()
+            if shipment.status != ShipmentStatus.CANCELED:
+                raise ShipmentAlreadyDispatched(order_id=order_id, status=str(shipment.status))
+            return state_of(shipment)
+        shipment.refresh_from_db()
+    log.info("shipment.canceled", order_id=str(order_id), reason=reason, tombstone=created)
+    return state_of(shipment)
+
+
+def _cancel(shipment: Shipment, event: ShipmentCanceled, canceled: dict[str, object]) -> int | None:
+    """Cancel whatever has not left, and have what is booked, or may be, taken back in due time."""
+    version = change_status(
+        Shipment,
+        shipment.pk,
+        expected={ShipmentStatus.PENDING, ShipmentStatus.BOOKED},
+        to=ShipmentStatus.CANCELED,
+        event=event,
+        due_at=Case(
+            When(status=ShipmentStatus.BOOKED, then=Now()),
+            When(carrier_asked_at=None, then=None),
+            default=Now() + timedelta(seconds=BOOKING_SETTLES_SECONDS),
+        ),
+        attempts=0,
+        **canceled,
+    )
+    if version is not None:
+        wake("shipping.void_canceled_bookings", context="shipping")
+    return version
+
+
+def dispatch_shipment(*, shipment_id: UUID, tracking_number: str, carrier: str | None = None) -> ShipmentState:
+    """Record that the parcel has left. `carrier` replaces the booked one's name, where staff used another.
+
+    Idempotent by the tracking number. The booked carrier goes on being asked how far the parcel is; another is not.
+    Raises: ShipmentNotFound, ShipmentNotBooked, ShipmentClosed, ShipmentAlreadyDispatched, TrackingNumberUnusable.
+    """
+    number = rules.clean_tracking_number(tracking_number)
+    if not number:
+        raise TrackingNumberUnusable
+    with transactions.transaction("shipping"):
+        shipment = _get(shipment_id)
+        name = carrier or shipment.carrier
+        moved = change_status(
+            Shipment,
+            shipment_id,
+            expected={ShipmentStatus.BOOKED},
+            to=ShipmentStatus.DISPATCHED,
+            event=ShipmentDispatched(order_id=shipment.order_id, carrier=name, tracking_number=number),
+            carrier=name,
+            tracking_number=number,
+            dispatched_at=Now(),
+            **({} if name == shipment.carrier else {"due_at": None}),
+        )
+        shipment.refresh_from_db()
+    if moved is None:
+        _explain_no_dispatch(shipment, number)
+    else:
+        log.info("shipment.dispatched", order_id=str(shipment.order_id), carrier=name)
+    return state_of(shipment)
+
+
+def _explain_no_dispatch(shipment: Shipment, number: str) -> None:
+    """Raise why the parcel can't leave; return where it has left under this very number."""
+    match shipment.status:
+        case ShipmentStatus.PENDING:
+            raise ShipmentNotBooked(shipment_id=shipment.pk)
+        case ShipmentStatus.CANCELED:
+            raise ShipmentClosed(shipment_id=shipment.pk)
+    if shipment.tracking_number != number:
+        raise ShipmentAlreadyDispatched(shipment_id=shipment.pk, tracking_number=shipment.tracking_number)
+
+
+def confirm_delivery(*, shipment_id: UUID) -> ShipmentState:
+    """Record that the parcel has arrived. Idempotent.
+
+    Raises: ShipmentNotFound, ShipmentNotDispatched, ShipmentClosed.
+    """
+    with transactions.transaction("shipping"):
+        shipment = _get(shipment_id)
+        moved = change_status(
+            Shipment,
+            shipment_id,
+            expected={ShipmentStatus.DISPATCHED},
+            to=ShipmentStatus.DELIVERED,
+            event=ShipmentDelivered(
+                order_id=shipment.order_id, carrier=shipment.carrier, tracking_number=shipment.tracking_number
+            ),
+            delivered_at=Now(),
+            due_at=None,
+        )
+        shipment.refresh_from_db()
+    if moved is None and shipment.status == ShipmentStatus.CANCELED:
+        raise ShipmentClosed(shipment_id=shipment_id)
+    if moved is None and shipment.status != ShipmentStatus.DELIVERED:
+        raise ShipmentNotDispatched(shipment_id=shipment_id)
+    if moved is not None:
+        log.info("shipment.delivered", order_id=str(shipment.order_id))
+    return state_of(shipment)
+
+
+def retry_booking(*, shipment_id: UUID, carrier: str | None = None) -> ShipmentState:
+    """Ask the carrier again, now: after a refusal whose cause is gone, or without waiting for the backoff.
+
+    With `carrier` (or after a refusal) the parcel goes to another one: only where no booking can exist already.
+    Raises: ShipmentNotFound, BookingNotOpen, BookingInDoubt.
+    """
+    with transactions.transaction("shipping"):
+        shipment = _get(shipment_id)
+        if shipment.status != ShipmentStatus.PENDING:
+            raise BookingNotOpen(shipment_id=shipment_id, status=str(shipment.status))
+        settled = shipment.carrier_asked_at is None or bool(shipment.refusal_code)
+        if carrier and not settled:
+            raise BookingInDoubt(shipment_id=shipment_id, carrier=shipment.carrier)
+        columns: dict[str, object] = {"due_at": Now(), "attempts": 0, "refusal_code": "", "last_error": ""}
+        if settled:
+            columns |= {"carrier": carrier or "", "carrier_asked_at": None}
+        Shipment.objects.filter(pk=shipment_id).update(**columns)
+        wake("shipping.book_due_shipments", context="shipping")
+        shipment.refresh_from_db()
+    log.info("shipment.booking_retried", order_id=str(shipment.order_id), carrier=shipment.carrier)
+    return state_of(shipment)
+
+
+def _get(shipment_id: UUID) -> Shipment:
+    """Lock the row, so that the facts told of a move are those of the row it moves."""
+    shipment = Shipment.objects.select_for_update().filter(pk=shipment_id).first()
+    if shipment is None:
+        raise ShipmentNotFound(shipment_id=shipment_id)
+    return shipment

@@ -1,0 +1,24 @@
+"""The sweeps of shipping."""
+
+from __future__ import annotations
+
+from shipping.services import booking
+from shop.background import sweep
+
+
+@sweep(every_seconds=5)
+def book_due_shipments() -> int:
+    """Ask the carrier to take the parcels that wait."""
+    return booking.book_due_shipments()
+
+
+@sweep(every_seconds=2)
+def track_shipments() -> int:
+    """Ask the carrier how far the parcels are whose moment has come."""
+    return booking.track_shipments()
+
+
+@sweep(every_seconds=30)
+def void_canceled_bookings() -> int:
+    """Take back at the carrier what canceled shipments had booked."""
+    return booking.void_canceled_bookings()

@@ -1,0 +1,159 @@
+"""The admin of the bus: what a context published, what it heard, and the dead letters that wait for a human."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from shop.admin.pages import ReadOnlyAdmin, action, confirmation, display, log_action, pretty_json, status_badge
+from shop.events import dead_letters, quarantine
+from shop.events.inbox import DeliveryStatus
+
+
+class OutboxAdmin(ReadOnlyAdmin):
+    """A context's outbox: read what was told, and give back to the relay what the broker refused for good.
+
+    `@admin.register(Outbox) class OrdersOutboxAdmin(OutboxAdmin): pass`. Releasing needs `<context>.change_outbox`.
+    """
+
+    list_display = (
+        "id",
+        "type",
+        "aggregate_id",
+        "aggregate_version",
+        "occurred_at",
+        "published_at",
+        "attempts",
+        "quarantined_at",
+    )
+    list_filter = ("type", ("published_at", admin.EmptyFieldListFilter), ("quarantined_at", admin.EmptyFieldListFilter))
+    search_fields = ("aggregate_id__exact", "event_id__exact")
+    ordering = ("-id",)
+    exclude = ("payload",)
+    readonly_fields = ("payload_json",)
+    actions = ("release_selected",)
+    actions_detail: Any = ("release_one",)
+
+    @display(description="payload")
+    def payload_json(self, obj: Any) -> SafeString:
+        """Show the fact's data."""
+        return pretty_json(obj.payload)
+
+    @action(description="Release from quarantine")
+    def release_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Give each selected row that is quarantined to the relay again."""
+        for row in queryset:
+            self._release(request, row)
+
+    @action(
+        description="Release from quarantine",
+        url_path="release",
+        icon="outbox",
+        dialog=confirmation("Release", "Only a row that is quarantined is published again.", submit="Release"),
+    )
+    def release_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Give this row to the relay again."""
+        if row := self.get_object(request, object_id):
+            self._release(request, row)
+        return self.back_to(request, object_id)
+
+    def _release(self, request: HttpRequest, row: Any) -> None:
+        staff = request.user.get_username()
+        if not quarantine.release_quarantined(self.opts.app_label, staff=staff, ids=[row.pk]):
+            self.message_user(request, f"{row}: it is not quarantined", messages.ERROR)
+            return
+        log_action(request, row, "released from quarantine")
+        self.message_user(request, f"{row}: released from quarantine", messages.SUCCESS)
+
+
+class InboxAdmin(ReadOnlyAdmin):
+    """A context's inbox, dead letters first: read the envelope and the exception, replay, or discard.
+
+    `@admin.register(Inbox) class OrdersInboxAdmin(InboxAdmin): pass`. Deciding needs `<context>.change_inbox`.
+    """
+
+    list_display = ("id", "status_label", "event_type", "subscriber", "attempts", "received_at", "due_at", "decided_by")
+    list_filter = ("status", "event_type", "subscriber")
+    search_fields = ("event_id__exact", "subscriber")
+    ordering = ("-id",)
+    exclude = ("envelope", "error")
+    readonly_fields = ("envelope_json", "error_text")
+    actions = ("replay_selected", "discard_selected")
+    actions_detail: Any = ("replay_one", "discard_one")
+
+    status_label = status_badge(
+        colors={
+            DeliveryStatus.PROCESSED: "success",
+            DeliveryStatus.RETRYING: "warning",
+            DeliveryStatus.DEAD: "danger",
+        }
+    )
+
+    @display(description="envelope")
+    def envelope_json(self, obj: Any) -> SafeString:
+        """Show the event as it travelled; an applied one keeps none."""
+        return pretty_json(obj.envelope) if obj.envelope is not None else SafeString("-")
+
+    @display(description="error")
+    def error_text(self, obj: Any) -> SafeString:
+        """Show the last exception."""
+        return format_html('<pre class="whitespace-pre-wrap text-xs max-h-96 overflow-auto">{}</pre>', obj.error or "-")
+
+    @action(description="Replay")
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Give each selected dead letter to its subscriber again."""
+        for entry in queryset:
+            self._replay(request, entry)
+
+    @action(description="Discard")
+    def discard_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Set each selected dead letter aside for good."""
+        for entry in queryset:
+            self._discard(request, entry)
+
+    @action(
+        description="Replay",
+        url_path="replay",
+        icon="replay",
+        dialog=confirmation("Replay", "Give the event to this one subscriber again, now.", submit="Replay"),
+    )
+    def replay_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Give this dead letter to its subscriber again."""
+        if entry := self.get_object(request, object_id):
+            self._replay(request, entry)
+        return self.back_to(request, object_id)
+
+    @action(
+        description="Discard",
+        url_path="discard",
+        icon="delete",
+        dialog=confirmation("Discard", "Set it aside for good; payload and error stay on record.", submit="Discard"),
+    )
+    def discard_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Set this dead letter aside for good."""
+        if entry := self.get_object(request, object_id):
+            self._discard(request, entry)
+        return self.back_to(request, object_id)
+
+    def _replay(self, request: HttpRequest, entry: Any) -> None:
+        context, staff = self.opts.app_label, request.user.get_username()
+        self.attempt(
+            request,
+            entry,
+            "replayed",
+            lambda: dead_letters.replay(context=context, entry_id=entry.pk, staff=staff),
+        )
+
+    def _discard(self, request: HttpRequest, entry: Any) -> None:
+        context, staff = self.opts.app_label, request.user.get_username()
+        self.attempt(
+            request,
+            entry,
+            "discarded",
+            lambda: dead_letters.discard(context=context, entry_id=entry.pk, staff=staff),
+        )

@@ -1,0 +1,230 @@
+"""The inbox: each subscriber applies each event exactly once, or a row says why not yet.
+
+One row per (subscriber, event): PROCESSED in the same transaction as the handler's effects; RETRYING with a moment to
+try again; DEAD for a human, who replays it (back to RETRYING) or discards it. The broker's message is acknowledged
+once one of these is durable, so retries and dead letters live in the database and outlast any broker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import traceback
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.apps import apps
+from django.conf import settings
+from django.db import connections, models
+from django.db.models.functions import Now
+
+from shop import transactions
+from shop.events.event import Envelope, UnreadableEvent
+from shop.ids import derived_id
+from shop.observability.tracing import continued_span
+from shop.resilience.retry import backoff_seconds
+
+log = structlog.get_logger(__name__)
+
+
+class DeliveryStatus(models.TextChoices):
+    """What became of one event at one subscriber."""
+
+    PROCESSED = "PROCESSED"
+    RETRYING = "RETRYING"
+    DEAD = "DEAD"
+    DISCARDED = "DISCARDED"
+
+
+class InboxEntry(models.Model):
+    """One event at one subscriber."""
+
+    id = models.BigAutoField(primary_key=True)
+    subscriber = models.CharField(max_length=120)
+    event_id = models.UUIDField()
+    event_type = models.CharField(max_length=80)
+    status = models.CharField(max_length=10, choices=DeliveryStatus.choices)
+    attempts = models.PositiveSmallIntegerField(default=1)
+    received_at = models.DateTimeField(db_default=Now())
+    due_at = models.DateTimeField(null=True)
+    envelope = models.JSONField(null=True)
+    error = models.TextField(blank=True)
+    decided_by = models.CharField(max_length=150, blank=True)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.UniqueConstraint(fields=["subscriber", "event_id"], name="%(app_label)s_inbox_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"], name="%(app_label)s_inbox_due", condition=models.Q(status=DeliveryStatus.RETRYING)
+            ),
+            models.Index(
+                fields=["id"], name="%(app_label)s_inbox_dead", condition=models.Q(status=DeliveryStatus.DEAD)
+            ),
+        ]
+        verbose_name = "inbox entry"
+        verbose_name_plural = "inbox entries"
+
+    def __str__(self) -> str:
+        return f"{self.event_type} at {self.subscriber}: {self.status}"
+
+
+def inbox_of(context: str) -> type[InboxEntry]:
+    """Return the inbox model of a context. Raises: LookupError where the context hears nothing."""
+    model: Any = apps.get_model(context, "Inbox")
+    return model  # type: ignore[no-any-return]
+
+
+def deliver(*, subscriber: str, attributes: dict[str, Any]) -> DeliveryStatus | None:
+    """Apply one event at one subscriber: its inbox row and the handler's effects in one transaction.
+
+    Safe to call again and at once from two places. Returns the status that this call reached, None for a duplicate.
+    Raises: only what keeps the outcome from being recorded (the database is down).
+    """
+    from shop.events.bus import subscriber_named
+
+    try:
+        envelope = Envelope.from_json(attributes)
+        target = subscriber_named(subscriber)
+        event = envelope.event()
+    except (UnreadableEvent, KeyError) as error:
+        return bury(
+            context=subscriber.partition(".")[0], subscriber=subscriber, attributes=attributes, error=repr(error)
+        )
+    names = {"subscriber": subscriber, "event_id": str(envelope.event_id), "event_type": envelope.type}
+    with structlog.contextvars.bound_contextvars(**names):
+        try:
+            with (
+                continued_span(f"handle {subscriber}", envelope.traceparent, **names),
+                transactions.transaction(target.context),
+            ):
+                if not _claim(target.context, subscriber, envelope):
+                    log.debug("event.duplicate")
+                    return None
+                target.handler(event)
+        except Exception as error:  # noqa: BLE001  whatever a handler raises is kept in its row, and logged
+            return _record_failure(target.context, subscriber, envelope, error)
+        log.info("event.handled")
+        return DeliveryStatus.PROCESSED
+
+
+def _claim(context: str, subscriber: str, envelope: Envelope) -> bool:
+    """Write the PROCESSED row; False where this event is processed, dead or discarded already at this subscriber."""
+    table = connections[transactions.alias_for(context)].ops.quote_name(inbox_of(context)._meta.db_table)
+    with connections[transactions.alias_for(context)].cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} AS inbox (subscriber, event_id, event_type, status, attempts, error, decided_by)"
+            " VALUES (%s, %s, %s, 'PROCESSED', 1, '', '')"
+            " ON CONFLICT (subscriber, event_id) DO UPDATE SET status = 'PROCESSED', due_at = NULL,"
+            " attempts = inbox.attempts + 1, envelope = NULL WHERE inbox.status = 'RETRYING' RETURNING id",
+            [subscriber, envelope.event_id, envelope.type],
+        )
+        return cursor.fetchone() is not None
+
+
+def _record_failure(context: str, subscriber: str, envelope: Envelope, error: Exception) -> DeliveryStatus | None:
+    """Leave a row that says when to try again, or that a human is needed."""
+    model = inbox_of(context)
+    alias = transactions.alias_for(context)
+    with transactions.transaction(context):
+        entry, _created = (
+            model._default_manager.using(alias)
+            .select_for_update()
+            .get_or_create(
+                subscriber=subscriber,
+                event_id=envelope.event_id,
+                defaults={
+                    "event_type": envelope.type,
+                    "status": DeliveryStatus.RETRYING,
+                    "attempts": 0,
+                    "envelope": envelope.to_json(),
+                },
+            )
+        )
+        if entry.status != DeliveryStatus.RETRYING:
+            return None
+        attempts = entry.attempts + 1
+        status = DeliveryStatus.DEAD if attempts >= settings.EVENTS_MAX_ATTEMPTS else DeliveryStatus.RETRYING
+        wait = timedelta(seconds=backoff_seconds(attempts))
+        model._default_manager.using(alias).filter(pk=entry.pk, status=DeliveryStatus.RETRYING).update(
+            status=status,
+            attempts=attempts,
+            due_at=None if status == DeliveryStatus.DEAD else Now() + wait,
+            error="".join(traceback.format_exception(error))[-8000:],
+        )
+    if status == DeliveryStatus.DEAD:
+        log.error("event.dead_lettered", attempts=attempts, error=repr(error))
+    else:
+        log.warning(
+            "event.retry_scheduled", attempts=attempts, in_seconds=round(wait.total_seconds(), 1), error=repr(error)
+        )
+    return status
+
+
+def bury(*, context: str, subscriber: str, attributes: dict[str, Any], error: str) -> DeliveryStatus:
+    """Record a message that no attempt of this release can apply as a dead letter; kept whole, once.
+
+    A delivery that was being retried when this release forgot its event or its subscriber dies here too.
+    """
+    digest = hashlib.sha256(json.dumps(attributes, sort_keys=True, default=str).encode()).hexdigest()
+    try:
+        event_id = uuid.UUID(str(attributes.get("id")))
+    except ValueError:
+        event_id = derived_id("unreadable", digest)
+    rows = inbox_of(context)._default_manager.using(transactions.alias_for(context))
+    with transactions.transaction(context):
+        entry, created = rows.get_or_create(
+            subscriber=_printable(subscriber)[:120],
+            event_id=event_id,
+            defaults={
+                "event_type": _printable(attributes.get("type", "unreadable"))[:80],
+                "status": DeliveryStatus.DEAD,
+                "envelope": attributes if is_storable(attributes) else {"unstorable": ascii(attributes)},
+                "error": _printable(error),
+            },
+        )
+        if not created:
+            rows.filter(pk=entry.pk, status=DeliveryStatus.RETRYING).update(
+                status=DeliveryStatus.DEAD, due_at=None, error=_printable(error)
+            )
+    log.error("event.dead_lettered", subscriber=subscriber, event_id=str(event_id), error=error)
+    return DeliveryStatus.DEAD
+
+
+def is_storable(attributes: Any) -> bool:
+    """Say whether a jsonb column can hold this; PostgreSQL knows no NUL, no half of a surrogate pair and no NaN."""
+    try:
+        text = json.dumps(attributes, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except ValueError:
+        return False
+    return "\\u0000" not in text.replace("\\\\", "")
+
+
+def _printable(value: object) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+def retry_due(context: str, *, limit: int = 100) -> int:
+    """Try the deliveries of `context` whose moment has come; return how many were tried."""
+    model = inbox_of(context)
+    alias = transactions.alias_for(context)
+    with transactions.transaction(context):
+        due = list(
+            model._default_manager.using(alias)
+            .filter(status=DeliveryStatus.RETRYING, due_at__lte=Now())
+            .order_by("due_at")
+            .select_for_update(skip_locked=True)[:limit]
+        )
+        # A lease: a worker that dies here costs the delivery a minute, not the event.
+        model._default_manager.using(alias).filter(pk__in=[entry.pk for entry in due]).update(
+            due_at=Now() + timedelta(seconds=60)
+        )
+    for entry in due:
+        deliver(subscriber=entry.subscriber, attributes=entry.envelope or {})
+    return len(due)

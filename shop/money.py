@@ -1,0 +1,82 @@
+"""Money: a whole number of minor units and a currency, never a float.
+
+The number of decimals per currency comes from CLDR through Babel: JPY has none, EUR two, KWD three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Self
+
+from babel.core import get_global
+from babel.numbers import format_currency, get_currency_precision
+
+CURRENCIES: frozenset[str] = frozenset(get_global("all_currencies"))
+
+
+class CurrencyMismatch(TypeError):
+    """Amounts of two currencies met in one sum: always a bug in the caller."""
+
+
+def is_currency(code: str) -> bool:
+    """Say whether `code` is a three-letter ISO 4217 code in capitals."""
+    return code in CURRENCIES
+
+
+@dataclass(frozen=True, order=False, slots=True)
+class Money:
+    """An amount in minor units (cents, yen, fils) of one ISO 4217 currency."""
+
+    minor: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        if isinstance(self.minor, bool) or not isinstance(self.minor, int):
+            raise TypeError(f"minor units are a whole number, not {self.minor!r}")
+        if not is_currency(self.currency):
+            raise ValueError(f"{self.currency!r} is not an ISO 4217 currency code")
+
+    @classmethod
+    def zero(cls, currency: str) -> Self:
+        """Return nothing at all, of that currency."""
+        return cls(0, currency)
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals the currency is written with."""
+        return int(get_currency_precision(self.currency))
+
+    def _same(self, other: Money) -> int:
+        if self.currency != other.currency:
+            raise CurrencyMismatch(f"{self.currency} and {other.currency} do not add up")
+        return other.minor
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.minor + self._same(other), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.minor - self._same(other), self.currency)
+
+    def __mul__(self, quantity: int) -> Money:
+        return Money(self.minor * quantity, self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        return self.minor < self._same(other)
+
+    def __le__(self, other: Money) -> bool:
+        return self.minor <= self._same(other)
+
+    def __gt__(self, other: Money) -> bool:
+        return self.minor > self._same(other)
+
+    def __ge__(self, other: Money) -> bool:
+        return self.minor >= self._same(other)
+
+    def __str__(self) -> str:
+        major = Decimal(self.minor).scaleb(-self.decimals)
+        return f"{major:.{self.decimals}f} {self.currency}"
+
+    def localized(self, *, locale: str = "en_US") -> str:
+        """Return the amount as a customer of `locale` reads it, e.g. "€24.50"."""
+        return str(format_currency(Decimal(self.minor).scaleb(-self.decimals), self.currency, locale=locale))

@@ -1,0 +1,178 @@
+"""Structured logs: one event per line, with the ids of request, trace and order, and nothing secret or personal.
+
+Everything goes through one chain, the libraries' own records too. LOG_FORMAT is console or json, LOG_LEVEL the level.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from opentelemetry import trace
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_SECRET_NAMES = re.compile(
+    r"password|passwd|secret|authorization|cookie|api_?key|token|card_?number|cvc|cvv", re.IGNORECASE
+)
+_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_KEYS = re.compile(
+    r"\b(?:[sr]k_(?:live|test)_\w+|whsec_\w+|(?:pi|seti)_\w+_secret_\w+)|(?<=://)[^\s/:@]*:[^\s/@]*(?=@)"
+    r"|(?<=[Bb]earer )[\w.~+/-]+=*"
+)
+_ONLY_NAMES = {"event", "level", "logger", "timestamp", "request_id", "trace_id", "span_id"}
+_PROBES = ("GET /health", "GET /ready", "GET /metrics")
+_MAX_DEPTH = 6
+
+
+def configure(_settings: Mapping[str, Any] | None = None) -> None:
+    """Set up logging as Django's settings say (LOGGING_CONFIG names this function)."""
+    from django.conf import settings
+
+    configure_for(log_format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
+
+
+def configure_for(*, log_format: str, level: str) -> None:
+    """Set up structlog and the standard library's logging, also where there are no settings (gunicorn's master)."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_described(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(standard_config(log_format=log_format, level=level))
+
+
+def standard_config(*, log_format: str, level: str) -> dict[str, Any]:
+    """Return what the standard library's logging is set up with: one handler on the root, everything through it."""
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(sort_keys=False, default=str)
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structured": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": _described(),
+                "processors": [
+                    structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                    redact,
+                    renderer,
+                ],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # Both are said better by django_structlog's request_finished and request_failed.
+            "django.request": {"level": "CRITICAL"},
+            "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+            "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
+            "gunicorn.access": {"handlers": [], "propagate": False},
+            "stripe": {"level": "WARNING"},
+            "amqp": {"level": "WARNING"},
+            "kombu": {"level": "WARNING"},
+        },
+    }
+
+
+def _described() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        drop_probes,
+        add_trace,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+
+
+def drop_probes(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Leave out the probes that were answered well: thousands a day that say nothing."""
+    if event.get("event") in {"request_started", "request_finished"} and event.get("code", 200) == 200:  # noqa: PLR2004
+        request = str(event.get("request", ""))
+        if request.startswith(_PROBES):
+            raise structlog.DropEvent
+    return event
+
+
+def add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Name the current trace and span, so that a log line leads to its trace."""
+    span = trace.get_current_span().get_span_context()
+    if span.is_valid:
+        event["trace_id"] = trace.format_trace_id(span.trace_id)
+        event["span_id"] = trace.format_span_id(span.span_id)
+    return event
+
+
+def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Take out what no log may hold: card numbers, email addresses, keys, tokens and passwords."""
+    return {name: _cleaned(name, value, 0) for name, value in event.items()}
+
+
+def _cleaned(name: str, value: Any, depth: int) -> Any:
+    if _SECRET_NAMES.search(name) and name not in _ONLY_NAMES:
+        return "[redacted]"
+    if isinstance(value, (bool, float, type(None))):
+        return value
+    if isinstance(value, int):
+        return "[card]" if len(str(value)) in (15, 16) and _is_card(str(value)) else value
+    if depth < _MAX_DEPTH and isinstance(value, Mapping):
+        return {str(key): _cleaned(str(key), inner, depth + 1) for key, inner in value.items()}
+    if depth < _MAX_DEPTH and isinstance(value, (list, tuple, set, frozenset)):
+        return [_cleaned(name, inner, depth + 1) for inner in value]
+    return redact_text(str(value))
+
+
+def redact_text(text: str) -> str:
+    """Return a text without card numbers, email addresses and keys."""
+    text = _KEYS.sub("[redacted]", text)
+    text = _EMAIL.sub("[email]", text)
+    return without_card_numbers(text)
+
+
+def without_card_numbers(text: str) -> str:
+    """Return a text with [card] for each card number in it."""
+    return _CARD.sub(_card_or_not, text)
+
+
+def holds_card_number(text: str, *, shortest: int = 13) -> bool:
+    """Say whether a card number of at least `shortest` digits stands in a text."""
+    return any(_has_card(match[0], shortest) for match in _CARD.finditer(text))
+
+
+def _card_or_not(match: re.Match[str]) -> str:
+    return "[card]" if _has_card(match[0], 13) else match[0]
+
+
+def _has_card(figures: str, shortest: int) -> bool:
+    """Say whether some of these groups of digits in a row are a card number: "4242424242424242 12/30" goes on."""
+    groups = re.findall(r"\d+", figures)
+    ranges = ((start, end) for start in range(len(groups)) for end in range(start + 1, len(groups) + 1))
+    return any(len(digits) >= shortest and _is_card(digits) for digits in ("".join(groups[a:b]) for a, b in ranges))
+
+
+def _is_card(digits: str) -> bool:
+    """Say whether the digits pass the check of ISO/IEC 7812-1 (Luhn), as every card number does."""
+    total = 0
+    for index, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * (1 + index % 2)
+        total += doubled - 9 if doubled > 9 else doubled  # noqa: PLR2004  the digits' sum
+    return total % 10 == 0

@@ -1,0 +1,1 @@
+"""How the system meets an outside that fails: backoff, timeouts, circuit breakers."""

@@ -1,0 +1,264 @@
+"""Circuit breakers: after too many failures of one dependency, say so at once instead of waiting for the next timeout.
+
+pybreaker's state machine, repaired in two points: it holds its lock while it calls, so that calls queue up behind each
+other, and it counts failures in a row, not the share of failures in a window. State is per process.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import pybreaker
+import structlog
+from django.conf import settings
+from prometheus_client import Counter, Gauge
+
+from shop.errors import Fault, Refusal
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Clock = Callable[[], float]
+
+log = structlog.get_logger(__name__)
+
+STATE = Gauge(
+    "shop_breaker_state",
+    "State of a circuit breaker: 0 closed, 1 half-open, 2 open; of several processes the worst",
+    ["name"],
+    multiprocess_mode="livemax",
+)
+OPENINGS = Counter("shop_breaker_openings", "How often a circuit breaker opened", ["name"])
+_STATE_VALUES = {pybreaker.STATE_CLOSED: 0, pybreaker.STATE_HALF_OPEN: 1, pybreaker.STATE_OPEN: 2}
+
+
+class BreakerOpen(Fault):
+    """The dependency failed too often lately: nothing was sent, and `retry_after_seconds` says when to come back."""
+
+    code = "breaker_open"
+    title = "A dependency is unavailable; nothing was sent to it"
+
+    def __init__(self, *, name: str, seconds_left: float) -> None:
+        super().__init__(f"{name} is unavailable; nothing was sent to it", breaker=name)
+        self.retry_after_seconds = max(1, math.ceil(seconds_left))
+
+
+@dataclass(frozen=True)
+class BreakerState:
+    """What a breaker looks like from outside: closed, half-open or open, and the calls of its window."""
+
+    name: str
+    state: str
+    calls: int
+    failures: int
+
+
+class Breaker:
+    """Guards the calls to one dependency: `breaker.call(fn, *args, **kwargs)`.
+
+    An exception of `counts` that is no Refusal is a failure; any other answer, also an exception, shows that the
+    dependency is alive. Opens when at least BREAKER_FAILURE_RATIO of the calls of the last BREAKER_WINDOW_SECONDS
+    failed, given BREAKER_MINIMUM_CALLS; after BREAKER_RESET_SECONDS one probe decides. One instance per name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        counts: tuple[type[BaseException], ...] = (Fault, OSError),
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._counts = counts
+        self._machine = _StateMachine(name, is_failure=self._is_failure, clock=clock)
+        _registry[name] = self
+        STATE.labels(name).set(0)
+        OPENINGS.labels(name)
+
+    def call(self, call: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call through the breaker, without any lock held. Raises: BreakerOpen, or what the call raises."""
+        permit = self._machine.enter()
+        try:
+            result = call(*args, **kwargs)
+        except Exception as error:
+            self._machine.leave(permit, error)
+            raise
+        except BaseException:
+            self._machine.abandon(permit)
+            raise
+        self._machine.leave(permit, None)
+        return result
+
+    def state(self) -> BreakerState:
+        """Return what /ready, the admin and tests show of it."""
+        return self._machine.snapshot()
+
+    def reset(self) -> None:
+        """Close it and forget its window (tests, and a human who knows better)."""
+        self._machine.forget()
+
+    def _is_failure(self, error: BaseException) -> bool:
+        return isinstance(error, self._counts) and not isinstance(error, Refusal)
+
+
+_registry: dict[str, Breaker] = {}
+
+
+def breakers() -> tuple[Breaker, ...]:
+    """Return every breaker of this process, by name."""
+    return tuple(_registry[name] for name in sorted(_registry))
+
+
+class _Window(pybreaker.CircuitMemoryStorage):
+    """Counts calls of the last BREAKER_WINDOW_SECONDS. To pybreaker its counter is 1 when the share is reached."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(pybreaker.STATE_CLOSED)
+        self._clock = clock
+        self._outcomes: deque[tuple[float, bool]] = deque()
+        self.failures = 0
+
+    def record(self, *, failed: bool) -> None:
+        self._outcomes.append((self._clock(), failed))
+        self.failures += failed
+        self._roll()
+
+    def clear(self) -> None:
+        self._outcomes.clear()
+        self.failures = 0
+
+    @property
+    def calls(self) -> int:
+        self._roll()
+        return len(self._outcomes)
+
+    @property
+    def counter(self) -> int:
+        calls = self.calls
+        return int(
+            calls >= settings.BREAKER_MINIMUM_CALLS and self.failures >= settings.BREAKER_FAILURE_RATIO * max(calls, 1)
+        )
+
+    def increment_counter(self) -> None:
+        self.record(failed=True)
+
+    def reset_counter(self) -> None:
+        """Keep the window: one success among failures does not wipe them out."""
+
+    def _roll(self) -> None:
+        oldest = self._clock() - settings.BREAKER_WINDOW_SECONDS
+        while self._outcomes and self._outcomes[0][0] <= oldest:
+            self.failures -= self._outcomes.popleft()[1]
+
+
+class _Reporter(pybreaker.CircuitBreakerListener):
+    """Tells the log and the metrics what pybreaker decided, and the window what succeeded."""
+
+    def __init__(self, window: _Window) -> None:
+        self._window = window
+
+    def success(self, cb: pybreaker.CircuitBreaker) -> None:
+        self._window.record(failed=False)
+
+    def state_change(self, cb: pybreaker.CircuitBreaker, old_state: Any, new_state: Any) -> None:
+        STATE.labels(cb.name).set(_STATE_VALUES[new_state.name])
+        if new_state.name == pybreaker.STATE_OPEN:
+            OPENINGS.labels(cb.name).inc()
+            log.error("breaker.opened", breaker=cb.name, calls=self._window.calls, failures=self._window.failures)
+        elif new_state.name == pybreaker.STATE_HALF_OPEN:
+            log.info("breaker.probing", breaker=cb.name)
+        else:
+            self._window.clear()
+            log.info("breaker.closed", breaker=cb.name)
+
+
+@dataclass(frozen=True)
+class _Permit:
+    """Leave to make one call; `era` tells the calls before an opening from those after it."""
+
+    era: int
+    probe: bool
+
+
+class _StateMachine(pybreaker.CircuitBreaker):
+    """pybreaker's state machine, entered before a call and told of the outcome after it; locked only in between."""
+
+    def __init__(self, name: str, *, is_failure: Callable[[BaseException], bool], clock: Clock) -> None:
+        self._dependency = name
+        self.window = _Window(clock)
+        self._clock = clock
+        self._opened_at_tick = 0.0
+        self._era = 0
+        self._probe_began: float | None = None
+        super().__init__(
+            fail_max=1,
+            exclude=[lambda error: not is_failure(error)],
+            listeners=[_Reporter(self.window)],
+            state_storage=self.window,
+            name=name,
+            throw_new_error_on_trip=False,
+        )
+
+    def open(self) -> bool:
+        """Open by the injected clock as well as by the library's."""
+        with self._lock:
+            self._opened_at_tick = self._clock()
+            self._era += 1
+            return bool(super().open())
+
+    def enter(self) -> _Permit:
+        """Return leave to call. Raises: BreakerOpen while open, and to all but the one probe while half-open."""
+        with self._lock:
+            if self.current_state == pybreaker.STATE_CLOSED:
+                return _Permit(self._era, probe=False)
+            if self.current_state == pybreaker.STATE_OPEN:
+                left = self._opened_at_tick + settings.BREAKER_RESET_SECONDS - self._clock()
+                if left > 0:
+                    raise BreakerOpen(name=self._dependency, seconds_left=left)
+                self.half_open()
+            if self._probe_began is not None:
+                raise BreakerOpen(
+                    name=self._dependency,
+                    seconds_left=self._probe_began + settings.BREAKER_TIMEOUT_SECONDS - self._clock(),
+                )
+            self._probe_began = self._clock()
+            return _Permit(self._era, probe=True)
+
+    def leave(self, permit: _Permit, error: Exception | None) -> None:
+        """Have the library's state machine digest an outcome; one from before an opening is no news any more."""
+        with self._lock:
+            if permit.probe:
+                self._probe_began = None
+            if permit.era != self._era:
+                return
+
+            def outcome() -> None:
+                if error is not None:
+                    raise error
+
+            try:
+                super().call(outcome)
+            except Exception as raised:
+                if raised is not error:
+                    raise
+
+    def abandon(self, permit: _Permit) -> None:
+        """Forget a call that was cut off from within (interrupt, exit): it says nothing about the dependency."""
+        with self._lock:
+            if permit.probe:
+                self._probe_began = None
+
+    def snapshot(self) -> BreakerState:
+        with self._lock:
+            return BreakerState(self._dependency, self.current_state, self.window.calls, self.window.failures)
+
+    def forget(self) -> None:
+        with self._lock:
+            self._era += 1
+            self._probe_began = None
+            self.close()
+            self.window.clear()

@@ -1,0 +1,62 @@
+"""Who calls: the app tokens of django-allauth's headless API, opaque and revocable by signing out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from allauth.headless.internal.sessionkit import authenticate_by_x_session_token
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework import exceptions
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.request import Request
+
+MAX_TOKEN_LENGTH = 200
+
+
+class SessionTokenAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <token>` or `X-Session-Token: <token>`, as POST /_allauth/app/v1/auth/login gives it."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Return (user, session), None without a token. Raises: AuthenticationFailed for one that is not valid."""
+        token = self._token(request)
+        if token is None:
+            return None
+        found = authenticate_by_x_session_token(token) if _looks_like_token(token) else None
+        if found is None or not found[0].is_active:
+            raise exceptions.AuthenticationFailed("This token is not valid, or no longer; sign in again.")
+        user, session = found
+        structlog.contextvars.bind_contextvars(user_id=str(user.pk))
+        return user, session
+
+    def authenticate_header(self, request: Request) -> str:
+        """Return the challenge of a 401."""
+        return 'Bearer realm="api"'
+
+    def _token(self, request: Request) -> str | None:
+        scheme, _, token = get_authorization_header(request).partition(b" ")
+        if scheme.lower() == b"bearer":
+            return token.strip().decode("latin-1")
+        return request.headers.get("X-Session-Token")
+
+
+def _looks_like_token(token: str) -> bool:
+    return 0 < len(token) <= MAX_TOKEN_LENGTH and token.isascii() and token.isprintable()
+
+
+class SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Tells OpenAPI of both headers."""
+
+    target_class = SessionTokenAuthentication
+    name = ["bearerToken", "sessionToken"]
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[str]]]:
+        """Ask for one of the two headers, not for both."""
+        return [{name: []} for name in self.name]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
+        """Describe the two ways to send the token."""
+        return [
+            {"type": "http", "scheme": "bearer", "description": "The session token of the sign-in API."},
+            {"type": "apiKey", "in": "header", "name": "X-Session-Token"},
+        ]

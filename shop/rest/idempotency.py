@@ -1,0 +1,198 @@
+"""Idempotency-Key: an unsafe call repeated with its key gets the same answer, and the work happens once.
+
+# Note [Who makes it happen once]
+Not the row here: it is written after the work, so that nothing stays locked while a provider is called. Each use case
+derives its ids from (user, key) with `operation_id`, and its own unique constraint lets one of two racing calls win.
+The row only keeps the final answer; of two answers the one stored first is given to everybody. Answers that may turn
+out otherwise next time (202, 5xx, a request that was refused before any work) are not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connections
+from django.db.models.functions import Now
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from shop import transactions
+from shop.errors import Refusal
+from shop.ids import derived_id
+from shop.models import IdempotencyKey
+from shop.rest.problem import problem_of
+
+HEADER = "Idempotency-Key"
+KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Retry-After", "Cache-Control", "Vary")
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_NOT_FINAL = frozenset({202, 400, 401, 403, 404, 405, 406, 412, 413, 415, 422, 428, 429})
+
+log = structlog.get_logger(__name__)
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class IdempotencyKeyMissing(Refusal):
+    """Every unsafe call carries an Idempotency-Key header: a fresh UUID per intention, the same one on each retry."""
+
+    code = "idempotency_key_missing"
+    title = "Send an Idempotency-Key header"
+    http_status = 400
+
+
+class IdempotencyKeyMalformed(Refusal):
+    """An Idempotency-Key has 1 to 200 visible ASCII characters; a UUID is best."""
+
+    code = "idempotency_key_malformed"
+    title = "This Idempotency-Key cannot be used"
+    http_status = 400
+
+
+class IdempotencyKeyReused(Refusal):
+    """The key was used for another request before: a new intention needs a new key."""
+
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key was used for another request"
+    http_status = 422
+
+
+def idempotent(view: View) -> View:
+    """Make a view's handler of an unsafe method idempotent by the caller's Idempotency-Key.
+
+    Gives the handler `request.idempotency_key` and `request.idempotency_fingerprint` (SHA-256 of method, path and
+    canonical body). Its Refusals become answers here, so that the final ones are kept. Needs a signed-in user. An answer
+    that may still change is kept from the store by its status, or by `response.is_final = False`.
+    """
+
+    @wraps(view)
+    def handler(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        key, fingerprint = read_key(request), fingerprint_of(request)
+        request.idempotency_key = key  # type: ignore[attr-defined]
+        request.idempotency_fingerprint = fingerprint  # type: ignore[attr-defined]
+        if (kept := _find(request.user.pk, key)) is not None:
+            return _replay(kept, fingerprint)
+        try:
+            response = view(self, request, *args, **kwargs)
+        except Refusal as refusal:
+            response = problem_of(refusal).response()
+        undecided = response.status_code >= 500 or response.status_code in _NOT_FINAL  # noqa: PLR2004  server errors
+        if undecided or not getattr(response, "is_final", True):
+            return response  # type: ignore[no-any-return]
+        return _keep(self, request, response)
+
+    handler.idempotent = True  # type: ignore[attr-defined]
+    return handler  # type: ignore[return-value]
+
+
+def read_key(request: Request) -> str:
+    """Return the caller's key; quotes around it (a structured-field string) are not part of it.
+
+    Raises: IdempotencyKeyMissing, IdempotencyKeyMalformed.
+    """
+    key = request.headers.get(HEADER, "").strip()
+    if len(key) > 1 and key.startswith('"') and key.endswith('"'):
+        key = key[1:-1]
+    if not key:
+        raise IdempotencyKeyMissing
+    if not _KEY.fullmatch(key):
+        raise IdempotencyKeyMalformed
+    return key
+
+
+def fingerprint_of(request: Request) -> str:
+    """Return what tells this request from another one with the same key: method, path, and body as a value.
+
+    Raises: ParseError, PayloadTooLarge.
+    """
+    body = json.dumps(request.data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    text = "\n".join([request.method or "", request.get_full_path(), body])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def operation_id(request: Request, *what: str) -> uuid.UUID:
+    """Return the one id that belongs to this user's key (and `what`): `operation_id(request, "order")`.
+
+    Inserting under it makes the work happen once, whoever races (see Note [Who makes it happen once]).
+    """
+    return derived_id("idempotency", request.user.pk, request.idempotency_key, *what)  # type: ignore[attr-defined]
+
+
+def prune_idempotency_keys() -> int:
+    """Delete kept answers past IDEMPOTENCY_RETENTION_HOURS; return how many went."""
+    with transactions.transaction("shop"):
+        old = IdempotencyKey.objects.filter(
+            created_at__lt=Now() - timedelta(hours=settings.IDEMPOTENCY_RETENTION_HOURS)
+        )
+        return old.delete()[0]
+
+
+def _find(user_id: uuid.UUID | None, key: str) -> IdempotencyKey | None:
+    return IdempotencyKey.objects.filter(user_id=str(user_id), key=key).first()
+
+
+def _replay(kept: IdempotencyKey, fingerprint: str) -> HttpResponse:
+    if kept.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    headers = dict(kept.response_headers) | {"Idempotent-Replayed": "true"}
+    return HttpResponse(kept.response_body, status=kept.response_status, headers=headers)
+
+
+def _keep(view: Any, request: Request, response: HttpResponseBase) -> HttpResponseBase:
+    """Store a final answer; return it, or the one that was stored first."""
+    final = _rendered(view, request, response)
+    try:
+        if _insert(request, final):
+            return final
+        winner = _find(request.user.pk, request.idempotency_key)  # type: ignore[attr-defined]
+    except DatabaseError:
+        # The work is done and committed; a retry finds it by its own id and answers the same.
+        log.exception("idempotency.answer_not_kept")
+        return final
+    return final if winner is None else _replay(winner, request.idempotency_fingerprint)  # type: ignore[attr-defined]
+
+
+def _rendered(view: Any, request: Request, response: HttpResponseBase) -> HttpResponse:
+    """Return a DRF answer as plain bytes, so that the first answer and its replays are the same to the byte."""
+    if isinstance(response, Response):
+        rendered: Response = view.finalize_response(request, response)
+        rendered.render()
+        final = HttpResponse(rendered.content, status=rendered.status_code)
+        for name, value in rendered.items():
+            final[name] = value
+        return final
+    if isinstance(response, HttpResponse):
+        return response
+    raise TypeError(f"an idempotent view answers with a whole response, not {type(response).__name__}")
+
+
+def _insert(request: Request, response: HttpResponse) -> bool:
+    """Write the row in one statement of its own; False where one stands already."""
+    table = connections["default"].ops.quote_name(IdempotencyKey._meta.db_table)
+    headers = {name: response[name] for name in KEPT_HEADERS if response.has_header(name)}
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (user_id, key, method, path, fingerprint, response_status, response_headers,"
+            " response_body) VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s) ON CONFLICT (user_id, key) DO NOTHING"
+            " RETURNING id",
+            [
+                request.user.pk,
+                request.idempotency_key,  # type: ignore[attr-defined]
+                request.method,
+                request.path[:500],
+                request.idempotency_fingerprint,  # type: ignore[attr-defined]
+                response.status_code,
+                json.dumps(headers),
+                response.content.decode(),
+            ],
+        )
+        return cursor.fetchone() is not None

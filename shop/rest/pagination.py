@@ -1,0 +1,42 @@
+"""Pages by cursor: stable while rows are added, and as quick for the last page as for the first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import pagination
+from rest_framework.response import Response
+
+
+class CursorPagination(pagination.CursorPagination):
+    """Newest first by default, by an id whose order is the order of making; the cursor is opaque.
+
+    `ordering` may be set by the view (`ordering = ("sku",)`), `?limit=` asks for a page size up to 100. The neighbours
+    are in the body (`next`, `previous`) and in the Link header (RFC 8288).
+    """
+
+    ordering = "-id"
+    page_size_query_param = "limit"
+    max_page_size = 100
+
+    def get_ordering(self, request: Any, queryset: Any, view: Any) -> tuple[str, ...]:
+        """Return the view's own ordering where it names one."""
+        ordering = getattr(view, "ordering", None) or self.ordering
+        return (ordering,) if isinstance(ordering, str) else tuple(ordering)
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Return the page with its neighbours."""
+        links = {"next": self.get_next_link(), "previous": self.get_previous_link()}
+        response = Response({**links, "results": data})
+        if link := ", ".join(f'<{url}>; rel="{relation}"' for relation, url in links.items() if url):
+            response["Link"] = link.replace('rel="previous"', 'rel="prev"')
+        return response
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Describe the page for OpenAPI."""
+        link = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": link, "previous": link, "results": schema},
+        }

@@ -1,0 +1,49 @@
+"""Conditional requests (RFC 9110, section 13) on the version of an aggregate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.http import parse_etags
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from shop.errors import Refusal
+
+
+class PreconditionFailed(Refusal):
+    """Somebody changed it since the caller read it: read it again, then decide again."""
+
+    code = "precondition_failed"
+    title = "It has changed since you read it"
+    http_status = 412
+
+
+def etag_of(version: int | str) -> str:
+    """Return the strong entity tag of a version."""
+    return f'"{version}"'
+
+
+def is_fresh(request: Request, etag: str) -> bool:
+    """Say whether the caller holds this version already (If-None-Match, compared weakly)."""
+    header = request.headers.get("If-None-Match", "")
+    return bool(header) and (
+        "*" in parse_etags(header) or etag in {tag.removeprefix("W/") for tag in parse_etags(header)}
+    )
+
+
+def require_match(request: Request, version: int | str) -> None:
+    """Insist that the caller means this version, where an If-Match header says which. Raises: PreconditionFailed."""
+    header = request.headers.get("If-Match", "")
+    if header and not {"*", etag_of(version)} & set(parse_etags(header)):
+        raise PreconditionFailed(current_etag=etag_of(version))
+
+
+def conditional_response(request: Request, data: Any, *, version: int | str) -> Response:
+    """Answer a read: 304 where the caller holds this version, else the data with its ETag."""
+    etag = etag_of(version)
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, X-Session-Token"}
+    if is_fresh(request, etag):
+        return Response(status=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    return Response(data, headers=headers)

@@ -1,0 +1,261 @@
+"""Every error of the API as application/problem+json (RFC 9457) with a stable `code`; never a stack trace.
+
+`type` is /problems/<code>, a page of this server that explains it; `instance` names the request as the logs do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from shop.errors import Fault, Refusal, ShopError
+from shop.money import Money
+from shop.observability.logging import without_card_numbers
+
+CONTENT_TYPE = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong, as the caller is told."""
+
+    code: str
+    title: str
+    status: int
+    detail: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    errors: tuple[Mapping[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self) -> dict[str, Any]:
+        """Return the members of RFC 9457, and `code`, `facts` and `errors` of our own; no card number is repeated."""
+        members: dict[str, Any] = {
+            "type": f"/problems/{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": without_card_numbers(self.detail or self.title),
+            "instance": current_instance(),
+            "code": self.code,
+        }
+        if self.facts:
+            members["facts"] = {name: plain(value) for name, value in self.facts.items()}
+        if self.errors:
+            members["errors"] = [
+                {name: without_card_numbers(text) for name, text in error.items()} for error in self.errors
+            ]
+        return members
+
+    def response(self) -> Response:
+        """Return it as the answer of a DRF view."""
+        return Response(self.body(), status=self.status, headers=dict(self.headers), content_type=CONTENT_TYPE)
+
+    def plain_response(self) -> HttpResponse:
+        """Return it as the answer of anything else."""
+        return HttpResponse(
+            json.dumps(self.body()), status=self.status, headers=dict(self.headers), content_type=CONTENT_TYPE
+        )
+
+
+# The problems that are no error class of a context: code, title and status, for handlers, documents and tests.
+EDGE_PROBLEMS: dict[str, tuple[str, int]] = {
+    "invalid_request": ("The request is not valid", 400),
+    "malformed_request": ("The request cannot be read", 400),
+    "not_authenticated": ("Sign in first", 401),
+    "authentication_failed": ("The token is not valid, or no longer", 401),
+    "permission_denied": ("You may not do this", 403),
+    "not_found": ("Not found", 404),
+    "method_not_allowed": ("This address does not take this method", 405),
+    "not_acceptable": ("This server answers with JSON only", 406),
+    "payload_too_large": ("The request is too large", 413),
+    "unsupported_media_type": ("Send JSON: Content-Type: application/json", 415),
+    "throttled": ("Too many requests; slow down", 429),
+    "internal_error": ("Something broke on our side; it is logged", 500),
+    "database_unavailable": ("The database is unavailable; try again", 503),
+    "not_ready": ("This process is not ready to serve", 503),
+}
+
+
+def edge_problem(code: str, detail: str = "", **more: Any) -> Problem:
+    """Return one of EDGE_PROBLEMS."""
+    title, http_status = EDGE_PROBLEMS[code]
+    return Problem(code=code, title=title, status=http_status, detail=detail, **more)
+
+
+def problem_of(error: ShopError, **facts: Any) -> Problem:
+    """Return a Refusal or Fault as a problem; `facts` add to its own (the order that records it, say)."""
+    headers = {}
+    if isinstance(error, Fault):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return Problem(
+        code=error.code,
+        title=error.title,
+        status=getattr(error, "http_status", 500),
+        detail=error.detail,
+        facts={**error.facts, **facts},
+        headers=headers,
+    )
+
+
+def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Turn what a view raised into a problem (REST_FRAMEWORK["EXCEPTION_HANDLER"]).
+
+    A bug is let through: Django logs it with the request's id and `server_error` answers.
+    """
+    problem = _problem_for(error)
+    return problem.response() if problem else None
+
+
+def _problem_for(error: Exception) -> Problem | None:
+    if isinstance(error, (Refusal, Fault)):
+        if isinstance(error, Fault):
+            log.warning("request.fault", code=error.code, detail=error.detail)
+        return problem_of(error)
+    if isinstance(error, (OperationalError, InterfaceError)):
+        # Also a lock or statement that took too long: the caller repeats it with the same Idempotency-Key.
+        log.error("request.database_unavailable", exc_info=error)
+        return edge_problem("database_unavailable", headers={"Retry-After": "5"})
+    if isinstance(error, exceptions.APIException):
+        return _problem_for_api_exception(error)
+    return next((edge_problem(code) for kind, code in _DJANGO_CODES if isinstance(error, kind)), None)
+
+
+_DJANGO_CODES: tuple[tuple[type[Exception], str], ...] = (
+    (Http404, "not_found"),
+    (PermissionDenied, "permission_denied"),
+    (RequestDataTooBig, "payload_too_large"),
+)
+_CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
+    (exceptions.ValidationError, "invalid_request"),
+    (exceptions.ParseError, "malformed_request"),
+    (exceptions.NotAuthenticated, "not_authenticated"),
+    (exceptions.AuthenticationFailed, "authentication_failed"),
+    (exceptions.PermissionDenied, "permission_denied"),
+    (exceptions.NotFound, "not_found"),
+    (exceptions.MethodNotAllowed, "method_not_allowed"),
+    (exceptions.NotAcceptable, "not_acceptable"),
+    (exceptions.UnsupportedMediaType, "unsupported_media_type"),
+    (exceptions.Throttled, "throttled"),
+)
+
+
+def _problem_for_api_exception(error: exceptions.APIException) -> Problem:
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if (wait := getattr(error, "wait", None)) is not None:
+        headers["Retry-After"] = str(max(1, int(wait)))
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), str(error.default_code))
+    title, _status = EDGE_PROBLEMS.get(code, (str(error.default_detail), error.status_code))
+    errors: tuple[Mapping[str, str], ...] = ()
+    detail = str(error.detail) if not isinstance(error.detail, (list, dict)) else ""
+    if isinstance(error, exceptions.ValidationError):
+        errors = tuple(pointed(error.detail))
+    return Problem(code, title, error.status_code, detail, errors=errors, headers=headers)
+
+
+def pointed(detail: Any, pointer: str = "#") -> Iterator[dict[str, str]]:
+    """Flatten DRF's nested validation errors into `{pointer, detail}`, the pointer by RFC 6901 as a URI fragment."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            is_whole = name == "non_field_errors"
+            step = str(name).replace("~", "~0").replace("/", "~1")
+            yield from pointed(inner, pointer if is_whole else f"{pointer}/{step}")
+    elif isinstance(detail, (list, tuple)):
+        for index, inner in enumerate(detail):
+            nested = isinstance(inner, (Mapping, list, tuple))
+            yield from pointed(inner, f"{pointer}/{index}" if nested else pointer)
+    else:
+        yield {"pointer": pointer, "detail": str(detail)}
+
+
+def plain(value: Any) -> Any:
+    """Return a fact as JSON knows it."""
+    if isinstance(value, Money):
+        return money_json(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    return value if isinstance(value, (str, int, float, type(None))) else str(value)
+
+
+def money_json(amount: Money) -> dict[str, Any]:
+    """Return an amount as the API writes it; `formatted` has the currency's own number of decimals."""
+    return {
+        "amount_minor": amount.minor,
+        "currency": amount.currency,
+        "formatted": str(amount).removesuffix(f" {amount.currency}"),
+    }
+
+
+def current_instance() -> str:
+    """Return the URN of the current request, under which its log lines are found."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
+    try:
+        return f"urn:uuid:{uuid.UUID(str(request_id))}"
+    except ValueError:
+        return f"urn:uuid:{uuid.uuid4()}"
+
+
+def _speaks_problem(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/webhooks/", "/health", "/ready", "/metrics"))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself found unreadable (`handler400`)."""
+    if isinstance(exception, RequestDataTooBig):
+        return edge_problem("payload_too_large").plain_response()
+    if _speaks_problem(request):
+        return edge_problem("malformed_request").plain_response()
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what may not be done (`handler403`)."""
+    if _speaks_problem(request):
+        return edge_problem("permission_denied").plain_response()
+    return defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that nothing has (`handler404`)."""
+    if _speaks_problem(request):
+        return edge_problem("not_found").plain_response()
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer after a bug (`handler500`); the log has it under the same `instance`."""
+    if _speaks_problem(request):
+        return edge_problem("internal_error").plain_response()
+    return defaults.server_error(request)
+
+
+def known_problems() -> dict[str, tuple[str, int, str]]:
+    """Return code -> (title, status, explanation) of everything the API may answer."""
+    known = {code: (title, http_status, "") for code, (title, http_status) in EDGE_PROBLEMS.items()}
+    pending: list[type[ShopError]] = [Refusal, Fault]
+    while pending:
+        kind = pending.pop()
+        pending += kind.__subclasses__()
+        known[kind.code] = (kind.title, getattr(kind, "http_status", 500), " ".join((kind.__doc__ or "").split()))
+    return dict(sorted(known.items()))

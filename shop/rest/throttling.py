@@ -1,0 +1,83 @@
+"""How often one caller may call; every answer says what is left (RateLimit fields, draft-ietf-httpapi-ratelimit)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any, cast
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from rest_framework import throttling
+from rest_framework.request import Request
+
+log = structlog.get_logger(__name__)
+
+
+class _RateThrottle(throttling.SimpleRateThrottle):
+    """Counts in Django's cache: per process with the local one, for all processes with CACHE_URL."""
+
+    num_requests: int
+    duration: int
+
+    def get_rate(self) -> str | None:
+        """Read the rate of this scope from the settings; None disables."""
+        rates = cast("dict[str, str | None]", settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"])
+        return rates.get(str(self.scope))
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """Count the request, and leave what is left of the rate for the answer's headers."""
+        try:
+            allowed = super().allow_request(request, view)
+        except Exception:
+            # A cache that is away must not close the shop.
+            log.exception("throttle.cache_unavailable")
+            return True
+        if self.rate is not None and getattr(self, "key", None) is not None:
+            oldest = self.history[-1] if self.history else self.now
+            request._request.rate_limit = {  # type: ignore[attr-defined]  # noqa: SLF001  DRF names it no other way
+                "RateLimit-Limit": str(self.num_requests),
+                "RateLimit-Remaining": str(max(0, self.num_requests - len(self.history))),
+                "RateLimit-Reset": str(max(0, math.ceil(oldest + self.duration - self.now))),
+            }
+        return bool(allowed)
+
+
+class CustomerThrottle(_RateThrottle):
+    """One rate per signed-in user."""
+
+    scope = "customer"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        """Count by user id; leave the others to AnonymousThrottle."""
+        return f"throttle:customer:{request.user.pk}" if request.user and request.user.is_authenticated else None
+
+
+class AnonymousThrottle(_RateThrottle):
+    """One rate per address; REST_FRAMEWORK["NUM_PROXIES"] says whose word on the address is taken."""
+
+    scope = "anonymous"
+
+    def get_cache_key(self, request: Request, view: Any) -> str | None:
+        """Count by address, hashed, so that a forged header makes no odd cache key."""
+        if request.user and request.user.is_authenticated:
+            return None
+        return f"throttle:anonymous:{hashlib.sha256(self.get_ident(request).encode()).hexdigest()}"
+
+
+class EdgeHeadersMiddleware:
+    """Puts the request's id and what is left of its rate on every answer."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer, with headers."""
+        response = self._get_response(request)
+        for name, value in getattr(request, "rate_limit", {}).items():
+            response[name] = value
+        if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+            response["X-Request-ID"] = str(request_id)
+        return response

@@ -1,0 +1,103 @@
+"""State machines: an enum, a table of allowed moves, and the one function that changes a status.
+
+`change_status` is compare-and-set: `UPDATE ... WHERE id = :id AND status IN (:expected)`. Correctness under concurrency
+comes from this alone. It publishes the event of the move in the same transaction, so no change is without its event.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, ClassVar, cast
+
+from django.db import connections, models
+from django.db.models.sql import UpdateQuery
+
+from shop import transactions
+from shop.events.event import Event
+from shop.events.outbox import publish
+
+
+class IllegalTransition(RuntimeError):
+    """A move that the transition table does not hold was asked for: always a bug."""
+
+
+class Transitions(Mapping[str, frozenset[str]]):
+    """The allowed moves of one status: `{from: {to, ...}}`; a status without moves is terminal."""
+
+    def __init__(self, moves: Mapping[str, Collection[str]]) -> None:
+        self._moves = {str(source): frozenset(map(str, targets)) for source, targets in moves.items()}
+        unknown = {target for targets in self._moves.values() for target in targets} - self._moves.keys()
+        if unknown:
+            raise ValueError(f"moves lead to statuses that the table does not list: {sorted(unknown)}")
+
+    def __getitem__(self, status: str) -> frozenset[str]:
+        return self._moves[status]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._moves)
+
+    def __len__(self) -> int:
+        return len(self._moves)
+
+    @property
+    def terminal(self) -> frozenset[str]:
+        """The statuses that nothing leaves."""
+        return frozenset(status for status, targets in self._moves.items() if not targets)
+
+    def check(self, sources: Collection[str], target: str) -> None:
+        """Raise IllegalTransition unless every source may move to `target`."""
+        wrong = sorted(str(source) for source in sources if target not in self._moves[str(source)])
+        if wrong:
+            raise IllegalTransition(f"no move from {', '.join(wrong)} to {target}")
+
+
+class StatusModel(models.Model):
+    """A row with a status that only `change_status` moves, and a version that rises by one with each move."""
+
+    TRANSITIONS: ClassVar[Transitions]
+
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert the row. Raises: IllegalTransition on any other use, which could overwrite a status unseen."""
+        fields = kwargs.get("update_fields")
+        if not self._state.adding and (fields is None or {"status", "version"} & set(fields)):
+            raise IllegalTransition(f"{self._meta.label}: a status is changed by change_status() only")
+        super().save(*args, **kwargs)
+
+
+def change_status(
+    model: type[StatusModel],
+    pk: uuid.UUID,
+    *,
+    expected: Collection[str],
+    to: str,
+    event: Event,
+    **values: Any,
+) -> int | None:
+    """Move one row to status `to` if it stands in one of `expected`, and publish `event` with its new version.
+
+    `values` are further columns to write in the same statement. Needs an open transaction of the model's context.
+    Returns the new version, or None where the row was not in `expected`: somebody else moved it first.
+    Raises: IllegalTransition where the model's table does not hold the move.
+    """
+    model.TRANSITIONS.check(expected, to)
+    context = model._meta.app_label
+    alias = transactions.require(context)
+    rows = model._default_manager.using(alias).filter(
+        **{"pk": pk, "status__in": [str(status) for status in expected]}  # noqa: PIE804  subclasses have the field
+    )
+    query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
+    query.add_update_values({"status": str(to), "version": models.F("version") + 1, **values})
+    sql, parameters = query.get_compiler(alias).as_sql()
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"{sql} RETURNING version", parameters)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    publish(event, aggregate_id=pk, aggregate_version=row[0])
+    return int(row[0])

@@ -1,0 +1,191 @@
+"""What imports cannot show: no query, foreign key or transaction crosses contexts; each table is in its own schema."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+
+import pytest
+from django.apps import apps
+from django.db import DatabaseError, connections, models, router
+from django.test.utils import isolate_apps
+
+from orders.models import Order
+from shop import transactions
+from shop.states import IllegalTransition, StatusModel, Transitions
+from tests.sql_guard import CONTEXTS, SqlGuard
+
+OWN_SCHEMA = CONTEXTS | {"shop"}
+
+
+def foreign_keys_across(found: Iterable[type[models.Model]]) -> list[str]:
+    return [
+        f"{model._meta.label}.{field.name} -> {field.related_model._meta.label}"
+        for model in found
+        for field in model._meta.get_fields()
+        if isinstance(field, models.ForeignKey)
+        and {model._meta.app_label, field.related_model._meta.app_label} & CONTEXTS
+        and model._meta.app_label != field.related_model._meta.app_label
+    ]
+
+
+def test_no_foreign_key_leaves_its_context():
+    assert foreign_keys_across(apps.get_models()) == []
+
+
+@isolate_apps("orders", "payments")
+def test_a_planted_foreign_key_to_another_context_is_caught():
+    class Parent(models.Model):
+        class Meta:
+            app_label = "payments"
+
+    class Child(models.Model):
+        parent = models.ForeignKey(Parent, on_delete=models.CASCADE)
+
+        class Meta:
+            app_label = "orders"
+
+    assert foreign_keys_across([Parent, Child]) == ["orders.Child.parent -> payments.Parent"]
+
+
+def foreign_keys_between_schemas() -> list[str]:
+    found = []
+    for alias in connections:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(
+                "SELECT conrelid::regclass || ' -> ' || confrelid::regclass FROM pg_constraint"
+                " JOIN pg_class here ON here.oid = conrelid JOIN pg_class there ON there.oid = confrelid"
+                " JOIN pg_namespace own ON own.oid = here.relnamespace"
+                " WHERE contype = 'f' AND here.relnamespace <> there.relnamespace AND own.nspname = ANY(%s)",
+                [sorted(CONTEXTS)],
+            )
+            found += [row[0] for row in cursor.fetchall()]
+    return found
+
+
+@pytest.mark.usefixtures("database")
+def test_the_database_holds_no_foreign_key_between_schemas():
+    assert foreign_keys_between_schemas() == []
+
+
+@pytest.mark.usefixtures("database")
+def test_a_planted_foreign_key_between_schemas_is_caught():
+    with connections[router.db_for_write(Order)].cursor() as cursor:
+        cursor.execute("CREATE TABLE public.planted_parent (id int PRIMARY KEY)")
+        cursor.execute("CREATE TABLE orders.planted (parent_id int REFERENCES public.planted_parent)")
+        try:
+            found = foreign_keys_between_schemas()
+        finally:
+            cursor.execute("DROP TABLE orders.planted, public.planted_parent")
+
+    assert found == ["planted -> planted_parent"]
+
+
+def tables_out_of_place() -> list[str]:
+    wrong = []
+    for model in apps.get_models(include_auto_created=True):
+        expected = model._meta.app_label if model._meta.app_label in OWN_SCHEMA else "public"
+        with connections[router.db_for_write(model)].cursor() as cursor:
+            cursor.execute("SELECT array_agg(schemaname) FROM pg_tables WHERE tablename = %s", [model._meta.db_table])
+            if cursor.fetchone()[0] != [expected]:
+                wrong.append(model._meta.label)
+    return wrong
+
+
+@pytest.mark.usefixtures("database")
+def test_each_table_stands_in_the_schema_of_its_context():
+    assert tables_out_of_place() == []
+
+
+@pytest.mark.usefixtures("database")
+def test_a_table_moved_to_another_schema_is_caught():
+    with connections[router.db_for_write(Order)].cursor() as cursor:
+        cursor.execute("ALTER TABLE orders.orders_saga SET SCHEMA public")
+        try:
+            found = tables_out_of_place()
+        finally:
+            cursor.execute("ALTER TABLE public.orders_saga SET SCHEMA orders")
+
+    assert found == ["orders.Saga"]
+
+
+@pytest.mark.usefixtures("database")
+def test_a_statement_that_names_two_contexts_is_caught(sql_guard: SqlGuard):
+    with connections["default"].cursor() as cursor, contextlib.suppress(DatabaseError):  # five databases: no such table
+        cursor.execute("SELECT 1 FROM orders_order JOIN payments_payment ON true")
+
+    assert "names tables of orders and payments" in sql_guard.violations.pop()
+
+
+@pytest.mark.usefixtures("database")
+def test_a_transaction_that_writes_to_two_contexts_is_caught(sql_guard: SqlGuard):
+    from django.db import transaction
+
+    from payments.models import Payment
+
+    if router.db_for_write(Order) != router.db_for_write(Payment):
+        pytest.skip("with a database per context no transaction can span two")
+    with transaction.atomic():
+        Order.objects.filter(pk=None).using("default").update(cancel_reason="")
+        Order.objects.filter(number="x").update(cancel_reason="")
+        Payment.objects.filter(decline_code="x").update(decline_code="")
+
+    assert "writes to orders and payments" in sql_guard.violations.pop()
+
+
+@pytest.mark.usefixtures("database")
+def test_a_transaction_inside_another_is_refused():
+    with (
+        pytest.raises(transactions.TransactionMisuse, match="a transaction of orders is open"),
+        transactions.transaction("orders"),
+        transactions.transaction("inventory"),
+    ):
+        pass
+
+
+@pytest.mark.usefixtures("database")
+def test_the_outside_world_is_not_called_inside_a_transaction():
+    with pytest.raises(transactions.TransactionMisuse, match="commit before"), transactions.transaction("orders"):
+        transactions.forbid()
+
+
+@pytest.mark.usefixtures("database")
+def test_an_event_cannot_be_published_outside_a_transaction():
+    import uuid
+
+    from orders.events import OrderDelivered
+    from shop.events.outbox import publish
+
+    order_id = uuid.uuid4()
+
+    with pytest.raises(transactions.TransactionMisuse):
+        publish(OrderDelivered(order_id=order_id), aggregate_id=order_id, aggregate_version=1)
+
+
+def status_models() -> list[type[StatusModel]]:
+    return [model for model in apps.get_models() if issubclass(model, StatusModel)]
+
+
+@pytest.mark.parametrize("model", status_models(), ids=lambda model: model._meta.label)
+def test_a_transition_table_lists_exactly_the_statuses_of_its_model(model: type[StatusModel]):
+    choices = {value for value, _label in model._meta.get_field("status").choices}
+
+    assert set(model.TRANSITIONS) == choices
+    assert model.TRANSITIONS.terminal, "something must end"
+
+
+@pytest.mark.parametrize("model", status_models(), ids=lambda model: model._meta.label)
+def test_a_status_cannot_be_saved_over(model: type[StatusModel]):
+    row = model()
+    row._state.adding = False
+
+    with pytest.raises(IllegalTransition, match="change_status"):
+        row.save()
+
+
+def test_a_move_that_the_table_lacks_is_refused():
+    table = Transitions({"A": {"B"}, "B": set()})
+
+    table.check({"A"}, "B")
+    with pytest.raises(IllegalTransition, match="no move from B to A"):
+        table.check({"B"}, "A")

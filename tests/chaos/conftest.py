@@ -1,0 +1,56 @@
+"""The provider as a process of its own, so that the tests' process forks without it; and the report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from payments.gateways import stripe_api
+from tests.provider import SECRET, Provider, close_provider_connection
+
+collect_ignore = [] if os.environ.get("PROVE") == "pairs" else ["test_pairs.py"]
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[str]:
+    """Start the sandbox; give its address."""
+    command = [sys.executable, "-m", "payments.sandbox", "--port", "0", "--secret-key", "sk_test_sandbox"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        yield ready.split()[-1]
+        process.terminate()
+
+
+@pytest.fixture
+def provider(sandbox_process: str, database: None, settings: Any) -> Iterator[Provider]:
+    settings.STRIPE_API_BASE = sandbox_process
+    settings.STRIPE_TIMEOUT_SECONDS = 5.0
+    settings.BREAKER_MINIMUM_CALLS = 1000
+    settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
+    running = Provider(sandbox_process)
+    yield running
+    running.close()
+    close_provider_connection()
+    stripe_api.BREAKER.reset()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what each enumeration found."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    lines = [
+        value
+        for report in reports
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == "crashes"
+    ]
+    if lines:
+        terminalreporter.section("crash points")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -1,0 +1,150 @@
+"""Kill a journey at each of its points, recover, and judge what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from django.apps import apps
+from django.db import connections
+from django.db.models import Model
+
+from shop import transactions
+from shop.background import sweeps
+from shop.events.outbox import OutboxMessage
+from tests.chaos.children import Lived, live
+from tests.chaos.journeys import Journey
+from tests.integration.orders.conftest import execute, violations
+
+STILL_ROUNDS = 2
+# Sweeps that look back over everything or tidy up are no part of an order's way.
+ASIDE = frozenset(
+    {
+        "shop.prune_events",
+        "shop.prune_idempotency_keys",
+        "shop.collect_dead_letters",
+        "payments.reconcile_recent",
+    }
+)
+
+
+@dataclass
+class Enumeration:
+    """What became of a journey that died at each of its points."""
+
+    journey: str
+    points: list[str]
+    died_at: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        covered, known = len(self.died_at), len(self.points)
+        return f"{self.journey}: {covered} of {known} points, {len(self.violations)} violations"
+
+
+def enumerate_crashes(journey: Journey, *, only: Callable[[str], bool] = lambda _point: True) -> Enumeration:
+    """Record the journey once, then kill it at each point of it (that `only` wants) and see what recovery makes of it."""
+    journey.begin()
+    recorded = live(journey.act)
+    found = Enumeration(journey.name, recorded.points)
+    found.violations += [f"undisturbed: {wrong}" for wrong in _recover_and_judge(journey, recorded)]
+    for number, point in enumerate(recorded.points):
+        if not only(point):
+            continue
+        journey.begin()
+        lived = live(journey.act, die_at=number)
+        assert lived.killed, f"{journey.name} did not come to its point {number}, {point}"
+        assert lived.points[-1] == point, f"{journey.name} is not the same twice: {point}, then {lived.points[-1]}"
+        found.died_at.append(point)
+        found.violations += [f"killed {point}: {wrong}" for wrong in _recover_and_judge(journey, lived)]
+    return found
+
+
+def enumerate_pairs(journey: Journey, *, only: Callable[[str], bool]) -> Enumeration:
+    """Kill the journey at each of its points, then what recovers it at each point of the recovery, and recover again."""
+    journey.begin()
+    found = Enumeration(f"{journey.name}, pairs", [])
+    for number, point in enumerate(live(journey.act).points):
+        if not only(point):
+            continue
+        for again, second in enumerate(_die_twice(journey, number, None)[1].points):
+            if not only(second):
+                continue
+            pair = f"{point}, then {second}"
+            found.points.append(pair)
+            lived, recovery = _die_twice(journey, number, again)
+            assert lived.killed, pair
+            assert recovery.killed, pair
+            assert recovery.points[-1] == second, f"{pair} came out as {recovery.points[-1]}"
+            found.died_at.append(pair)
+            found.violations += [f"killed {pair}: {wrong}" for wrong in _recover_and_judge(journey, lived)]
+    return found
+
+
+def _die_twice(journey: Journey, first: int, second: int | None) -> tuple[Lived, Lived]:
+    journey.begin()
+    lived = live(journey.act, die_at=first)
+    make_everything_due()
+    return lived, live(lambda _tell: sweep_until_still(), die_at=second)
+
+
+def sweep_until_still() -> None:
+    """Run every sweep until none finds anything that is due."""
+    while run_sweeps():
+        pass
+
+
+def run_sweeps() -> int:
+    """Run every sweep of an order's way once, the relay's too; return how much they did."""
+    return sum(sweep.run() for sweep in sweeps() if sweep.name not in ASIDE)
+
+
+def _recover_and_judge(journey: Journey, lived: Lived) -> Iterator[str]:
+    settle()
+    yield from violations_at_rest()
+    answer = journey.again()
+    if answer is not None:
+        settle()
+        yield from violations_at_rest()
+    yield from journey.wrongs(lived, answer)
+
+
+def settle() -> None:
+    """Let every lease, backoff and look-again pass, and run every sweep, the relay's too, until nothing new happens.
+
+    Whoever waits for a customer looks again forever; what else does not come to rest, the judgment finds unfinished.
+    """
+    still, known = 0, facts_known()
+    while still < STILL_ROUNDS:
+        make_everything_due()
+        if not run_sweeps():
+            return
+        still, known = (still + 1 if facts_known() == known else 0), facts_known()
+
+
+def facts_known() -> int:
+    """Return how many events there are: nothing happens to an order without one."""
+    return sum(model._default_manager.count() for model in apps.get_models() if issubclass(model, OutboxMessage))
+
+
+def make_everything_due() -> None:
+    """Let the moment come of everything that waits."""
+    for model in apps.get_models():
+        make_due(model)
+
+
+def make_due(model: type[Model]) -> None:
+    """Let the moment come that rows of this model wait for: work that is due, a relay's claim that ends."""
+    context, table = model._meta.app_label, model._meta.db_table
+    if any(column.name == "due_at" for column in model._meta.get_fields()):
+        execute(context, f"UPDATE {table} SET due_at = now() WHERE due_at IS NOT NULL")
+    elif issubclass(model, OutboxMessage):
+        execute(context, f"UPDATE {table} SET claimed_until = now() - interval '1 second' WHERE published_at IS NULL")
+
+
+def violations_at_rest() -> list[str]:
+    """Return what the audit finds, with everything counted as long ago."""
+    alias = transactions.alias_for("orders")
+    with connections[alias].cursor() as cursor:
+        cursor.execute("UPDATE orders_order SET placed_at = placed_at - interval '1 hour'")
+    return violations()

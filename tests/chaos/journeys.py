@@ -1,0 +1,293 @@
+"""The ways of an order, each cut in four: what was before, what a doomed process does, what its client does, what holds."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.core.cache import cache
+
+from notifications.models import Email
+from orders.gateways import inventory_breaker
+from orders.models import Order, Saga
+from orders.sagas.run import resume_due
+from payments import tasks as payment_tasks
+from payments.gateways import stripe_api
+from shipping.models import SandboxBooking
+from shipping.services import booking
+from shop.events import relay
+from tests.chaos.children import Lived, Tell
+from tests.conftest import empty_tables
+from tests.factories import OrderBodyFactory, ProductFactory, UserFactory
+from tests.integration.orders.conftest import Shopper, execute, id_in, levels, pass_deadline
+from tests.provider import Provider, post_signed
+
+KEY = "6f1b0c52-the-storefront-keeps-it"
+CHALLENGED = "pm_card_authenticationRequired"
+Drain = Callable[[], None]
+
+
+class Journey:
+    """One way of an order. `floor`: with fewer points than these the recording has gone blind.
+
+    `status`, `money`, `stock`, `mails` and `bookings` are what must come out, wherever the process died.
+    """
+
+    name: ClassVar[str]
+    floor: ClassVar[int]
+    answer: ClassVar[int]
+    status: ClassVar[str]
+    money: ClassVar[tuple[int, int]]
+    stock: ClassVar[tuple[int, int, int]]
+    mails: ClassVar[dict[str, int]]
+    bookings: ClassVar[int] = 0
+    transit_seconds: ClassVar[float] = 0.0
+
+    def __init__(self, sandbox: Provider, drain: Drain) -> None:
+        self.sandbox = sandbox
+        self.drain = drain
+
+    def begin(self) -> None:
+        """Empty the shop and the provider's books, and walk to where the journey begins."""
+        empty_tables()
+        cache.clear()
+        inventory_breaker.reset()
+        stripe_api.BREAKER.reset()
+        self.sandbox.control("POST", "reset", {})
+        ProductFactory(sku="MUG", stock=10)
+        self.shopper = Shopper(UserFactory())
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Do what lies before the journey."""
+
+    def act(self, tell: Tell) -> None:
+        """Do the journey, in the process that may die; `tell` what the client is answered."""
+        raise NotImplementedError
+
+    def again(self) -> Any:
+        """Do what the client does that never saw its answer: the same once more. Returns the answer."""
+        raise NotImplementedError
+
+    def order_id(self) -> uuid.UUID:
+        (order,) = Order.objects.all()
+        return order.pk
+
+    def webhooks(self) -> None:
+        """Send every webhook that the provider has, as it does until each is answered with 200."""
+        for event in self.sandbox.events():
+            assert post_signed(event).status_code == 200
+
+    def wrongs(self, lived: Lived, answer: Any) -> list[str]:
+        """Say what is not as it must be in the end."""
+        order_id = self.order_id()
+        mails = dict(Counter(Email.objects.values_list("kind", flat=True)))
+        unsent = Email.objects.exclude(status="SENT").count()
+        ledger = self.sandbox.ledger(order_id)
+        facts = {
+            "order": (Order.objects.get(pk=order_id).status, self.status),
+            "money taken and kept": (self.sandbox.money(order_id), self.money),
+            "money still held": (sum(line["held"] for line in ledger), 0),
+            "stock": (levels(), self.stock),
+            "mails": (mails, self.mails),
+            "mails not sent": (unsent, 0),
+            "bookings at the carrier": (SandboxBooking.objects.filter(voided_at=None).count(), self.bookings),
+            "sagas still open": (Saga.objects.filter(finished_at=None).count(), 0),
+        }
+        wrong = [f"{fact}: {is_} instead of {must}" for fact, (is_, must) in facts.items() if is_ != must]
+        return wrong + (self._differences(lived, answer) if answer is not None else [])
+
+    def _differences(self, lived: Lived, answer: Any) -> list[str]:
+        body = answer.content.decode()
+        if answer.status_code != self.answer:
+            return [f"the client was answered {answer.status_code} instead of {self.answer}: {body[:300]}"]
+        return [
+            f"the client was told {told['status']} {told['body'][:200]}, then {answer.status_code} {body[:200]}"
+            for told in lived.told
+            if (told["status"], json.loads(told["body"])) != (answer.status_code, json.loads(body))
+        ]
+
+
+class Confirm(Journey):
+    """An order is placed and paid in one request, and its events go out."""
+
+    name, floor, answer = "confirm", 54, 201
+    status, money, stock = "DELIVERED", (1, 1250), (9, 0, 1)
+    bookings = 1
+    mails = {"order_confirmed": 1, "order_shipped": 1}
+
+    def act(self, tell: Tell) -> None:
+        tell(self.again())
+        relay.drain_all()
+
+    def again(self) -> Any:
+        return self.shopper.place(key=KEY)
+
+
+class Decline(Journey):
+    """The bank refuses the card: everything is undone within the request."""
+
+    name, floor, answer = "decline", 46, 402
+    status, money, stock = "CANCELED", (0, 0), (10, 0, 0)
+    mails = {"order_canceled": 1}
+
+    def act(self, tell: Tell) -> None:
+        tell(self.again())
+        relay.drain_all()
+
+    def again(self) -> Any:
+        return self.shopper.place(key=KEY, payment_method="pm_card_chargeDeclinedInsufficientFunds")
+
+
+class Cancel(Journey):
+    """A customer cancels an order while the bank waits for them."""
+
+    name, floor, answer = "cancel", 30, 200
+    status, money, stock = "CANCELED", (0, 0), (10, 0, 0)
+    mails = {"order_canceled": 1}
+
+    def prepare(self) -> None:
+        self.shopper.place(payment_method=CHALLENGED)
+
+    def act(self, tell: Tell) -> None:
+        tell(self.again())
+        relay.drain_all()
+
+    def again(self) -> Any:
+        return self.shopper.cancel(self.order_id(), key=KEY)
+
+
+class Expiry(Journey):
+    """The deadline of an order passes that has no payment method."""
+
+    name, floor, answer = "expiry, unpaid", 46, 0
+    status, money, stock = "CANCELED", (0, 0), (10, 0, 0)
+    mails = {"order_canceled": 1}
+    payment_method = ""
+
+    def prepare(self) -> None:
+        body = OrderBodyFactory(payment_method=self.payment_method)
+        if not self.payment_method:
+            del body["payment_method"]
+        order_id = id_in(self.shopper.post("orders", body))
+        relay.drain_all()
+        pass_deadline(order_id)
+        execute("inventory", "UPDATE inventory_reservation SET expires_at = now() WHERE expires_at IS NOT NULL")
+
+    def act(self, tell: Tell) -> None:
+        self.drain()
+
+    def again(self) -> Any:
+        return None
+
+
+class ExpiryOfChallenge(Expiry):
+    """The deadline passes while the bank waits for the customer."""
+
+    name, floor = "expiry, 3-D Secure", 46
+    payment_method = CHALLENGED
+
+
+class Challenge(Journey):
+    """The customer authenticates at the bank, and the webhook brings the order on."""
+
+    name, floor, answer = "3-D Secure", 84, 201
+    status, money, stock = "DELIVERED", (1, 1250), (9, 0, 1)
+    bookings = 1
+    mails = {"order_confirmed": 1, "order_shipped": 1}
+
+    def act(self, tell: Tell) -> None:
+        self.shopper.place(key=KEY, payment_method=CHALLENGED)
+        self.sandbox.answer_challenge(self.order_id(), "approve")
+        self.webhooks()
+        payment_tasks.apply_webhooks()
+        relay.drain_all()
+        resume_due()
+        relay.drain_all()
+
+    def again(self) -> Any:
+        answer = self.shopper.place(key=KEY, payment_method=CHALLENGED)
+        intent = self.sandbox.intent(self.order_id())
+        if intent.status == "requires_action":
+            self.sandbox.answer_challenge(self.order_id(), "approve")
+        self.webhooks()
+        return answer
+
+
+class Refund(Journey):
+    """A customer cancels a confirmed order whose parcel is booked: it is stopped, and the money goes back."""
+
+    name, floor, answer = "refund", 76, 200
+    status, money, stock = "REFUNDED", (1, 0), (10, 0, 0)
+    mails = {"order_confirmed": 1, "order_refunded": 1}
+    transit_seconds = 3600.0
+
+    def prepare(self) -> None:
+        self.shopper.place()
+        relay.drain_all()
+        booking.book_due_shipments()
+
+    def act(self, tell: Tell) -> None:
+        tell(self.again())
+        self.drain()
+
+    def again(self) -> Any:
+        return self.shopper.cancel(self.order_id(), key=KEY)
+
+
+class RefundInPart(Journey):
+    """Staff return a part of a confirmed order's money; the order goes on."""
+
+    name, floor, answer = "refund in part", 18, 201
+    status, money, stock = "DELIVERED", (1, 750), (9, 0, 1)
+    bookings = 1
+    mails = {"order_confirmed": 1, "order_shipped": 1, "refund_issued": 1}
+
+    def prepare(self) -> None:
+        names = ("orders.view_order", "orders.refund_order")
+        self.staff = Shopper(UserFactory(is_staff=True, permissions=names))
+        self.shopper.place()
+        relay.drain_all()
+
+    def act(self, tell: Tell) -> None:
+        tell(self.again())
+        relay.drain_all()
+
+    def again(self) -> Any:
+        body = {"amount": {"amount_minor": 500, "currency": "EUR"}, "reason": "a chip in the glaze"}
+        return self.staff.post(f"orders/{self.order_id()}/refunds", body, key=KEY)
+
+
+class Ship(Journey):
+    """The parcel of a confirmed order is booked, leaves and arrives."""
+
+    name, floor, answer = "ship and deliver", 56, 0
+    status, money, stock = "DELIVERED", (1, 1250), (9, 0, 1)
+    bookings = 1
+    mails = {"order_confirmed": 1, "order_shipped": 1}
+
+    def prepare(self) -> None:
+        self.shopper.place()
+        relay.drain_all()
+
+    def act(self, tell: Tell) -> None:
+        self.drain()
+
+    def again(self) -> Any:
+        return None
+
+
+JOURNEYS: tuple[type[Journey], ...] = (
+    Confirm,
+    Decline,
+    Cancel,
+    Expiry,
+    ExpiryOfChallenge,
+    Challenge,
+    Refund,
+    RefundInPart,
+    Ship,
+)

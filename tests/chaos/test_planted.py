@@ -1,0 +1,93 @@
+"""The enumeration sees: each of these bugs passes every journey that nothing disturbs, and one kill shows it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import transaction as django_transaction
+
+from orders.models import Saga
+from orders.services import placing
+from payments.events import PaymentAuthorized
+from payments.models import Payment
+from payments.services import authorize
+from shop import transactions
+from shop.events import bus, relay
+from tests.chaos.enumeration import enumerate_crashes
+from tests.chaos.journeys import Confirm
+from tests.provider import Provider
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def saga_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late:
+        class objects:  # noqa: N801  as Django names it
+            @staticmethod
+            def create(**columns: Any) -> None:
+                transactions.after_commit("orders", lambda: Saga.objects.create(**columns))
+
+    monkeypatch.setattr(placing, "Saga", Late)
+
+
+def authorized_before_the_bank_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = authorize.change
+
+    def hasty(payment: Payment, *, to: str, **more: Any) -> Payment:
+        changed = change(payment, to=to, **more)
+        if to == "SUBMITTED":
+            event = PaymentAuthorized(order_id=payment.order_id, amount=payment.amount)
+            change(copy.copy(changed), expected=["SUBMITTED"], to="AUTHORIZED", event=event, due_at=None)
+        return changed
+
+    monkeypatch.setattr(authorize, "change", hasty)
+
+
+def published_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = relay._claim
+
+    def hasty(context: str) -> Any:
+        rows = claim(context)
+        relay._mark_published(context, [row.pk for row in rows])
+        return rows
+
+    monkeypatch.setattr(relay, "_claim", hasty)
+
+
+def inbox_row_before_the_effects(monkeypatch: pytest.MonkeyPatch) -> None:
+    subscriber = bus.subscriber_named("shipping.create_shipment_for_order")
+
+    def late(event: Any) -> None:
+        def apply() -> None:
+            with django_transaction.atomic(using=transactions.alias_for("shipping")):
+                subscriber.handler(event)
+
+        transactions.after_commit("shipping", apply)
+
+    torn = replace(subscriber, handler=late)
+    monkeypatch.setitem(bus._subscribers, subscriber.name, torn)
+
+
+@pytest.mark.parametrize(
+    ("plant", "where"),
+    [
+        (saga_in_a_transaction_of_its_own, "after COMMIT orders_order+orders_orderline"),
+        (authorized_before_the_bank_is_asked, "before stripe POST /v1/payment_intents/*/confirm"),
+        (published_before_it_is_sent, "before transport send order.placed"),
+        (inbox_row_before_the_effects, "after COMMIT shipping_inbox"),
+    ],
+)
+def test_a_planted_bug_is_found(
+    plant: Plant, where: str, provider: Provider, drain: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+):
+    plant(monkeypatch)
+
+    found = enumerate_crashes(Confirm(provider, drain), only=lambda point: point.startswith(where))
+
+    assert len(found.died_at) == 1
+    assert found.violations, f"{plant.__name__} was not found"
+    assert not [violation for violation in found.violations if violation.startswith("undisturbed")]

@@ -1,0 +1,113 @@
+"""What every test stands on: real commits in a real database, emptied in between, and guards on the SQL as it runs.
+
+Tests under tests/unit/ touch no database unless they ask for the `database` fixture; all others have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db import connections
+from django.test.utils import setup_databases, teardown_databases
+
+from tests.sql_guard import SqlGuard
+
+UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a database to every test that is not a unit test."""
+    for item in items:
+        if UNIT not in item.path.parents and "database" not in item.fixturenames:
+            item.fixturenames.insert(0, "database")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Keep pytest-django's suffix per xdist worker."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: object, django_db_modify_db_settings: None
+) -> Iterator[None]:
+    """Create every test database once; pytest-django creates only those that tests name by its own mark."""
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False, aliases=set(connections), serialized_aliases=set())
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture
+def database(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
+    """Open the databases with every table empty; real transactions, visible to other connections and processes."""
+    with django_db_blocker.unblock():
+        empty_tables()
+        yield
+        for connection in connections.all(initialized_only=True):
+            assert not connection.in_atomic_block, "the test left a transaction open"
+
+
+def empty_tables() -> None:
+    """Delete every row but Django's own catalog (content types, permissions, migrations)."""
+    kept = {"contenttypes", "sites"}
+    for alias in connections:
+        connection = connections[alias]
+        tables = [
+            connection.ops.quote_name(model._meta.db_table)
+            for model in apps.get_models(include_auto_created=True)
+            if model._meta.app_label not in kept
+            and model._meta.db_table != "auth_permission"
+            and model._meta.managed
+            and connection.settings_dict is not None
+            and _lives_on(model, alias)
+        ]
+        with connection.cursor() as cursor:
+            # Append-only tables refuse DELETE by trigger, and TRUNCATE of fifty tables takes ten times as long.
+            cursor.execute(
+                "SET session_replication_role = replica; "
+                + "".join(f"DELETE FROM {table}; " for table in tables)
+                + "SET session_replication_role = DEFAULT"
+            )
+
+
+def _lives_on(model: type, alias: str) -> bool:
+    from django.db import router
+
+    return router.allow_migrate_model(alias, model)
+
+
+@pytest.fixture(autouse=True)
+def sql_guard() -> Iterator[SqlGuard]:
+    """Fail the test whose SQL crosses contexts: one statement naming two, or one transaction writing to two."""
+    with SqlGuard() as guard:
+        yield guard
+    assert not guard.violations, "\n".join(guard.violations)
+
+
+@pytest.fixture
+def drain(database: None) -> Callable[[], None]:
+    """Return a function that delivers every event and runs every sweep until nothing moves any more."""
+    from shop.background import sweeps
+    from shop.events import relay
+
+    # Sweeps that look back over everything or tidy up are no part of an order's way.
+    aside = {
+        "shop.prune_events",
+        "shop.prune_idempotency_keys",
+        "payments.reconcile_recent",
+        "shop.collect_dead_letters",
+    }
+
+    def run() -> None:
+        for _round in range(50):
+            moved = relay.drain_all() + sum(sweep.run() for sweep in sweeps() if sweep.name not in aside)
+            if not moved:
+                return
+        raise AssertionError("50 rounds of events and sweeps did not come to rest")
+
+    return run

@@ -1,0 +1,190 @@
+"""The gateway's configuration, run by a real nginx in front of an upstream that tells what it was sent."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.files import DOCKER
+
+CONFIGURATION = (DOCKER / "gateway" / "nginx.conf").read_text()
+PATIENCE_SECONDS = 10
+
+
+class _Upstream(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.dumps({"path": self.path, "headers": {name.lower(): value for name, value in self.headers.items()}})
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    do_POST = do_GET  # noqa: N815  the name that http.server looks for
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _local(folder: Path, *, port: int, upstream: int) -> Path:
+    """Write the configuration for this machine: other addresses, other folders, and no Docker DNS."""
+    text = CONFIGURATION
+    for old, new in {
+        "listen 8080": f"listen 127.0.0.1:{port}",
+        # Following the name of a service needs nginx 1.27.3, and Docker to ask.
+        "server web:8000 resolve ": f"server 127.0.0.1:{upstream} ",
+        "/tmp/": f"{folder}/",
+        "worker_processes auto": "worker_processes 1",
+        "access_log /dev/stdout json": f"access_log {folder}/access.log json",
+        "error_log /dev/stderr": f"error_log {folder}/error.log",
+    }.items():
+        assert old in text, f"nginx.conf no longer says {old!r}"
+        text = text.replace(old, new)
+    path = folder / "nginx.conf"
+    # Started by root, nginx would switch to `nobody`, which may not enter this folder.
+    path.write_text(("user root;\n" if os.geteuid() == 0 else "") + text)
+    return path
+
+
+def _nginx() -> str:
+    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        pytest.skip("no nginx here (Debian: apt-get install nginx)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    nginx, folder, port = _nginx(), tmp_path_factory.mktemp("gateway"), _free_port()
+    upstream = ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
+    threading.Thread(target=upstream.serve_forever, daemon=True).start()
+    configuration = _local(folder, port=port, upstream=upstream.server_address[1])
+    process = subprocess.Popen([nginx, "-c", str(configuration), "-p", str(folder), "-g", "daemon off;"])
+    try:
+        _await_port(process, port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+        upstream.shutdown()
+        upstream.server_close()
+
+
+def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        assert process.poll() is None, "nginx ended"
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline, "nginx doesn't listen"
+
+
+def _ask(
+    port: int, path: str, *, method: str = "GET", body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request(method, path, body=body, headers={name.replace("_", "-"): v for name, v in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
+    nginx = _nginx()
+    configuration = _local(tmp_path, port=_free_port(), upstream=_free_port())
+
+    done = subprocess.run(
+        [nginx, "-t", "-c", str(configuration), "-p", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/ready", "/%6detrics", "//metrics", "/api/../metrics"])
+def test_what_is_for_the_platform_is_hidden(gateway: int, path: str) -> None:
+    assert _ask(gateway, path)[0] == 404
+
+
+def test_trace_and_request_id_go_through(gateway: int) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    status, headers, body = _ask(gateway, "/api/v1/orders", traceparent=traceparent, X_Request_ID="checkout-12345")
+
+    told = json.loads(body)["headers"]
+    assert status == 200
+    assert told["traceparent"] == traceparent
+    assert told["x-request-id"] == headers["x-request-id"] == "checkout-12345"
+
+
+def test_request_id_is_made_where_none_or_a_strange_one_came(gateway: int) -> None:
+    for sent in ({}, {"X_Request_ID": 'x" injected'}):
+        _status, headers, body = _ask(gateway, "/api/v1/orders", **sent)
+        assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
+        assert json.loads(body)["headers"]["x-request-id"] == headers["x-request-id"]
+
+
+def test_scheme_of_the_balancer_is_passed_on(gateway: int) -> None:
+    assert json.loads(_ask(gateway, "/", X_Forwarded_Proto="https")[2])["headers"]["x-forwarded-proto"] == "https"
+    assert json.loads(_ask(gateway, "/")[2])["headers"]["x-forwarded-proto"] == "http"
+
+
+def test_body_of_64_kib_passes_and_a_larger_one_is_refused(gateway: int) -> None:
+    assert _ask(gateway, "/webhooks/stripe", method="POST", body=b"x" * 65_536)[0] == 200
+
+    status, headers, body = _ask(gateway, "/webhooks/stripe", method="POST", body=b"x" * 65_537)
+
+    assert status == 413
+    assert headers["content-type"] == "application/problem+json"
+    assert json.loads(body)["code"] == "body_too_large"
+
+
+def test_one_address_is_slowed_down_but_webhooks_are_not(gateway: int) -> None:
+    logins = [_ask(gateway, "/_allauth/app/v1/auth/login", method="POST", body=b"{}") for _ in range(40)]
+    webhooks = [_ask(gateway, "/webhooks/stripe", method="POST", body=b"{}")[0] for _ in range(40)]
+
+    refused = [answer for answer in logins if answer[0] == 429]
+    assert 10 <= len(refused) < 40
+    assert refused[0][1]["retry-after"] == "1"
+    assert json.loads(refused[0][2])["code"] == "rate_limited"
+    assert set(webhooks) == {200}
+
+
+def test_shop_that_is_away_is_told_as_a_problem(tmp_path: Path) -> None:
+    nginx, port = _nginx(), _free_port()
+    configuration = _local(tmp_path, port=port, upstream=_free_port())
+    process = subprocess.Popen([nginx, "-c", str(configuration), "-p", str(tmp_path), "-g", "daemon off;"])
+    try:
+        _await_port(process, port)
+        status, headers, body = _ask(port, "/api/v1/orders")
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+
+    assert status == 503
+    assert headers["retry-after"] == "2"
+    assert json.loads(body)["code"] == "unavailable"

@@ -1,0 +1,75 @@
+"""Who buys and what is sold, made as the shop itself makes them: users by their manager, products by inventory's door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import factory
+
+from inventory import api as inventory
+from shop.models import User
+from shop.money import Money
+
+PASSWORD = "correct horse battery"
+
+
+class UserFactory(factory.Factory):
+    """A customer; `is_staff=True` and `permissions=("orders.cancel_order",)` make somebody of the shop."""
+
+    class Meta:
+        model = User
+
+    email = factory.Sequence(lambda number: f"customer-{number}@shop.example")
+    password = PASSWORD
+
+    @classmethod
+    def _create(cls, model_class: type[User], *_args: Any, permissions: tuple[str, ...] = (), **kwargs: Any) -> User:
+        from django.contrib.auth.models import Permission
+
+        user = model_class.objects.create_user(kwargs.pop("email"), kwargs.pop("password"), **kwargs)
+        for name in permissions:
+            app, codename = name.split(".")
+            user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+        return user
+
+
+class ProductFactory(factory.Factory):
+    """A product on the shelf, received in one delivery; gives its SKU."""
+
+    class Meta:
+        model = dict
+
+    sku = factory.Sequence(lambda number: f"SKU-{number}")
+    name = factory.LazyAttribute(lambda product: f"The {product.sku.lower()}")
+    price = Money(1250, "EUR")
+    stock = 10
+
+    @classmethod
+    def _create(cls, _model_class: type, *_args: Any, **kwargs: Any) -> str:
+        sku = str(kwargs["sku"])
+        inventory.add_product(sku=sku, name=kwargs["name"], price=kwargs["price"])
+        if kwargs["stock"]:
+            inventory.receive_stock(sku=sku, quantity=kwargs["stock"], reference="delivery 1")
+        return sku
+
+
+class AddressFactory(factory.DictFactory):
+    """Where the parcel goes."""
+
+    name = "Ada Example"
+    line1 = "1 Harbor Street"
+    city = "Lisbon"
+    postal_code = "1100-001"
+    country = "PT"
+
+
+class OrderBodyFactory(factory.DictFactory):
+    """The body of POST /orders: one of MUG unless `lines` says otherwise, with a card that works."""
+
+    class Params:
+        sku = "MUG"
+        quantity = 1
+
+    lines = factory.LazyAttribute(lambda order: [{"sku": order.sku, "quantity": order.quantity}])
+    shipping_address = factory.SubFactory(AddressFactory)
+    payment_method = "pm_card_visa"

@@ -1,0 +1,67 @@
+"""Every page of the admin opens, every tile of its first page can be read, and nothing can be edited by hand."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.db import models
+from django.test import Client
+from django.urls import reverse
+
+from shop.accounts import User
+from shop.admin.tiles import Dashboard
+from shop.states import StatusModel
+
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+@pytest.fixture
+def staff(database: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("staff@shop.example", "not-a-secret-1"))
+    return client
+
+
+def test_the_first_page_opens_with_every_tile_readable(staff: Client):
+    page = staff.get("/admin/")
+
+    assert page.status_code == 200
+    assert b"Cannot be read" not in page.content
+    assert {context for context, _title in Dashboard.tiles} == {
+        "orders", "inventory", "payments", "shipping", "notifications",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
+def test_a_list_opens_searches_and_offers_its_filters(staff: Client, model: type[models.Model]):
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+
+    assert staff.get(reverse(name)).status_code == 200
+    if admin.site._registry[model].search_fields:
+        assert staff.get(reverse(name), {"q": "018f0000-0000-7000-8000-000000000001"}).status_code == 200
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if issubclass(model, StatusModel)])
+def test_a_status_has_no_form(model: type[StatusModel], rf):
+    page = admin.site._registry[model]
+    request = rf.get("/")
+    request.user = User(is_staff=True, is_superuser=True, is_active=True)
+
+    assert not page.has_add_permission(request)
+    assert not page.has_delete_permission(request)
+    assert not page.has_change_permission(request) or "status" in page.get_readonly_fields(request)
+
+
+def test_every_model_of_every_context_is_in_the_admin():
+    from django.apps import apps
+
+    contexts = ("orders", "inventory", "payments", "shipping", "notifications")
+    inline = {each.model for page in admin.site._registry.values() for each in page.inlines}
+    missing = [
+        model._meta.label
+        for context in contexts
+        for model in apps.get_app_config(context).get_models()
+        if model not in admin.site._registry and model not in inline
+    ]
+
+    assert missing == []

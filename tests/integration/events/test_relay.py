@@ -1,0 +1,217 @@
+"""The relay: nothing skipped, nothing lost, order kept per aggregate, and a bad row blocks nobody."""
+
+import random
+from threading import Barrier, Event
+from uuid import uuid4
+
+import pytest
+from django.db import connections
+from django.db.models.functions import Now
+
+from orders.models import Outbox
+from shop import transactions
+from shop.events import relay
+from shop.events.bus import TransportUnavailable
+from shop.events.outbox import publish
+from tests.integration.events.bench import Rung, applied, ring
+
+
+def end_leases():
+    """Let every claim and every hold run out, as the clock would."""
+    with connections[transactions.alias_for("orders")].cursor() as cursor:
+        cursor.execute(
+            "UPDATE orders_outbox SET claimed_until = now() - interval '1 second' WHERE claimed_until > now()"
+        )
+
+
+def test_rows_are_carried_in_the_order_of_their_ids(wire, monkeypatch):
+    monkeypatch.setattr(relay, "BATCH", 3)
+    bell = uuid4()
+    for count in range(1, 11):
+        ring(bell, count=count)
+
+    assert relay.drain("orders") == 10
+
+    assert wire.counts(bell) == list(range(1, 11))
+
+
+def test_later_event_of_a_claimed_aggregate_waits_and_others_go_on(wire, background):
+    held, other, claimed, go_on = uuid4(), uuid4(), Barrier(2), Event()
+
+    def stall():
+        wire.before = lambda: None
+        claimed.wait(60)
+        go_on.wait(60)
+
+    wire.before = stall
+    ring(held, count=1)
+    first = background(relay.drain, "orders")
+    claimed.wait(60)
+    ring(held, count=2)
+    ring(other, count=1)
+
+    assert relay.drain("orders") == 1
+    assert (wire.counts(held), wire.counts(other)) == ([], [1])
+
+    go_on.set()
+    assert first.result(60) == 2
+    assert wire.counts(held) == [1, 2]
+
+
+def test_eight_relays_at_once_carry_each_event_once_and_in_order(wire, background, monkeypatch):
+    monkeypatch.setattr(relay, "BATCH", 5)
+    bells = [uuid4() for _ in range(12)]
+    rows = [(bell, count) for count in range(1, 11) for bell in random.sample(bells, len(bells))]
+    with transactions.transaction("orders"):
+        for bell, count in rows:
+            publish(Rung(bell=bell, count=count), aggregate_id=bell, aggregate_version=count)
+    start = Barrier(8)
+
+    def run():
+        start.wait(60)
+        carried = 0
+        while Outbox.objects.filter(published_at=None).exists():
+            carried += relay.drain("orders")
+        return carried
+
+    carried = [relay_.result(100) for relay_ in [background(run) for _ in range(8)]]
+
+    assert sum(carried) == len(wire.sent) == 120
+    assert sum(1 for each in carried if each) > 1, "one relay did it all: nothing was shown"
+    assert all(wire.counts(bell) == list(range(1, 11)) for bell in bells)
+
+
+def test_row_with_a_lower_id_that_commits_late_is_not_skipped(wire, background):
+    early, late, written, go_on = uuid4(), uuid4(), Barrier(2), Event()
+
+    def write_slowly():
+        with transactions.transaction("orders"):
+            publish(Rung(bell=late, count=1), aggregate_id=late, aggregate_version=1)
+            written.wait(60)
+            go_on.wait(60)
+
+    slow = background(write_slowly)
+    written.wait(60)
+    ring(early)
+    assert relay.drain("orders") == 1
+    go_on.set()
+    slow.result(60)
+
+    assert relay.drain("orders") == 1
+
+    assert [envelope.aggregate_id for envelope in wire.sent] == [early, late]
+    ids = {row.aggregate_id: row.pk for row in Outbox.objects.all()}
+    assert ids[late] < ids[early]
+
+
+class Killed(BaseException):
+    """What a dying process does to the code it is in: nothing is caught, nothing is tidied up."""
+
+
+def test_batch_of_a_relay_that_died_is_carried_when_its_lease_ends(wire):
+    bell = ring()
+
+    def die():
+        raise Killed
+
+    wire.before = die
+    with pytest.raises(Killed):
+        relay.drain("orders")
+    wire.before = lambda: None
+
+    assert relay.drain("orders") == 0, "the lease still runs"
+    end_leases()
+    assert relay.drain("orders") == 1
+    assert wire.counts(bell) == [1]
+
+
+def test_batch_of_a_relay_that_died_after_sending_is_applied_once(bell_book, monkeypatch):
+    bell = ring()
+
+    def die(context, ids):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(relay, "_mark_published", die)
+        with pytest.raises(Killed):
+            relay.drain("orders")
+    end_leases()
+
+    assert relay.drain("orders") == 1
+    assert applied() == [(bell, 1)]
+
+
+def test_rows_are_free_at_once_when_the_transport_is_away(wire):
+    bell = ring()
+    wire.away = True
+    with pytest.raises(TransportUnavailable):
+        relay.drain("orders")
+    wire.away = False
+
+    assert relay.drain("orders") == 1
+    assert wire.counts(bell) == [1]
+    assert Outbox.objects.get().attempts == 0, "an absent broker costs no attempt"
+
+
+def test_refused_row_waits_and_the_others_are_carried(wire):
+    bad, good = ring(), ring()
+    wire.refused[bad] = "no queue takes it"
+
+    assert relay.drain("orders") == 1
+
+    row = Outbox.objects.get(aggregate_id=bad)
+    assert wire.counts(good) == [1]
+    assert (row.published_at, row.attempts, row.last_error) == (None, 1, "no queue takes it")
+    assert Outbox.objects.filter(pk=row.pk, claimed_until__gt=Now()).exists(), "it is tried again only after a while"
+
+
+def test_many_wakes_do_not_spend_the_attempts_of_a_refused_row(wire):
+    bad = ring()
+    wire.refused[bad] = "nacked"
+
+    for _ in range(20):
+        relay.drain("orders")
+
+    row = Outbox.objects.get(aggregate_id=bad)
+    assert (row.attempts, row.quarantined_at) == (1, None)
+
+
+def test_refused_row_holds_back_what_follows_of_its_aggregate(wire):
+    bad = ring(count=1)
+    wire.refused[bad] = "nacked"
+    relay.drain("orders")
+    ring(bad, count=2)
+    wire.refused.clear()
+
+    assert relay.drain("orders") == 0
+    end_leases()
+    assert relay.drain("orders") == 2
+    assert wire.counts(bad) == [1, 2]
+
+
+def test_row_that_is_refused_for_good_is_quarantined_and_frees_what_follows(wire, settings):
+    settings.EVENTS_MAX_ATTEMPTS = 3
+    bad = ring(count=1)
+    wire.refused[bad] = "no queue takes it"
+    for _ in range(5):
+        relay.drain("orders")
+        end_leases()
+    row = Outbox.objects.get(aggregate_id=bad)
+    assert row.attempts == 3
+    assert row.quarantined_at is not None
+
+    wire.refused.clear()
+    ring(bad, count=2)
+
+    assert relay.drain("orders") == 1
+    assert wire.counts(bad) == [2]
+
+
+def test_more_refused_rows_than_a_batch_do_not_block_the_next(wire, monkeypatch):
+    monkeypatch.setattr(relay, "BATCH", 10)
+    for _ in range(25):
+        wire.refused[ring()] = "nacked"
+    good = ring()
+
+    assert relay.drain("orders") == 1
+    assert wire.counts(good) == [1]

@@ -1,0 +1,173 @@
+"""Waking: a commit is followed within the process, without anything else running."""
+
+import time
+from threading import Event
+from uuid import uuid4
+
+import pytest
+from django.db import connections
+from django.db.utils import OperationalError
+
+from shop import background, transactions
+from shop.events import bus, relay
+from shop.events.outbox import publish
+from tests.integration.events.bench import Rung, applied, apply, hear, ring
+
+DEADLINE = 60
+
+
+@pytest.fixture(autouse=True)
+def own_threads(settings, monkeypatch):
+    """Let the process wake itself, in threads that nobody else has."""
+    settings.EVENTS_WAKE_IN_PROCESS = True
+    settings.BROKER_URL = ""
+    monkeypatch.setattr(relay, "_thread", None)
+    monkeypatch.setattr(background, "_made", None)
+    yield
+    if relay._thread is not None:
+        # It keeps its connections for its next wake, and the test's database could not be dropped.
+        closed = Event()
+        monkeypatch.setattr(relay, "drain", lambda _context: (connections.close_all(), closed.set()))
+        relay._thread.wake("orders")
+        assert closed.wait(DEADLINE)
+
+
+@pytest.fixture
+def heard():
+    """Count deliveries: `heard.wait(n)` returns once n have been committed."""
+    return Heard()
+
+
+class Heard:
+    def __init__(self):
+        self.reached = Event()
+        self.wanted = 1
+
+    def __call__(self, event):
+        apply(event, "notifications.heard")
+        transactions.after_commit("notifications", self.look)
+
+    def look(self):
+        if len(applied("notifications.heard")) >= self.wanted:
+            self.reached.set()
+
+    def wait(self, count=1):
+        self.wanted = count
+        assert self.reached.wait(DEADLINE), f"{len(applied())} of {count} arrived"
+
+
+def test_commit_is_delivered_by_the_process_itself(heard):
+    hear(heard, name="heard")
+
+    bell = ring()
+
+    heard.wait()
+    assert applied() == [(bell, 1)]
+
+
+def test_rolled_back_fact_wakes_nobody(heard, monkeypatch):
+    hear(heard, name="heard")
+    woken = []
+    monkeypatch.setattr(relay, "wake", woken.append)
+
+    def ring_and_fail():
+        with transactions.transaction("orders"):
+            publish(Rung(bell=uuid4(), count=1), aggregate_id=uuid4(), aggregate_version=1)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        ring_and_fail()
+
+    assert woken == []
+
+
+def test_relay_thread_outlives_a_transport_that_is_away(heard, monkeypatch):
+    hear(heard, name="heard")
+    inline, failed = bus.InlineTransport(), Event()
+
+    class Flaky:
+        failures = 2
+
+        def send(self, envelopes):
+            if Flaky.failures:
+                Flaky.failures -= 1
+                failed.set()
+                raise bus.TransportUnavailable("not yet")
+            return inline.send(envelopes)
+
+    monkeypatch.setattr(relay, "transport", Flaky)
+
+    bell = ring()
+    assert failed.wait(DEADLINE)
+
+    heard.wait()
+    assert applied() == [(bell, 1)]
+
+
+def test_relay_thread_outlives_a_database_that_is_away(heard, monkeypatch):
+    hear(heard, name="heard")
+    drain, failed = relay.drain, Event()
+
+    def drain_without_database(context):
+        monkeypatch.setattr(relay, "drain", drain)
+        failed.set()
+        raise OperationalError("the database went away")
+
+    monkeypatch.setattr(relay, "drain", drain_without_database)
+
+    ring()
+    assert failed.wait(DEADLINE)
+
+    heard.wait()
+
+
+def test_wakes_do_not_hurry_a_relay_whose_transport_is_away(monkeypatch):
+    thread, tried = relay.RelayThread(), []
+
+    def fail_once(context):
+        tried.append(time.monotonic())
+        return len(tried) > 1
+
+    monkeypatch.setattr(thread, "_drained", fail_once)
+    thread.start()
+    deadline = time.monotonic() + DEADLINE
+    while len(tried) < 2 and time.monotonic() < deadline:
+        thread.wake("orders")
+
+    assert tried[1] - tried[0] > 0.4, "it waits half a second after the first failure"
+
+
+def test_woken_sweep_runs_once_after_the_commit(monkeypatch):
+    ran, order = Event(), []
+
+    def run():
+        order.append("swept")
+        ran.set()
+        return 0
+
+    sweep = background.Sweep("bench.tidy", "orders", 60, run, None)
+    monkeypatch.setitem(background._sweeps, "bench.tidy", sweep)
+
+    with transactions.transaction("orders"):
+        background.wake("bench.tidy", context="orders")
+        order.append("about to commit")
+
+    assert ran.wait(DEADLINE)
+    assert order == ["about to commit", "swept"]
+
+
+def test_sweep_that_fails_does_not_silence_later_wakes(monkeypatch):
+    ran = Event()
+
+    def fail():
+        raise RuntimeError("this sweep is broken")
+
+    monkeypatch.setitem(background._sweeps, "bench.broken", background.Sweep("bench.broken", "orders", 60, fail, None))
+    monkeypatch.setitem(
+        background._sweeps, "bench.sound", background.Sweep("bench.sound", "orders", 60, lambda: ran.set() or 0, None)
+    )
+
+    background.wake("bench.broken", context="orders")
+    background.wake("bench.sound", context="orders")
+
+    assert ran.wait(DEADLINE)

@@ -1,0 +1,111 @@
+"""Staff's pages: everything to read, products and stock to change through services, each change logged."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from inventory import api as inventory
+from inventory.models import Product
+from shop.money import Money
+from tests.integration.inventory.conftest import levels, reservation_in
+
+pytestmark = pytest.mark.usefixtures("audited")
+
+
+def signed_in(*permissions: str) -> Client:
+    staff = get_user_model().objects.create_user(email="staff@shop.example", password="a long password", is_staff=True)
+    staff.user_permissions.set(
+        Permission.objects.filter(content_type__app_label="inventory", codename__in=permissions)
+        if permissions
+        else Permission.objects.filter(content_type__app_label="inventory")
+    )
+    client = Client()
+    client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def act(client: Client, action: str, **form: object):
+    arguments = () if action == "add_one" else (Product.objects.get().pk,)
+    url = reverse(f"admin:inventory_product_{action}", args=arguments)
+    return client.post(url, {"_form_submitted": "True", **form})
+
+
+def test_every_page_opens_and_edits_nothing_by_hand(shelf):
+    shelf()
+    order_id = reservation_in("HELD")
+    client = signed_in()
+
+    for model, key in (
+        ("product", Product.objects.get().pk),
+        ("stock", "MUG"),
+        ("stockmovement", None),
+        ("reservation", order_id),
+        ("outbox", None),
+    ):
+        assert client.get(reverse(f"admin:inventory_{model}_changelist")).status_code == 200
+        assert client.get(reverse(f"admin:inventory_{model}_add")).status_code == 403
+        if key:
+            url = reverse(f"admin:inventory_{model}_change", args=[key])
+            assert client.get(url).status_code == 200
+            assert client.post(url, {"status": "PAYING"}).status_code == 403
+
+
+def test_staff_receive_and_write_off_stock_with_a_form(shelf):
+    shelf(quantity=10)
+    client = signed_in()
+
+    page = client.get(reverse("admin:inventory_product_receive", args=[Product.objects.get().pk]))
+    act(client, "receive", quantity=5, reference="delivery 2")
+    act(client, "write_off", quantity=3, reference="broken in transit")
+
+    assert b"quantity" in page.content
+    assert levels() == (12, 0, 0)
+    assert [entry.change_message for entry in LogEntry.objects.order_by("id")] == [
+        "received 5: delivery 2",
+        "wrote off 3: broken in transit",
+    ]
+
+
+def test_writing_off_too_much_is_said_and_changes_nothing(shelf):
+    shelf(quantity=10)
+    client = signed_in()
+
+    answer = act(client, "write_off", quantity=11, reference="all of it")
+    page = client.get(answer.headers["Location"])
+
+    assert b"11 of MUG cannot be written off: 10 can" in page.content
+    assert levels() == (10, 0, 0)
+    assert not LogEntry.objects.exists()
+
+
+def test_staff_add_and_edit_products_in_major_units(database):
+    client = signed_in()
+
+    act(client, "add_one", sku="CUP", name="Cup", price="12.345", currency="kwd", active="on")
+    form = client.get(reverse("admin:inventory_product_edit", args=[Product.objects.get().pk]))
+    act(client, "edit", name="Blue cup", price="900", currency="JPY", active="on")
+
+    assert b"12.345" in form.content
+    assert inventory.get_offers(skus=["CUP"])["CUP"] == inventory.ProductOffer("CUP", "Blue cup", Money(900, "JPY"), 0)
+
+
+@pytest.mark.parametrize(("price", "currency"), [("9.5", "JPY"), ("1", "XXQ"), ("-1", "EUR")])
+def test_price_that_the_currency_cannot_have_is_refused_in_the_form(database, price, currency):
+    answer = act(signed_in(), "add_one", sku="CUP", name="Cup", price=price, currency=currency)
+
+    assert answer.status_code == 200
+    assert not Product.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["receive", "write_off", "edit"])
+def test_staff_who_may_only_look_change_nothing(shelf, action):
+    shelf()
+    client = signed_in("view_product")
+
+    answer = act(client, action, quantity=1, reference="x", name="x", price="1", currency="EUR")
+
+    assert answer.status_code == 403
+    assert levels() == (10, 0, 0)

@@ -1,0 +1,198 @@
+"""Holds end by the database's clock, whoever notices first."""
+
+from datetime import timedelta
+from io import StringIO
+from uuid import uuid4
+
+import pytest
+import time_machine
+from django.core.management import call_command
+
+from inventory import api as inventory
+from inventory.models import Outbox, Reservation
+from inventory.services import expiry, ledger, reservations
+from shop.background import sweeps
+from shop.clock import database_now, now
+from shop.transactions import alias_for
+from tests.integration.inventory.conftest import (
+    at_once,
+    execute,
+    levels,
+    pass_expiry,
+    reservation_in,
+    reserve,
+    status_of,
+)
+
+pytestmark = pytest.mark.usefixtures("audited")
+
+
+def test_hold_lasts_as_long_as_the_setting_says_by_the_databases_clock(shelf, settings):
+    settings.RESERVATION_TTL_SECONDS = 900
+    shelf()
+
+    with time_machine.travel(now() + timedelta(days=400)):  # an application server with a wrong clock
+        state = inventory.reserve_stock(order_id=uuid4(), lines=[inventory.Line("MUG", 1)], for_payment=False)
+        assert inventory.release_expired_reservations() == 0
+
+    left = state.expires_at - database_now(alias=alias_for("inventory"))
+    assert timedelta(seconds=890) < left <= timedelta(seconds=900)
+
+
+@pytest.mark.parametrize(("microseconds", "over"), [(-1, True), (0, True), (1, False)])
+def test_hold_is_over_at_the_very_moment_it_expires(shelf, microseconds, over):
+    shelf()
+    order_id = reserve(("MUG", 1))
+
+    with ledger.unit_of_work() as cursor:  # now() stands still inside a transaction
+        cursor.execute(
+            "UPDATE inventory_reservation SET expires_at = now() + %s", [timedelta(microseconds=microseconds)]
+        )
+        assert reservations._locked(cursor, order_id).overdue is over
+        assert expiry.expired_holds(cursor, skus=["MUG"]) == ([order_id] if over else [])
+
+
+def test_sweep_frees_only_holds_whose_time_is_over(shelf):
+    shelf()
+    kept = reserve(("MUG", 1))
+    paying = pass_expiry(reserve(("MUG", 1), for_payment=True))
+    over = [reservation_in("OVERDUE_HELD") for _ in range(3)]
+
+    assert inventory.release_expired_reservations() == 3
+    assert inventory.release_expired_reservations() == 0
+
+    assert [status_of(order_id) for order_id in (kept, paying)] == ["HELD", "PAYING"]
+    assert {status_of(order_id) for order_id in over} == {"EXPIRED"}
+    assert levels() == (8, 2, 0)
+    assert Outbox.objects.filter(type="stock.expired").count() == 3
+
+
+def test_confirmed_orders_stock_never_expires(shelf):
+    shelf()
+    order_id = pass_expiry(reservation_in("COMMITTED"))
+
+    assert inventory.release_expired_reservations() == 0
+    assert status_of(order_id) == "COMMITTED"
+
+
+def test_sweep_takes_more_than_one_batch_and_no_more_than_asked(shelf, monkeypatch):
+    monkeypatch.setattr(expiry, "BATCH", 2)
+    shelf()
+    for _ in range(5):
+        reserve(("MUG", 1))
+    execute("UPDATE inventory_reservation SET expires_at = now() - interval '1 second'")
+
+    assert inventory.release_expired_reservations(limit=3) == 3
+    assert inventory.release_expired_reservations() == 2
+
+
+def test_sweepers_at_once_expire_each_hold_once(shelf):
+    shelf(quantity=60)
+    for _ in range(60):
+        reserve(("MUG", 1))
+    execute("UPDATE inventory_reservation SET expires_at = now() - interval '1 second'")
+
+    answers = at_once([inventory.release_expired_reservations] * 6)
+
+    assert sum(answers) == 60
+    assert levels() == (60, 0, 0)
+    assert Outbox.objects.filter(type="stock.expired").count() == 60
+
+
+def test_buyer_gets_the_stock_of_an_expired_hold_without_any_sweep(shelf):
+    shelf(quantity=2)
+    over = reservation_in("OVERDUE_HELD")
+
+    assert inventory.get_offers(skus=["MUG"])["MUG"].available == 2
+    order_id = reserve(("MUG", 2))
+
+    assert (status_of(over), status_of(order_id)) == ("EXPIRED", "HELD")
+    assert levels() == (0, 2, 0)
+
+
+def test_shopper_is_not_blocked_by_their_own_expired_hold(shelf):
+    shelf(quantity=1)
+    first = reserve(("MUG", 1))
+    with pytest.raises(inventory.InsufficientStock):
+        reserve(("MUG", 1))
+
+    pass_expiry(first)
+
+    assert status_of(reserve(("MUG", 1), for_payment=True)) == "PAYING"
+
+
+def test_buyers_at_once_share_the_stock_of_expired_holds_exactly(shelf):
+    shelf("CUP", quantity=10)
+    shelf("MUG", quantity=10)
+    for turn in range(10):
+        reserve(*((("CUP", 1), ("MUG", 1)) if turn % 2 else (("MUG", 1), ("CUP", 1))))
+    execute("UPDATE inventory_reservation SET expires_at = now() - interval '1 second'")
+
+    answers = at_once([lambda: reserve(("MUG", 1), ("CUP", 1))] * 24 + [inventory.release_expired_reservations] * 2)
+
+    assert sum(isinstance(answer, inventory.InsufficientStock) for answer in answers) == 14
+    assert levels("MUG") == levels("CUP") == (0, 10, 0)
+
+
+@pytest.mark.parametrize("first", ["sweep", "payment"])
+def test_sweep_racing_the_payment_of_an_overdue_hold_frees_it_once_and_never_pays(shelf, first):
+    shelf(quantity=100)
+    orders = [reservation_in("OVERDUE_HELD") for _ in range(16)]
+    payments = [lambda order_id=order_id: inventory.begin_payment(order_id=order_id) for order_id in orders]
+    sweeps = [inventory.release_expired_reservations] * 4
+
+    # Whoever reaches the barrier last runs first.
+    answers = at_once(payments + sweeps) if first == "sweep" else at_once(sweeps + payments)[4:]
+
+    assert {type(answer) for answer in answers[:16]} == {inventory.ReservationClosed}
+    assert {status_of(order_id) for order_id in orders} == {"EXPIRED"}
+    assert set(Reservation.objects.values_list("version", flat=True)) == {2}
+    assert levels() == (100, 0, 0)
+
+
+def test_sweep_racing_a_payment_at_the_last_moment_lets_exactly_one_win(shelf):
+    shelf(quantity=100)
+    orders = [reserve(("MUG", 1)) for _ in range(16)]
+    execute("UPDATE inventory_reservation SET expires_at = clock_timestamp() + interval '30 milliseconds'")
+
+    def pay(order_id):
+        try:
+            return inventory.begin_payment(order_id=order_id).status
+        except inventory.ReservationClosed as refusal:
+            return refusal.status
+
+    def sweep_until_still():
+        while Reservation.objects.filter(status="HELD").exists():
+            inventory.release_expired_reservations()
+
+    answers = at_once([lambda order_id=order_id: pay(order_id) for order_id in orders] + [sweep_until_still] * 2)
+
+    assert [status_of(order_id) for order_id in orders] == answers[:16]
+    assert levels() == (100 - answers.count("PAYING"), answers.count("PAYING"), 0)
+
+
+def test_sweep_passes_by_what_another_connection_works_on(shelf):
+    shelf()
+    busy, idle = reservation_in("OVERDUE_HELD"), reservation_in("OVERDUE_HELD")
+
+    with ledger.unit_of_work() as cursor:
+        reservations._locked(cursor, busy)
+        [swept] = at_once([inventory.release_expired_reservations])
+
+    assert swept == 1
+    assert (status_of(busy), status_of(idle)) == ("HELD", "EXPIRED")
+
+
+def test_command_and_beat_task_run_the_sweep(shelf):
+    shelf()
+    first = reservation_in("OVERDUE_HELD")
+    out = StringIO()
+    call_command("release_expired_reservations", stdout=out)
+
+    second = reservation_in("OVERDUE_HELD")
+    [sweep] = [sweep for sweep in sweeps() if sweep.name == "inventory.release_expired_reservations"]
+    swept = sweep.run()
+
+    assert out.getvalue() == "1 reservations expired\n"
+    assert swept == 1
+    assert {status_of(first), status_of(second)} == {"EXPIRED"}

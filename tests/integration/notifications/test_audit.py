@@ -1,0 +1,72 @@
+"""What the audit finds in notifications: nothing in what the services made, and each planted violation."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models.functions import Now
+
+from notifications import rules
+from notifications.models import Email, Inbox
+from notifications.services import emails, sending
+from shop.audit import checks
+from shop.ids import new_id
+from tests.integration.notifications.conftest import make_due
+
+
+def found() -> list[tuple[str, str]]:
+    return [
+        (violation.promise, violation.subject)
+        for check in checks()
+        if check.context == "notifications"
+        for violation in check.run()
+    ]
+
+
+def test_what_services_make_is_clean(queued_email, mail_server):
+    queued_email()
+    sending.send_due_emails()
+    failed = queued_email()
+    mail_server.trouble = [OSError("down")]
+    Email.objects.filter(pk=failed.pk).update(attempts=rules.MAX_ATTEMPTS - 1)
+    sending.send_due_emails()
+    emails.send_again(email_id=failed.pk)
+    make_due(failed)
+
+    assert found() == []
+
+
+def test_change_without_event_is_found(queued_email):
+    email = queued_email()
+
+    Email.objects.filter(pk=email.pk).update(version=2)
+
+    assert found() == [("I8", f"email {email.pk}")]
+
+
+def test_status_written_past_the_table_is_found(queued_email):
+    email = queued_email()
+
+    Email.objects.filter(pk=email.pk).update(status="SENT")
+
+    assert found() == [("I9", f"email {email.pk}")]
+
+
+def test_email_that_nobody_sends_is_found(queued_email):
+    email = queued_email()
+
+    Email.objects.filter(pk=email.pk).update(due_at=Now() - timedelta(hours=1))
+
+    assert found() == [("I10", f"email {email.pk}")]
+
+
+@pytest.mark.parametrize(("status", "problems"), [("RETRYING", 1), ("DEAD", 0), ("PROCESSED", 0), ("DISCARDED", 0)])
+def test_delivery_that_nobody_retries_is_found_and_a_dead_letter_is_allowed(status, problems, database):
+    Inbox.objects.create(
+        subscriber="notifications.s",
+        event_id=new_id(),
+        event_type="t",
+        status=status,
+        due_at=Now() - timedelta(hours=1),
+    )
+
+    assert [promise for promise, _subject in found()] == ["I8"] * problems

@@ -1,0 +1,324 @@
+"""One email for each cause, sent once, retried when the mail server fails, and never felt by the order."""
+
+import logging
+import threading
+from smtplib import SMTPAuthenticationError, SMTPDataError, SMTPRecipientsRefused, SMTPServerDisconnected
+
+import pytest
+from django.core import mail
+from django.db import connections
+from django.db.models.functions import Now
+
+from notifications import api as notifications
+from notifications import rules
+from notifications.models import Email, Outbox
+from notifications.queries import story_of
+from notifications.services import emails, sending
+from orders.events import OrderRefundIssued
+from orders.models import Order, Saga
+from payments.events import PaymentRefunded
+from shop import transactions
+from shop.events.inbox import DeliveryStatus, deliver
+from shop.ids import new_id
+from shop.money import Money
+from tests.integration.notifications.conftest import ADDRESS, FACTS, envelope_of, make_due
+
+KINDS = {
+    "tell_customer_order_confirmed": "order_confirmed",
+    "tell_customer_order_canceled": "order_canceled",
+    "tell_customer_parcel_left": "order_shipped",
+    "tell_customer_order_refunded": "order_refunded",
+    "tell_customer_refund_issued": "refund_issued",
+}
+
+
+def facts_of(email: Email) -> list[str]:
+    return list(Outbox.objects.filter(aggregate_id=email.pk).order_by("id").values_list("type", flat=True))
+
+
+@pytest.mark.parametrize("handler", FACTS)
+def test_each_cause_is_mailed_once_however_often_it_is_heard(handler, placed_order, hear):
+    order_id, event_id = placed_order(), new_id()
+
+    heard = [hear(handler, order_id, event_id=event_id) for _time in range(2)]
+    again = hear(handler, order_id)
+    sending.send_due_emails()
+    hear(handler, order_id)
+    sending.send_due_emails()
+
+    sent, state = mail.outbox, notifications.list_emails(order_id=order_id)
+    assert heard == [DeliveryStatus.PROCESSED, None]
+    assert again == DeliveryStatus.PROCESSED
+    assert len(sent) == 1
+    assert [(one.kind, one.status) for one in state] == [(KINDS[handler], "SENT")]
+    assert facts_of(Email.objects.get()) == ["email.queued", "email.sent"]
+
+
+def test_email_says_what_was_bought_in_text_and_html(queued_email):
+    email = queued_email()
+    number = Order.objects.get(pk=email.order_id).number
+
+    sending.send_due_emails()
+
+    (sent,) = mail.outbox
+    html, kind = sent.alternatives[0]
+    assert sent.to == [ADDRESS]
+    assert sent.subject == f"Your order {number} is confirmed"
+    assert "2 x Mug <b> (MUG): €25.00" in sent.body
+    assert kind == "text/html"
+    assert "Mug &lt;b&gt;" in html
+    assert "€25.00" in html
+    assert sent.message()["Message-ID"] == f"<{email.pk}@shop.example>"
+    assert sent.message()["Auto-Submitted"] == "auto-generated"
+
+
+def test_canceled_order_is_told_its_reason(placed_order, hear):
+    order_id = placed_order()
+    hear("tell_customer_order_canceled", order_id)
+
+    sending.send_due_emails()
+
+    assert rules.REASONS["card_declined"] in mail.outbox[0].body
+
+
+def test_each_refund_of_an_order_is_mailed_with_its_amount(placed_order, hear):
+    order_id = placed_order()
+    refunds = [
+        OrderRefundIssued(order_id=order_id, refund_id=new_id(), amount=Money(minor, "EUR"))
+        for minor in (500, 500, 725)
+    ]
+
+    for fact in (*refunds, *refunds):
+        hear("tell_customer_refund_issued", order_id, fact=fact)
+    hear("tell_customer_order_refunded", order_id)
+    sending.send_due_emails()
+
+    parts, whole = mail.outbox[:-1], mail.outbox[-1]
+    number = Order.objects.get(pk=order_id).number
+    assert {sent.subject for sent in parts} == {f"Your order {number}: a refund is on its way"}
+    assert ["We have refunded €5.00 to" in sent.body for sent in parts] == [True, True, False]
+    assert "We have refunded €7.25 to the card" in parts[2].body
+    assert "<strong>€7.25</strong>" in parts[2].alternatives[0][0]
+    assert whole.subject == f"Your refund for order {number}"
+    assert "we have refunded €25.00 to" in whole.body
+    assert [str(one.amount) for one in notifications.list_emails(order_id=order_id)] == [
+        "5.00 EUR",
+        "5.00 EUR",
+        "7.25 EUR",
+        "None",
+    ]
+    assert story_of(order_id).happened[0].facts["amount"] == "5.00 EUR"
+
+
+def test_refund_that_payments_tells_twice_is_mailed_once(placed_order, drain):
+    order_id, refunds = placed_order(), (new_id(), new_id())
+    Order.objects.filter(pk=order_id).update(status="CONFIRMED")
+    Saga.objects.filter(order_id=order_id).update(finished_at=Now())
+    for refund_id in (*refunds, refunds[0]):
+        fact = PaymentRefunded(
+            order_id=order_id, refund_id=refund_id, amount=Money(500, "EUR"), total=Money(1000, "EUR"), full=False
+        )
+        envelope = envelope_of(fact, order_id, context="payments")
+        for _time in range(2):
+            deliver(subscriber="orders.announce_partial_refund", attributes=envelope.to_json())
+
+    drain()
+
+    assert [email.cause_id for email in Email.objects.order_by("queued_at")] == list(refunds)
+    assert ["We have refunded €5.00 to" in sent.body for sent in mail.outbox] == [True, True]
+
+
+def test_failure_is_tried_again_and_the_order_does_not_feel_it(queued_email, mail_server):
+    email = queued_email()
+    mail_server.trouble = [SMTPServerDisconnected("bye"), TimeoutError(f"no answer for {ADDRESS}")]
+
+    for attempts in (1, 2):
+        assert sending.send_due_emails() == 1
+        assert sending.send_due_emails() == 0
+        email.refresh_from_db()
+        assert (email.status, email.attempts) == ("PENDING", attempts)
+        assert f"attempt {attempts + 1} of" in story_of(email.order_id).upcoming[0].what
+        make_due(email)
+    sending.send_due_emails()
+
+    email.refresh_from_db()
+    assert (email.status, email.due_at, email.last_error) == ("SENT", None, "")
+    assert len(mail.outbox) == 1
+    assert Order.objects.get(pk=email.order_id).status == "CONFIRMED"
+
+
+def test_email_that_fails_every_time_is_given_up_and_sent_again_by_staff(queued_email, mail_server):
+    email = queued_email()
+    mail_server.trouble = [OSError("down")] * rules.MAX_ATTEMPTS
+
+    for _attempt in range(rules.MAX_ATTEMPTS):
+        make_due(email)
+        sending.send_due_emails()
+
+    email.refresh_from_db()
+    assert (email.status, email.due_at) == ("FAILED", None)
+    assert "staff decide" in story_of(email.order_id).upcoming[0].what
+    assert Order.objects.get(pk=email.order_id).status == "CONFIRMED"
+    assert not mail.outbox
+
+    emails.send_again(email_id=email.pk)
+    sending.send_due_emails()
+
+    email.refresh_from_db()
+    assert email.status == "SENT"
+    assert facts_of(email) == ["email.queued", "email.failed", "email.queued", "email.sent"]
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status"),
+    [
+        (SMTPRecipientsRefused({ADDRESS: (550, b"no such user " + ADDRESS.encode())}), "FAILED"),
+        (SMTPRecipientsRefused({ADDRESS: (450, b"greylisted " + ADDRESS.encode())}), "PENDING"),
+        (SMTPDataError(554, b"rejected"), "FAILED"),
+        (SMTPDataError(451, b"try again"), "PENDING"),
+        (SMTPAuthenticationError(535, b"bad password"), "PENDING"),
+        (ValueError(f"a bug of a backend with {ADDRESS}"), "PENDING"),
+    ],
+)
+def test_only_what_is_refused_for_good_is_given_up_at_once(trouble, status, queued_email, mail_server):
+    email = queued_email()
+    mail_server.trouble = [trouble]
+
+    sending.send_due_emails()
+
+    email.refresh_from_db()
+    assert email.status == status
+    assert type(trouble).__name__ in email.last_error
+    assert ADDRESS not in email.last_error
+
+
+def test_address_is_neither_kept_nor_logged(queued_email, mail_server, caplog, capsys):
+    caplog.set_level(logging.DEBUG)
+    email = queued_email()
+    mail_server.trouble = [SMTPRecipientsRefused({ADDRESS: (450, b"<ada@example.com>: later")})]
+
+    sending.send_due_emails()
+    make_due(email)
+    sending.send_due_emails()
+
+    kept = [str(row) for model in (Email, Outbox) for row in model.objects.values()]
+    said = caplog.text + "".join(capsys.readouterr())
+    assert len(mail.outbox) == 1
+    assert ADDRESS not in "".join(kept) + said
+    assert "Lovelace" not in "".join(kept) + said
+
+
+@pytest.mark.parametrize("address", ["ada@example.com\nBcc: eve@example.com", "ada@example.com, eve@example.com", ""])
+def test_address_that_smuggles_headers_or_recipients_gets_no_mail(address, queued_email):
+    email = queued_email(email=address)
+
+    sending.send_due_emails()
+
+    email.refresh_from_db()
+    assert email.status == "FAILED"
+    assert "example.com" not in email.last_error
+    assert not mail.outbox
+
+
+def test_crash_after_the_mail_server_took_it_sends_a_copy_with_the_same_message_id(queued_email, mail_server):
+    class PowerCut(BaseException):
+        pass
+
+    email = queued_email()
+    mail_server.accepts_first = True
+    mail_server.trouble = [PowerCut()]
+    with pytest.raises(PowerCut):
+        sending.send_due_emails()
+    email.refresh_from_db()
+    assert (email.status, email.attempts) == ("PENDING", 1)
+
+    make_due(email)
+    sending.send_due_emails()
+
+    email.refresh_from_db()
+    assert email.status == "SENT"
+    assert len({sent.message()["Message-ID"] for sent in mail.outbox}) == 1
+
+
+def test_email_that_kills_its_worker_every_time_is_given_up(queued_email):
+    email = queued_email()
+    Email.objects.filter(pk=email.pk).update(attempts=rules.MAX_ATTEMPTS)
+
+    sending.send_due_emails()
+
+    email.refresh_from_db()
+    assert email.status == "FAILED"
+    assert not mail.outbox
+
+
+def test_sweeps_at_once_on_real_connections_send_each_email_once(queued_email):
+    queued = [queued_email() for _order in range(15)]
+    barrier = threading.Barrier(4)
+
+    def sweep():
+        barrier.wait()
+        sending.send_due_emails()
+        connections.close_all()
+
+    threads = [threading.Thread(target=sweep) for _worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    ids = sorted(sent.message()["Message-ID"] for sent in mail.outbox)
+    assert ids == sorted(f"<{email.pk}@shop.example>" for email in queued)
+    assert set(Email.objects.values_list("status", flat=True)) == {"SENT"}
+
+
+def test_order_that_cannot_be_read_gives_its_email_up(hear):
+    hear("tell_customer_order_confirmed", new_id())
+
+    sending.send_due_emails()
+
+    assert "order_not_found" in Email.objects.get().last_error
+    assert Email.objects.get().status == "FAILED"
+
+
+@pytest.mark.parametrize("status", ["PENDING", "SENT"])
+def test_only_an_email_that_was_given_up_is_sent_again(status, queued_email):
+    email = queued_email()
+    if status == "SENT":
+        sending.send_due_emails()
+
+    with pytest.raises(emails.EmailNotFailed):
+        emails.send_again(email_id=email.pk)
+
+    assert Email.objects.get(pk=email.pk).status == status
+
+
+@pytest.mark.parametrize("status", ["SENT", "FAILED"])
+@pytest.mark.parametrize("outcome", ["sent", "failed", "later"])
+def test_outcome_that_comes_late_changes_nothing(outcome, status, queued_email):
+    email = queued_email()
+    record = {
+        "sent": sending._record_sent,
+        "failed": lambda row: sending._give_up(row, "late"),
+        "later": lambda row: sending._try_later(row, "late"),
+    }
+    record["sent" if status == "SENT" else "failed"](email)
+    before = Email.objects.values().get(pk=email.pk)
+
+    record[outcome](email)
+
+    assert Email.objects.values().get(pk=email.pk) == before
+
+
+def test_unknown_email_is_not_found(database):
+    with pytest.raises(emails.EmailNotFound):
+        emails.send_again(email_id=new_id())
+
+
+def test_mail_is_never_sent_inside_a_transaction(queued_email):
+    queued_email()
+
+    with transactions.transaction("notifications"), pytest.raises(transactions.TransactionMisuse):
+        sending.send_due_emails()
+
+    assert not mail.outbox

@@ -1,0 +1,285 @@
+"""The audit: clean after every journey, and for each promise a violation planted by raw SQL is named and exits with 1."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from orders.sagas.run import resume
+from tests.integration.orders.conftest import Shopper, execute, id_in, placed, status_of, violations
+from tests.provider import Provider
+
+HOUR = "interval '1 hour'"
+
+
+@pytest.fixture(autouse=True)
+def shop_at_rest(sandbox: Provider) -> None:
+    """Leave out the audit at the end: these tests leave the shop broken on purpose."""
+
+
+def audit(*only: str) -> str:
+    """Run `manage.py audit`; return what it printed, with its exit code."""
+    printed = StringIO()
+    execute("orders", f"UPDATE orders_saga SET finished_at = finished_at - {HOUR} WHERE finished_at IS NOT NULL")
+    try:
+        call_command("audit", *(("--only", *only) if only else ()), stdout=printed, no_color=True)
+    except CommandError as error:
+        return f"{printed.getvalue()}\nexit {error.returncode}: {error}"
+    return f"{printed.getvalue()}\nexit 0"
+
+
+def named(promise: str, subject: object, *, context: str) -> bool:
+    """Say whether the audit names that subject under that promise of that context, and exits with 1."""
+    printed = audit(promise)
+    section = False
+    for line in printed.splitlines():
+        if line.startswith(promise):
+            section = line.split()[1] == context
+        elif section and str(subject) in line:
+            return "\nexit 1: " in printed
+    raise AssertionError(printed)
+
+
+@pytest.fixture
+def confirmed(shopper: Shopper) -> uuid.UUID:
+    return id_in(shopper.place())
+
+
+@pytest.fixture
+def canceled(shopper: Shopper) -> uuid.UUID:
+    return id_in(shopper.place(payment_method="pm_card_chargeDeclined"))
+
+
+def test_a_shop_that_keeps_its_promises_is_clean(confirmed: uuid.UUID, canceled: uuid.UUID, drain: Callable[[], None]):
+    drain()
+
+    printed = audit()
+
+    assert "0 violations" in printed
+    assert printed.endswith("exit 0")
+    assert {f"I{number}" for number in range(1, 12)} <= {line.split()[0] for line in printed.splitlines() if line}
+
+
+def test_i1_stock_that_is_not_in_its_ledger(confirmed: uuid.UUID):
+    execute("inventory", "UPDATE inventory_stock SET available = available + 1, received = received + 1")
+
+    assert named("I1", "SKU MUG", context="inventory")
+
+
+def test_i2_stock_that_is_free_while_its_payment_can_still_come(shopper: Shopper):
+    order_id = id_in(shopper.place(payment_method="pm_card_authenticationRequired"))
+    execute("inventory", "UPDATE inventory_reservation SET status = 'RELEASED' WHERE order_id = %s", order_id)
+
+    assert named("I2", order_id, context="orders")
+
+
+def test_i3_money_without_committed_stock(confirmed: uuid.UUID):
+    execute("inventory", "UPDATE inventory_reservation SET status = 'RELEASED' WHERE order_id = %s", confirmed)
+
+    assert named("I3", confirmed, context="orders")
+
+
+def test_i4_a_capture_that_is_not_the_total(confirmed: uuid.UUID):
+    execute("orders", "UPDATE orders_order SET total_minor = total_minor - 1 WHERE id = %s", confirmed)
+
+    assert named("I4", confirmed, context="orders")
+
+
+def test_i5_a_confirmed_order_without_its_money(confirmed: uuid.UUID):
+    execute(
+        "payments",
+        "UPDATE payments_payment SET status = 'AUTHORIZED', captured_minor = 0 WHERE order_id = %s",
+        confirmed,
+    )
+
+    assert named("I5", confirmed, context="orders")
+
+
+def test_i6_a_canceled_order_that_kept_money(canceled: uuid.UUID):
+    execute(
+        "payments",
+        "UPDATE payments_payment SET status = 'CAPTURED', captured_minor = amount_minor WHERE order_id = %s",
+        canceled,
+    )
+
+    assert named("I6", canceled, context="orders")
+
+
+def test_i7_two_orders_for_one_key(confirmed: uuid.UUID, shopper: Shopper):
+    second = id_in(shopper.place())
+    execute("orders", "ALTER TABLE orders_order DROP CONSTRAINT orders_one_order_per_key")
+    try:
+        execute(
+            "orders",
+            "UPDATE orders_order SET idempotency_key = (SELECT idempotency_key FROM orders_order WHERE id = %s)",
+            second,
+        )
+
+        assert named("I7", shopper.user.pk, context="orders")
+    finally:
+        execute("orders", "UPDATE orders_order SET idempotency_key = id::text")
+        execute(
+            "orders",
+            "ALTER TABLE orders_order ADD CONSTRAINT orders_one_order_per_key UNIQUE (customer_id, idempotency_key)",
+        )
+
+
+@pytest.mark.parametrize("types", ["= 'order.confirming'", "LIKE 'order.%%'"])
+def test_i8_a_move_without_its_fact(types: str, confirmed: uuid.UUID):
+    execute("orders", f"DELETE FROM orders_outbox WHERE aggregate_id = %s AND type {types}", confirmed)
+
+    assert named("I8", confirmed, context="orders")
+
+
+def test_i9_a_status_changed_in_silence(confirmed: uuid.UUID):
+    execute("orders", "UPDATE orders_order SET status = 'SHIPPED' WHERE id = %s", confirmed)
+
+    assert named("I9", confirmed, context="orders")
+
+
+def test_i9_a_move_that_the_table_does_not_hold(confirmed: uuid.UUID):
+    execute("orders", "UPDATE orders_outbox SET type = 'order.delivered' WHERE type = 'order.confirming'")
+
+    assert named("I9", confirmed, context="orders")
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    [
+        f"UPDATE orders_saga SET due_at = now() - {HOUR} WHERE order_id = %s",
+        "UPDATE orders_saga SET due_at = NULL WHERE order_id = %s",
+        "UPDATE orders_saga SET finished_at = now() WHERE order_id = %s",
+        "DELETE FROM orders_saga WHERE order_id = %s",
+    ],
+)
+def test_i10_an_order_that_nothing_moves(sabotage: str, mug: str):
+    order_id = placed()
+    execute("orders", f"UPDATE orders_order SET placed_at = now() - {HOUR} WHERE id = %s", order_id)
+    execute("orders", sabotage, order_id)
+
+    assert named("I10", order_id, context="orders")
+
+
+def test_i11_money_at_the_provider_that_is_not_in_our_books(confirmed: uuid.UUID, sandbox: Provider):
+    sandbox.stripe.v1.refunds.create({"payment_intent": sandbox.intent(confirmed).id, "amount": 100})
+
+    assert named("I11", confirmed, context="payments")
+
+
+def test_an_order_on_its_way_is_no_violation(mug: str, sandbox: Provider):
+    sandbox.fail("lost_request", "/v1/payment_intents/*/capture")
+    order_id = placed()
+    resume(order_id=order_id)
+
+    assert status_of(order_id) == "CONFIRMING"
+    assert violations() == []
+
+
+# --- explain_order ------------------------------------------------------------------------------------------------------
+
+
+def explain(order_id: uuid.UUID) -> list[str]:
+    printed = StringIO()
+    call_command("explain_order", str(order_id), stdout=printed)
+    return printed.getvalue().splitlines()
+
+
+def told_in_order(lines: list[str], *fragments: str) -> bool:
+    """Say whether the fragments are found in that order."""
+    rest = iter(lines)
+    return all(any(fragment in line for line in rest) for fragment in fragments)
+
+
+def test_the_story_of_a_confirmed_order(confirmed: uuid.UUID, drain: Callable[[], None]):
+    drain()
+
+    lines = explain(confirmed)
+
+    assert told_in_order(
+        lines,
+        "orders         the order was recorded",
+        "checkout: reserve_stock -> done",
+        "checkout: authorize_payment -> done",
+        "checkout: commit_stock -> done",
+        "checkout: capture_payment -> done",
+        "orders         it was confirmed",
+        "orders         its parcel left",
+        "orders         its parcel arrived",
+        "nothing is left to do",
+    ), "\n".join(lines)
+    assert {line.split()[2] for line in lines[1:-1]} == {
+        "orders",
+        "inventory",
+        "payments",
+        "shipping",
+        "notifications",
+    }
+
+
+def test_the_story_of_a_canceled_order(canceled: uuid.UUID, drain: Callable[[], None]):
+    drain()
+
+    lines = explain(canceled)
+
+    assert told_in_order(
+        lines,
+        "checkout: authorize_payment -> card_declined",
+        "it is being canceled  (reason card_declined)",
+        "checkout: void_payment -> undone",
+        "checkout: release_stock -> undone",
+        "it was canceled: no stock held, no money kept",
+        "nothing is left to do",
+    ), "\n".join(lines)
+
+
+def test_the_story_of_a_parked_order(mug: str, sandbox: Provider):
+    order_id = placed()
+    sandbox.fail("error_500", "/v1/payment_intents/*/capture", times=None)
+    for _attempt in range(10):
+        resume(order_id=order_id)
+
+    lines = explain(order_id)
+
+    assert told_in_order(
+        lines,
+        "checkout: capture_payment -> payment_unknown",
+        "next, by itself:",
+        "checkout is PARKED for staff after 10 failed attempts; it still tries commit_stock again",
+    ), "\n".join(lines)
+
+
+def test_the_story_of_an_order_that_waits_for_its_customer(shopper: Shopper):
+    lines = explain(id_in(shopper.place(payment_method="pm_card_authenticationRequired")))
+
+    assert told_in_order(lines, "authorize_payment -> customer", "next, by itself:", "waits for the customer")
+
+
+def test_there_is_no_story_of_an_order_that_is_not():
+    with pytest.raises(CommandError, match="nothing is known"):
+        explain(uuid.uuid4())
+
+
+# --- resume_sagas -------------------------------------------------------------------------------------------------------
+
+
+def test_resume_sagas_walks_what_is_due_and_one_order_parked_or_not(mug: str, sandbox: Provider):
+    due, other = placed(), placed()
+    execute(
+        "orders",
+        "UPDATE orders_saga SET due_at = now() + interval '1 hour', parked_at = now() WHERE order_id = %s",
+        other,
+    )
+    printed = StringIO()
+
+    call_command("resume_sagas", stdout=printed)
+    call_command("resume_sagas", "--order", str(other), stdout=printed)
+    call_command("resume_sagas", stdout=printed)
+
+    assert printed.getvalue().splitlines() == ["1 orders walked", f"order {other} is CONFIRMED", "no saga is due"]
+    assert (status_of(due), status_of(other)) == ("CONFIRMED", "CONFIRMED")
+    with pytest.raises(CommandError, match="there is no order"):
+        call_command("resume_sagas", "--order", str(uuid.uuid4()))

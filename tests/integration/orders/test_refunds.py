@@ -1,0 +1,268 @@
+"""A confirmed order that is canceled, and money returned in parts: the parcel, the money and the stock agree."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+from django.core import mail
+
+from orders.models import Inbox, Order, Outbox
+from orders.rules import CancelReason
+from orders.sagas.run import cancel_order, resume
+from orders.services import request_cancel
+from shipping import api as shipping
+from shop.events import relay
+from tests.integration.orders.conftest import (
+    Shopper,
+    dispatch,
+    execute,
+    id_in,
+    levels,
+    make_due,
+    payment,
+    placed,
+    reservation,
+    status_of,
+)
+from tests.provider import Provider, in_threads
+
+
+def confirmed() -> uuid.UUID:
+    order_id = placed()
+    resume(order_id=order_id)
+    assert status_of(order_id) == "CONFIRMED"
+    return order_id
+
+
+def parcel(order_id: uuid.UUID) -> str:
+    found = shipping.get_shipment(order_id=order_id)
+    return found.status if found else ""
+
+
+def test_a_confirmed_order_is_canceled_stopped_refunded_and_restocked(
+    shopper: Shopper, sandbox: Provider, drain: Callable[[], None]
+):
+    order_id = id_in(shopper.place(quantity=2))
+    relay.drain_all()
+    assert parcel(order_id) == "PENDING"
+
+    answer = shopper.cancel(order_id)
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "REFUNDED")
+    assert answer.json()["payment"]["refunded"]["amount_minor"] == 2500
+    assert (parcel(order_id), reservation(order_id)) == ("CANCELED", "RETURNED")
+    assert (levels(), sandbox.money(order_id)) == ((10, 0, 0), (1, 0))
+    drain()
+    assert (status_of(order_id), parcel(order_id)) == ("REFUNDED", "CANCELED")
+    assert "refund" in mail.outbox[-1].subject.lower()
+
+
+def test_a_cancel_before_the_confirmation_is_heard_leaves_no_parcel_behind(mug: str, drain: Callable[[], None]):
+    order_id = confirmed()
+
+    cancel_order(order_id=order_id, reason=CancelReason.STAFF_REQUEST)
+    drain()
+
+    assert (status_of(order_id), parcel(order_id)) == ("REFUNDED", "CANCELED")
+
+
+def test_a_parcel_that_left_first_keeps_its_order_and_its_money(mug: str, sandbox: Provider, drain: Callable[[], None]):
+    order_id = confirmed()
+    dispatch(order_id, tracking_number="TRACK-7", tell=False)
+
+    state = cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+
+    assert (state.status, state.tracking_number, state.cancel_reason) == ("SHIPPED", "TRACK-7", "")
+    assert (sandbox.money(order_id), levels()) == ((1, 1250), (9, 0, 1))
+    told = Outbox.objects.get(aggregate_id=order_id, type="order.shipped")
+    assert told.payload["tracking_number"] == "TRACK-7"
+    drain()
+    assert status_of(order_id) == "DELIVERED"
+    assert Outbox.objects.filter(aggregate_id=order_id, type="order.shipped").count() == 1
+
+
+def test_a_delivery_heard_of_before_the_dispatch_ends_delivered(mug: str):
+    order_id = confirmed()
+    dispatch(order_id, tell=False)
+    shipment = shipping.get_shipment(order_id=order_id)
+    shipping.confirm_delivery(shipment_id=shipment.shipment_id)
+    execute(
+        "shipping",
+        "UPDATE shipping_outbox SET claimed_until = now() + interval '1 hour' WHERE type = 'shipment.dispatched'",
+    )
+
+    _deliver("shipment.delivered")
+
+    assert status_of(order_id) == "DELIVERED"
+    assert Order.objects.get(pk=order_id).tracking_number == "TRACK-1"
+    execute("shipping", "UPDATE shipping_outbox SET claimed_until = NULL")
+    relay.drain_all()
+    assert status_of(order_id) == "DELIVERED"
+    told = Outbox.objects.filter(aggregate_id=order_id).order_by("id").values_list("type", flat=True)
+    assert list(told)[-2:] == ["order.shipped", "order.delivered"]
+
+
+def test_a_delivery_heard_of_during_the_refund_waits_for_the_saga(mug: str, drain: Callable[[], None]):
+    order_id = confirmed()
+    dispatch(order_id, tell=False)
+    request_cancel(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+    shipment = shipping.get_shipment(order_id=order_id)
+    shipping.confirm_delivery(shipment_id=shipment.shipment_id)
+
+    relay.drain_all()
+
+    assert status_of(order_id) == "REFUNDING"
+    assert Inbox.objects.get(event_type="shipment.delivered").status == "RETRYING"
+    make_due()
+    drain()
+    make_due()
+    drain()
+    assert status_of(order_id) == "DELIVERED"
+    assert Inbox.objects.get(event_type="shipment.delivered").status == "PROCESSED"
+
+
+def _deliver(event_type: str) -> None:
+    from shipping.models import Outbox as ShippingOutbox
+    from shop.events.bus import InlineTransport
+
+    InlineTransport().send([row.envelope() for row in ShippingOutbox.objects.filter(type=event_type)])
+
+
+def test_a_cancel_races_the_dispatch_and_one_of_them_wins(mug: str, sandbox: Provider, drain: Callable[[], None]):
+    from shipping.services import booking
+
+    for _round in range(3):
+        order_id = confirmed()
+        relay.drain_all()
+        booking.book_due_shipments()
+        shipment = shipping.get_shipment(order_id=order_id)
+
+        in_threads(
+            lambda: cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST),  # noqa: B023
+            lambda: shipping.dispatch_shipment(shipment_id=shipment.shipment_id, tracking_number="T"),  # noqa: B023
+        )
+        drain()
+
+        kept = sandbox.money(order_id)[1]
+        assert (status_of(order_id), kept) in [("DELIVERED", 1250), ("REFUNDED", 0)]
+
+
+# --- parts -------------------------------------------------------------------------------------------------------------
+
+
+def refund(staff: Shopper, order_id: uuid.UUID, minor: int, *, key: str = "", currency: str = "EUR"):
+    amount = {"amount_minor": minor, "currency": currency}
+    return staff.post(f"orders/{order_id}/refunds", {"amount": amount, "reason": "a scratch"}, key=key)
+
+
+def test_parts_are_refunded_up_to_the_capture_and_no_further(
+    mug: str, staff: Shopper, sandbox: Provider, drain: Callable[[], None]
+):
+    order_id = confirmed()
+    assert refund(staff, order_id, 1000).json()["payment"]["refunded"]["amount_minor"] == 1000
+
+    refused = refund(staff, order_id, 251)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "refund_exceeds_capture")
+    assert refund(staff, order_id, 250).status_code == 201
+    assert sandbox.money(order_id) == (1, 0)
+    drain()
+    assert (status_of(order_id), payment(order_id)) == ("DELIVERED", "REFUNDED")
+    told = Outbox.objects.filter(aggregate_id=order_id, type="order.refund_issued").order_by("id")
+    assert [row.payload["amount"]["minor"] for row in told] == [1000, 250]
+
+
+def test_a_part_is_refunded_once_per_key(mug: str, staff: Shopper, sandbox: Provider):
+    order_id = confirmed()
+    key = str(uuid.uuid4())
+
+    first, again = refund(staff, order_id, 400, key=key), refund(staff, order_id, 400, key=key)
+    other = refund(staff, order_id, 401, key=key)
+
+    assert (first.status_code, again.content) == (201, first.content)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert sandbox.money(order_id) == (1, 850)
+
+
+def test_a_part_whose_answer_is_lost_is_refunded_once(mug: str, staff: Shopper, sandbox: Provider):
+    order_id = confirmed()
+    sandbox.fail("lost_answer", "/v1/refunds")
+    key = str(uuid.uuid4())
+
+    lost = refund(staff, order_id, 400, key=key)
+    again = refund(staff, order_id, 400, key=key)
+
+    assert (lost.status_code, again.status_code) == (503, 201)
+    assert sandbox.money(order_id) == (1, 850)
+
+
+@pytest.mark.usefixtures("mug")
+@pytest.mark.parametrize(("minor", "currency", "status"), [(0, "EUR", 400), (-1, "EUR", 400), (100, "USD", 409)])
+def test_an_amount_that_makes_no_sense_is_refused(
+    minor: int, currency: str, status: int, staff: Shopper, sandbox: Provider
+):
+    order_id = confirmed()
+
+    assert refund(staff, order_id, minor, currency=currency).status_code == status
+    assert sandbox.money(order_id) == (1, 1250)
+
+
+def test_a_reason_longer_than_the_books_hold_is_refused_as_such(mug: str, staff: Shopper, sandbox: Provider):
+    order_id = confirmed()
+    body = {"amount": {"amount_minor": 100, "currency": "EUR"}}
+
+    too_long = staff.post(f"orders/{order_id}/refunds", body | {"reason": "x" * 81})
+    longest = staff.post(f"orders/{order_id}/refunds", body | {"reason": "x" * 80})
+
+    assert (too_long.status_code, longest.status_code) == (400, 201)
+    assert sandbox.money(order_id) == (1, 1150)
+
+
+def test_a_cancel_after_a_part_refunds_the_rest_and_tells_of_both(
+    mug: str, staff: Shopper, sandbox: Provider, drain: Callable[[], None]
+):
+    order_id = confirmed()
+    refund(staff, order_id, 400)
+
+    state = cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+    drain()
+
+    assert (state.status, sandbox.money(order_id)) == ("REFUNDED", (1, 0))
+    told = Outbox.objects.filter(aggregate_id=order_id, type__contains="refund").order_by("id")
+    assert sorted(told.values_list("type", flat=True)) == ["order.refund_issued", "order.refunded", "order.refunding"]
+
+
+def test_a_cancel_after_everything_was_refunded_in_parts_needs_no_more_money(
+    mug: str, staff: Shopper, sandbox: Provider
+):
+    order_id = confirmed()
+    refund(staff, order_id, 1250)
+
+    state = cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+
+    assert (state.status, sandbox.money(order_id), levels()) == ("REFUNDED", (1, 0), (10, 0, 0))
+
+
+def test_a_cancel_waits_for_the_part_that_is_still_on_its_way(
+    mug: str, staff: Shopper, sandbox: Provider, settle: Callable[[], None]
+):
+    order_id = confirmed()
+    sandbox.fail("lost_request", "/v1/refunds")
+    assert refund(staff, order_id, 400).status_code == 503
+
+    state = cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+
+    assert (state.status, sandbox.money(order_id)) == ("REFUNDING", (1, 400))
+    settle()
+    assert (status_of(order_id), sandbox.money(order_id)) == ("REFUNDED", (1, 0))
+
+
+def test_parts_asked_for_at_once_never_exceed_the_capture(mug: str, staff: Shopper, sandbox: Provider):
+    order_id = confirmed()
+
+    answers = in_threads(*[lambda: refund(staff, order_id, 500).status_code for _each in range(4)])
+
+    assert sorted(answers) == [201, 201, 409, 409]
+    assert sandbox.money(order_id) == (1, 250)

@@ -1,0 +1,61 @@
+"""Staff see payments, edit nothing, and refund or ask only with the permission for it."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from payments import api as payments
+from tests.integration.payments.conftest import violations
+
+SUBMIT = {"_form_submitted": "True"}
+
+
+@pytest.fixture
+def staff():
+    def make(*codenames):
+        user = get_user_model().objects.create_user(email="staff@shop.example", password="pw", is_staff=True)
+        user.user_permissions.set(
+            Permission.objects.filter(content_type__app_label="payments", codename__in=["view_payment", *codenames])
+        )
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
+
+
+@pytest.mark.parametrize("model", ["payment", "refund", "webhookevent", "strayintent", "outbox"])
+def test_every_list_opens_for_an_administrator(sandbox, captured, model):
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser(email="boss@shop.example", password="pw"))
+
+    assert client.get(reverse(f"admin:payments_{model}_changelist")).status_code == 200
+    assert client.get(reverse("admin:payments_payment_change", args=[captured.order_id])).status_code == 200
+    assert client.get(reverse("admin:payments_payment_add")).status_code == 403
+
+
+def test_refund_needs_its_permission_and_gives_back_once(sandbox, captured, order_id, staff):
+    url = reverse("admin:payments_payment_refund_one", args=[order_id])
+    client = staff("refund_payment_in_full")
+
+    client.post(url, SUBMIT)
+    client.post(url, SUBMIT)
+
+    assert payments.get_payment(order_id=order_id).status == "REFUNDED"
+    assert sandbox.money(order_id) == (1, 0)
+    assert violations() == []
+
+
+def test_refund_without_the_permission_is_forbidden(sandbox, captured, order_id, staff):
+    client = staff("ask_provider")
+
+    assert client.post(reverse("admin:payments_payment_refund_one", args=[order_id]), SUBMIT).status_code == 403
+    assert client.post(reverse("admin:payments_payment_ask_about_one", args=[order_id]), SUBMIT).status_code in (
+        200,
+        302,
+    )
+    assert payments.get_payment(order_id=order_id).status == "CAPTURED"

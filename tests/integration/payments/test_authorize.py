@@ -1,0 +1,342 @@
+"""Holding the money: once, whatever is lost, repeated or raced."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import connections
+from django.db.models.functions import Now
+
+from payments import api as payments
+from payments import tasks
+from payments.models import Outbox, Payment
+from shop import transactions
+from shop.ids import new_id
+from shop.money import Money
+from tests.integration.payments.conftest import PRICE, in_threads, violations
+
+
+def told(order_id):
+    return list(Outbox.objects.filter(aggregate_id=order_id).order_by("id").values_list("type", flat=True))
+
+
+def status(order_id):
+    return payments.get_payment(order_id=order_id).status
+
+
+def test_authorizing_holds_the_money_and_takes_none(sandbox, authorize, order_id):
+    state = authorize()
+
+    assert (state.status, state.amount, state.captured.minor) == ("AUTHORIZED", PRICE, 0)
+    assert sandbox.intent(order_id).status == "requires_capture"
+    assert told(order_id) == ["payment.opened", "payment.submitted", "payment.authorized"]
+    assert violations() == []
+
+
+def test_authorizing_commits_three_times_and_capturing_once(sandbox, authorize, order_id, sql_guard):
+    authorize()
+    authorizing = list(sql_guard.statements)
+    sql_guard.statements.clear()
+    payments.capture_payment(order_id=order_id)
+
+    def commits(statements):
+        return len([one for one in statements if one.lstrip().upper().startswith(("INSERT", "UPDATE"))])
+
+    assert len(authorizing) == 6, authorizing
+    assert commits(authorizing) == 6
+    assert len(sql_guard.statements) == 3, sql_guard.statements
+
+
+def test_confirmation_is_sent_only_after_its_intent_is_durable(sandbox, authorize, order_id, monkeypatch):
+    """Spree #9265: a flag that was not committed before the call let a second worker charge again."""
+    from payments.gateways.stripe_api import StripeProvider
+
+    seen = []
+    real = StripeProvider.confirm_intent
+
+    def confirm(self, *, intent_id, key):
+        (outside,) = in_threads(lambda: Payment.objects.get(pk=order_id))
+        seen.append((outside.status, outside.intent_id == intent_id, outside.key("confirm") == key))
+        return real(self, intent_id=intent_id, key=key)
+
+    monkeypatch.setattr(StripeProvider, "confirm_intent", confirm)
+    authorize()
+
+    assert seen == [("SUBMITTED", True, True)]
+
+
+def test_provider_is_never_called_inside_a_transaction(sandbox, authorize):
+    with pytest.raises(transactions.TransactionMisuse), transactions.transaction("payments"):
+        authorize()
+
+
+def test_repeated_authorization_answers_the_same_and_holds_once(sandbox, authorize, order_id):
+    first, second = authorize(), authorize()
+
+    assert first.intent_id == second.intent_id
+    assert sandbox.ledger(order_id)[0]["authorizations"] == 1
+
+
+def test_declined_card_is_refused_with_its_code_and_stays_so(sandbox, authorize, order_id):
+    for _time in range(2):
+        with pytest.raises(payments.CardDeclined) as declined:
+            authorize("pm_card_chargeDeclinedInsufficientFunds")
+        assert declined.value.decline_code == "insufficient_funds"
+
+    assert status(order_id) == "DECLINED"
+    assert told(order_id)[-1] == "payment.failed"
+
+
+def test_repeated_request_never_answers_success_for_a_failed_payment(sandbox, authorize, order_id):
+    """The article's createPayment answered with the stored payment whatever its status was."""
+    with pytest.raises(payments.CardDeclined):
+        authorize("pm_card_chargeDeclined")
+
+    with pytest.raises(payments.CardDeclined):
+        authorize("pm_card_chargeDeclined")
+
+
+def test_repeated_request_never_answers_success_for_a_pending_payment(sandbox, authorize, order_id):
+    sandbox.fail("lost_request", "*/confirm", times=2)
+
+    for _time in range(2):
+        with pytest.raises(payments.PaymentUnknown):
+            authorize()
+
+    assert status(order_id) == "UNKNOWN"
+
+
+def test_unknown_payment_method_is_declined_before_anything_is_held(sandbox, authorize, order_id):
+    with pytest.raises(payments.CardDeclined) as declined:
+        authorize("pm_card_nonsense_at_all")
+
+    assert declined.value.decline_code == "resource_missing"
+    assert payments.void_payment(order_id=order_id, reason="declined").status == "VOIDED"
+
+
+def test_timed_out_charge_is_not_treated_as_a_failure(sandbox, authorize, order_id):
+    """The article's payment service recorded FAILED when Stripe's answer did not come."""
+    sandbox.fail("lost_answer", "*/confirm")
+
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+
+    assert status(order_id) == "UNKNOWN"
+    assert sandbox.intent(order_id).status == "requires_capture"
+    assert payments.refresh_payment(order_id=order_id).status == "AUTHORIZED"
+    assert told(order_id)[-2:] == ["payment.unknown", "payment.authorized"]
+
+
+def test_answer_slower_than_the_timeout_is_unknown_and_found_by_the_sweep(
+    sandbox, authorize, order_id, settings, all_due
+):
+    settings.STRIPE_TIMEOUT_SECONDS = 0.3
+    sandbox.fail("late", "*/confirm", delay_seconds=2)
+
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+    all_due()
+
+    assert tasks.resolve_unknown_payments() == 1
+    assert status(order_id) == "AUTHORIZED"
+
+
+def test_lost_confirmation_is_sent_again_and_holds_once(sandbox, authorize, order_id):
+    sandbox.fail("lost_request", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+
+    assert authorize().status == "AUTHORIZED"
+    assert sandbox.ledger(order_id)[0]["authorizations"] == 1
+
+
+def test_confirmation_that_arrives_late_after_its_repetition_holds_once(sandbox, authorize, order_id):
+    sandbox.fail("late_effect_dropped", "*/confirm", delay_seconds=0.3)
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+
+    state = None
+    while state is None:
+        try:
+            state = authorize()
+        except payments.PaymentUnknown:
+            continue
+
+    assert state.status == "AUTHORIZED"
+    assert sandbox.ledger(order_id)[0]["authorizations"] == 1
+
+
+def test_server_error_after_the_effect_is_found_by_asking(sandbox, authorize, order_id):
+    sandbox.fail("error_500_after_effect", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+
+    assert authorize().status == "AUTHORIZED"
+    assert sandbox.ledger(order_id)[0]["authorizations"] == 1
+
+
+def test_server_error_kept_under_its_key_heals_by_a_new_key(sandbox, authorize, order_id, monkeypatch):
+    from payments.gateways.stripe_api import StripeProvider
+
+    keys = []
+    real = StripeProvider.confirm_intent
+    monkeypatch.setattr(
+        StripeProvider,
+        "confirm_intent",
+        lambda self, *, intent_id, key: (keys.append(key), real(self, intent_id=intent_id, key=key))[1],
+    )
+    sandbox.fail("error_500", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+
+    assert authorize().status == "AUTHORIZED"
+    assert keys == [f"order:{order_id}:pay:{attempt}:confirm" for attempt in (1, 2)]
+
+
+def test_lost_creation_is_repeated_under_its_key_and_makes_one_intent(sandbox, authorize, order_id):
+    sandbox.fail("lost_answer", "/v1/payment_intents")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+    assert status(order_id) == "NEW"
+
+    assert authorize().status == "AUTHORIZED"
+    assert len(sandbox.intents(order_id)) == 1
+
+
+def test_creation_older_than_its_key_is_looked_for_before_it_is_repeated(sandbox, authorize, order_id):
+    sandbox.fail("lost_answer", "/v1/payment_intents")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+    Payment.objects.update(attempt_began_at=Now() - timedelta(hours=25))
+    sandbox.control("POST", "clock", {"advance_seconds": 0})
+
+    assert authorize().status == "AUTHORIZED"
+    assert len(sandbox.intents(order_id)) == 1
+
+
+def test_rate_limit_changes_nothing_and_the_same_key_is_used_again(sandbox, authorize, order_id):
+    sandbox.fail("rate_limited", "*/confirm")
+
+    with pytest.raises(payments.PaymentProviderUnavailable):
+        authorize()
+    assert status(order_id) == "SUBMITTED"
+
+    assert authorize().status == "AUTHORIZED"
+
+
+def test_key_in_use_is_unknown_until_asked(sandbox, authorize, order_id):
+    sandbox.fail("conflict_409", "*/confirm")
+
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+
+    assert status(order_id) == "UNKNOWN"
+    assert authorize().status == "AUTHORIZED"
+
+
+def test_three_d_secure_gives_the_secret_only_to_the_caller(sandbox, authorize, order_id, capsys):
+    state = authorize("pm_card_authenticationRequired")
+
+    assert (state.status, state.next_action) == ("REQUIRES_ACTION", "use_stripe_sdk")
+    secret = sandbox.intent(order_id).client_secret
+    assert state.client_secret == secret
+    assert payments.refresh_payment(order_id=order_id).client_secret == secret
+    assert payments.get_payment(order_id=order_id).client_secret == ""
+    assert secret not in repr(state)
+    with connections[transactions.alias_for("payments")].cursor() as cursor:
+        for table in ("payments_payment", "payments_outbox"):
+            cursor.execute(f"SELECT count(*) FROM {table} AS t WHERE t::text LIKE %s", [f"%{secret}%"])
+            assert cursor.fetchone() == (0,)
+    printed = capsys.readouterr()
+    assert secret not in printed.out + printed.err
+
+
+@pytest.mark.parametrize(("outcome", "expected"), [("approve", "AUTHORIZED"), ("fail", "DECLINED")])
+def test_three_d_secure_is_recorded_as_the_customer_answered(sandbox, authorize, order_id, outcome, expected):
+    authorize("pm_card_authenticationRequired")
+    sandbox.answer_challenge(order_id, outcome)
+
+    assert payments.refresh_payment(order_id=order_id).status == expected
+
+
+def test_breaker_opens_on_failures_and_then_nothing_is_sent(sandbox, authorize, settings):
+    settings.BREAKER_MINIMUM_CALLS = 4
+    sandbox.fail("error_500", "/v1/payment_intents", times=None)
+    for _time in range(4):
+        with pytest.raises(payments.PaymentUnknown):
+            authorize(order=new_id())
+    sent = sandbox.calls_failed()
+
+    with pytest.raises(payments.PaymentProviderUnavailable) as unavailable:
+        authorize(order=new_id())
+
+    assert 0 < unavailable.value.retry_after_seconds <= 30
+    assert sandbox.calls_failed() == sent
+
+
+def test_declines_never_open_the_breaker(sandbox, authorize, settings):
+    settings.BREAKER_MINIMUM_CALLS = 2
+    for _time in range(4):
+        with pytest.raises(payments.CardDeclined):
+            authorize("pm_card_chargeDeclined", order=new_id())
+
+    assert authorize().status == "AUTHORIZED"
+
+
+def test_two_workers_authorizing_one_order_hold_once(sandbox, authorize, order_id):
+    outcomes = in_threads(*[authorize] * 6)
+
+    assert authorize().status == "AUTHORIZED"
+    assert {type(one) for one in outcomes} <= {payments.PaymentState, payments.PaymentUnknown}
+    assert [line["authorizations"] for line in sandbox.ledger(order_id)] == [1]
+    assert violations() == []
+
+
+def test_payment_of_another_amount_under_the_same_order_is_a_bug(sandbox, authorize, order_id):
+    from shop.money import Money
+
+    authorize()
+
+    with pytest.raises(ValueError, match="being paid already"):
+        payments.authorize_payment(order_id=order_id, amount=Money(1, "EUR"), payment_method="pm_card_visa")
+
+
+def test_intent_of_another_amount_is_never_recorded(sandbox, authorize, order_id):
+    from payments.gateways import ProviderMismatch
+
+    sandbox.fail("lost_request", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+    sandbox.stripe.v1.payment_intents.update(sandbox.intent(order_id).id, {"amount": 99})
+
+    with pytest.raises(ProviderMismatch):
+        payments.refresh_payment(order_id=order_id)
+    assert status(order_id) == "UNKNOWN"
+
+
+def test_yen_and_dinars_are_charged_as_the_provider_counts(sandbox):
+    from shop.money import Money
+
+    for amount, units in ((Money(500, "JPY"), 500), (Money(5120, "KWD"), 5120), (Money(700, "ISK"), 70000)):
+        order_id = uuid.uuid4()
+        state = payments.authorize_payment(order_id=order_id, amount=amount, payment_method="pm_card_visa")
+        assert (state.amount, sandbox.intent(order_id).amount) == (amount, units)
+    with pytest.raises(payments.UnchargeableAmount):
+        payments.authorize_payment(order_id=uuid.uuid4(), amount=Money(5124, "KWD"), payment_method="pm_card_visa")
+
+
+def test_gateway_itself_refuses_to_call_inside_a_transaction(sandbox):
+    from payments.gateways import provider
+
+    with pytest.raises(transactions.TransactionMisuse), transactions.transaction("payments"):
+        provider().retrieve_intent(intent_id="pi_any")
+
+
+def test_an_amount_that_the_provider_will_not_charge_is_no_declined_card(sandbox, order_id):
+    for _repeated in range(2):
+        with pytest.raises(payments.UnchargeableAmount, match="amount_too_small"):
+            payments.authorize_payment(order_id=order_id, amount=Money(10, "EUR"), payment_method="pm_card_visa")
+
+    assert payments.void_payment(order_id=order_id, reason="refused").status == "VOIDED"

@@ -1,0 +1,214 @@
+"""Taking the money, and making sure that none is taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from payments import api as payments
+from payments import tasks
+from payments.models import Outbox, Payment
+from tests.integration.payments.conftest import in_threads, violations
+
+
+def status(order_id):
+    return payments.get_payment(order_id=order_id).status
+
+
+def versions(order_id):
+    return list(Outbox.objects.filter(aggregate_id=order_id).order_by("id").values_list("aggregate_version", flat=True))
+
+
+def test_capture_takes_the_whole_amount_once_however_often_it_is_called(sandbox, captured, order_id):
+    again = payments.capture_payment(order_id=order_id)
+
+    assert captured == again
+    assert (again.status, again.captured) == ("CAPTURED", again.amount)
+    assert sandbox.money(order_id) == (1, 4900)
+    assert violations() == []
+
+
+def test_capture_whose_answer_is_lost_is_unknown_and_found_by_asking(sandbox, authorize, order_id, all_due):
+    authorize()
+    sandbox.fail("lost_answer", "*/capture")
+
+    with pytest.raises(payments.PaymentUnknown):
+        payments.capture_payment(order_id=order_id)
+    assert status(order_id) == "AUTHORIZED"
+    all_due()
+    assert tasks.resolve_unknown_payments() == 1
+
+    assert status(order_id) == "CAPTURED"
+    assert sandbox.money(order_id) == (1, 4900)
+
+
+def test_capture_that_never_arrived_is_left_to_its_caller_by_the_sweep(sandbox, authorize, order_id, all_due):
+    authorize()
+    sandbox.fail("lost_request", "*/capture")
+    with pytest.raises(payments.PaymentUnknown):
+        payments.capture_payment(order_id=order_id)
+    all_due()
+
+    assert tasks.resolve_unknown_payments() == 0
+    assert Payment.objects.get(pk=order_id).due_at is None
+    assert payments.capture_payment(order_id=order_id).status == "CAPTURED"
+
+
+@pytest.mark.parametrize("fault", ["error_500", "error_500_after_effect"])
+def test_capture_heals_after_a_server_error(sandbox, authorize, order_id, fault):
+    authorize()
+    sandbox.fail(fault, "*/capture")
+    with pytest.raises(payments.PaymentUnknown):
+        payments.capture_payment(order_id=order_id)
+
+    assert payments.capture_payment(order_id=order_id).status == "CAPTURED"
+    assert sandbox.money(order_id) == (1, 4900)
+
+
+def test_capture_after_the_authorization_expired_voids(sandbox, authorize, order_id):
+    authorize()
+    sandbox.expire(order_id)
+
+    for _time in range(2):
+        with pytest.raises(payments.AuthorizationGone):
+            payments.capture_payment(order_id=order_id)
+
+    assert status(order_id) == "VOIDED"
+    assert sandbox.money(order_id) == (0, 0)
+    assert violations() == []
+
+
+def test_capture_of_what_is_not_authorized_is_refused(sandbox, authorize, order_id):
+    with pytest.raises(payments.PaymentNotAuthorized):
+        payments.capture_payment(order_id=order_id)
+    authorize("pm_card_authenticationRequired")
+
+    with pytest.raises(payments.PaymentNotAuthorized):
+        payments.capture_payment(order_id=order_id)
+
+
+def test_void_before_any_payment_closes_the_door_to_one_that_comes_late(sandbox, authorize, order_id):
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "VOIDED"
+
+    with pytest.raises(payments.PaymentClosed):
+        authorize()
+    assert sandbox.intents(order_id) == []
+    assert versions(order_id) == [1]
+    assert violations() == []
+
+
+def test_void_cancels_at_the_provider_before_it_is_recorded(sandbox, authorize, order_id):
+    authorize()
+
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "VOIDED"
+    assert sandbox.intent(order_id).status == "canceled"
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "VOIDED"
+    assert violations() == []
+
+
+@pytest.mark.parametrize("fault", ["lost_request", "lost_answer", "error_500", "error_500_after_effect"])
+def test_void_without_an_answer_closes_nothing_until_it_has_one(sandbox, authorize, order_id, fault):
+    authorize()
+    sandbox.fail(fault, "*/cancel")
+
+    with pytest.raises(payments.PaymentUnknown):
+        payments.void_payment(order_id=order_id, reason="customer")
+    assert status(order_id) == "AUTHORIZED"
+
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "VOIDED"
+    assert sandbox.intent(order_id).status == "canceled"
+
+
+def test_void_after_a_decline_fences_a_second_confirmation_from_the_browser(sandbox, authorize, order_id):
+    with pytest.raises(payments.CardDeclined):
+        authorize("pm_card_chargeDeclined")
+    intent_id = sandbox.intent(order_id).id
+    sandbox.stripe.v1.payment_intents.confirm(intent_id, {"payment_method": "pm_card_visa"})
+    assert sandbox.intent(order_id).status == "requires_capture"
+
+    assert payments.void_payment(order_id=order_id, reason="declined").status == "VOIDED"
+
+    assert sandbox.intent(order_id).status == "canceled"
+    assert sandbox.ledger(order_id)[0]["held"] == 0
+    assert violations() == []
+
+
+def test_void_while_unknown_wins_over_a_confirmation_that_arrives_late(sandbox, authorize, order_id):
+    sandbox.fail("lost_request", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+
+    payments.void_payment(order_id=order_id, reason="deadline")
+
+    with pytest.raises(payments.PaymentClosed):
+        authorize()
+    assert sandbox.ledger(order_id)[0]["held"] == 0
+
+
+def test_void_of_a_captured_payment_gives_all_of_it_back(sandbox, captured, order_id):
+    state = payments.void_payment(order_id=order_id, reason="customer")
+
+    assert (state.status, state.refunded) == ("REFUNDED", state.amount)
+    assert sandbox.money(order_id) == (1, 0)
+    assert violations() == []
+
+
+def test_void_that_finds_the_money_taken_records_the_capture_and_refunds_it(sandbox, authorize, order_id):
+    authorize()
+    sandbox.stripe.v1.payment_intents.capture(sandbox.intent(order_id).id)
+
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "REFUNDED"
+    assert sandbox.money(order_id) == (1, 0)
+    assert violations() == []
+
+
+def test_authorize_and_void_at_once_leave_no_money_held(sandbox, authorize, order_id):
+    def void():
+        return payments.void_payment(order_id=order_id, reason="customer")
+
+    in_threads(authorize, void, authorize, void)
+
+    for _time in range(20):
+        try:
+            closed = void()
+            break
+        except payments.PaymentUnknown:
+            continue
+    assert closed.status == "VOIDED"
+    with pytest.raises(payments.PaymentClosed):
+        authorize()
+    assert all(line["held"] == 0 and line["net"] == 0 for line in sandbox.ledger(order_id))
+    assert all(intent.status in ("canceled", "requires_confirmation") for intent in sandbox.intents(order_id))
+    assert versions(order_id) == list(range(1, len(versions(order_id)) + 1))
+
+
+def test_void_between_creation_and_submission_abandons_the_intent(sandbox, authorize, order_id, monkeypatch):
+    from payments.gateways.stripe_api import StripeProvider
+
+    real = StripeProvider.create_intent
+
+    def create(self, **facts):
+        intent = real(self, **facts)
+        in_threads(lambda: payments.void_payment(order_id=order_id, reason="customer"))
+        return intent
+
+    monkeypatch.setattr(StripeProvider, "create_intent", create)
+    with pytest.raises(payments.PaymentClosed):
+        authorize()
+
+    assert status(order_id) == "VOIDED"
+    assert sandbox.intent(order_id).status == "canceled"
+
+
+def test_stale_snapshot_never_moves_a_payment_backwards(sandbox, authorize, order_id):
+    from payments.gateways import provider
+    from payments.services.recording import record_intent
+
+    authorize()
+    row = Payment.objects.get(pk=order_id)
+    stale = provider().retrieve_intent(intent_id=row.intent_id)
+    waiting = Payment.objects.get(pk=order_id)
+    waiting.status = "SUBMITTED"
+    payments.void_payment(order_id=order_id, reason="customer")
+
+    assert record_intent(waiting, stale).status == "VOIDED"
+    assert status(order_id) == "VOIDED"

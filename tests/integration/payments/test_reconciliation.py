@@ -1,0 +1,196 @@
+"""The provider's book against ours: drift is found, named, and repaired; and the story a human reads."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
+
+from payments import api as payments
+from payments import tasks
+from payments.models import Outbox, Payment, StrayIntent, WebhookEvent
+from payments.story import _IN_WORDS, tell_story
+from shop.clock import now
+from shop.events.event import registry
+from shop.ids import new_id
+from shop.money import Money
+from tests.integration.payments.conftest import violations
+
+
+def reconcile():
+    return payments.reconcile_payments(since=now() - timedelta(hours=1))
+
+
+def status(order_id):
+    return payments.get_payment(order_id=order_id).status
+
+
+def test_nothing_is_repaired_where_the_books_agree(sandbox, captured):
+    report = reconcile()
+
+    assert (report.intents, report.repaired, report.strays, report.unresolved) == (1, (), (), ())
+
+
+def test_capture_that_was_never_recorded_is_found_and_repaired(sandbox, authorize, order_id):
+    authorize()
+    sandbox.stripe.v1.payment_intents.capture(sandbox.intent(order_id).id)
+    assert [(found.promise, found.subject) for found in violations()] == [("I11", str(order_id))]
+
+    report = reconcile()
+
+    assert len(report.repaired) == 1
+    assert status(order_id) == "CAPTURED"
+    assert violations() == []
+    assert reconcile().repaired == ()
+
+
+def test_refund_that_was_never_recorded_is_found_and_repaired(sandbox, captured, order_id):
+    sandbox.stripe.v1.refunds.create({"payment_intent": captured.intent_id, "amount": 1})
+    assert [found.promise for found in violations()] == ["I11"]
+
+    reconcile()
+
+    assert payments.get_payment(order_id=order_id).refunded.minor == 1
+    assert violations() == []
+
+
+def test_cancellation_that_was_never_recorded_is_found_and_repaired(sandbox, authorize, order_id):
+    authorize()
+    sandbox.expire(order_id)
+
+    reconcile()
+
+    assert status(order_id) == "VOIDED"
+
+
+def test_second_intent_of_an_order_is_canceled_and_flagged(sandbox, captured, order_id):
+    sandbox.stripe.v1.payment_intents.create(
+        {
+            "amount": 4900,
+            "currency": "eur",
+            "capture_method": "manual",
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "metadata": {"installation": "shop", "order_id": str(order_id)},
+        }
+    )
+
+    report = reconcile()
+    assert tasks.settle_strays() == 1
+
+    assert len(report.strays) == 1
+    assert StrayIntent.objects.get().outcome == "canceled"
+    assert sorted(intent.status for intent in sandbox.intents(order_id)) == ["canceled", "succeeded"]
+    assert violations() == []
+
+
+def test_stray_that_cannot_be_settled_now_is_settled_later(sandbox, captured, order_id, all_due):
+    test_create = {
+        "amount": 4900,
+        "currency": "eur",
+        "confirm": True,
+        "payment_method": "pm_card_visa",
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        "metadata": {"installation": "shop", "order_id": str(order_id)},
+    }
+    sandbox.stripe.v1.payment_intents.create(test_create)
+    reconcile()
+    assert "I4" in [found.promise for found in violations()]
+    sandbox.fail("error_500", "/v1/refunds")
+
+    assert tasks.settle_strays() == 0
+    all_due()
+    assert tasks.settle_strays() == 1
+    assert sandbox.money(order_id) == (2, 4900)
+    assert violations() == []
+
+
+def test_command_reports_what_it_repaired(sandbox, authorize, order_id):
+    authorize()
+    sandbox.expire(order_id)
+    out = StringIO()
+
+    call_command("reconcile_payments", stdout=out)
+
+    assert f"repaired  {order_id}: AUTHORIZED here, canceled at the provider" in out.getvalue()
+
+
+def test_command_fails_where_the_provider_cannot_be_asked(sandbox):
+    sandbox.fail("error_500", "*", method="GET")
+
+    with pytest.raises(CommandError, match="could not be asked"):
+        call_command("reconcile_payments", stdout=StringIO())
+
+
+def test_audit_names_what_it_could_not_check(sandbox):
+    sandbox.fail("error_500", "*", method="GET", times=None)
+
+    assert {(found.promise, found.subject) for found in violations()} == {("I4", "provider"), ("I11", "provider")}
+
+
+def test_audit_finds_a_change_without_its_event_and_an_outcome_left_unknown(sandbox, authorize, order_id):
+    sandbox.fail("lost_request", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+    Payment.objects.update(changed_at=Now() - timedelta(hours=2))
+    Outbox.objects.filter(aggregate_version=3).delete()
+
+    assert sorted(found.promise for found in violations()) == ["I10", "I8"]
+
+
+def test_story_tells_what_happened_and_what_comes_next(sandbox, authorize, order_id):
+    sandbox.fail("lost_answer", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+
+    story = tell_story(order_id)
+    assert [one.what for one in story.happened] == [
+        "the payment was written down",
+        "Stripe holds the unconfirmed intent",
+        "Stripe's answer did not come: what happened is being asked",
+    ]
+    assert story.happened[0].facts == {"amount": "49.00 EUR"}
+    assert story.upcoming[0].what == "Stripe is asked how the payment stands (UNKNOWN)"
+    assert story.upcoming[0].at is not None
+
+    authorize()
+    assert tell_story(order_id).upcoming == ()
+
+
+def test_story_of_a_whole_payment_is_told_in_sentences(sandbox, captured, order_id):
+    intent_id = captured.intent_id
+    for minor in (900, 4000):
+        payments.refund_payment(order_id=order_id, refund_id=new_id(), amount=Money(minor, "EUR"), reason="scratched")
+    for outcome in ("", "recorded"):
+        WebhookEvent.objects.create(
+            event_id=f"evt_{outcome}", type="payment_intent.succeeded", intent_id=intent_id, outcome=outcome
+        )
+
+    story = tell_story(order_id)
+
+    told = [one.what for one in story.happened]
+    assert [what for what in told if not what.startswith("Stripe sent")] == [
+        "the payment was written down",
+        "Stripe holds the unconfirmed intent",
+        "the card was authorized: the amount is held on it",
+        "the money was taken",
+        "a refund was written down",
+        "the refund is done",
+        "money was given back",
+        "a refund was written down",
+        "the refund is done",
+        "all the money was given back",
+    ]
+    assert told[-2:] == ["Stripe sent payment_intent.succeeded"] * 2
+    assert [one.facts["outcome"] for one in story.happened[-2:]] == ["waits to be looked at", "moved the payment on"]
+    assert story.happened[6].facts["amount"] == "9.00 EUR"
+
+
+def test_every_fact_of_payments_has_its_words():
+    told = {name for name, event in registry.items() if event.context() == "payments"} - {"payment.stray_found"}
+
+    assert told == set(_IN_WORDS)

@@ -1,0 +1,150 @@
+"""Giving money back: in parts or whole, never more than was taken."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from payments import api as payments
+from payments import tasks
+from payments.models import Outbox, Payment, Refund
+from shop.ids import new_id
+from shop.money import Money
+from tests.integration.payments.conftest import in_threads, violations
+
+
+def refund(order_id, minor=None, refund_id=None):
+    return payments.refund_payment(
+        order_id=order_id,
+        refund_id=refund_id or new_id(),
+        amount=None if minor is None else Money(minor, "EUR"),
+        reason="customer",
+    )
+
+
+def test_partial_refunds_add_up_to_a_full_one(sandbox, captured, order_id):
+    assert refund(order_id, 1000).status == "PARTIALLY_REFUNDED"
+    assert refund(order_id, 900).refunded == Money(1900, "EUR")
+    assert refund(order_id).status == "REFUNDED"
+
+    facts = [one.payload for one in Outbox.objects.filter(type="payment.refunded").order_by("id")]
+    assert [(one["total"]["minor"], one["full"]) for one in facts] == [(1000, False), (1900, False), (4900, True)]
+    assert sandbox.money(order_id) == (1, 0)
+    assert violations() == []
+
+
+def test_refund_is_made_once_however_often_it_is_asked_for(sandbox, captured, order_id):
+    refund_id = new_id()
+
+    for _time in range(3):
+        refund(order_id, 1000, refund_id)
+
+    assert sandbox.money(order_id) == (1, 3900)
+
+
+def test_a_refund_s_id_is_not_taken_for_another_amount(sandbox, captured, order_id):
+    refund_id = new_id()
+    payments.refund_payment(order_id=order_id, refund_id=refund_id, amount=Money(1000, "EUR"), reason="goodwill")
+
+    with pytest.raises(payments.RefundDiffers, match="asked for before with another amount"):
+        payments.refund_payment(order_id=order_id, refund_id=refund_id, amount=Money(2000, "EUR"), reason="goodwill")
+
+    assert sandbox.money(order_id) == (1, 3900)
+
+
+def test_refund_above_what_is_left_is_refused(sandbox, captured, order_id):
+    refund(order_id, 4000)
+
+    with pytest.raises(payments.RefundExceedsCapture) as refused:
+        refund(order_id, 901)
+
+    assert refused.value.refundable == Money(900, "EUR")
+    assert sandbox.money(order_id) == (1, 900)
+
+
+def test_refund_of_what_was_never_taken_is_refused(sandbox, authorize, order_id):
+    authorize()
+
+    with pytest.raises(payments.PaymentNotAuthorized):
+        refund(order_id)
+
+
+def test_concurrent_refunds_never_exceed_the_capture(sandbox, captured, order_id):
+    """Hyperswitch #13182: refunds that ran at once were each checked against the same total."""
+    outcomes = in_threads(*[lambda: refund(order_id, 1000)] * 10)
+
+    refused = [one for one in outcomes if isinstance(one, payments.RefundExceedsCapture)]
+    assert len(refused) == 6, outcomes
+    assert sandbox.money(order_id) == (1, 900)
+    assert payments.get_payment(order_id=order_id).refunded == Money(4000, "EUR")
+    assert violations() == []
+
+
+def test_concurrent_full_refunds_give_the_money_back_once(sandbox, captured, order_id):
+    in_threads(*[lambda: refund(order_id)] * 6)
+
+    assert payments.get_payment(order_id=order_id).status == "REFUNDED"
+    assert sandbox.money(order_id) == (1, 0)
+    assert violations() == []
+
+
+@pytest.mark.parametrize("column", ["refunded_minor", "refund_reserved_minor"])
+def test_database_itself_refuses_more_than_was_captured(sandbox, captured, order_id, column):
+    with pytest.raises(IntegrityError), transaction.atomic("default"):
+        Payment.objects.filter(pk=order_id).update(**{column: 4901})
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "lost_request", "error_500", "error_500_after_effect"])
+def test_refund_without_an_answer_is_taken_up_again_and_made_once(sandbox, captured, order_id, all_due, fault):
+    sandbox.fail(fault, "/v1/refunds")
+    with pytest.raises(payments.PaymentUnknown):
+        refund(order_id, 1000)
+    assert payments.get_payment(order_id=order_id).status == "CAPTURED"
+    with pytest.raises(payments.RefundExceedsCapture):
+        refund(order_id, 4000)
+    all_due()
+
+    assert tasks.resume_refunds() == 1
+    assert payments.get_payment(order_id=order_id).refunded == Money(1000, "EUR")
+    assert sandbox.money(order_id) == (1, 3900)
+    assert violations() == []
+
+
+def test_refund_refused_by_the_provider_gives_its_amount_free_again(sandbox, captured, order_id):
+    sandbox.stripe.v1.refunds.create({"payment_intent": captured.intent_id, "amount": 4500})
+
+    with pytest.raises(payments.RefundRefused):
+        refund(order_id, 1000)
+
+    assert Payment.objects.get(pk=order_id).refund_reserved_minor == 0
+    assert payments.refresh_payment(order_id=order_id).refunded == Money(4500, "EUR")
+    assert violations() == []
+
+
+@pytest.mark.parametrize(("outcome", "refunded", "row"), [("succeed", 4900, "SUCCEEDED"), ("fail", 0, "FAILED")])
+def test_pending_refund_counts_until_the_bank_says_otherwise(  # noqa: PLR0917  three of them are cases
+    sandbox, authorize, order_id, outcome, refunded, row
+):
+    authorize("pm_card_pendingRefund")
+    payments.capture_payment(order_id=order_id)
+    assert refund(order_id).status == "REFUNDED"
+    assert Refund.objects.get().status == "PENDING"
+
+    sandbox.control("POST", f"refunds/{Refund.objects.get().provider_refund_id}/settle", {"outcome": outcome})
+    payments.refresh_payment(order_id=order_id)
+    payments.reconcile_payments(since=Payment.objects.get().created_at)
+
+    assert Refund.objects.get().status == row
+    assert payments.get_payment(order_id=order_id).refunded.minor == refunded
+    assert violations() == []
+
+
+def test_refund_that_came_back_can_be_made_again(sandbox, authorize, order_id):
+    authorize("pm_card_pendingRefund")
+    payments.capture_payment(order_id=order_id)
+    refund(order_id)
+    sandbox.control("POST", f"refunds/{Refund.objects.get().provider_refund_id}/settle", {"outcome": "fail"})
+    payments.refresh_payment(order_id=order_id)
+
+    assert refund(order_id).refunded == Money(4900, "EUR")
+    assert violations() == []

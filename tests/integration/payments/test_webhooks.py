@@ -1,0 +1,225 @@
+"""Webhooks: forged, stale, doubled, reordered, and what they teach."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+
+import pytest
+from django.db import DatabaseError
+from django.test import Client
+
+from payments import api as payments
+from payments import tasks
+from payments.models import Outbox, StrayIntent, WebhookEvent
+from shop.ids import new_id
+from tests.integration.payments.conftest import violations
+
+
+def status(order_id):
+    return payments.get_payment(order_id=order_id).status
+
+
+@pytest.fixture
+def unanswered(sandbox, authorize, order_id):
+    sandbox.fail("lost_answer", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+    (event,) = sandbox.events("payment_intent.amount_capturable_updated")
+    return event
+
+
+def test_webhook_resolves_a_lost_answer(unanswered, post_webhook, order_id):
+    assert post_webhook(unanswered).status_code == 200
+    assert status(order_id) == "UNKNOWN"
+
+    assert tasks.apply_webhooks() == 1
+    assert status(order_id) == "AUTHORIZED"
+    assert WebhookEvent.objects.get().outcome == "recorded"
+
+
+def test_webhook_delivered_three_times_is_applied_once(unanswered, post_webhook, order_id):
+    for _time in range(3):
+        assert post_webhook(unanswered).status_code == 200
+    tasks.apply_webhooks()
+    post_webhook(unanswered)
+    tasks.apply_webhooks()
+
+    assert WebhookEvent.objects.count() == 1
+    assert Outbox.objects.filter(aggregate_id=order_id, type="payment.authorized").count() == 1
+
+
+def test_webhooks_in_any_order_end_in_the_same_state(sandbox, captured, post_webhook, order_id):
+    for event in reversed(sandbox.events()):
+        assert post_webhook(event).status_code == 200
+        tasks.apply_webhooks()
+
+    assert status(order_id) == "CAPTURED"
+    assert violations() == []
+
+
+def test_webhook_that_teaches_nothing_is_closed_without_a_call(sandbox, captured, post_webhook):
+    for event in sandbox.events("payment_intent.succeeded", "payment_intent.amount_capturable_updated"):
+        post_webhook(event)
+    sandbox.fail("error_500", "*", method="GET", times=None)
+
+    assert tasks.apply_webhooks() == 2
+    assert sandbox.calls_failed() == 0
+
+
+def test_old_news_never_moves_a_payment_backwards(sandbox, authorize, post_webhook, order_id):
+    authorize()
+    payments.void_payment(order_id=order_id, reason="customer")
+
+    post_webhook(sandbox.events("payment_intent.amount_capturable_updated")[0])
+    tasks.apply_webhooks()
+
+    assert status(order_id) == "VOIDED"
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        pytest.param({"secret": "whsec_of_somebody_else"}, id="forged"),
+        pytest.param({"timestamp": int(time.time()) - 301}, id="stale"),
+    ],
+)
+def test_webhook_that_is_not_freshly_signed_is_refused(unanswered, post_webhook, forge):
+    answer = post_webhook(unanswered, **forge)
+
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    assert answer.json()["code"] == "invalid_webhook"
+    assert WebhookEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xfe", b"[1]", b'{"id": "evt_1"}'])
+def test_body_that_is_no_event_is_refused(sandbox, body):
+    import stripe
+
+    signature = stripe.WebhookSignature.generate_signature_header(body.decode(errors="replace"), "whsec_sandbox")
+    answer = Client().post(
+        "/webhooks/stripe", body, content_type="application/json", headers={"Stripe-Signature": signature}
+    )
+
+    assert answer.status_code == 400
+
+
+def test_changed_body_does_not_fit_its_signature(unanswered):
+    import stripe
+
+    signature = stripe.WebhookSignature.generate_signature_header(json.dumps(unanswered), "whsec_sandbox")
+    changed = json.dumps(unanswered).replace("4900", "1")
+
+    answer = Client().post(
+        "/webhooks/stripe", changed, content_type="application/json", headers={"Stripe-Signature": signature}
+    )
+    assert answer.status_code == 400
+
+
+def test_both_secrets_are_good_while_one_is_being_rotated(unanswered, post_webhook, settings):
+    settings.STRIPE_WEBHOOK_SECRETS = ["whsec_new", "whsec_sandbox"]
+
+    assert post_webhook(unanswered).status_code == 200
+    assert post_webhook(unanswered, secret="whsec_new").status_code == 200
+    assert WebhookEvent.objects.count() == 1
+
+
+def test_live_event_at_a_test_shop_is_refused(unanswered, post_webhook):
+    assert post_webhook(unanswered | {"livemode": True}).status_code == 400
+
+
+def test_webhook_is_never_answered_200_when_nothing_was_recorded(unanswered, post_webhook, monkeypatch):
+    """Vendure answered 200 although the order could not be moved: money without an order, and nobody told."""
+
+    def broken(*args, **kwargs):
+        raise DatabaseError("the database is away")
+
+    monkeypatch.setattr(WebhookEvent.objects.__class__, "bulk_create", broken)
+    with pytest.raises(DatabaseError):
+        post_webhook(unanswered)
+
+
+def test_webhook_waits_while_the_provider_cannot_be_asked(sandbox, unanswered, post_webhook, order_id, all_due):
+    post_webhook(unanswered)
+    sandbox.fail("error_500", "*", method="GET")
+
+    assert tasks.apply_webhooks() == 0
+    assert WebhookEvent.objects.get().applied_at is None
+    all_due()
+    assert tasks.apply_webhooks() == 1
+    assert status(order_id) == "AUTHORIZED"
+
+
+def test_expired_authorization_is_recorded_by_its_webhook(sandbox, authorize, post_webhook, order_id):
+    authorize()
+    sandbox.expire(order_id)
+
+    post_webhook(sandbox.events("payment_intent.canceled")[0])
+    tasks.apply_webhooks()
+
+    assert status(order_id) == "VOIDED"
+    assert violations() == []
+
+
+def test_refund_made_in_the_dashboard_is_adopted(sandbox, captured, post_webhook, order_id):
+    sandbox.stripe.v1.refunds.create({"payment_intent": captured.intent_id, "amount": 1500})
+
+    for event in sandbox.events("charge.refunded", "refund.created"):
+        post_webhook(event)
+    tasks.apply_webhooks()
+
+    assert payments.get_payment(order_id=order_id).refunded.minor == 1500
+    assert violations() == []
+
+
+def test_capture_of_an_order_nobody_knows_is_refunded_and_flagged(sandbox, post_webhook):
+    lost_order = new_id()
+    sandbox.stripe.v1.payment_intents.create(
+        {
+            "amount": 700,
+            "currency": "eur",
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "metadata": {"installation": "shop", "order_id": str(lost_order)},
+        }
+    )
+
+    post_webhook(sandbox.events("payment_intent.succeeded")[0])
+    tasks.apply_webhooks()
+    assert [found.promise for found in violations()] == ["I4", "I11"][-1:]
+    tasks.settle_strays()
+
+    assert sandbox.money(lost_order) == (1, 0)
+    stray = StrayIntent.objects.get()
+    assert (stray.order_id, stray.reason, stray.outcome) == (lost_order, "UNKNOWN_ORDER", "refunded")
+    assert Outbox.objects.filter(type="payment.stray_found").count() == 1
+    assert violations() == []
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"order_id": "their-own-1234"},
+        {"order_id": str(uuid.UUID(int=7))},
+        {"order_id": str(uuid.UUID(int=7)), "installation": "shop-staging"},
+    ],
+)
+def test_intent_of_another_system_on_the_same_account_is_left_alone(sandbox, post_webhook, metadata):
+    intent = sandbox.stripe.v1.payment_intents.create(
+        {
+            "amount": 700,
+            "currency": "eur",
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "metadata": metadata,
+        }
+    )
+
+    post_webhook(sandbox.events("payment_intent.succeeded")[0])
+    tasks.apply_webhooks()
+
+    assert StrayIntent.objects.count() == 0
+    assert sandbox.stripe.v1.payment_intents.retrieve(intent.id).status == "succeeded"

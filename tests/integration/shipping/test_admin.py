@@ -1,0 +1,116 @@
+"""Staff at work in the admin: by permission, logged, and never by editing a row."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from shipping.models import Shipment
+
+DONE = {"_form_submitted": "True"}
+
+
+@pytest.fixture
+def staff(database):
+    """Return a function that signs a member of staff in, with these permissions on shipments."""
+
+    def sign_in(*permissions: str) -> Client:
+        users = get_user_model().objects
+        user = users.create_user(email="sam@shop.example", password="x" * 12)
+        user.is_staff = True
+        user.save()
+        user.user_permissions.set(
+            Permission.objects.filter(content_type__app_label="shipping", codename__in=permissions)
+        )
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+def url(shipment: Shipment, action: str) -> str:
+    return reverse(f"admin:shipping_shipment_{action}", args=[shipment.pk])
+
+
+def test_staff_dispatch_a_parcel_and_it_is_logged(staff, shipment_in, settings):
+    settings.SHIPPING_CARRIER = "manual"
+    shipment, client = shipment_in("BOOKED"), staff("change_shipment")
+
+    asked = client.get(url(shipment, "dispatch_one"))
+    client.post(url(shipment, "dispatch_one"), DONE | {"carrier": "DHL", "tracking_number": "jd 01"})
+
+    shipment.refresh_from_db()
+    assert b"tracking_number" in asked.content
+    assert (shipment.status, shipment.carrier, shipment.tracking_number) == ("DISPATCHED", "DHL", "JD01")
+    assert "dispatched with DHL" in LogEntry.objects.get().change_message
+
+    client.post(url(shipment, "confirm_one"), DONE)
+
+    shipment.refresh_from_db()
+    assert shipment.status == "DELIVERED"
+    assert LogEntry.objects.count() == 2
+
+
+def test_dispatch_without_a_number_changes_nothing(staff, shipment_in):
+    shipment, client = shipment_in("BOOKED"), staff("change_shipment")
+
+    client.post(url(shipment, "dispatch_one"), DONE | {"carrier": "DHL", "tracking_number": ""})
+
+    shipment.refresh_from_db()
+    assert shipment.status == "BOOKED"
+    assert not LogEntry.objects.exists()
+
+
+def test_refusal_is_shown_and_not_logged_as_done(staff, shipment_in):
+    shipment, client = shipment_in("PENDING"), staff("change_shipment")
+
+    answer = client.post(url(shipment, "confirm_one"), DONE, follow=True)
+
+    assert "The parcel has not left yet" in answer.content.decode()
+    assert not LogEntry.objects.exists()
+
+
+def test_refused_booking_is_retried_or_shipped_by_hand(staff, shipment_in):
+    shipment, client = shipment_in("PENDING"), staff("change_shipment")
+    Shipment.objects.filter(pk=shipment.pk).update(refusal_code="carrier_refused", due_at=None, carrier="sandbox")
+
+    client.post(url(shipment, "book_by_hand"), DONE)
+
+    shipment.refresh_from_db()
+    assert (shipment.carrier, shipment.refusal_code) == ("manual", "")
+    assert shipment.due_at is not None
+
+    client.post(url(shipment, "retry_one"), DONE)
+
+    assert LogEntry.objects.count() == 2
+
+
+@pytest.mark.parametrize("action", ["dispatch_one", "confirm_one", "retry_one", "book_by_hand"])
+def test_who_may_only_look_can_do_nothing(action, staff, shipment_in):
+    shipment, client = shipment_in("BOOKED"), staff("view_shipment")
+
+    answer = client.post(url(shipment, action), DONE | {"carrier": "DHL", "tracking_number": "T"})
+
+    shipment.refresh_from_db()
+    assert answer.status_code == 403
+    assert shipment.status == "BOOKED"
+
+
+def test_lists_and_pages_open_and_offer_no_editing(staff, shipment_in):
+    shipment, client = shipment_in("BOOKED"), staff("view_shipment", "view_outbox", "view_inbox", "view_sandboxbooking")
+
+    pages = [
+        reverse(f"admin:shipping_{model}_changelist") for model in ("shipment", "outbox", "inbox", "sandboxbooking")
+    ]
+    page = client.get(reverse("admin:shipping_shipment_change", args=[shipment.pk]))
+
+    assert [client.get(each).status_code for each in pages] == [200] * 4
+    assert page.status_code == 200
+    assert b'name="status"' not in page.content
+    assert (
+        client.post(reverse("admin:shipping_shipment_change", args=[shipment.pk]), {"status": "DELIVERED"}).status_code
+        == 403
+    )

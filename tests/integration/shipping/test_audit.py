@@ -1,0 +1,76 @@
+"""What the audit finds in shipping: nothing in what the services made, and each planted violation."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models.functions import Now
+
+from shipping.models import Inbox, Outbox, Shipment, ShipmentStatus
+from shop.audit import checks
+from shop.ids import new_id
+
+
+def found() -> list[tuple[str, str]]:
+    return [
+        (violation.promise, violation.subject)
+        for check in checks()
+        if check.context == "shipping"
+        for violation in check.run()
+    ]
+
+
+@pytest.mark.parametrize("status", [str(status) for status in ShipmentStatus])
+def test_what_services_make_is_clean(status, shipment_in):
+    shipment_in(status)
+
+    assert found() == []
+
+
+def test_change_without_event_is_found(shipment_in):
+    shipment = shipment_in("BOOKED")
+
+    Shipment.objects.filter(pk=shipment.pk).update(version=3)
+
+    assert found() == [("I8", f"shipment {shipment.pk}")]
+
+
+def test_status_written_past_the_table_is_found(shipment_in):
+    shipment = shipment_in("CANCELED")
+
+    Shipment.objects.filter(pk=shipment.pk).update(status="PENDING")
+
+    assert found() == [("I9", f"shipment {shipment.pk}")]
+
+
+def test_move_that_the_table_does_not_hold_is_found(shipment_in):
+    shipment = shipment_in("BOOKED")
+    Outbox.objects.filter(aggregate_id=shipment.pk, aggregate_version=2).update(type="shipment.delivered")
+    Shipment.objects.filter(pk=shipment.pk).update(status="DELIVERED", tracking_number="T")
+
+    assert found() == [("I9", f"shipment {shipment.pk}")]
+
+
+def test_work_that_nobody_does_is_found(shipment_in):
+    shipment = shipment_in("PENDING")
+
+    Shipment.objects.filter(pk=shipment.pk).update(due_at=Now() - timedelta(hours=1))
+
+    assert found() == [("I10", f"shipment {shipment.pk}")]
+
+
+@pytest.mark.parametrize(("status", "problems"), [("RETRYING", 1), ("DEAD", 0), ("PROCESSED", 0), ("DISCARDED", 0)])
+def test_delivery_that_nobody_retries_is_found_and_a_dead_letter_is_allowed(status, problems, database):
+    Inbox.objects.create(
+        subscriber="shipping.s", event_id=new_id(), event_type="t", status=status, due_at=Now() - timedelta(hours=1)
+    )
+
+    assert [promise for promise, _subject in found()] == ["I8"] * problems
+
+
+def test_shipments_whose_facts_are_pruned_are_not_asked_for_them(shipment_in):
+    shipment = shipment_in("DELIVERED")
+
+    Shipment.objects.filter(pk=shipment.pk).update(created_at=Now() - timedelta(days=31))
+    Outbox.objects.all().delete()
+
+    assert found() == []

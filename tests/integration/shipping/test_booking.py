@@ -1,0 +1,272 @@
+"""Asking the carrier: exactly one booking, whatever gets lost; refusals wait for staff; cancellations are taken back."""
+
+import threading
+from contextlib import suppress
+
+import pytest
+from django.db import connections
+
+from orders.models import Order
+from shipping import gateways
+from shipping.gateways import CarrierUnavailable, SandboxCarrier
+from shipping.gateways.sandbox import LOST_ANSWER_POSTAL_CODE, REFUSED_POSTAL_CODE, UNAVAILABLE_POSTAL_CODE
+from shipping.models import Outbox, SandboxBooking, Shipment
+from shipping.queries import story_of
+from shipping.services import booking, shipments
+from shop import transactions
+from shop.timeline import Upcoming
+from tests.integration.shipping.conftest import make_due
+
+
+def test_sandbox_carrier_books_dispatches_and_delivers_by_itself(shipment_in):
+    shipment = shipment_in("PENDING", transit_seconds=0)
+
+    assert booking.book_due_shipments() == 1
+    assert booking.track_shipments() == 1
+
+    shipment.refresh_from_db()
+    facts = Outbox.objects.filter(aggregate_id=shipment.pk).order_by("id")
+    assert shipment.status == "DELIVERED"
+    assert shipment.due_at is None
+    assert [fact.type for fact in facts] == [
+        "shipment.created",
+        "shipment.booked",
+        "shipment.dispatched",
+        "shipment.delivered",
+    ]
+    assert booking.track_shipments() == booking.book_due_shipments() == 0
+
+
+def test_parcel_in_transit_is_asked_about_again_when_something_happens_to_it(shipment_in):
+    shipment = shipment_in("BOOKED", transit_seconds=3600)
+    make_due(shipment)
+
+    booking.track_shipments()
+
+    shipment.refresh_from_db()
+    waits = story_of(shipment.order_id).upcoming
+    assert shipment.status == "BOOKED"
+    assert waits == (Upcoming("shipping", "the carrier is asked how far the parcel is", shipment.due_at),)
+    assert booking.track_shipments() == 0
+
+
+def test_lost_answer_does_not_book_twice(shipment_in):
+    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
+
+    booking.book_due_shipments()
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.attempts) == ("PENDING", 1)
+    assert "asked again" in story_of(shipment.order_id).upcoming[0].what
+    make_due(shipment)
+    booking.book_due_shipments()
+
+    shipment.refresh_from_db()
+    assert shipment.status == "BOOKED"
+    assert shipment.carrier_reference == f"SBX-{SandboxBooking.objects.get(reference=shipment.pk).pk}"
+
+
+def test_crash_between_booking_and_recording_does_not_book_twice(shipment_in, monkeypatch):
+    shipment = shipment_in("PENDING")
+
+    class PowerCut(BaseException):
+        pass
+
+    def cut(*_arguments):
+        raise PowerCut
+
+    with monkeypatch.context() as patch, suppress(PowerCut):
+        patch.setattr(booking, "_record_booking", cut)
+        booking.book_due_shipments()
+    make_due(shipment)
+    booking.book_due_shipments()
+
+    shipment.refresh_from_db()
+    assert shipment.status == "BOOKED"
+    assert SandboxBooking.objects.count() == 1
+
+
+def test_setting_changed_between_two_attempts_still_asks_the_carrier_that_may_have_booked(shipment_in, settings):
+    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
+    booking.book_due_shipments()
+
+    settings.SHIPPING_CARRIER = "manual"
+    make_due(shipment)
+    booking.book_due_shipments()
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.carrier) == ("BOOKED", "sandbox")
+
+
+def test_silent_carrier_is_asked_again_with_backoff(shipment_in):
+    shipment = shipment_in("PENDING", postal_code=UNAVAILABLE_POSTAL_CODE)
+    waits = []
+
+    for _attempt in range(3):
+        make_due(shipment)
+        assert booking.book_due_shipments() == 1
+        assert booking.book_due_shipments() == 0
+        before, shipment = shipment, Shipment.objects.get(pk=shipment.pk)
+        waits.append(shipment.due_at - (before.due_at or before.created_at))
+
+    assert shipment.attempts == 3
+    assert shipment.status == "PENDING"
+    with pytest.raises(shipments.BookingInDoubt):
+        shipments.retry_booking(shipment_id=shipment.pk, carrier="manual")
+
+
+def test_refused_parcel_waits_for_staff_while_its_order_stays_confirmed(shipment_in):
+    shipment = shipment_in("PENDING", postal_code=REFUSED_POSTAL_CODE)
+
+    booking.book_due_shipments()
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.refusal_code, shipment.due_at) == ("PENDING", "carrier_refused", None)
+    assert story_of(shipment.order_id).upcoming[0].what.startswith("staff decide")
+    assert Order.objects.get(pk=shipment.order_id).status == "CONFIRMED"
+
+    shipments.retry_booking(shipment_id=shipment.pk, carrier="manual")
+    booking.book_due_shipments()
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.carrier, shipment.refusal_code) == ("BOOKED", "manual", "")
+    assert story_of(shipment.order_id).upcoming == (
+        Upcoming("shipping", "staff hand the parcel over and enter its tracking number", None),
+    )
+
+
+def test_canceled_shipment_takes_its_booking_back(shipment_in):
+    shipment = shipment_in("BOOKED")
+
+    shipments.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    assert booking.void_canceled_bookings() == 1
+
+    shipment.refresh_from_db()
+    assert SandboxBooking.objects.get().voided_at is not None
+    assert (shipment.status, shipment.due_at, shipment.last_error) == ("CANCELED", None, "")
+
+
+def test_booking_that_cannot_be_taken_back_is_noted_for_staff(shipment_in, settings):
+    shipment = shipment_in("BOOKED")
+    shipments.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
+
+    booking.void_canceled_bookings()
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.due_at) == ("CANCELED", None)
+    assert shipment.last_error.startswith("carrier_refused")
+
+
+class CancelsMeanwhile(SandboxCarrier):
+    """A carrier during whose answer the order is canceled."""
+
+    def book(self, *, reference, address, parcel):
+        order_id = Shipment.objects.get(pk=reference).order_id
+        shipments.cancel_shipment(order_id=order_id, reason="customer_request")
+        return super().book(reference=reference, address=address, parcel=parcel)
+
+
+def test_order_canceled_while_the_carrier_is_asked_ends_canceled_and_unbooked(shipment_in, monkeypatch):
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", CancelsMeanwhile)
+    shipment = shipment_in("PENDING")
+
+    booking.book_due_shipments()
+    booking.void_canceled_bookings()
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.due_at) == ("CANCELED", None)
+    assert SandboxBooking.objects.get().voided_at is not None
+
+
+def test_booking_in_doubt_at_cancel_is_looked_for_after_it_has_settled(shipment_in):
+    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
+    booking.book_due_shipments()
+
+    shipments.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+
+    assert booking.void_canceled_bookings() == 0
+    make_due(shipment)
+    assert booking.void_canceled_bookings() == 1
+    assert SandboxBooking.objects.get().voided_at is not None
+
+
+def test_sweeps_at_once_on_real_connections_book_each_parcel_once(confirmed_order, hear_confirmed, settings):
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600
+    for _order in range(20):
+        hear_confirmed(confirmed_order())
+
+    def sweep():
+        booking.book_due_shipments()
+        connections.close_all()
+
+    threads = [threading.Thread(target=sweep) for _worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    references = list(SandboxBooking.objects.values_list("reference", flat=True))
+    assert sorted(references) == sorted(Shipment.objects.filter(status="BOOKED").values_list("pk", flat=True))
+    assert len(references) == 20
+
+
+class Broken:
+    """A carrier's adapter with a bug."""
+
+    def book(self, **_arguments):
+        raise ZeroDivisionError
+
+
+def test_bug_in_an_adapter_rises_and_does_not_hold_up_the_next_parcel(shipment_in, monkeypatch):
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", Broken)
+    first = shipment_in("PENDING")
+
+    with pytest.raises(ZeroDivisionError):
+        booking.book_due_shipments()
+    monkeypatch.undo()
+    second = shipment_in("PENDING")
+    booking.book_due_shipments()
+
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.status, first.attempts) == ("PENDING", 1)
+    assert second.status == "BOOKED"
+
+
+def test_nothing_of_the_address_is_kept_or_told(shipment_in):
+    shipment = shipment_in("PENDING", transit_seconds=0)
+
+    booking.book_due_shipments()
+    booking.track_shipments()
+
+    kept = [str(row) for model in (Shipment, Outbox, SandboxBooking) for row in model.objects.values()]
+    assert not [row for row in kept if any(part in row for part in ("Lovelace", "Allee", "Berlin", "10115"))]
+    assert shipment.order_id == Shipment.objects.get().order_id
+
+
+def test_carriers_are_never_called_inside_a_transaction(database):
+
+    with transactions.transaction("shipping"), pytest.raises(transactions.TransactionMisuse):
+        SandboxCarrier().find(reference=None)
+
+
+class CancelsMeanwhileAndFails(CancelsMeanwhile):
+    """A carrier during whose lost answer the order is canceled."""
+
+    def book(self, *, reference, address, parcel):
+        super().book(reference=reference, address=address, parcel=parcel)
+        raise CarrierUnavailable
+
+
+def test_failure_after_a_cancellation_leaves_the_booking_its_time_to_settle(shipment_in, monkeypatch):
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", CancelsMeanwhileAndFails)
+    shipment = shipment_in("PENDING")
+
+    booking.book_due_shipments()
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.attempts) == ("CANCELED", 0)
+    assert booking.void_canceled_bookings() == 0
+    make_due(shipment)
+    booking.void_canceled_bookings()
+    assert SandboxBooking.objects.get().voided_at is not None

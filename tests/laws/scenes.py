@@ -1,0 +1,150 @@
+"""Journeys of one order, each stopped where events of it are on their way. Real services make every event."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from inventory.services.expiry import release_expired_reservations
+from orders.rules import CancelReason
+from orders.sagas.run import cancel_order, refund_part, resume
+from payments import tasks as payments
+from shipping import api as shipping
+from shipping.services import booking
+from shop.events import relay
+from shop.money import Money
+from tests.integration.orders.conftest import Shopper, execute, placed
+from tests.laws.conftest import Bus
+from tests.provider import Provider, post_signed
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Who plays: a signed-in customer, the provider, and the bus that holds events back."""
+
+    shopper: Shopper
+    sandbox: Provider
+    bus: Bus
+
+    def placed(self, payment_method: str = "pm_card_visa") -> uuid.UUID:
+        return placed(payment_method=payment_method, customer_id=self.shopper.user.pk)
+
+    def shipment(self, order_id: uuid.UUID) -> uuid.UUID:
+        found = shipping.get_shipment(order_id=order_id)
+        assert found is not None
+        return found.shipment_id
+
+
+def confirmed(stage: Stage) -> None:
+    order_id = stage.placed()
+    stage.bus.hold(lambda: resume(order_id=order_id))
+
+
+def confirmed_then_refunded_at_once(stage: Stage) -> None:
+    order_id = stage.placed()
+    stage.bus.hold(
+        lambda: resume(order_id=order_id),
+        lambda: cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST),
+    )
+
+
+def refunded_after_booking(stage: Stage) -> None:
+    order_id = stage.placed()
+    resume(order_id=order_id)
+    relay.drain_all()
+    booking.book_due_shipments()
+    stage.bus.hold(lambda: cancel_order(order_id=order_id, reason=CancelReason.STAFF_REQUEST))
+
+
+def declined(stage: Stage) -> None:
+    order_id = stage.placed("pm_card_chargeDeclined")
+    stage.bus.hold(lambda: resume(order_id=order_id))
+
+
+def canceled_while_it_waits(stage: Stage) -> None:
+    order_id = stage.placed("pm_card_authenticationRequired")
+    resume(order_id=order_id)
+    relay.drain_all()
+    stage.bus.hold(lambda: cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST))
+
+
+def authenticated(stage: Stage) -> None:
+    order_id = stage.placed("pm_card_authenticationRequired")
+    resume(order_id=order_id)
+    relay.drain_all()
+    stage.sandbox.answer_challenge(order_id, "approve")
+    for event in stage.sandbox.events("payment_intent.amount_capturable_updated"):
+        post_signed(event)
+    stage.bus.hold(payments.apply_webhooks)
+
+
+def failed_at_the_bank(stage: Stage) -> None:
+    order_id = stage.placed("pm_card_authenticationRequired")
+    resume(order_id=order_id)
+    relay.drain_all()
+    stage.sandbox.answer_challenge(order_id, "fail")
+    for event in stage.sandbox.events("payment_intent.payment_failed"):
+        post_signed(event)
+    stage.bus.hold(payments.apply_webhooks)
+
+
+def expired(stage: Stage) -> None:
+    order_id = stage.placed("")
+    resume(order_id=order_id)
+    relay.drain_all()
+    execute("inventory", "UPDATE inventory_reservation SET expires_at = now() WHERE order_id = %s", order_id)
+    stage.bus.hold(release_expired_reservations)
+
+
+def dispatched_and_delivered(stage: Stage) -> None:
+    order_id = stage.placed()
+    resume(order_id=order_id)
+    relay.drain_all()
+    booking.book_due_shipments()
+    shipment_id = stage.shipment(order_id)
+    stage.bus.hold(
+        lambda: shipping.dispatch_shipment(shipment_id=shipment_id, tracking_number="TRACK-1"),
+        lambda: shipping.confirm_delivery(shipment_id=shipment_id),
+    )
+
+
+def refunded_in_two_parts(stage: Stage) -> None:
+    order_id = stage.placed()
+    resume(order_id=order_id)
+    relay.drain_all()
+
+    def refund(minor: int) -> Any:
+        return refund_part(order_id=order_id, operation=f"op-{minor}", amount=Money(minor, "EUR"), reason="a scratch")
+
+    stage.bus.hold(lambda: refund(100), lambda: refund(200))
+
+
+def shipped_and_refunded_in_part(stage: Stage) -> None:
+    """Hold what orders itself tells: that the parcel left, and that a part of the money goes back."""
+    dispatched_and_delivered(stage)
+    heard, stage.bus.held = stage.bus.held, []
+    order_id = uuid.UUID(heard[0][1]["data"]["order_id"])
+    refund_part(order_id=order_id, operation="op", amount=Money(100, "EUR"), reason="a scratch")
+    payments_told: list[Callable[[], Any]] = [lambda: stage.bus.send([])]
+    stage.bus.hold(*payments_told)
+    heard, stage.bus.held = heard + stage.bus.held, []
+    from shop.events import inbox
+
+    stage.bus.hold(*[lambda each=each: inbox.deliver(subscriber=each[0], attributes=each[1]) for each in heard])
+
+
+SCENES = (
+    confirmed,
+    confirmed_then_refunded_at_once,
+    refunded_after_booking,
+    declined,
+    canceled_while_it_waits,
+    authenticated,
+    failed_at_the_bank,
+    expired,
+    dispatched_and_delivered,
+    refunded_in_two_parts,
+    shipped_and_refunded_in_part,
+)

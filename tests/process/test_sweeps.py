@@ -1,0 +1,70 @@
+"""Sweeps over RabbitMQ: beat asks for them, wakes hurry them, and neither is waited for."""
+
+import subprocess
+
+from config.embedded.processes import ROOT, python
+from config.embedded.rabbitmq import _free_port
+from tests.process.conftest import environment_of, until
+
+WAKE = """
+import sys, time
+import django
+django.setup()
+from shop import background
+began = time.monotonic()
+for _ in range(100):
+    background.wake("shop.relay_outbox", context="orders")
+    background.wake("notifications.send_due_emails", context="notifications")
+print(f"{time.monotonic() - began:.3f}", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_beat_asks_for_sweeps_in_each_contexts_own_queue_for_a_minute_at_most(broker, beat):
+    process = beat()
+
+    of_shop = until(lambda: broker.take("shop.tasks"), "beat asks the kernel", process=process)
+    of_orders = until(lambda: broker.take("orders.tasks"), "beat asks orders", process=process)
+
+    assert of_shop.headers["task"].startswith("shop.")
+    assert of_orders.headers["task"].startswith("orders.")
+    assert 0 < int(of_orders.properties["expiration"]) <= 60_000
+    assert of_orders.headers["expires"]
+
+
+def wake_in_a_process(environment):
+    return subprocess.Popen(
+        python("-c", WAKE),
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_wake_sends_one_nudge_per_sweep_to_the_workers(broker, settings, clean_environment):
+    process = wake_in_a_process(clean_environment | environment_of(settings) | {"EVENTS_WAKE_IN_PROCESS": "True"})
+
+    nudge = until(lambda: broker.take("shop.tasks"), "the kernel's sweep is asked for")
+    other = until(lambda: broker.take("notifications.tasks"), "and that of notifications")
+
+    assert nudge.headers["task"] == "shop.relay_outbox"
+    assert other.headers["task"] == "notifications.send_due_emails"
+    assert 0 < int(nudge.properties["expiration"]) <= 60_000
+    process.communicate("", timeout=60)
+    assert process.returncode == 0
+
+
+def test_wake_neither_blocks_nor_raises_without_a_broker(broker, settings, clean_environment):
+    settings.BROKER_URL = f"amqp://guest:guest@127.0.0.1:{_free_port()}//"
+    process = wake_in_a_process(clean_environment | environment_of(settings) | {"EVENTS_WAKE_IN_PROCESS": "True"})
+    settings.BROKER_URL = broker.url
+
+    seconds = float(process.stdout.readline())
+    _out, errors = process.communicate("", timeout=60)
+
+    assert seconds < 1
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors

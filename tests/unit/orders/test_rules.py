@@ -1,0 +1,48 @@
+"""What orders decides without a database."""
+
+import pytest
+from babel.core import get_global
+
+import inventory.api
+import payments.api
+from orders.rules import REASON_OF_REFUSAL, CancelReason, cancel_reason, order_total
+from orders.sagas.engine import PaymentDeadlinePassed, PaymentUnavailable
+from orders.services import NothingToPay, TotalChanged
+from shop.errors import Refusal
+from shop.money import CurrencyMismatch, Money
+
+
+@pytest.mark.parametrize(
+    ("currency", "unit", "quantity", "total", "written"),
+    [
+        ("EUR", 1250, 3, 3750, "37.50 EUR"),
+        ("JPY", 7800, 2, 15600, "15600 JPY"),
+        ("KWD", 12345, 2, 24690, "24.690 KWD"),
+    ],
+)
+def test_a_total_is_whole_minor_units_of_its_currency(currency, unit, quantity, total, written):
+    found = order_total([(Money(unit, currency), quantity), (Money(0, currency), 7)], currency)
+
+    assert (found, str(found)) == (Money(total, currency), written)
+
+
+def test_prices_of_two_currencies_do_not_add_up():
+    with pytest.raises(CurrencyMismatch):
+        order_total([(Money(1, "EUR"), 1), (Money(1, "USD"), 1)], "EUR")
+
+
+def test_every_refusal_that_means_something_to_the_customer_exists_where_it_is_raised():
+    doors = [getattr(door, name) for door in (inventory.api, payments.api) for name in door.__all__]
+    raised = {kind.code for kind in doors if isinstance(kind, type) and issubclass(kind, Refusal)}
+
+    assert set(REASON_OF_REFUSAL) <= raised | {PaymentDeadlinePassed.code, PaymentUnavailable.code}
+
+
+def test_a_refusal_without_a_meaning_of_its_own_cancels_as_refused():
+    assert cancel_reason("card_declined") == CancelReason.CARD_DECLINED
+    assert cancel_reason("something_new") == CancelReason.REFUSED
+
+
+def test_refusals_of_the_order_itself_name_their_status():
+    assert {NothingToPay.http_status, TotalChanged.http_status} == {422, 409}
+    assert "EUR" in get_global("all_currencies")

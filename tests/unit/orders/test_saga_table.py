@@ -1,0 +1,70 @@
+"""The sagas' tables, and the order's transitions against the checked model."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from orders.models import ORDER_TRANSITIONS, OrderStatus
+from orders.sagas.checkout import CHECKOUT, REFUND, SAGAS
+
+MODEL = Path(__file__).parents[3] / "docs" / "model" / "checkout.pml"
+
+
+def names(saga):
+    return {status: [step.name for step in steps] for status, steps in saga.stages().items()}
+
+
+def test_checkout_takes_these_steps_in_these_statuses():
+    assert names(CHECKOUT) == {
+        "PENDING": ["reserve_stock"],
+        "AWAITING_PAYMENT": ["authorize_payment"],
+        "CONFIRMING": ["commit_stock", "capture_payment"],
+    }
+    assert (CHECKOUT.ends, CHECKOUT.unwinding, CHECKOUT.unwound) == ("CONFIRMED", "CANCELING", "CANCELED")
+
+
+def test_checkout_unwinds_the_payment_before_the_stock():
+    undos = [step.undo.__name__ for step in reversed(CHECKOUT.steps) if step.undo]
+
+    assert undos == ["void_payment", "release_stock"]
+
+
+def test_only_steps_before_the_pivot_give_up_at_the_deadline():
+    assert [step.name for step in CHECKOUT.steps if step.until_deadline] == ["reserve_stock", "authorize_payment"]
+
+
+def test_refund_stops_the_parcel_first_and_restocks_last():
+    assert names(REFUND) == {"REFUNDING": ["stop_parcel", "refund_payment", "return_stock"]}
+    assert (REFUND.ends, REFUND.steps[0].if_refused, REFUND.unwinding) == ("REFUNDED", "SHIPPED", None)
+
+
+@pytest.mark.parametrize("status", OrderStatus.values)
+def test_each_status_that_is_not_at_rest_is_driven_by_exactly_one_saga(status):
+    at_rest = ORDER_TRANSITIONS.terminal | {"CONFIRMED", "SHIPPED"}
+
+    assert [saga.name for saga in SAGAS if saga.drives(status)] == (
+        [] if status in at_rest else ["refund" if status == "REFUNDING" else "checkout"]
+    )
+
+
+@pytest.mark.parametrize("saga", SAGAS, ids=lambda saga: saga.name)
+def test_every_move_of_a_saga_is_in_the_transition_table(saga):
+    for status, steps in saga.stages().items():
+        assert steps[-1].then in ORDER_TRANSITIONS[status]
+        assert all(step.if_refused is None or step.if_refused in ORDER_TRANSITIONS[status] for step in steps)
+        assert saga.unwinding is None or saga.unwinding in ORDER_TRANSITIONS[status]
+
+
+def test_the_checkout_moves_as_its_checked_model_does():
+    text = re.sub(r"#ifdef M\d.*?(?=#else|#endif)", "", MODEL.read_text(), flags=re.DOTALL)
+    statuses = re.search(r"mtype = \{([^}]*)\};\s*/\* orders", text).group(1).replace(" ", "").split(",")
+    modeled = {status: set() for status in statuses}
+    for guard, target in re.findall(r"((?:order == \w+(?: \|\| )?)+)[^>:]*-> order = (\w+)", text):
+        for source in re.findall(r"order == (\w+)", guard):
+            modeled[source].add(target)
+
+    written = {status: {target for target in ORDER_TRANSITIONS[status] if target in modeled} for status in modeled}
+
+    assert modeled == written
+    assert sum(map(len, modeled.values())) == 7

@@ -1,0 +1,144 @@
+"""Pure decisions: amounts as Stripe counts them, what an intent implies, what a webhook can teach."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+import stripe
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payments import rules
+from payments.gateways import InvalidWebhook, read_notice
+from payments.models import Payment, PaymentStatus
+from shop.money import CURRENCIES, Money
+
+ORDER = uuid.uuid4()
+
+
+@pytest.mark.parametrize(
+    ("amount", "units"),
+    [
+        (Money(1099, "USD"), 1099),
+        (Money(500, "JPY"), 500),
+        (Money(5, "ISK"), 500),
+        (Money(5, "UGX"), 500),
+        (Money(1045, "HUF"), 1045),
+        (Money(80045, "TWD"), 80045),
+        (Money(5120, "KWD"), 5120),
+        (Money(700, "LYD"), 70),
+    ],
+)
+def test_amounts_follow_the_providers_count_of_decimals(amount, units):
+    assert rules.to_provider_amount(amount) == units
+    assert rules.from_provider_amount(units, amount.currency.lower()) == amount
+
+
+@pytest.mark.parametrize("amount", [Money(5124, "KWD"), Money(701, "LYD"), Money(1, "BHD")])
+def test_amount_finer_than_the_provider_counts_is_refused(amount):
+    with pytest.raises(rules.UnchargeableAmount):
+        rules.to_provider_amount(amount)
+
+
+@given(st.integers(0, 10**9), st.sampled_from(sorted(CURRENCIES)))
+def test_whatever_is_chargeable_comes_back_as_the_same_money(minor, currency):
+    try:
+        units = rules.to_provider_amount(Money(minor, currency))
+    except rules.UnchargeableAmount:
+        return
+
+    assert rules.from_provider_amount(units, currency) == Money(minor, currency)
+
+
+PROVIDER_STATUSES = (
+    "requires_payment_method",
+    "requires_confirmation",
+    "requires_action",
+    "processing",
+    "requires_capture",
+    "succeeded",
+    "canceled",
+)
+
+
+@pytest.mark.parametrize(("seen", "failed"), list(product(PROVIDER_STATUSES, (True, False))))
+def test_every_implied_move_is_in_the_transition_table(seen, failed):
+    move = rules.implied_move(provider_status=seen, attempt_failed=failed)
+
+    if move is not None:
+        Payment.TRANSITIONS.check(move[1], move[0])
+
+
+@pytest.mark.parametrize("seen", PROVIDER_STATUSES)
+def test_no_snapshot_moves_what_is_final_or_paid(seen):
+    move = rules.implied_move(provider_status=seen, attempt_failed=True)
+
+    assert move is None or not {"VOIDED", "REFUNDED", "CAPTURED", "PARTIALLY_REFUNDED", "NEW"} & set(move[1])
+
+
+def test_only_what_is_final_at_the_provider_moves_a_declined_or_authorized_payment():
+    movers = {seen for seen, (_to, sources) in rules.MOVES.items() if {"DECLINED", "AUTHORIZED"} & set(sources)}
+
+    assert movers == {"succeeded", "canceled"}
+
+
+def test_intent_that_was_never_confirmed_implies_nothing():
+    assert rules.implied_move(provider_status="requires_payment_method", attempt_failed=False) is None
+    assert rules.implied_move(provider_status="requires_confirmation", attempt_failed=False) is None
+
+
+def test_terminal_statuses_are_these():
+    assert Payment.TRANSITIONS.terminal == {"REFUNDED", "VOIDED"}
+    assert set(Payment.TRANSITIONS) == set(PaymentStatus)
+
+
+@pytest.mark.parametrize("status", ["CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED"])
+def test_paid_payment_learns_nothing_from_its_own_progress(status):
+    assert not rules.teaches(notice="payment_intent.succeeded", status=status)
+    assert not rules.teaches(notice="payment_intent.amount_capturable_updated", status=status)
+
+
+@pytest.mark.parametrize("status", ["VOIDED", "AUTHORIZED", "UNKNOWN", "DECLINED"])
+def test_late_capture_is_always_news(status):
+    assert rules.teaches(notice="payment_intent.succeeded", status=status)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seen_order_id": str(uuid.uuid4())}, "order_id"),
+        ({"seen_amount": Money(1, "EUR")}, "amount"),
+        ({"seen_amount": Money(100, "USD")}, "currency"),
+        ({"seen_livemode": True}, "livemode"),
+    ],
+)
+def test_intent_that_is_not_ours_is_named_by_what_differs(change, named):
+    same = {"seen_order_id": str(ORDER), "seen_amount": Money(100, "EUR"), "seen_livemode": False}
+    ours = {"order_id": ORDER, "amount": Money(100, "EUR"), "livemode": False}
+
+    assert rules.mismatches(**same, **ours) == ()
+    assert rules.mismatches(**(same | change), **ours) == (named,)
+
+
+def test_keys_expire_before_the_provider_forgets_them():
+    used = datetime(2026, 1, 1, tzinfo=UTC)
+
+    assert not rules.keys_expired(first_used_at=used, now=used + timedelta(hours=22))
+    assert rules.keys_expired(first_used_at=used, now=used + timedelta(hours=24))
+
+
+def test_notice_is_read_from_a_signed_body_only():
+    subject = {"object": "refund", "id": "re_1", "payment_intent": "pi_1"}
+    body = json.dumps({"id": "evt_1", "type": "refund.created", "livemode": False, "data": {"object": subject}})
+    signature = stripe.WebhookSignature.generate_signature_header(body, "whsec_a")
+
+    notice = read_notice(body=body.encode(), signature=signature, secrets=["whsec_b", "whsec_a"])
+
+    assert (notice.event_id, notice.intent_id) == ("evt_1", "pi_1")
+    for secrets in ([], ["whsec_b"], [""]):
+        with pytest.raises(InvalidWebhook):
+            read_notice(body=body.encode(), signature=signature, secrets=secrets)
