@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from config.embedded.processes import free_port
 from tests.deploy.files import DOCKER
 
 CONFIGURATION = (DOCKER / "gateway" / "nginx.conf").read_text()
@@ -38,12 +39,6 @@ class _Upstream(BaseHTTPRequestHandler):
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _local(folder: Path, *, port: int, upstream: int) -> Path:
@@ -75,7 +70,7 @@ def _nginx() -> str:
 
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    nginx, folder, port = _nginx(), tmp_path_factory.mktemp("gateway"), _free_port()
+    nginx, folder, port = _nginx(), tmp_path_factory.mktemp("gateway"), free_port()
     upstream = ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     configuration = _local(folder, port=port, upstream=upstream.server_address[1])
@@ -115,7 +110,7 @@ def _ask(
 
 def test_nginx_accepts_the_configuration(tmp_path: Path) -> None:
     nginx = _nginx()
-    configuration = _local(tmp_path, port=_free_port(), upstream=_free_port())
+    configuration = _local(tmp_path, port=free_port(), upstream=free_port())
 
     done = subprocess.run(
         [nginx, "-t", "-c", str(configuration), "-p", str(tmp_path)], capture_output=True, text=True, check=False
@@ -175,8 +170,8 @@ def test_one_address_is_slowed_down_but_webhooks_are_not(gateway: int) -> None:
 
 
 def test_shop_that_is_away_is_told_as_a_problem(tmp_path: Path) -> None:
-    nginx, port = _nginx(), _free_port()
-    configuration = _local(tmp_path, port=port, upstream=_free_port())
+    nginx, port = _nginx(), free_port()
+    configuration = _local(tmp_path, port=port, upstream=free_port())
     process = subprocess.Popen([nginx, "-c", str(configuration), "-p", str(tmp_path), "-g", "daemon off;"])
     try:
         _await_port(process, port)

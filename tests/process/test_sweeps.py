@@ -2,8 +2,7 @@
 
 import subprocess
 
-from config.embedded.processes import ROOT, python
-from config.embedded.rabbitmq import _free_port
+from config.embedded.processes import ROOT, free_port, python
 from tests.process.conftest import environment_of, until
 
 WAKE = """
@@ -58,7 +57,7 @@ def test_wake_sends_one_nudge_per_sweep_to_the_workers(broker, settings, clean_e
 
 
 def test_wake_neither_blocks_nor_raises_without_a_broker(broker, settings, clean_environment):
-    settings.BROKER_URL = f"amqp://guest:guest@127.0.0.1:{_free_port()}//"
+    settings.BROKER_URL = f"amqp://guest:guest@127.0.0.1:{free_port()}//"
     process = wake_in_a_process(clean_environment | environment_of(settings) | {"EVENTS_WAKE_IN_PROCESS": "True"})
     settings.BROKER_URL = broker.url
 
