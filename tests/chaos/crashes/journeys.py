@@ -19,7 +19,7 @@ from payments.gateways import stripe_api
 from shipping.models import SandboxBooking
 from shipping.services import booking
 from shop.events import relay
-from tests.chaos.children import Lived, Tell
+from tests.chaos.crashes.children import Lived, Tell
 from tests.conftest import empty_tables
 from tests.factories import OrderBodyFactory, ProductFactory, UserFactory
 from tests.integration.orders.conftest import Shopper, execute, id_in, levels, pass_deadline

@@ -1,8 +1,7 @@
-"""The provider as a process of its own, so that the tests' process forks without it; and the report."""
+"""The provider as a process of its own, so that the tests' process forks without it."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +11,6 @@ import pytest
 
 from payments.gateways import stripe_api
 from tests.provider import SECRET, Provider, close_provider_connection
-
-collect_ignore = [] if os.environ.get("PROVE") == "pairs" else ["test_pairs.py"]
 
 
 @pytest.fixture(scope="session")
@@ -38,19 +35,3 @@ def provider(sandbox_process: str, database: None, settings: Any) -> Iterator[Pr
     running.close()
     close_provider_connection()
     stripe_api.BREAKER.reset()
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what each enumeration found."""
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    lines = [
-        value
-        for report in reports
-        if report.when == "call"
-        for name, value in report.user_properties
-        if name == "crashes"
-    ]
-    if lines:
-        terminalreporter.section("crash points")
-        for line in lines:
-            terminalreporter.write_line(line)

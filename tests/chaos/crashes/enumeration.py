@@ -12,8 +12,8 @@ from django.db.models import Model
 from shop import transactions
 from shop.background import sweeps
 from shop.events.outbox import OutboxMessage
-from tests.chaos.children import Lived, live
-from tests.chaos.journeys import Journey
+from tests.chaos.crashes.children import Lived, live
+from tests.chaos.crashes.journeys import Journey
 from tests.integration.orders.conftest import execute, violations
 
 STILL_ROUNDS = 2
@@ -60,22 +60,27 @@ def enumerate_crashes(journey: Journey, *, only: Callable[[str], bool] = lambda 
     return found
 
 
-def enumerate_pairs(journey: Journey, *, only: Callable[[str], bool]) -> Enumeration:
-    """Kill the journey at each of its points, then what recovers it at each point of the recovery, and recover again."""
+def enumerate_pairs(
+    journey: Journey, *, first: Callable[[int, str], bool], second: Callable[[str], bool]
+) -> Enumeration:
+    """Kill the journey at each of its points, then what recovers it at each point of the recovery, and recover again.
+
+    `first` chooses among the journey's points by number and name, `second` among the recovery's by name.
+    """
     journey.begin()
     found = Enumeration(f"{journey.name}, pairs", [])
     for number, point in enumerate(live(journey.act).points):
-        if not only(point):
+        if not first(number, point):
             continue
-        for again, second in enumerate(_die_twice(journey, number, None)[1].points):
-            if not only(second):
+        for again, next_point in enumerate(_die_twice(journey, number, None)[1].points):
+            if not second(next_point):
                 continue
-            pair = f"{point}, then {second}"
+            pair = f"{point}, then {next_point}"
             found.points.append(pair)
             lived, recovery = _die_twice(journey, number, again)
             assert lived.killed, pair
             assert recovery.killed, pair
-            assert recovery.points[-1] == second, f"{pair} came out as {recovery.points[-1]}"
+            assert recovery.points[-1] == next_point, f"{pair} came out as {recovery.points[-1]}"
             found.died_at.append(pair)
             found.violations += [f"killed {pair}: {wrong}" for wrong in _recover_and_judge(journey, lived)]
     return found

@@ -17,8 +17,8 @@ from payments.models import Payment
 from payments.services import authorize
 from shop import transactions
 from shop.events import bus, relay
-from tests.chaos.enumeration import enumerate_crashes
-from tests.chaos.journeys import Confirm
+from tests.chaos.crashes.enumeration import enumerate_crashes
+from tests.chaos.crashes.journeys import Confirm
 from tests.provider import Provider
 
 Plant = Callable[[pytest.MonkeyPatch], None]

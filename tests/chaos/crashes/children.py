@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connections
 
-from tests.chaos.points import Points
+from tests.chaos.crashes.points import Points
 from tests.provider import close_provider_connection
 
 CHILD_SECONDS = 30

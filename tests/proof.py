@@ -1,0 +1,139 @@
+"""The report of `make prove`: a pytest plugin (loaded with `-p tests.proof`) that sums up what was tried and what broke.
+
+A test that injects faults takes the fixture `proof` and records what it did; at the end of the run one table shows
+every fault with its histories, its violations and the 99th percentile of the time until everything was well again.
+PROVE says how much is tried: unset, the slice that the suite runs; `short`, what fits into CI; `full`, the campaign.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import pytest
+
+EXTENT: Final = os.environ.get("PROVE", "slice")
+SEED: Final = int(os.environ.get("SEED", "20261125"))
+PROPERTY: Final = "proof"
+
+
+Size = TypeVar("Size")
+
+
+def sized(*, slice: Size, short: Size, full: Size) -> Size:  # noqa: A002
+    """Return what fits the extent of this run. Raises: pytest.UsageError where PROVE names none."""
+    sizes = {"slice": slice, "short": short, "full": full}
+    if EXTENT not in sizes:
+        raise pytest.UsageError(f"PROVE={EXTENT} is none of {', '.join(sizes)}")
+    return sizes[EXTENT]
+
+
+@dataclass
+class Finding:
+    """What came of one kind of fault."""
+
+    fault: str
+    histories: int = 0
+    of: int = 0
+    violations: list[str] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
+
+    def add(self, histories: int, of: int, violations: Iterable[str], recoveries: Iterable[float]) -> None:
+        """Count what another test found of the same fault."""
+        self.histories += histories
+        self.of += of
+        self.violations += violations
+        self.recoveries += recoveries
+
+    @property
+    def recovery_p99(self) -> float | None:
+        """Return the time in seconds within which 99 of 100 recovered (the nearest rank); None if none was timed."""
+        if not self.recoveries:
+            return None
+        return sorted(self.recoveries)[-(-99 * len(self.recoveries) // 100) - 1]
+
+
+Record = Callable[..., None]
+
+
+@pytest.fixture
+def proof(record_property: Callable[[str, object], None]) -> Record:
+    """Return `record(fault, *, histories, of=0, violations=(), recoveries=())`, to be called before the test asserts.
+
+    `fault` is a row of the table in words ("worker killed"), `histories` how often it was tried, `of` how many there
+    are where they can be counted, `violations` one sentence for each, `recoveries` seconds from the end of the fault
+    until everything was well again.
+    """
+
+    def record(
+        fault: str, *, histories: int, of: int = 0, violations: Sequence[str] = (), recoveries: Sequence[float] = ()
+    ) -> None:
+        record_property(PROPERTY, json.dumps([fault, histories, of, list(violations), list(recoveries)]))
+
+    return record
+
+
+def findings_of(properties: Iterable[tuple[str, Any]]) -> list[Finding]:
+    """Sum up what the tests recorded, a finding per fault, in the order of their names."""
+    findings: dict[str, Finding] = {}
+    for name, value in properties:
+        if name == PROPERTY:
+            fault, *figures = json.loads(value)
+            findings.setdefault(fault, Finding(fault)).add(*figures)
+    return [findings[fault] for fault in sorted(findings)]
+
+
+def table_of(findings: Sequence[Finding]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    rows = [("fault", "histories", "violations", "recovery p99")]
+    for found in findings:
+        p99 = "" if found.recovery_p99 is None else f"{found.recovery_p99:.1f} s"
+        histories = f"{found.histories:,} of {found.of:,}" if found.of else f"{found.histories:,}"
+        rows.append((found.fault, histories, f"{len(found.violations):,}", p99))
+    total = (sum(found.histories for found in findings), sum(len(found.violations) for found in findings))
+    rows.append(("all", f"{total[0]:,}", f"{total[1]:,}", ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+
+    def line(row: Sequence[str]) -> str:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        return f"| {' | '.join(cells)} |"
+
+    rule = "| " + " | ".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + " |"
+    return [line(rows[0]), rule, *map(line, rows[1:])]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer to keep the table."""
+    parser.addoption("--proof-file", type=Path, help="write the table of the proof to this Markdown file as well")
+
+
+def pytest_report_header() -> str | None:
+    """Say how much is tried, and what repeats it."""
+    return f"proof: {EXTENT}, SEED={SEED}" if EXTENT != "slice" else None
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the table, and each violation in words."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    findings = findings_of(entry for report in reports if report.when == "call" for entry in report.user_properties)
+    if not findings:
+        return
+    table = table_of(findings)
+    terminalreporter.section(f"proof: {EXTENT}, SEED={SEED}")
+    for line in table:
+        terminalreporter.write_line(line)
+    for found in findings:
+        for violation in found.violations:
+            terminalreporter.write_line(f"VIOLATION {found.fault}: {violation}")
+    wanted: Path | None = config.getoption("--proof-file")
+    if wanted is not None:
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        machine = (
+            f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        )
+        wanted.write_text("\n".join([f"PROVE={EXTENT} SEED={SEED}, on {machine}", "", *table, ""]))
