@@ -1,0 +1,66 @@
+"""The report that every proof ends in sums up, ranks and never hides a violation."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import proof
+
+
+def recorded(
+    fault: str, histories: int, of: int = 0, violations: tuple[str, ...] = (), recoveries: tuple[float, ...] = ()
+):
+    return (proof.PROPERTY, json.dumps([fault, histories, of, violations, recoveries]))
+
+
+def test_what_several_tests_record_of_one_fault_is_one_row():
+    findings = proof.findings_of(
+        [
+            recorded("worker killed", 2, recoveries=(3.0, 9.0)),
+            ("something else", "that a test recorded"),
+            recorded("broker killed", 1),
+            recorded("worker killed", 1, violations=("order 1 was lost",), recoveries=(1.0,)),
+        ]
+    )
+
+    assert [found.fault for found in findings] == ["broker killed", "worker killed"]
+    assert findings[1] == proof.Finding("worker killed", 3, 0, ["order 1 was lost"], [3.0, 9.0, 1.0])
+
+
+def test_the_table_shows_each_fault_and_the_sum():
+    table = proof.table_of(
+        proof.findings_of(
+            [recorded("killed", 54, of=54, recoveries=(0.25,)), recorded("raced", 1000, violations=("x",))]
+        )
+    )
+
+    assert table == [
+        "| fault  | histories | violations | recovery p99 |",
+        "| ------ | --------: | ---------: | -----------: |",
+        "| killed |  54 of 54 |          0 |        0.2 s |",
+        "| raced  |     1,000 |          1 |              |",
+        "| all    |     1,054 |          1 |              |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("recoveries", "p99"),
+    [
+        ([], None),
+        ([7.0], 7.0),
+        ([1.0] * 99 + [50.0], 1.0),
+        ([1.0] * 98 + [50.0, 60.0], 50.0),
+        ([2.0] * 50 + [9.0], 9.0),
+    ],
+)
+def test_the_99th_percentile_is_the_nearest_rank(recoveries: list[float], p99: float | None):
+    assert proof.Finding("any", recoveries=recoveries).recovery_p99 == p99
+
+
+def test_an_extent_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(proof, "EXTENT", "ful")
+
+    with pytest.raises(pytest.UsageError, match="PROVE=ful is none of slice, short, full"):
+        proof.sized(slice=1, short=2, full=3)
