@@ -12,6 +12,7 @@ import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -20,6 +21,7 @@ import pytest
 EXTENT: Final = os.environ.get("PROVE", "slice")
 SEED: Final = int(os.environ.get("SEED", "20261125"))
 PROPERTY: Final = "proof"
+HEADING: Final = "## The last campaign"
 
 
 Size = TypeVar("Size")
@@ -109,7 +111,8 @@ def table_of(findings: Sequence[Finding]) -> list[str]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer to keep the table."""
-    parser.addoption("--proof-file", type=Path, help="write the table of the proof to this Markdown file as well")
+    help_ = f"write the result under the heading '{HEADING}' of this Markdown file, in place of the last one"
+    parser.addoption("--proof-file", type=Path, help=help_)
 
 
 def pytest_report_header() -> str | None:
@@ -132,8 +135,17 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(f"VIOLATION {found.fault}: {violation}")
     wanted: Path | None = config.getoption("--proof-file")
     if wanted is not None:
-        wanted.parent.mkdir(parents=True, exist_ok=True)
-        machine = (
-            f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
-        )
-        wanted.write_text("\n".join([f"PROVE={EXTENT} SEED={SEED}, on {machine}", "", *table, ""]))
+        keep_result(wanted, table)
+
+
+def keep_result(file: Path, table: Sequence[str]) -> None:
+    """Put the result, with what it was made on, in the place of the last one. Raises: ValueError without the heading."""
+    before, heading, _last = file.read_text().partition(HEADING)
+    if not heading:
+        raise ValueError(f"{file} has no heading '{HEADING}' to write the result under")
+    cores, memory = os.cpu_count(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = f"{cores} cores ({platform.machine()}), {memory:.0f} GiB, {platform.system()}"
+    made = (
+        f"`make prove-full SEED={SEED}` on {datetime.now(UTC):%Y-%m-%d}: {machine}, Python {platform.python_version()}."
+    )
+    file.write_text("\n".join([before + heading, "", made, "", *table, ""]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +65,25 @@ def test_an_extent_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(pytest.UsageError, match="PROVE=ful is none of slice, short, full"):
         proof.sized(slice=1, short=2, full=3)
+
+
+def test_the_result_takes_the_place_of_the_last_one(tmp_path: Path):
+    page = tmp_path / "proof.md"
+    page.write_text(f"# Proof\n\nProse.\n\n{proof.HEADING}\n\nold figures\n")
+
+    proof.keep_result(page, ["| fault |"])
+
+    text = page.read_text()
+    assert text.startswith(f"# Proof\n\nProse.\n\n{proof.HEADING}\n\n`make prove-full SEED={proof.SEED}` on ")
+    assert text.endswith("\n\n| fault |\n")
+    assert "old figures" not in text
+
+
+def test_a_page_without_a_place_for_the_result_is_left_alone(tmp_path: Path):
+    page = tmp_path / "proof.md"
+    page.write_text("# Proof\n")
+
+    with pytest.raises(ValueError, match="has no heading"):
+        proof.keep_result(page, [])
+
+    assert page.read_text() == "# Proof\n"
