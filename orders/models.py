@@ -38,6 +38,9 @@ class OrderStatus(models.TextChoices):
     REFUNDED = "REFUNDED"
 
 
+# Not paid yet and not at an end: such an order may hold stock that nobody has paid for.
+UNPAID_STATUSES = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT, OrderStatus.CONFIRMING)
+
 ORDER_TRANSITIONS = Transitions(
     {
         OrderStatus.PENDING: {OrderStatus.AWAITING_PAYMENT, OrderStatus.CANCELING},
@@ -88,6 +91,11 @@ class Order(StatusModel):
         indexes = [
             models.Index(fields=["customer_id", "-placed_at", "id"], name="orders_of_customer"),
             models.Index(fields=["status", "placed_at"], name="orders_by_status"),
+            models.Index(
+                fields=["customer_id"],
+                name="orders_unpaid_of_customer",
+                condition=models.Q(status__in=UNPAID_STATUSES),
+            ),
         ]
         permissions = [("cancel_order", "Can cancel orders"), ("refund_order", "Can refund orders")]
 

@@ -46,6 +46,11 @@ def id_of_full_refund(order_id: uuid.UUID) -> uuid.UUID:
     return derived_id("order refund", order_id)
 
 
+def may_open_another(*, unpaid: int, allowed: int) -> bool:
+    """Say whether a customer with so many unpaid orders may place one more: each may hold stock that others want."""
+    return unpaid < allowed
+
+
 def order_total(prices: Iterable[tuple[Money, int]], currency: str) -> Money:
     """Return the sum of unit price times quantity. Raises: CurrencyMismatch."""
     total = Money.zero(currency)

@@ -185,6 +185,7 @@ DEMO_DATA_ALLOWED = False
 SAGA_LEASE_SECONDS = env.float("SAGA_LEASE_SECONDS", 20.0)
 ORDER_MAX_LINES = env.int("ORDER_MAX_LINES", 100)
 ORDER_MAX_QUANTITY = env.int("ORDER_MAX_QUANTITY", 1000)
+MAX_OPEN_ORDERS_PER_CUSTOMER = env.int("MAX_OPEN_ORDERS_PER_CUSTOMER", 5)
 
 # --- inventory --------------------------------------------------------------------------------------------------------
 RESERVATION_TTL_SECONDS = env.int("RESERVATION_TTL_SECONDS", 15 * 60)

@@ -14,7 +14,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+# A test that is about a limit of the callers sets it.
 REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {"customer": None, "anonymous": None}
+MAX_OPEN_ORDERS_PER_CUSTOMER = env.int("MAX_OPEN_ORDERS_PER_CUSTOMER", 10_000)
 LOG_LEVEL = env.str("LOG_LEVEL", "WARNING")
 DEMO_DATA_ALLOWED = True
 WHITENOISE_AUTOREFRESH = True

@@ -40,6 +40,7 @@ CHECKOUT_ANSWERS = {
     202: OpenApiResponse(OrderOut, description="Recorded and under way: follow Location"),
     402: OpenApiResponse(description="The card was declined; facts.order_id names the order"),
     409: OpenApiResponse(description="Out of stock, or the total has changed"),
+    429: OpenApiResponse(description="Too many requests, or too many unpaid orders: pay or cancel one of them"),
     503: OpenApiResponse(description="A dependency is down; repeat with the same Idempotency-Key after Retry-After"),
 }
 

@@ -38,7 +38,8 @@ def place_order(
 
     `lines` are (sku, quantity). Nothing is reserved or charged yet: `resume` does that, called by whoever said
     `inline`, else by the sweep at once.
-    Raises: inventory's UnknownProduct, IdempotencyKeyReused, MixedCurrencies, NothingToPay, TotalChanged, and the Faults of inventory.
+    Raises: inventory's UnknownProduct, IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders,
+    TotalChanged, and the Faults of inventory.
     """
     placed = services.find_placed_order(
         customer_id=customer_id, idempotency_key=idempotency_key, fingerprint=fingerprint

@@ -9,15 +9,13 @@ from datetime import timedelta
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, connections
 from django.db.models.functions import Now
 
-from orders.events import (
-    OrderPlaced,
-)
-from orders.models import Contact, Order, OrderLine, Saga
+from orders.events import OrderPlaced
+from orders.models import UNPAID_STATUSES, Contact, Order, OrderLine, Saga
 from orders.queries import Address
-from orders.rules import order_total
+from orders.rules import may_open_another, order_total
 from orders.services.saga_rows import RESUME_SWEEP, lease
 from shop import transactions
 from shop.background import wake
@@ -51,6 +49,14 @@ class TotalChanged(Refusal):
     code = "total_changed"
     title = "The total has changed; show the customer the new one and order again with a new Idempotency-Key"
     http_status = 409
+
+
+class TooManyOpenOrders(Refusal):
+    """The customer has as many unpaid orders as one may have at once, and each of them may hold stock."""
+
+    code = "too_many_open_orders"
+    title = "Too many orders are waiting for their payment; pay or cancel one of them, then order again"
+    http_status = 429
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def place_order(
 
     `inline`: the caller walks the saga itself, so the sweep leaves it alone for a lease; otherwise it is due at once.
 
-    Raises: IdempotencyKeyReused, MixedCurrencies, NothingToPay, TotalChanged.
+    Raises: IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders, TotalChanged.
     """
     currencies = {line.unit_price.currency for line in lines}
     if len(currencies) != 1:
@@ -108,6 +114,7 @@ def place_order(
         raise NothingToPay(total=total)
     try:
         with transactions.transaction("orders"):
+            _insist_on_room(customer_id)
             order = Order.objects.create(
                 customer_id=customer_id,
                 idempotency_key=idempotency_key,
@@ -123,14 +130,29 @@ def place_order(
             if not inline:
                 wake(RESUME_SWEEP, context="orders")
             publish(OrderPlaced(order_id=order.pk, total=total), aggregate_id=order.pk, aggregate_version=1)
-    except IntegrityError:
-        # Only the same key placed at the same moment leads here.
+    except (IntegrityError, TooManyOpenOrders):
+        # The same key placed at the same moment leads here, and its order may have been the last that there was room for.
         existing = find_placed_order(customer_id=customer_id, idempotency_key=idempotency_key, fingerprint=fingerprint)
         if existing is None:
             raise
         return existing
     log.info("order.placed", order_id=str(order.pk), total_minor=total.minor, currency=total.currency)
     return order.pk
+
+
+def _insist_on_room(customer_id: uuid.UUID) -> None:
+    """Refuse another order where the customer has too many unpaid; orders of one customer are placed one by one.
+
+    The lock ends with the transaction and is the first thing that it takes, so it waits for nobody but another order
+    of the same customer. The count is a statement of its own: it has to see what the lock has waited for.
+    Raises: TooManyOpenOrders.
+    """
+    with connections[transactions.require("orders")].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"orders of {customer_id}"])
+    unpaid = Order.objects.filter(customer_id=customer_id, status__in=UNPAID_STATUSES).count()
+    if not may_open_another(unpaid=unpaid, allowed=settings.MAX_OPEN_ORDERS_PER_CUSTOMER):
+        log.info("order.too_many_open", customer_id=str(customer_id), unpaid=unpaid)
+        raise TooManyOpenOrders(unpaid=unpaid, allowed=settings.MAX_OPEN_ORDERS_PER_CUSTOMER)
 
 
 def _record_details(order: Order, lines: Sequence[PricedLine], email: str, address: Address) -> None:
