@@ -1,7 +1,7 @@
 """What stands in RabbitMQ: queues, exchanges and why each has the arguments it has.
 
 events        direct   -> <context>.events   one durable quorum queue per context that hears events
-dead.letters  direct   -> <context>.dead     what a worker could not even record (see dead_letters.collect)
+dead.letters  direct   -> <context>.dead     the same contexts: what a worker could not even record (see dead_letters.collect)
 domain.events topic    -> (outsiders bind their own queues; routing key = event type)
 tasks         direct   -> <context>.tasks    nudges to run a sweep; disposable, so short-lived
 """
@@ -21,6 +21,8 @@ NEVER = 1_000_000
 NUDGE_TTL_MILLISECONDS = 60_000
 
 CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications")
+# Those with an inbox. The others have no queue for events: a stray message would find nobody to record it.
+HEARING = ("orders", "shipping", "notifications")
 
 
 def named(name: str) -> str:
@@ -77,7 +79,7 @@ def tasks_queue(context: str) -> Queue:
 def worker_queues() -> list[Queue]:
     """Return every queue that workers consume."""
     return [
-        *(events_queue(context) for context in CONTEXTS),
+        *(events_queue(context) for context in HEARING),
         *(tasks_queue(context) for context in (*CONTEXTS, "shop")),
     ]
 
@@ -85,13 +87,13 @@ def worker_queues() -> list[Queue]:
 def declare(channel: Any) -> None:
     """Declare all of it on an AMQP channel; harmless to repeat."""
     domain_exchange().bind(channel).declare()
-    for queue in [*worker_queues(), *(dead_queue(context) for context in CONTEXTS)]:
+    for queue in [*worker_queues(), *(dead_queue(context) for context in HEARING)]:
         queue.bind(channel).declare()
 
 
 def delete(channel: Any) -> None:
     """Delete all of it, with whatever messages it holds: for installations that end, such as a demo's."""
-    for queue in [*worker_queues(), *(dead_queue(context) for context in CONTEXTS)]:
+    for queue in [*worker_queues(), *(dead_queue(context) for context in HEARING)]:
         queue.bind(channel).delete()
         queue.exchange.bind(channel).delete()
     domain_exchange().bind(channel).delete()

@@ -106,7 +106,7 @@ def test_outsiders_hear_every_event_as_cloudevents_json(broker):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("context", topology.CONTEXTS)
+@pytest.mark.parametrize("context", topology.HEARING)
 def test_every_context_has_a_durable_quorum_queue_that_loses_nothing(broker, context):
     queue = topology.events_queue(context)
     prefix = queue.name.removesuffix(f"{context}.events")
@@ -127,6 +127,13 @@ def test_every_context_has_a_durable_quorum_queue_that_loses_nothing(broker, con
             channel.queue_declare(queue.name, durable=True, auto_delete=False, arguments=others)
 
 
+@pytest.mark.parametrize("context", sorted(set(topology.CONTEXTS) - set(topology.HEARING)))
+@pytest.mark.parametrize("queue", ["events", "dead"])
+def test_a_context_that_hears_nothing_has_no_queue_for_events(broker, context, queue):
+    with connect() as connection, connection.channel() as channel, pytest.raises(amqp.NotFound):
+        channel.queue_declare(topology.named(f"{context}.{queue}"), passive=True)
+
+
 def test_messages_are_persistent_and_go_to_the_subscribers_queue_alone(broker):
     ring()
     relay.drain("orders")
@@ -135,4 +142,4 @@ def test_messages_are_persistent_and_go_to_the_subscribers_queue_alone(broker):
 
     assert message.properties["delivery_mode"] == 2
     assert message.headers["task"] == "shop.deliver_event"
-    assert [broker.depth(f"{context}.events")[0] for context in topology.CONTEXTS] == [0] * 5
+    assert [broker.depth(f"{context}.events")[0] for context in topology.HEARING] == [0] * 3

@@ -135,6 +135,7 @@ BAD_MESSAGES = {
     "other arguments": lambda: send_raw(call_with(unexpected=1)),
     "no envelope": lambda: send_raw(call_with(subscriber=WRITE_DOWN, attributes=[1])),
     "no such context": lambda: send_raw(call_with(subscriber="kitchen.cook", attributes={"type": "x"})),
+    "a context that hears nothing": lambda: send_raw(call_with(subscriber="payments.pay", attributes={"type": "x"})),
     "body that cannot be unpacked": lambda: send_raw("no zip", compression="application/x-gzip"),
     "NUL": lambda: send_raw(call_with(subscriber=WRITE_DOWN, attributes=["\0"])),
     "not even UTF-8": lambda: send_raw(b"\xff\xfe\x00"),

@@ -9,7 +9,7 @@ from django.utils import timezone
 from notifications.models import Inbox
 from orders.models import Outbox
 from shop.errors import NotFound
-from shop.events import dead_letters, inbox, relay
+from shop.events import dead_letters, inbox, relay, topology
 from shop.tasks import prune_events
 from tests.integration.events.bench import applied, apply, hear, ring
 from tests.integration.events.conftest import entry_of
@@ -111,6 +111,10 @@ def test_letter_that_this_release_cannot_read_is_not_replayed(bell_book, damage)
 def test_letter_that_is_not_there_is_not_found():
     with pytest.raises(NotFound):
         dead_letters.discard(context="notifications", entry_id=12345, staff="ann")
+
+
+def test_the_contexts_with_a_queue_for_events_are_those_with_an_inbox():
+    assert sorted(topology.HEARING) == dead_letters.hearing_contexts()
 
 
 def test_pruning_takes_what_is_done_and_old_and_nothing_else(cracked, bell_book, settings):
