@@ -1,0 +1,60 @@
+"""Celery's connections: workers and beat are back soon after the broker, however long it was away."""
+
+from types import SimpleNamespace
+
+import pytest
+from celery.beat import Scheduler
+from celery.worker.consumer import Consumer
+from kombu.utils import functional
+
+from config.celery import RECONNECT_SECONDS, app
+from config.embedded.processes import free_port
+
+ATTEMPTS = 20
+
+
+class EnoughError(Exception):
+    """The test has seen enough attempts."""
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """Return the list of how long was waited between attempts; the wait itself is skipped, and the last one raises."""
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        if sum(waited) > ATTEMPTS * RECONNECT_SECONDS:
+            raise EnoughError
+
+    monkeypatch.setattr(functional, "sleep", sleep)
+    return waited
+
+
+def connect_as_worker(connection):
+    worker = SimpleNamespace(app=app, first_connection_attempt=False, broker_connection_retry_attempt=0)
+    Consumer.ensure_connected(worker, connection)
+
+
+def connect_as_beat(connection):
+    scheduler = Scheduler(app, lazy=True)
+    scheduler.connection = connection
+    scheduler._ensure_connected()
+
+
+@pytest.mark.parametrize("connect", [connect_as_worker, connect_as_beat])
+def test_a_broker_that_is_away_is_tried_every_two_seconds_and_never_more_slowly(connect, pauses, monkeypatch):
+    connection = app.connection_for_write(f"amqp://guest:guest@127.0.0.1:{free_port()}//")
+    tried_at = []
+    establish = type(connection)._connection_factory
+
+    def note_and_establish(self):
+        tried_at.append(sum(pauses))
+        return establish(self)
+
+    monkeypatch.setattr(type(connection), "_connection_factory", note_and_establish)
+
+    with pytest.raises(EnoughError):
+        connect(connection)
+
+    assert tried_at == [attempt * RECONNECT_SECONDS for attempt in range(ATTEMPTS + 1)]
