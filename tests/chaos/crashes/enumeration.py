@@ -60,20 +60,17 @@ def enumerate_crashes(journey: Journey, *, only: Callable[[str], bool] = lambda 
     return found
 
 
-def enumerate_pairs(
-    journey: Journey, *, first: Callable[[int, str], bool], second: Callable[[str], bool]
-) -> Enumeration:
+def enumerate_pairs(journey: Journey, *, only: Callable[[str], bool], part: int = 0, parts: int = 1) -> Enumeration:
     """Kill the journey at each of its points, then what recovers it at each point of the recovery, and recover again.
 
-    `first` chooses among the journey's points by number and name, `second` among the recovery's by name.
+    Of `parts` so many, take the first deaths that fall to this `part`, from 0.
     """
     journey.begin()
     found = Enumeration(f"{journey.name}, pairs", [])
-    for number, point in enumerate(live(journey.act).points):
-        if not first(number, point):
-            continue
+    firsts = [(number, point) for number, point in enumerate(live(journey.act).points) if only(point)]
+    for number, point in firsts[part::parts]:
         for again, next_point in enumerate(_die_twice(journey, number, None)[1].points):
-            if not second(next_point):
+            if not only(next_point):
                 continue
             pair = f"{point}, then {next_point}"
             found.points.append(pair)

@@ -1,6 +1,6 @@
 """Whoever recovers may die as well: a journey is killed, and what recovers it is killed too, at every pair of points.
 
-`make prove-full` tries every pair; the suite and `make prove` those whose first death comes at one point of the journey.
+`make prove-full` tries every pair; `make prove` a twelfth of them.
 """
 
 from __future__ import annotations
@@ -14,21 +14,17 @@ from tests.chaos.crashes.journeys import Cancel, Confirm, Journey
 from tests.proof import Record, sized
 from tests.provider import Provider
 
-SLICES = 12
-"""Each of so many tests takes every so-manieth point as the first, so that the workers of pytest-xdist share them."""
+PARTS = 12
+"""So many tests share the first deaths among them, and the workers of pytest-xdist share the tests."""
 
 
 @pytest.mark.timeout(5400)
-@pytest.mark.parametrize("part", sized(slice=(), short=(5,), full=range(SLICES)))
+@pytest.mark.parametrize("part", sized(slice=(), short=(5,), full=range(PARTS)))
 @pytest.mark.parametrize("kind", [Confirm, Cancel], ids=lambda kind: kind.name)
 def test_a_journey_and_its_recovery_killed_at_any_points_come_out_the_same(
     kind: type[Journey], part: int, provider: Provider, drain: Callable[[], None], proof: Record
 ):
-    found = enumerate_pairs(
-        kind(provider, drain),
-        first=lambda number, point: number % (2 * SLICES) // 2 == part and point.startswith("after"),
-        second=lambda point: point.startswith("after"),
-    )
+    found = enumerate_pairs(kind(provider, drain), only=lambda point: point.startswith("after"), part=part, parts=PARTS)
 
     proof(
         f"process killed, then its recovery: {kind.name}",
