@@ -8,6 +8,7 @@ events' transport. Code written tomorrow has its points found tomorrow.
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,6 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core import mail
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from payments.gateways import stripe_api
 from shipping.gateways import CARRIERS
@@ -29,15 +29,18 @@ PROVIDERS_ID = re.compile(r"\b(pi|re|ch)_\w+")
 
 
 class Points:
-    """Calls `meet` with the name of each point as the process comes to it. For a process that ends soon: no undo."""
+    """Calls `meet` with the name of each point as the thread that installs it comes to it; other threads pass unseen."""
 
     def __init__(self, meet: Callable[[str], None]) -> None:
         self._meet = meet
         self._seen: Counter[str] = Counter()
         self._written: dict[str, list[str]] = {}
+        self._thread = 0
+        self._undo: list[Callable[[], None]] = []
 
     def install(self) -> None:
-        """Watch every database connection and every way to the outside of this process."""
+        """Watch every database connection of this thread and every way that it takes to the outside."""
+        self._thread = threading.get_ident()
         self._watch_databases()
         self._watch(self._provider_client(), "request", _name_of_request)
         carrier = CARRIERS[settings.SHIPPING_CARRIER]
@@ -45,6 +48,11 @@ class Points:
             self._watch(carrier, verb, lambda *_args, verb=verb, **_kwargs: f"carrier {verb}")
         self._watch(type(mail.get_connection()), "send_messages", lambda *_args, **_kwargs: "mail server send")
         self._watch(type(transport()), "send", _name_of_batch)
+
+    def uninstall(self) -> None:
+        """Leave everything as it was. To be called in the thread that installed it."""
+        while self._undo:
+            self._undo.pop()()
 
     @staticmethod
     def _provider_client() -> Any:
@@ -63,27 +71,39 @@ class Points:
         original = getattr(owner, method)
 
         def watched(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != self._thread:
+                return original(*args, **kwargs)
             return self._around(name_of(*args, **kwargs), lambda: original(*args, **kwargs))
 
-        setattr(owner, method, watched)
+        self._put(owner, method, watched)
+
+    def _put(self, owner: Any, name: str, watched: Callable[..., Any]) -> None:
+        own, before = name in vars(owner), vars(owner).get(name)
+        setattr(owner, name, watched)
+        self._undo.append(lambda: setattr(owner, name, before) if own else delattr(owner, name))
 
     def _watch_databases(self) -> None:
         for alias in connections:
-            connections[alias].execute_wrappers.append(self._on_statement)
-        commit, rollback = BaseDatabaseWrapper.commit, BaseDatabaseWrapper.rollback
+            self._watch_database(connections[alias])
 
-        def watched_commit(connection: BaseDatabaseWrapper) -> None:
+    def _watch_database(self, connection: Any) -> None:
+        # A connection belongs to one thread, so what is put on it is not seen by others.
+        commit, rollback = connection.commit, connection.rollback
+
+        def watched_commit() -> None:
             if tables := self._written.pop(connection.alias, []):
-                self._around(f"COMMIT {'+'.join(dict.fromkeys(tables))}", lambda: commit(connection))
+                self._around(f"COMMIT {'+'.join(dict.fromkeys(tables))}", commit)
             else:
-                commit(connection)
+                commit()
 
-        def watched_rollback(connection: BaseDatabaseWrapper) -> None:
+        def watched_rollback() -> None:
             self._written.pop(connection.alias, None)
-            rollback(connection)
+            rollback()
 
-        BaseDatabaseWrapper.commit = watched_commit  # type: ignore[method-assign]
-        BaseDatabaseWrapper.rollback = watched_rollback  # type: ignore[method-assign]
+        self._put(connection, "commit", watched_commit)
+        self._put(connection, "rollback", watched_rollback)
+        connection.execute_wrappers.append(self._on_statement)
+        self._undo.append(lambda: connection.execute_wrappers.remove(self._on_statement))
 
     def _on_statement(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
