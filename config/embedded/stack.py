@@ -66,7 +66,7 @@ class Stack:
     def start_services(self, *, say: Callable[[str], None]) -> None:
         """Start the sandbox, the web server and the background work; each answers before the next starts."""
         if self.uses_sandbox:
-            self._start_sandbox()
+            self.start_sandbox()
             say(f"Stripe sandbox   {self.sandbox_url}")
         self.start_web()
         say(f"web server       {self.url}")
@@ -81,20 +81,27 @@ class Stack:
         command = python(
             "-m", "gunicorn", "-c", "docker/gunicorn.conf.py", "--bind", f"127.0.0.1:{self.web_port}", "config.wsgi"
         )
-        environment = {"WEB_CONCURRENCY": "1", "GUNICORN_THREADS": "8", **self._metrics_folder("web")}
+        environment = {"WEB_CONCURRENCY": "1", "WEB_THREADS": "8", **self._metrics_folder("web")}
         self._run("web", command, environment).wait_until(answers(f"{self.url}/ready"))
 
     def start_background(self) -> None:
         """Start Celery's worker and beat, or the one process that does their work without a broker."""
         if self.uses_broker:
-            folder = self._metrics_folder("worker")
-            quiet = ("--without-heartbeat", "--without-gossip", "--without-mingle")
-            celery = python("-m", "celery", "-A", "config")
-            self._run("worker", [*celery, "worker", "--concurrency=2", "--loglevel=INFO", *quiet], folder)
-            schedule = str(self.home / "celerybeat-schedule")
-            self._run("beat", [*celery, "beat", "--loglevel=INFO", f"--schedule={schedule}"], {})
+            self.start_worker()
+            self.start_beat()
         else:
             self._run("background", python("manage.py", "run_background"), self._metrics_folder("background"))
+
+    def start_worker(self) -> None:
+        """Start Celery's worker, quiet as production has it (see docker/entrypoint.sh)."""
+        quiet = ("--without-heartbeat", "--without-gossip", "--without-mingle")
+        command = python("-m", "celery", "-A", "config", "worker", "--concurrency=2", "--loglevel=INFO", *quiet)
+        self._run("worker", command, self._metrics_folder("worker"))
+
+    def start_beat(self) -> None:
+        """Start Celery's beat."""
+        schedule = f"--schedule={self.home / 'celerybeat-schedule'}"
+        self._run("beat", python("-m", "celery", "-A", "config", "beat", "--loglevel=INFO", schedule), {})
 
     def check(self) -> None:
         """Raise StartFailed if a process has ended by itself."""
@@ -109,7 +116,8 @@ class Stack:
         if self.postgres is not None:
             self.postgres.stop()
 
-    def _start_sandbox(self) -> None:
+    def start_sandbox(self) -> None:
+        """Start the Stripe sandbox and wait until it answers; with `keeps_state` its books outlive it."""
         database = str(self.home / "sandbox.sqlite3") if self.keeps_state else ":memory:"
         command = python(
             "-m", "payments.sandbox", "--port", str(self.sandbox_port), "--database", database,

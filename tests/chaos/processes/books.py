@@ -1,0 +1,205 @@
+"""What is stored: the shop's tables and the provider's ledger, read past everything that is under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from shop.events import bus
+from tests.chaos.processes.shop import ChaosShop
+
+PUBLISHING: Final = ("orders", "inventory", "payments", "shipping", "notifications")
+HEARING: Final = ("orders", "shipping", "notifications")
+SETTLED: Final = ("CONFIRMED", "SHIPPED", "DELIVERED", "CANCELED", "REFUNDED")
+
+# Facts that a subscriber has not heard yet, though they are published: they are on their way in the broker.
+UNHEARD: Final = (
+    " UNION ALL SELECT 'deliveries of ' || fact.type || ' to ' || heard.name, count(*)"
+    " FROM unnest(%(types)s::text[], %(names)s::text[]) AS heard (type, name) JOIN ("
+    + " UNION ALL ".join(
+        f"SELECT event_id, type, occurred_at FROM {context}.{context}_outbox WHERE published_at IS NOT NULL"
+        for context in PUBLISHING
+    )
+    + ") AS fact ON fact.type = heard.type WHERE fact.occurred_at <= %(t)s AND (heard.name, fact.event_id) NOT IN ("
+    + " UNION ALL ".join(f"SELECT subscriber, event_id FROM {context}.{context}_inbox" for context in HEARING)
+    + ") GROUP BY 1"
+)
+
+
+@dataclass(frozen=True)
+class OrderRow:
+    """An order with its reservation's and payment's side of it."""
+
+    order_id: str
+    customer_id: str
+    key: str
+    status: str
+    total: int
+    lines: tuple[tuple[str, int], ...] = ()
+    reservation: str = ""
+    payment: str = ""
+    intent_id: str = ""
+    shipments: int = 0
+
+
+@dataclass(frozen=True)
+class Charge:
+    """A payment intent in the provider's ledger."""
+
+    intent_id: str
+    order_id: str
+    status: str
+    amount: int
+    authorized: int = 0
+    captured: int = 0
+    refunded: int = 0
+    released: int = 0
+    captures: int = 0
+
+    @property
+    def held(self) -> int:
+        return self.authorized - self.captured - self.released
+
+
+@dataclass(frozen=True)
+class StockRow:
+    """A product on the shelf."""
+
+    sku: str
+    available: int
+    reserved: int
+    sold: int
+    received: int
+    written_off: int = 0
+
+
+@dataclass
+class Books:
+    """Everything that the checker compares."""
+
+    orders: list[OrderRow] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
+    stock: list[StockRow] = field(default_factory=list)
+    # Event id -> type, of every outbox; and (subscriber, event id) -> status, of every inbox.
+    events: dict[str, str] = field(default_factory=dict)
+    deliveries: dict[tuple[str, str], str] = field(default_factory=dict)
+    # Which subscribers an event type has.
+    subscribers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read_books(shop: ChaosShop) -> Books:
+    """Read everything, at rest."""
+    lines: dict[str, list[tuple[str, int]]] = {}
+    for order_id, sku, quantity in shop.rows("SELECT order_id::text, sku, quantity FROM orders.orders_orderline"):
+        lines.setdefault(order_id, []).append((sku, quantity))
+    books = Books(subscribers=subscribers())
+    for row in shop.rows(
+        "SELECT o.id::text, o.customer_id::text, o.idempotency_key, o.status, o.total_minor, coalesce(r.status, ''),"
+        " coalesce(p.status, ''), coalesce(p.intent_id, ''),"
+        " (SELECT count(*) FROM shipping.shipping_shipment s WHERE s.order_id = o.id AND s.status <> 'CANCELED')"
+        " FROM orders.orders_order o LEFT JOIN inventory.inventory_reservation r ON r.order_id = o.id"
+        " LEFT JOIN payments.payments_payment p ON p.order_id = o.id"
+    ):
+        books.orders.append(OrderRow(*row[:5], tuple(lines.get(row[0], ())), *row[5:]))
+    books.charges = read_charges(shop)
+    books.stock = [
+        StockRow(*row)
+        for row in shop.rows(
+            "SELECT sku, available, reserved, sold, received, written_off FROM inventory.inventory_stock"
+        )
+    ]
+    for context in PUBLISHING:
+        books.events.update(shop.rows(f"SELECT event_id::text, type FROM {context}.{context}_outbox"))
+    for context in HEARING:
+        found = shop.rows(f"SELECT subscriber, event_id::text, status FROM {context}.{context}_inbox")
+        books.deliveries.update({(subscriber, event): status for subscriber, event, status in found})
+    return books
+
+
+def read_charges(shop: ChaosShop) -> list[Charge]:
+    """Read the provider's ledger."""
+    return [
+        Charge(
+            intent_id=line["id"],
+            order_id=line["order_id"] or "",
+            **{
+                name: line[name]
+                for name in ("status", "amount", "authorized", "captured", "refunded", "released", "captures")
+            },
+        )
+        for line in shop.sandbox("GET", "ledger")["payment_intents"]
+    ]
+
+
+def subscribers() -> dict[str, tuple[str, ...]]:
+    """Return who hears what, from the running code."""
+    return {
+        event_type: tuple(subscriber.name for subscriber in heard_by)
+        for event_type, heard_by in bus.all_subscriptions().items()
+    }
+
+
+def unfinished(shop: ChaosShop, *, before: datetime) -> Iterator[str]:
+    """Yield in words what of all that had begun by then is not done yet; nothing where all is well.
+
+    An order that waits for its customer is done as far as the shop goes, if its bank still asks.
+    """
+    heard = [(kind, name) for kind, names in subscribers().items() for name in names]
+    counts = shop.rows(
+        "SELECT 'orders ' || o.status, count(*) FROM orders.orders_order o"
+        " LEFT JOIN payments.payments_payment p ON p.order_id = o.id"
+        " WHERE o.placed_at <= %(t)s AND o.status <> ALL(%(settled)s)"
+        "  AND NOT (o.status = 'AWAITING_PAYMENT' AND coalesce(p.status, '') = 'REQUIRES_ACTION') GROUP BY 1"
+        " UNION ALL SELECT 'payments ' || status, count(*) FROM payments.payments_payment"
+        "  WHERE created_at <= %(t)s AND status IN ('UNKNOWN', 'SUBMITTED') GROUP BY 1"
+        " UNION ALL SELECT 'refunds ' || status, count(*) FROM payments.payments_refund"
+        "  WHERE created_at <= %(t)s AND status = 'REQUESTED' GROUP BY 1"
+        + "".join(
+            f" UNION ALL SELECT '{context} facts unpublished', count(*) FROM {context}.{context}_outbox"
+            "  WHERE published_at IS NULL AND occurred_at <= %(t)s HAVING count(*) > 0"
+            for context in PUBLISHING
+        )
+        + "".join(
+            f" UNION ALL SELECT '{context} deliveries ' || status, count(*) FROM {context}.{context}_inbox"
+            "  WHERE status IN ('RETRYING', 'DEAD') AND received_at <= %(t)s GROUP BY 1"
+            for context in HEARING
+        )
+        + UNHEARD,
+        {
+            "t": before,
+            "settled": list(SETTLED),
+            "types": [kind for kind, _ in heard],
+            "names": [name for _, name in heard],
+        },
+    )
+    if counts:
+        yield from (f"{count} {what}" for what, count in counts)
+        return
+    waiting = {
+        intent
+        for (intent,) in shop.rows(
+            "SELECT p.intent_id FROM orders.orders_order o JOIN payments.payments_payment p ON p.order_id = o.id"
+            " WHERE o.placed_at <= %(t)s AND o.status = 'AWAITING_PAYMENT'",
+            {"t": before},
+        )
+    }
+    if waiting:
+        approved = [
+            charge
+            for charge in read_charges(shop)
+            if charge.intent_id in waiting and charge.status != "requires_action"
+        ]
+        if approved:
+            yield f"{len(approved)} orders wait for customers who have answered"
+
+
+def shipment_of(shop: ChaosShop, order_id: str) -> bool:
+    """Say whether shipping has heard that the order is confirmed."""
+    found: list[tuple[Any, ...]] = shop.rows(
+        "SELECT 1 FROM orders.orders_order o JOIN shipping.shipping_shipment s ON s.order_id = o.id"
+        " WHERE o.id::text = %(id)s AND o.status IN ('CONFIRMED', 'SHIPPED', 'DELIVERED')",
+        {"id": order_id},
+    )
+    return bool(found)

@@ -1,0 +1,28 @@
+"""A shop of processes for the campaigns; where no RabbitMQ is installed they cannot run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.embedded.rabbitmq import RabbitmqError, _server_script
+from tests.chaos.processes.shop import ChaosShop
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[ChaosShop]:
+    try:
+        _server_script()
+    except RabbitmqError as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+    made = ChaosShop(tmp_path)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,66 @@
+"""Real processes, a load of orders, and one fault after the other: what the clients were told holds.
+
+`make chaos` runs the campaign alone: ROUNDS, ORDERS and SEED choose it. The same seed gives the same schedule of faults
+and the same orders; when which process gets the processor is the machine's to decide.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import pytest
+
+from tests.chaos.processes.campaign import Campaign, schedule, worst
+from tests.chaos.processes.faults import NAMED
+from tests.chaos.processes.shop import ChaosShop
+from tests.proof import EXTENT, SEED, Record, sized
+
+SHORT: Final = ("worker killed", "provider half-open", "PostgreSQL killed", "RabbitMQ killed", "web server killed")
+ROUNDS: Final = int(os.environ.get("ROUNDS") or sized(slice=0, short=len(SHORT), full=26))
+ORDERS: Final = int(os.environ.get("ORDERS") or sized(slice=0, short=100, full=2340))
+KILLS: Final = sized(slice=0, short=3, full=10)
+
+pytestmark = [
+    pytest.mark.rabbitmq,
+    pytest.mark.skipif(EXTENT == "slice", reason="make prove and make chaos run the campaigns: they take minutes"),
+]
+
+
+@pytest.mark.timeout(sized(slice=60, short=600, full=3 * 3600))
+def test_orders_survive_whatever_happens_to_the_processes_and_between_them(shop: ChaosShop, proof: Record):
+    campaign = Campaign(shop, SEED, clients=sized(slice=0, short=4, full=6))
+    faults = [NAMED[name] for name in SHORT] if EXTENT == "short" else schedule(seed=SEED, rounds=ROUNDS)
+
+    for fault in faults:
+        campaign.round(fault, orders=-(-ORDERS // len(faults)))
+    campaign.finish()
+
+    for name in dict.fromkeys(fault.name for fault in faults):
+        recoveries = [found.seconds for found in campaign.recoveries if found.fault.name == name]
+        proof(name, histories=len(recoveries), violations=campaign.violations[name], recoveries=recoveries)
+    proof(
+        "orders under real-process chaos",
+        histories=len(campaign.purchases),
+        violations=campaign.violations["at the end"],
+    )
+    assert campaign.all_violations() == [], shop.tails()
+    assert worst(campaign.recoveries) == [], shop.tails()
+
+
+@pytest.mark.timeout(sized(slice=60, short=600, full=3600))
+def test_no_order_that_a_client_was_told_about_is_gone_after_postgresql_is_killed(shop: ChaosShop, proof: Record):
+    campaign = Campaign(shop, SEED + 1, clients=4)
+
+    for _kill in range(KILLS):
+        campaign.round(NAMED["PostgreSQL killed"], orders=sized(slice=0, short=15, full=60))
+    campaign.finish()
+
+    proof(
+        "PostgreSQL killed in the middle of a load",
+        histories=len(campaign.purchases),
+        violations=campaign.all_violations(),
+        recoveries=[found.seconds for found in campaign.recoveries],
+    )
+    assert campaign.all_violations() == [], shop.tails()
+    assert worst(campaign.recoveries) == [], shop.tails()
