@@ -28,6 +28,7 @@ from shop.admin import (
     display,
     money,
     pretty_json,
+    refuse_card_number,
     register_tile,
     status_badge,
 )
@@ -83,7 +84,7 @@ class RefundForm(BaseDialogForm):
         widget=UnfoldAdminIntegerFieldWidget,
         help_text="in minor units: 250 is 2.50 of a two-decimal currency",
     )
-    reason = forms.CharField(max_length=80, widget=UnfoldAdminTextInputWidget)
+    reason = forms.CharField(max_length=80, widget=UnfoldAdminTextInputWidget, validators=[refuse_card_number])
 
 
 @admin.register(Order)

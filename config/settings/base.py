@@ -88,6 +88,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 # --- who is who -----------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "shop.User"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_ADAPTER = "shop.rest.signup.AccountAdapter"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",

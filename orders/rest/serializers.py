@@ -12,7 +12,6 @@ from rest_framework import serializers
 from orders.models import OrderStatus
 from orders.queries import Address
 from orders.rules import CancelReason
-from shop.observability.logging import holds_card_number
 from shop.rest.fields import MoneyField, StrictSerializer
 
 TERRITORIES: frozenset[str] = frozenset(map(str, Locale("en").territories))
@@ -25,11 +24,7 @@ PAYMENT_METHOD = re.compile(r"pm_(?!.*\d{12})\w{1,252}", re.ASCII)
 class TextField(serializers.CharField):
     """One line of text without control characters: what is printed on a label or put into a mail."""
 
-    default_error_messages = {
-        "control": "This must be one line of text without control characters.",
-        "card": "This looks like a card number, which is never taken here.",
-    }
-    shortest_card_number = 13
+    default_error_messages = {"control": "This must be one line of text without control characters."}
 
     def to_internal_value(self, data: Any) -> str:
         """Read a line of text."""
@@ -38,15 +33,7 @@ class TextField(serializers.CharField):
         text: str = super().to_internal_value(data)
         if not text.isprintable():
             self.fail("control")
-        if holds_card_number(text, shortest=self.shortest_card_number):
-            self.fail("card")
         return text
-
-
-class SkuField(TextField):
-    """A product's code. A GTIN of 13 or 14 digits may pass the check of card numbers by chance, and is one still."""
-
-    shortest_card_number = 15
 
 
 class MailAddressField(serializers.EmailField):
@@ -73,7 +60,7 @@ class CountField(serializers.IntegerField):
 class OrderedLineSerializer(StrictSerializer):
     """A product and how many of it."""
 
-    sku = SkuField(max_length=64)
+    sku = TextField(max_length=64)
     quantity = CountField(min_value=1, max_value=settings.ORDER_MAX_QUANTITY)
 
 

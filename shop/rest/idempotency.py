@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from shop import transactions
+from shop.cards import card_pointers, holds_card_number
 from shop.errors import Refusal
 from shop.ids import derived_id
 from shop.models import IdempotencyKey
@@ -66,6 +67,18 @@ class IdempotencyKeyReused(Refusal):
     http_status = 422
 
 
+class CardNumberSent(Refusal):
+    """Card numbers go from the customer's browser to the payment provider; here they are refused, in whatever field."""
+
+    code = "card_number_refused"
+    title = "This holds what looks like a card number, which is never taken here"
+    http_status = 422
+
+    def __init__(self, detail: str = "", *, pointers: Iterable[str] = ()) -> None:
+        super().__init__(detail)
+        self.errors = [{"pointer": pointer, "detail": self.title} for pointer in pointers]
+
+
 def idempotent(view: View) -> View:
     """Make a view's handler of an unsafe method idempotent by the caller's Idempotency-Key.
 
@@ -77,6 +90,7 @@ def idempotent(view: View) -> View:
     @wraps(view)
     def handler(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         key, fingerprint = read_key(request), fingerprint_of(request)
+        refuse_card_numbers(request, key)
         request.idempotency_key = key  # type: ignore[attr-defined]
         request.idempotency_fingerprint = fingerprint  # type: ignore[attr-defined]
         if (kept := _find(request.user.pk, key)) is not None:
@@ -117,6 +131,14 @@ def fingerprint_of(request: Request) -> str:
     body = json.dumps(request.data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     text = "\n".join([request.method or "", request.get_full_path(), body])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def refuse_card_numbers(request: Request, key: str) -> None:
+    """Insist that neither the body nor the key, which are stored, holds a card number. Raises: CardNumberSent."""
+    if holds_card_number(key):
+        raise CardNumberSent(f"The {HEADER} holds what looks like a card number; send a fresh UUID")
+    if pointers := sorted(card_pointers(request.data)):
+        raise CardNumberSent(pointers=pointers)
 
 
 def operation_id(request: Request, *what: str) -> uuid.UUID:

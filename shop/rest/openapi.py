@@ -47,7 +47,7 @@ _TEXTS = {
     "412": "It has changed since the caller read it.",
     "413": "The body is larger than 64 KiB.",
     "415": "The body is not JSON.",
-    "422": "The Idempotency-Key was used for another request.",
+    "422": "The Idempotency-Key was used for another request, or the request holds a card number.",
     "429": "Too many requests; Retry-After says when.",
     "503": "A dependency is unavailable; Retry-After says when.",
 }

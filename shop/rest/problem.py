@@ -21,9 +21,9 @@ from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from shop.cards import without_card_numbers
 from shop.errors import Fault, Refusal, ShopError
 from shop.money import Money
-from shop.observability.logging import without_card_numbers
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -107,6 +107,7 @@ def problem_of(error: ShopError, **facts: Any) -> Problem:
         status=getattr(error, "http_status", 500),
         detail=error.detail,
         facts={**error.facts, **facts},
+        errors=tuple(getattr(error, "errors", ())),
         headers=headers,
     )
 

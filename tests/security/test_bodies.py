@@ -82,6 +82,13 @@ def test_a_body_that_cannot_be_taken_is_refused_everywhere(case: str, shopper: S
     assert state() == before
 
 
+@pytest.mark.parametrize("depth", [10, 100, 300, 700, 900, 950, 1000, 5000])
+def test_no_depth_of_a_body_breaks_anything(depth: int, shopper: Shopper):
+    for opened, closed in (("[", "]"), ('{"a":', "}")):
+        answer = shopper.post("orders", '{"lines":' + opened * depth + "1" + closed * depth + "}")
+        assert answer.status_code == 400, (depth, opened, answer.content[:300])
+
+
 @pytest.mark.parametrize(
     "injected", ["\r\nBcc: all@evil.example", "\nX: 1", "\r", "\x00", "\u2028", "\x1b[2J", "\u202e"]
 )

@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from django.apps import apps
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import connections
+from django.test import Client
+from django.urls import reverse
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -22,10 +25,14 @@ from shop.events.inbox import retry_due
 from shop.observability import tracing
 from shop.observability.logging import standard_config
 from tests.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in, table_away
+from tests.integration.orders.conftest import Shopper, execute, id_in, placed, table_away
 from tests.laws.conftest import rows_of
+from tests.proof import Record
 from tests.provider import Provider
+from tests.security.conftest import People
 
+log = structlog.get_logger(__name__)
+REFUSED = (422, "card_number_refused")
 CARD = "4000056655665556"
 CANARIES = {
     "name": "Zanzibella Quuxworth",
@@ -90,12 +97,13 @@ def body(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("mug")
-def test_a_canary_stays_in_its_own_table(
+def test_a_canary_stays_in_its_own_table(  # noqa: PLR0917  each of them is a fixture
     sandbox: Provider,
     drain: Callable[[], None],
     settings: Any,
     lines: io.StringIO,
     spans: InMemorySpanExporter,
+    proof: Record,
 ):
     shopper = Shopper(UserFactory(email=CANARIES["email"]))
     settings.EVENTS_MAX_ATTEMPTS = 2
@@ -138,40 +146,128 @@ def test_a_canary_stays_in_its_own_table(
         for what, canary in CANARIES.items()
         if canary in text
     ]
+    proof("personal data canary", histories=len(told) * len(CANARIES), violations=leaks)
     assert leaks == []
+
+
+def address(**changed: str) -> dict[str, Any]:
+    return body() | {"shipping_address": AddressFactory(**changed)}
 
 
 PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "payment_method": lambda card: body(payment_method=card),
     "payment_method with its prefix": lambda card: body(payment_method=f"pm_{card}"),
     "sku": lambda card: body(lines=[{"sku": card, "quantity": 1}]),
-    "name": lambda card: body() | {"shipping_address": AddressFactory(name=f"Ada {card}")},
-    "line1": lambda card: body() | {"shipping_address": AddressFactory(line1=card)},
-    "line2": lambda card: body() | {"shipping_address": AddressFactory(line2=f"card: {card} 12/30")},
+    "name": lambda card: address(name=f"Ada {card}"),
+    "name without a space": lambda card: address(name=f"Ada{card}"),
+    "line1": lambda card: address(line1=card),
+    "line2": lambda card: address(line2=f"card: {card} 12/30"),
+    "city": lambda card: address(city=f"Lisbon-{card}"),
+    "region": lambda card: address(region=card),
+    "postal_code": lambda card: address(postal_code=card),
+    "country": lambda card: address(country=card),
+    "the local part of the email": lambda card: body() | {"email": f"{card.replace(' ', '-')}@shop.example"},
+    "the middle of the local part": lambda card: body() | {"email": f"ada.{card.replace(' ', '-')}x@shop.example"},
     "an unknown field": lambda card: body() | {card: 1},
     "the value of an unknown field": lambda card: body() | {"card_number": card},
-    "quantity": lambda card: body(lines=[{"sku": "MUG", "quantity": int(card.replace(" ", "").replace("-", ""))}]),
+    "a list where none belongs": lambda card: body() | {"payment_method": [{"number": card}]},
+    "quantity": lambda card: body(lines=[{"sku": "MUG", "quantity": digits_of(card)}]),
+    "an amount": lambda card: body() | {"expected_total": {"amount_minor": digits_of(card), "currency": "EUR"}},
 }
+CARDS = [
+    CARD,
+    "4000 0566 5566 5556",
+    "4000-0566-5566-5556",
+    "378282246310005",
+    "3782 822463 10005",
+    "6304000000000000000",
+    "4222222222222",
+    "30569309025904",
+]
 
 
-@pytest.mark.parametrize("card", [CARD, "4000 0566 5566 5556", "4000-0566-5566-5556", "378282246310005"])
-def test_a_card_number_is_refused_wherever_it_is_put_and_never_repeated(
-    card: str, shopper: Shopper, sandbox: Provider, lines: io.StringIO
-):
-    for place, make in PLACES.items():
-        answer = shopper.post("orders", make(card))
-        assert answer.status_code == 400, (place, answer.content)
-        assert card not in answer.content.decode(), place
+def digits_of(card: str) -> int:
+    return int(card.replace(" ", "").replace("-", ""))
 
-    refused = shopper.get(f"products/{card}")
-    assert (refused.status_code, card in refused.content.decode()) == (404, False)
-    assert card not in lines.getvalue()
-    stored = [
+
+def stored_in(card: str) -> list[str]:
+    return [
         model._meta.label
         for model in apps.get_models(include_auto_created=True)
         if model._meta.managed and card in rows_of(model)
     ]
-    assert stored == []
+
+
+@pytest.mark.parametrize("card", CARDS)
+def test_a_card_number_is_refused_wherever_it_is_put_and_never_repeated(
+    card: str, shopper: Shopper, sandbox: Provider, lines: io.StringIO, proof: Record
+):
+    may_be_a_gtin = len(card) in (13, 14)
+    wrong = []
+    for place, make in PLACES.items():
+        answer = shopper.post("orders", make(card))
+        if (place == "sku" and may_be_a_gtin) or (answer.status_code, answer.json()["code"]) == REFUSED:
+            wrong += [f"{place}: {card} is repeated"] if card in str(answer.json().get("errors")) else []
+        else:
+            wrong.append(f"{place}: {card} is answered {answer.status_code} {answer.content.decode()}")
+    order_id = placed(customer_id=shopper.user.pk)
+    for path, content in (("payment", {"payment_method": card}), ("cancel", {"why": card})):
+        answer = shopper.post(f"orders/{order_id}/{path}", content)
+        wrong += [] if (answer.status_code, answer.json()["code"]) == REFUSED else [f"{path}: {answer.content!r}"]
+    key = card.replace(" ", "-")
+    for sent in (key, f"order-{key}", f"{key}x"):
+        answer = shopper.place(key=sent)
+        wrong += [] if (answer.status_code, answer.json()["code"]) == REFUSED else [f"the key {sent}"]
+    refused = shopper.get(f"products/{card}")
+    assert (refused.status_code, card in refused.content.decode()) == (404, False)
+    log.info("a.line", text=f"ada{card}x", header={"key": f"order-{card}"}, number=digits_of(card))
+    wrong += [f"the log has {card}"] if card in lines.getvalue() or str(digits_of(card)) in lines.getvalue() else []
+    wrong += [f"{table} has {card}" for table in stored_in(card)]
+
+    proof("card number sent", histories=len(PLACES) + 6, violations=wrong)
+    assert wrong == []
+
+
+@pytest.mark.usefixtures("people")
+def test_a_card_number_in_the_reason_of_a_refund_is_refused(people: People, proof: Record):
+    staff, browser = people.apis["staff with permission"], people.browsers["staff with permission"]
+    amount = {"amount_minor": 100, "currency": "EUR"}
+
+    over_the_api = staff.post(f"orders/{people.order_id}/refunds", {"amount": amount, "reason": f"back to {CARD}"})
+    in_the_admin = browser.post(
+        reverse("admin:orders_order_refund_one", args=[people.order_id]),
+        {"_form_submitted": "on", "amount_minor": 100, "reason": f"back to {CARD}"},
+    )
+
+    assert (over_the_api.status_code, over_the_api.json()["code"]) == REFUSED
+    assert "card number" in in_the_admin.content.decode()
+    assert stored_in(CARD) == []
+    proof("card number sent", histories=2)
+
+
+def test_nobody_signs_up_with_a_card_number(database: None):
+    answer = Client().post(
+        "/_allauth/app/v1/auth/signup",
+        {"email": f"{CARD}@shop.example", "password": "correct horse battery"},
+        content_type="application/json",
+    )
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "card_number_refused")
+    assert stored_in(CARD) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "12345678-1234-4123-8123-424242424242",
+        "018f4242-4242-7424-8242-4242424242ab",
+        "4242424242424242ab4242424242424242424242"[:32] + "ffffffff",
+        "4242424242424241",
+        "0.4242424242424242",
+    ],
+)
+def test_what_only_looks_like_a_card_number_is_taken(key: str, shopper: Shopper, sandbox: Provider):
+    assert shopper.place(key=key).status_code == 201
 
 
 def test_a_product_code_that_is_no_card_number_is_still_sold(shopper: Shopper, sandbox: Provider):

@@ -1,0 +1,21 @@
+"""What signing up insists on beyond django-allauth's own checks."""
+
+from __future__ import annotations
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.core.exceptions import ValidationError
+
+from shop.cards import holds_card_number
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """Django-allauth's hooks (ACCOUNT_ADAPTER names this class)."""
+
+    def clean_email(self, email: str) -> str:
+        """Refuse an address that holds a card number: it would be stored and mailed to. Raises: ValidationError."""
+        if holds_card_number(email):
+            raise ValidationError(
+                "This looks like a card number, which is never taken here.", code="card_number_refused"
+            )
+        cleaned: str = super().clean_email(email)
+        return cleaned
