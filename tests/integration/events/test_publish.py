@@ -23,6 +23,12 @@ def test_publishing_in_another_contexts_transaction_is_refused():
         publish(Rung(bell=uuid4(), count=1), aggregate_id=uuid4(), aggregate_version=1)
 
 
+def test_fact_is_written_before_its_transaction_ends():
+    with transactions.transaction("orders"):
+        publish(Rung(bell=uuid4(), count=1), aggregate_id=uuid4(), aggregate_version=1)
+        assert Outbox.objects.count() == 1
+
+
 def test_fact_is_rolled_back_with_its_transaction(bell_book):
     def ring_and_fail():
         with transactions.transaction("orders"):

@@ -66,6 +66,24 @@ def test_cancellation_that_was_never_recorded_is_found_and_repaired(sandbox, aut
     assert status(order_id) == "VOIDED"
 
 
+@pytest.mark.parametrize(
+    "ask", [lambda order_id: payments.refresh_payment(order_id=order_id), lambda _order_id: reconcile()]
+)
+def test_money_taken_after_its_payment_was_closed_is_given_back(sandbox, authorize, order_id, ask):
+    authorize()
+    # As after a restore: the books say VOIDED, and the provider has never heard of it.
+    Payment.objects.filter(pk=order_id).update(status="VOIDED", due_at=None)
+    sandbox.stripe.v1.payment_intents.capture(sandbox.intent(order_id).id)
+
+    ask(order_id)
+    assert StrayIntent.objects.get().reason == "LATE_CAPTURE"
+    assert tasks.settle_strays() == 1
+
+    assert StrayIntent.objects.get().outcome == "refunded"
+    assert sandbox.money(order_id) == (1, 0)
+    assert status(order_id) == "VOIDED"
+
+
 def test_second_intent_of_an_order_is_canceled_and_flagged(sandbox, captured, order_id):
     sandbox.stripe.v1.payment_intents.create(
         {

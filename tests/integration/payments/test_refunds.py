@@ -42,6 +42,30 @@ def test_refund_is_made_once_however_often_it_is_asked_for(sandbox, captured, or
     assert sandbox.money(order_id) == (1, 3900)
 
 
+def test_concurrent_calls_for_one_refund_make_it_once(sandbox, captured, order_id):
+    refund_id = new_id()
+
+    outcomes = in_threads(*[lambda: refund(order_id, 1000, refund_id)] * 8)
+
+    # Whoever meets the provider while another one's call is under way is told to ask again.
+    assert {type(one) for one in outcomes} <= {payments.PaymentState, payments.PaymentUnknown}, outcomes
+    assert payments.PaymentState in {type(one) for one in outcomes}
+    assert sandbox.money(order_id) == (1, 3900)
+
+
+def test_refund_that_is_still_on_its_way_is_not_made_again_by_a_second_worker(sandbox, captured, order_id):
+    refund_id = new_id()
+    sandbox.fail("late_effect", "/v1/refunds", delay_seconds=1.5)
+
+    def second_worker():
+        sandbox.wait_until_hit()
+        return refund(order_id, 1000, refund_id)
+
+    in_threads(lambda: refund(order_id, 1000, refund_id), second_worker)
+
+    assert sandbox.money(order_id) == (1, 3900)
+
+
 def test_a_refund_s_id_is_not_taken_for_another_amount(sandbox, captured, order_id):
     refund_id = new_id()
     payments.refund_payment(order_id=order_id, refund_id=refund_id, amount=Money(1000, "EUR"), reason="goodwill")
