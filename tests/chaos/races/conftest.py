@@ -1,0 +1,28 @@
+"""The provider as a process of its own, as the crash enumeration has it, and the pair of threads that overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.chaos.crashes.conftest import provider, sandbox_process
+from tests.chaos.races.overlap import Pair
+from tests.chaos.races.stage import Stage
+from tests.provider import Provider
+
+__all__ = ["provider", "sandbox_process"]
+
+
+@pytest.fixture
+def stage(provider: Provider, settings: Any) -> Stage:
+    settings.STRIPE_TIMEOUT_SECONDS = 20.0
+    return Stage(provider, settings)
+
+
+@pytest.fixture
+def pair(provider: Provider) -> Iterator[Pair]:
+    made = Pair()
+    yield made
+    made.close()

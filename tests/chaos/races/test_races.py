@@ -1,0 +1,84 @@
+"""Everybody meets everybody: an actor is held at a point where it writes or calls, and another runs meanwhile.
+
+`make prove-full` runs every pair in every scene at every point of the first; `make prove` every pair at a few points,
+drawn by the seed; the suite the six pairs that go wrong most easily.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.chaos.races import stage as scenes
+from tests.chaos.races.matrix import ACTING, BY_NAME, NAMES, Cell, Races, a_cell_of_each_pair, cells_of, run
+from tests.chaos.races.overlap import Pair
+from tests.chaos.races.stage import Stage
+from tests.proof import SEED, Record, sized
+
+HARDEST = (
+    (scenes.authenticated, "cancel by customer", "webhook"),
+    (scenes.unpaid, "expiry", "complete"),
+    (scenes.confirmed, "refund", "refund"),
+    (scenes.confirmed, "cancel by staff", "cancel by customer"),
+    (scenes.placed, "complete", "sweep"),
+    (scenes.captured, "redelivery", "redelivery"),
+)
+PARTS = [(name, scene) for scene, (acting, _joining) in ACTING.items() for name in acting]
+"""What `make prove-full` shares among the workers of pytest-xdist."""
+
+
+def a_few_of(count: int, chance: random.Random) -> Callable[[Sequence[int]], Sequence[int]]:
+    return lambda points: sorted(chance.sample(points, min(count, len(points))))
+
+
+def record(proof: Record, first: str, races: Races) -> None:
+    proof(f"race: {first} overlapped by every other", histories=races.overlaps, violations=races.violations)
+
+
+def test_every_pair_has_a_scene_in_which_both_act():
+    chance = random.Random(SEED)
+
+    assert all([cell.second.name for cell in a_cell_of_each_pair(name, chance)] == list(NAMES) for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    "hardest", sized(slice=HARDEST, short=(), full=()), ids=lambda cell: f"{cell[0].__name__}: {cell[1]} x {cell[2]}"
+)
+def test_two_meet(hardest: tuple[scenes.Scene, str, str], stage: Stage, pair: Pair, proof: Record):
+    scene, first, second = hardest
+    chance = random.Random(f"{SEED} {first} {second}")
+
+    races = run(stage, pair, [Cell(scene, BY_NAME[first], BY_NAME[second])], choose=a_few_of(4, chance))
+
+    record(proof, first, races)
+    assert races.violations == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("first", sized(slice=(), short=NAMES, full=()))
+def test_everybody_meets_everybody_at_a_few_points(first: str, stage: Stage, pair: Pair, proof: Record):
+    chance = random.Random(f"{SEED} {first}")
+
+    races = run(stage, pair, a_cell_of_each_pair(first, chance), choose=a_few_of(2, chance))
+
+    record(proof, first, races)
+    assert races.violations == []
+    assert len(races.cells) == len(NAMES)
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(
+    ("first", "scene"),
+    sized(slice=(), short=(), full=PARTS),
+    ids=lambda part: part if isinstance(part, str) else part.__name__,
+)
+def test_everybody_meets_everybody_at_every_point(
+    first: str, scene: scenes.Scene, stage: Stage, pair: Pair, proof: Record
+):
+    races = run(stage, pair, cells_of(first, scene), choose=lambda points: points)
+
+    record(proof, first, races)
+    assert races.violations == []
+    assert races.cells
