@@ -1,6 +1,6 @@
 """Whoever recovers may die as well: a journey is killed, and what recovers it is killed too, at every pair of points.
 
-`make prove-full` tries every pair; `make prove` a twelfth of them.
+`make prove-full` tries every pair; `make prove` one in twenty-four.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.chaos.crashes.journeys import Cancel, Confirm, Journey
 from tests.proof import Record, sized
 from tests.provider import Provider
 
-PARTS = 12
+PARTS = 24
 """So many tests share the first deaths among them, and the workers of pytest-xdist share the tests."""
 
 
