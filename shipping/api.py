@@ -8,10 +8,10 @@ from shipping.services.shipments import (
     ShipmentNotDispatched,
     ShipmentNotFound,
     TrackingNumberUnusable,
-    cancel_shipment,
     confirm_delivery,
     dispatch_shipment,
 )
+from shipping.services.stopping import cancel_shipment
 
 __all__ = [
     "ShipmentAlreadyDispatched",

@@ -87,7 +87,11 @@ def cancel_order(*, order_id: uuid.UUID, reason: CancelReason) -> OrderState:
     """
     services.request_cancel(order_id=order_id, reason=reason)
     resume(order_id=order_id)
-    return get_order(order_id=order_id)
+    order = get_order(order_id=order_id)
+    if order.status in ("SHIPPED", "DELIVERED"):
+        # The carrier had the parcel before anybody here knew.
+        raise services.OrderAlreadyShipped(order_id=str(order_id))
+    return order
 
 
 def refund_part(*, order_id: uuid.UUID, operation: str, amount: Money, reason: str) -> OrderState:

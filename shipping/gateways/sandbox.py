@@ -51,6 +51,8 @@ class SandboxCarrier:
         travelled = clock.database_now(alias=transactions.alias_for("shipping")) - row.booked_at
         transit = timedelta(seconds=settings.SANDBOX_CARRIER_TRANSIT_SECONDS)
         number = _tracking_number(row)
+        if row.voided_at is not None:
+            return Progress(stage=Stage.BOOKED)
         if travelled >= 2 * transit:
             return Progress(stage=Stage.DELIVERED, tracking_number=number)
         if travelled >= transit:

@@ -100,10 +100,11 @@ def create_shipment(*, order_id: UUID) -> None:
     log.info("shipment.created", order_id=str(order_id), shipment_id=str(shipment.pk))
 
 
-def cancel_shipment(*, order_id: UUID, reason: str) -> ShipmentState:
-    """Keep the parcel of an order from leaving, also one whose shipment is not created yet (a tombstone).
+def close_shipment(*, order_id: UUID, reason: str, taken_back: bool) -> ShipmentState | None:
+    """Cancel the shipment of an order, also one that is not created yet (a tombstone); None where it just moved.
 
-    Idempotent. A booking that was made, or may have been, is taken back at the carrier afterwards.
+    `taken_back`: it was BOOKED, and the carrier has given the booking up; else only a shipment that is not booked is
+    canceled, and a booking that may be under way is looked for, and taken back, once it has settled. Idempotent.
     Raises: ShipmentAlreadyDispatched.
     """
     event = ShipmentCanceled(order_id=order_id, reason=reason)
@@ -114,35 +115,29 @@ def cancel_shipment(*, order_id: UUID, reason: str) -> ShipmentState:
         )
         if created:
             publish(event, aggregate_id=shipment.pk, aggregate_version=1)
-        elif _cancel(shipment, event, canceled) is None:
-            shipment.refresh_from_db()
-            if shipment.status != ShipmentStatus.CANCELED:
-                raise ShipmentAlreadyDispatched(order_id=order_id, status=str(shipment.status))
-            return state_of(shipment)
+            moved = True
+        else:
+            moved = _cancel(shipment, event, taken_back=taken_back, **canceled) is not None
         shipment.refresh_from_db()
-    log.info("shipment.canceled", order_id=str(order_id), reason=reason, tombstone=created)
-    return state_of(shipment)
+    if moved:
+        log.info("shipment.canceled", order_id=str(order_id), reason=reason, tombstone=created)
+    elif shipment.status in (ShipmentStatus.DISPATCHED, ShipmentStatus.DELIVERED):
+        raise ShipmentAlreadyDispatched(order_id=order_id, status=str(shipment.status))
+    return state_of(shipment) if shipment.status == ShipmentStatus.CANCELED else None
 
 
-def _cancel(shipment: Shipment, event: ShipmentCanceled, canceled: dict[str, object]) -> int | None:
-    """Cancel whatever has not left, and have what is booked, or may be, taken back in due time."""
-    version = change_status(
+def _cancel(shipment: Shipment, event: ShipmentCanceled, *, taken_back: bool, **canceled: object) -> int | None:
+    in_doubt = Case(When(carrier_asked_at=None, then=None), default=Now() + timedelta(seconds=BOOKING_SETTLES_SECONDS))
+    return change_status(
         Shipment,
         shipment.pk,
-        expected={ShipmentStatus.PENDING, ShipmentStatus.BOOKED},
+        expected={ShipmentStatus.BOOKED if taken_back else ShipmentStatus.PENDING},
         to=ShipmentStatus.CANCELED,
         event=event,
-        due_at=Case(
-            When(status=ShipmentStatus.BOOKED, then=Now()),
-            When(carrier_asked_at=None, then=None),
-            default=Now() + timedelta(seconds=BOOKING_SETTLES_SECONDS),
-        ),
+        due_at=None if taken_back else in_doubt,
         attempts=0,
         **canceled,
     )
-    if version is not None:
-        wake("shipping.void_canceled_bookings", context="shipping")
-    return version
 
 
 def dispatch_shipment(*, shipment_id: UUID, tracking_number: str, carrier: str | None = None) -> ShipmentState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -11,8 +12,9 @@ from django.core import mail
 from orders.models import Inbox, Order, Outbox
 from orders.rules import CancelReason
 from orders.sagas.run import cancel_order, resume
-from orders.services import request_cancel
+from orders.services import OrderAlreadyShipped, request_cancel
 from shipping import api as shipping
+from shipping.gateways import CarrierUnavailable, SandboxCarrier
 from shop.events import relay
 from tests.integration.orders.conftest import (
     Shopper,
@@ -72,15 +74,59 @@ def test_a_parcel_that_left_first_keeps_its_order_and_its_money(mug: str, sandbo
     order_id = confirmed()
     dispatch(order_id, tracking_number="TRACK-7", tell=False)
 
-    state = cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+    with pytest.raises(OrderAlreadyShipped):
+        cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
 
-    assert (state.status, state.tracking_number, state.cancel_reason) == ("SHIPPED", "TRACK-7", "")
+    order = Order.objects.get(pk=order_id)
+    assert (order.status, order.tracking_number, order.cancel_reason) == ("SHIPPED", "TRACK-7", "")
     assert (sandbox.money(order_id), levels()) == ((1, 1250), (9, 0, 1))
     told = Outbox.objects.get(aggregate_id=order_id, type="order.shipped")
     assert told.payload["tracking_number"] == "TRACK-7"
     drain()
     assert status_of(order_id) == "DELIVERED"
     assert Outbox.objects.filter(aggregate_id=order_id, type="order.shipped").count() == 1
+
+
+def test_a_parcel_that_its_carrier_has_already_is_not_canceled_and_the_customer_is_told_so(
+    shopper: Shopper, sandbox: Provider, settings: Any, drain: Callable[[], None]
+):
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0
+    order_id = id_in(shopper.place())
+    drain()
+    assert parcel(order_id) == "BOOKED"
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0.0
+
+    answer = shopper.cancel(order_id)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "order_already_shipped")
+    assert (status_of(order_id), parcel(order_id)) == ("SHIPPED", "DISPATCHED")
+    assert (sandbox.money(order_id), levels()) == ((1, 1250), (9, 0, 1))
+    make_due()
+    drain()
+    assert status_of(order_id) == "DELIVERED"
+    assert [each.subject for each in mail.outbox if "refund" in each.subject.lower()] == []
+
+
+def test_a_cancel_waits_for_a_carrier_that_does_not_answer(
+    shopper: Shopper, sandbox: Provider, settings: Any, drain: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+):
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0
+    order_id = id_in(shopper.place())
+    drain()
+
+    def unavailable(*_args: Any, **_kwargs: Any) -> None:
+        raise CarrierUnavailable
+
+    with monkeypatch.context() as away:
+        away.setattr(SandboxCarrier, "void", unavailable)
+        answer = shopper.cancel(order_id)
+
+    assert (answer.status_code, answer.json()["status"], parcel(order_id)) == (202, "REFUNDING", "BOOKED")
+    assert sandbox.money(order_id) == (1, 1250)
+    make_due()
+    drain()
+    assert (status_of(order_id), parcel(order_id)) == ("REFUNDED", "CANCELED")
+    assert (sandbox.money(order_id), levels()) == ((1, 0), (10, 0, 0))
 
 
 def test_a_delivery_heard_of_before_the_dispatch_ends_delivered(mug: str):

@@ -11,6 +11,7 @@ from orders import services as orders
 from orders.events import OrderConfirmed
 from orders.models import Order
 from orders.queries import Address
+from shipping import api as shipping
 from shipping.models import Shipment
 from shipping.services import booking, shipments
 from shop import clock
@@ -78,7 +79,7 @@ def shipment_in(confirmed_order, hear_confirmed, settings) -> Callable[..., Ship
         if status == "DELIVERED":
             shipments.confirm_delivery(shipment_id=shipment.pk)
         if status == "CANCELED":
-            shipments.cancel_shipment(order_id=order_id, reason="customer_request")
+            shipping.cancel_shipment(order_id=order_id, reason="customer_request")
         shipment.refresh_from_db()
         assert shipment.status == status
         return shipment

@@ -7,6 +7,7 @@ import pytest
 from django.db import connections
 
 from orders.models import Order
+from shipping import api as shipping
 from shipping import gateways
 from shipping.gateways import CarrierUnavailable, SandboxCarrier
 from shipping.gateways.sandbox import LOST_ANSWER_POSTAL_CODE, REFUSED_POSTAL_CODE, UNAVAILABLE_POSTAL_CODE
@@ -134,20 +135,52 @@ def test_refused_parcel_waits_for_staff_while_its_order_stays_confirmed(shipment
     )
 
 
-def test_canceled_shipment_takes_its_booking_back(shipment_in):
+def test_canceled_shipment_takes_its_booking_back_first(shipment_in):
     shipment = shipment_in("BOOKED")
 
-    shipments.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-    assert booking.void_canceled_bookings() == 1
+    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
 
     shipment.refresh_from_db()
     assert SandboxBooking.objects.get().voided_at is not None
     assert (shipment.status, shipment.due_at, shipment.last_error) == ("CANCELED", None, "")
+    assert booking.void_canceled_bookings() == 0
 
 
-def test_booking_that_cannot_be_taken_back_is_noted_for_staff(shipment_in, settings):
+def test_booking_that_cannot_be_taken_back_means_that_the_parcel_has_left(shipment_in, settings):
     shipment = shipment_in("BOOKED")
-    shipments.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
+
+    with pytest.raises(shipping.ShipmentAlreadyDispatched):
+        shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.tracking_number) == (
+        "DISPATCHED",
+        SandboxCarrier().find(reference=shipment.pk).tracking_number,
+    )
+    make_due(shipment)
+    booking.track_shipments()
+    shipment.refresh_from_db()
+    assert shipment.status == "DELIVERED"
+
+
+def test_cancel_that_died_after_the_carrier_was_told_is_done_by_the_next(shipment_in, settings):
+    shipment = shipment_in("BOOKED")
+    SandboxCarrier().void(carrier_reference=shipment.carrier_reference)
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
+    make_due(shipment)
+    booking.track_shipments()
+
+    canceled = shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+
+    assert canceled.status == "CANCELED"
+
+
+def test_booking_found_late_that_cannot_be_taken_back_is_noted_for_staff(shipment_in, settings):
+    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
+    booking.book_due_shipments()
+    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    make_due(shipment)
     settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
 
     booking.void_canceled_bookings()
@@ -162,7 +195,7 @@ class CancelsMeanwhile(SandboxCarrier):
 
     def book(self, *, reference, address, parcel):
         order_id = Shipment.objects.get(pk=reference).order_id
-        shipments.cancel_shipment(order_id=order_id, reason="customer_request")
+        shipping.cancel_shipment(order_id=order_id, reason="customer_request")
         return super().book(reference=reference, address=address, parcel=parcel)
 
 
@@ -182,7 +215,7 @@ def test_booking_in_doubt_at_cancel_is_looked_for_after_it_has_settled(shipment_
     shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
     booking.book_due_shipments()
 
-    shipments.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
 
     assert booking.void_canceled_bookings() == 0
     make_due(shipment)

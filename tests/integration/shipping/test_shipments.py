@@ -21,7 +21,7 @@ MUTATORS = {
     "book": record_booking,
     "dispatch": lambda shipment: shipments.dispatch_shipment(shipment_id=shipment.pk, tracking_number="T2"),
     "deliver": lambda shipment: shipments.confirm_delivery(shipment_id=shipment.pk),
-    "cancel": lambda shipment: shipments.cancel_shipment(order_id=shipment.order_id, reason="staff_request"),
+    "cancel": lambda shipment: shipping.cancel_shipment(order_id=shipment.order_id, reason="staff_request"),
     "retry": lambda shipment: shipments.retry_booking(shipment_id=shipment.pk),
 }
 
