@@ -41,9 +41,21 @@ def cancel_reason(refusal_code: str) -> CancelReason:
     return REASON_OF_REFUSAL.get(refusal_code, CancelReason.REFUSED)
 
 
-def id_of_full_refund(order_id: uuid.UUID) -> uuid.UUID:
-    """Return the id of the refund that cancels a confirmed order, so that it is made once and told apart from others."""
-    return derived_id("order refund", order_id)
+# How often what is left is refunded once more, where a part that staff were returning meanwhile came to nothing.
+FULL_REFUNDS = 10
+
+
+def id_of_full_refund(order_id: uuid.UUID, further: int = 0) -> uuid.UUID:
+    """Return the id of the refund that cancels a confirmed order, so that it is made once and told apart from others.
+
+    The first returns all that is left, which nearly always is the whole; each `further` one what was left after it.
+    """
+    return derived_id("order refund", order_id, *([further] if further else []))
+
+
+def is_full_refund(refund_id: uuid.UUID, order_id: uuid.UUID) -> bool:
+    """Say whether a refund is one of those that cancel a confirmed order."""
+    return any(refund_id == id_of_full_refund(order_id, further) for further in range(FULL_REFUNDS))
 
 
 def may_open_another(*, unpaid: int, allowed: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from inventory import api as inventory
 from orders.gateways import inventory_breaker
 from orders.queries import OrderProgress
-from orders.rules import id_of_full_refund
+from orders.rules import FULL_REFUNDS, id_of_full_refund
 from orders.sagas.engine import WaitingForOutside
 from payments import api as payments
 from shipping import api as shipping
@@ -70,7 +70,7 @@ def capture_payment(order: OrderProgress) -> None:
 
 
 def stop_parcel(order: OrderProgress) -> None:
-    """Cancel the shipment, or the shipment that a late event would make; refused once the parcel has left."""
+    """Cancel the shipment, or the shipment that a late event would make; refused once its carrier has the parcel."""
     try:
         shipping.cancel_shipment(order_id=order.order_id, reason=order.cancel_reason)
     except shipping.ShipmentAlreadyDispatched as refusal:
@@ -83,17 +83,22 @@ def stop_parcel(order: OrderProgress) -> None:
 
 
 def refund_payment(order: OrderProgress) -> None:
-    """Return all that is left of the money; done only once the part that staff may be refunding is back as well."""
-    payment = payments.refund_payment(
-        order_id=order.order_id,
-        refund_id=id_of_full_refund(order.order_id),
-        amount=None,
-        reason=order.cancel_reason,
-    )
-    if payment.status != "REFUNDED":
-        raise payments.PaymentUnknown(
-            "another refund of this order is still under way", operation="refund", order_id=order.order_id
+    """Return all that is left of the money, and wait for the part that staff may be refunding meanwhile.
+
+    A part of theirs that fails at the bank is left over then, and goes back by a further refund.
+    """
+    for further in range(FULL_REFUNDS):
+        payment = payments.refund_payment(
+            order_id=order.order_id,
+            refund_id=id_of_full_refund(order.order_id, further),
+            amount=None,
+            reason=order.cancel_reason,
         )
+        if payment.status == "REFUNDED":
+            return
+    raise payments.PaymentUnknown(
+        "another refund of this order is still under way", operation="refund", order_id=order.order_id
+    )
 
 
 def return_stock(order: OrderProgress) -> None:

@@ -12,7 +12,7 @@ from orders.events import (
     OrderShipped,
 )
 from orders.models import Order, OrderStatus
-from orders.rules import id_of_full_refund
+from orders.rules import is_full_refund
 from shop import transactions
 from shop.errors import Refusal
 from shop.events.outbox import publish
@@ -70,7 +70,7 @@ def announce_partial_refund(*, order_id: uuid.UUID, refund_id: uuid.UUID, amount
     transactions.require("orders")
     unwound = (OrderStatus.CANCELING, OrderStatus.CANCELED)
     order = Order.objects.select_for_update().filter(pk=order_id).exclude(status__in=unwound).first()
-    if order is not None and refund_id != id_of_full_refund(order_id):
+    if order is not None and not is_full_refund(refund_id, order_id):
         publish(
             OrderRefundIssued(order_id=order_id, refund_id=refund_id, amount=amount),
             aggregate_id=order_id,

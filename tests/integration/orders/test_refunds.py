@@ -305,6 +305,31 @@ def test_a_cancel_waits_for_the_part_that_is_still_on_its_way(
     assert (status_of(order_id), sandbox.money(order_id)) == ("REFUNDED", (1, 0))
 
 
+def test_a_cancel_returns_what_a_part_that_failed_meanwhile_has_left(
+    mug: str, staff: Shopper, sandbox: Provider, settle: Callable[[], None]
+):
+    order_id = confirmed()
+    sandbox.fail("lost_request", "/v1/refunds")
+    assert refund(staff, order_id, 400).status_code == 503
+    state = cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+    assert (state.status, sandbox.money(order_id)) == ("REFUNDING", (1, 400))
+
+    _fail_at_the_bank(order_id, 400)
+    settle()
+
+    assert (status_of(order_id), sandbox.money(order_id)) == ("REFUNDED", (1, 0))
+    told = Outbox.objects.filter(aggregate_id=order_id, type__contains="refund").order_by("id")
+    assert sorted(told.values_list("type", flat=True)) == ["order.refunded", "order.refunding"]
+
+
+def _fail_at_the_bank(order_id: uuid.UUID, minor: int) -> None:
+    """Have the bank refuse the refund of this amount that waits for its answer."""
+    from payments.models import Refund
+    from payments.services.refund import _fail
+
+    _fail(Refund.objects.get(payment_id=order_id, amount_minor=minor, status="REQUESTED"), "expired_or_canceled_card")
+
+
 def test_parts_asked_for_at_once_never_exceed_the_capture(mug: str, staff: Shopper, sandbox: Provider):
     order_id = confirmed()
 
