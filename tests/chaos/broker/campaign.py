@@ -16,7 +16,7 @@ from config.embedded.rabbitmq import PrivateRabbitmq
 from orders.models import Outbox
 from tests.chaos.broker.judge import violations
 from tests.chaos.broker.outsider import Outsider
-from tests.chaos.broker.subscribers import SUBSCRIBERS, Fact, handled_by
+from tests.chaos.broker.subscribers import SUBSCRIBERS, Fact, committed, handled_by, waiting
 from tests.integration.events.bench import Rung, ring
 from tests.process.conftest import Broker
 
@@ -26,7 +26,7 @@ BROKER_DIES_AGAIN_AT_ONCE = 0.2
 # The last faults come while events are still being committed.
 FAULTS_END_AT = 0.85
 POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 180
+PATIENCE_SECONDS = 300
 
 
 class NotInTime(Exception):
@@ -75,20 +75,31 @@ class Campaign:
             self._until(self._is_at_rest, "everything is published, handled and heard")
         except (NotInTime, StartFailed) as late:
             self.outcome.violations.append(str(late))
+        # In order: each ends what it has begun, and what it was given beyond that goes back to the queue to be seen.
+        for worker in self._workers:
+            worker.stop(seconds=PATIENCE_SECONDS)
         self.outcome.committed = committed()
         self.outcome.violations += violations(self.broker, self.outsider)
         return self.outcome
 
     def kill_broker(self) -> None:
-        """Kill it, start it again, and time how long an event that is committed then takes to be handled."""
+        """Kill it, by chance with something else."""
+        self.outage(
+            a_worker_dies_too=self._chance.random() < WORKER_DIES_TOO,
+            it_dies_again=self._chance.random() < BROKER_DIES_AGAIN_AT_ONCE,
+        )
+
+    def outage(self, *, seconds: float = 0, a_worker_dies_too: bool = False, it_dies_again: bool = False) -> None:
+        """Kill the broker, start it again, and time how long an event that is committed then takes to be handled."""
         before = committed()
         self.node.kill()
         self.outcome.broker_kills += 1
-        a_worker_dies_too = self._chance.random() < WORKER_DIES_TOO
         if a_worker_dies_too:
             self._kill_a_worker()
+        killed = time.monotonic()
+        self._until(lambda: time.monotonic() - killed >= seconds, "the outage is over")
         self.node.start()
-        if self._chance.random() < BROKER_DIES_AGAIN_AT_ONCE:
+        if it_dies_again:
             self.node.kill()
             self.outcome.broker_kills += 1
             self.node.start()
@@ -143,8 +154,12 @@ class Campaign:
     def _is_at_rest(self) -> bool:
         if Outbox.objects.filter(published_at=None).exists():
             return False
-        waiting = [self.broker.depth(f"{subscriber.partition('.')[0]}.events") for subscriber in SUBSCRIBERS]
-        return all(depth is not None and depth[0] == 0 for depth in waiting) and self.outsider.has_heard(committed())
+        queues = [self.broker.depth(f"{subscriber.partition('.')[0]}.events") for subscriber in SUBSCRIBERS]
+        return (
+            all(depth is not None and depth[0] == 0 for depth in queues)
+            and waiting() <= 0
+            and self.outsider.has_heard(committed())
+        )
 
     def _until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -157,11 +172,6 @@ class Campaign:
                     f"not within {PATIENCE_SECONDS} s: {what}; a worker's log ends: {self._workers[0].tail()}"
                 )
             time.sleep(POLL_SECONDS)
-
-
-def committed() -> int:
-    """Return how many events of the campaign stand in the outbox."""
-    return Outbox.objects.filter(type=Rung.type).count()
 
 
 def unhandled(facts: Sequence[Fact]) -> list[Fact]:

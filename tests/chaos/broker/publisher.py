@@ -1,7 +1,8 @@
-"""A process that commits events as a web process does: several threads, each event in a transaction of the outbox.
+"""A process that commits events as a web process does: several threads, real transactions, a relay thread that publishes.
 
-Its relay thread publishes what it commits. Some transactions are rolled back after they published: nobody may ever hear
-of these. Once everything is committed it stays, as a web process would.
+Some transactions are rolled back after they wrote to the outbox: nobody may ever hear of these. Far ahead of the
+subscribers it goes slowly, but never stops: a broker that is away keeps nobody from committing. Once everything is
+committed it stays, as a web process would.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import random
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
@@ -17,20 +19,44 @@ import django
 from django.db import transaction as django_transaction
 
 ROLLED_BACK = 0.02
-LONGEST_TRANSACTION = 3
+LONGEST_TRANSACTION = 16
+# So many events may wait to be handled before it slows down, and to what share of its pace.
+FAR_AHEAD = 600
+SLOWLY = 0.1
+LOOK_SECONDS = 0.5
 
 
-def commit_events(events: int, *, per_second: float, chance: random.Random) -> None:
-    """Commit as many events, up to three of one bell in a transaction, no faster than told."""
+class Pace:
+    """When the next transaction may begin."""
+
+    def __init__(self, *, per_second: float) -> None:
+        self._per_second = per_second
+        self._far_ahead = threading.Event()
+
+    def wait_after(self, events: int) -> None:
+        """Wait as long as so many events take."""
+        time.sleep(events / self._per_second / (SLOWLY if self._far_ahead.is_set() else 1))
+
+    def watch(self) -> None:
+        """See for ever how far the subscribers are behind."""
+        from tests.chaos.broker.subscribers import waiting
+
+        while True:
+            if waiting() > FAR_AHEAD:
+                self._far_ahead.set()
+            else:
+                self._far_ahead.clear()
+            time.sleep(LOOK_SECONDS)
+
+
+def commit_events(events: int, *, pace: Pace, chance: random.Random) -> None:
+    """Commit as many events, those of one bell in a transaction."""
     from shop import transactions
     from shop.events import outbox
     from tests.integration.events.bench import Rung
 
-    began = time.monotonic()
     committed = 0
     while committed < events:
-        due = began + committed / per_second
-        time.sleep(max(0.0, due - time.monotonic()))
         size = min(chance.randint(1, LONGEST_TRANSACTION), events - committed)
         rolled_back = chance.random() < ROLLED_BACK
         bell = uuid4()
@@ -39,6 +65,7 @@ def commit_events(events: int, *, per_second: float, chance: random.Random) -> N
                 outbox.publish(Rung(bell=bell, count=count), aggregate_id=bell, aggregate_version=count)
             django_transaction.set_rollback(rolled_back, using=transactions.alias_for("orders"))
         committed += 0 if rolled_back else size
+        pace.wait_after(size)
 
 
 def main() -> None:
@@ -50,16 +77,13 @@ def main() -> None:
     parser.add_argument("--seed", required=True)
     wanted = parser.parse_args()
     django.setup()
+    pace = Pace(per_second=wanted.per_second / wanted.threads)
+    threading.Thread(target=pace.watch, name="pace", daemon=True).start()
     shares = [wanted.events // wanted.threads] * wanted.threads
     shares[0] += wanted.events % wanted.threads
     with ThreadPoolExecutor(max_workers=wanted.threads) as threads:
         running = [
-            threads.submit(
-                commit_events,
-                share,
-                per_second=wanted.per_second / wanted.threads,
-                chance=random.Random(f"{wanted.seed}:{index}"),
-            )
+            threads.submit(commit_events, share, pace=pace, chance=random.Random(f"{wanted.seed}:{index}"))
             for index, share in enumerate(shares)
         ]
         for each in running:

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.apps import apps
 from django.db.models.functions import Now
 
+from orders.models import Outbox
 from shop.events.outbox import OutboxMessage
 from shop.ids import new_id
 from tests.integration.events import bench
@@ -53,3 +54,13 @@ def handled_by(subscriber: str, bells: Sequence[UUID] | None = None) -> Counter[
     if bells is not None:
         effects = effects.filter(aggregate_id__in=bells)
     return Counter(effects.values_list("aggregate_id", "aggregate_version"))
+
+
+def committed() -> int:
+    """Return how many events of the campaign stand in the outbox."""
+    return Outbox.objects.filter(type=bench.Rung.type).count()
+
+
+def waiting() -> int:
+    """Return about how many events the slower subscriber is behind."""
+    return committed() - min(effects_of(name).objects.filter(type=bench.APPLIED).count() for name in SUBSCRIBERS)
