@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import uuid
 from collections.abc import Iterable
 
 import pytest
@@ -10,9 +12,11 @@ from django.apps import apps
 from django.db import DatabaseError, connections, models, router
 from django.test.utils import isolate_apps
 
+from orders.events import OrderDelivered
 from orders.models import Order
 from shop import transactions
-from shop.states import IllegalTransition, StatusModel, Transitions
+from shop.events.outbox import publish
+from shop.states import IllegalTransition, StatusModel, Transitions, change_status
 from tests.sql_guard import CONTEXTS, SqlGuard
 
 OWN_SCHEMA = CONTEXTS | {"shop"}
@@ -151,11 +155,6 @@ def test_the_outside_world_is_not_called_inside_a_transaction():
 
 @pytest.mark.usefixtures("database")
 def test_an_event_cannot_be_published_outside_a_transaction():
-    import uuid
-
-    from orders.events import OrderDelivered
-    from shop.events.outbox import publish
-
     order_id = uuid.uuid4()
 
     with pytest.raises(transactions.TransactionMisuse):
@@ -179,8 +178,20 @@ def test_a_status_cannot_be_saved_over(model: type[StatusModel]):
     row = model()
     row._state.adding = False
 
-    with pytest.raises(IllegalTransition, match="change_status"):
-        row.save()
+    for fields in (None, ["status"], ["version", "last_error"]):
+        with pytest.raises(IllegalTransition, match="change_status"):
+            row.save(update_fields=fields)
+
+
+@pytest.mark.parametrize("model", status_models(), ids=lambda model: model._meta.label)
+def test_no_row_moves_where_its_table_holds_no_move(model: type[StatusModel]):
+    table = model.TRANSITIONS
+    event = OrderDelivered(order_id=uuid.uuid4())
+
+    for source, target in itertools.product(table, table):
+        if target not in table[source]:
+            with pytest.raises(IllegalTransition, match=f"no move from {source} to {target}"):
+                change_status(model, uuid.uuid4(), expected={source}, to=target, event=event)
 
 
 def test_a_move_that_the_table_lacks_is_refused():

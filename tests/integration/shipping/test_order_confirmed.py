@@ -32,9 +32,9 @@ def test_event_delivered_twice_makes_one_shipment(confirmed_order, hear_confirme
 def test_same_fact_under_another_event_id_makes_one_shipment(confirmed_order, hear_confirmed):
     order_id = confirmed_order()
 
-    hear_confirmed(order_id)
-    hear_confirmed(order_id)
+    heard = [hear_confirmed(order_id), hear_confirmed(order_id)]
 
+    assert heard == [DeliveryStatus.PROCESSED] * 2
     assert facts_of(Shipment.objects.get(order_id=order_id)) == ["shipment.created"]
 
 

@@ -102,6 +102,7 @@ def test_of_two_racing_calls_both_get_the_answer_that_was_stored_first(api):
     assert len(Work.calls) == 2
     assert first.content == second.content
     assert first.json()["id"] == second.json()["id"]
+    assert [answer.has_header("Idempotent-Replayed") for answer in (first, second)].count(True) == 1
     assert IdempotencyKey.objects.count() == 1
 
 
