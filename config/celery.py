@@ -6,8 +6,10 @@ import os
 from typing import Any
 
 import kombu
-from celery import Celery
+from celery import Celery, Task
 from celery.app.amqp import AMQP
+from celery.signals import task_prerun
+from django.db import close_old_connections
 
 from config import observability
 
@@ -39,6 +41,16 @@ app = Celery("shop", amqp=_Amqp)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 observability.connect(app)
+
+
+@task_prerun.connect
+def drop_broken_sessions(sender: Task[Any, Any], **_kwargs: Any) -> None:
+    """Give each task database sessions that work, as Django does for each request.
+
+    Celery keeps them over CELERY_DB_REUSE_MAX tasks, broken or not: all of these would fail after PostgreSQL restarted.
+    """
+    if not sender.request.is_eager:
+        close_old_connections()
 
 
 @app.on_after_configure.connect

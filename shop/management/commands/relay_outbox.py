@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from shop.events import quarantine, relay
 from shop.events.bus import TransportUnavailable
@@ -34,10 +35,14 @@ class Command(BaseCommand):
             return
         pause = 0.02
         while True:
+            close_old_connections()
             try:
                 pause = 0.02 if relay.drain_all() else min(1.0, pause * 2)
             except TransportUnavailable as error:
                 self.stderr.write(f"the broker is away, trying again: {error}")
+                pause = 1.0
+            except (OperationalError, InterfaceError) as error:
+                self.stderr.write(f"the database is away, trying again: {error}")
                 pause = 1.0
             time.sleep(pause)
 
