@@ -1,0 +1,26 @@
+"""What a mutant is: the product without one of its safeguards, and the tests that must notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One safeguard taken out: in `file` the text `old`, which stands there once, becomes `new`.
+
+    `removes` says which safeguard that is, `promise` what no longer holds (I1 to I11, or "edge": what is promised to
+    no order but kept at the door: secrets, limits, whose order it is). `killers` are the tests of which at least one
+    must fail; few and quick ones, though others may notice as well.
+    """
+
+    removes: str
+    promise: str
+    file: str
+    old: str
+    new: str
+    killers: tuple[str, ...]
+    needs_broker: bool = False
+
+    def __str__(self) -> str:
+        return f"without {self.removes} ({self.promise})"

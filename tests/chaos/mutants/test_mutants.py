@@ -1,0 +1,112 @@
+"""Each safeguard of the product is there for a reason that a test knows: without it, that test fails.
+
+`make prove` takes every safeguard out, one at a time; the suite takes out three.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from config.embedded.rabbitmq import RabbitmqError, _server_script
+from tests.chaos.mutants.catalog import MUTANTS
+from tests.chaos.mutants.copies import Copy
+from tests.chaos.mutants.mutant import Mutant
+from tests.proof import Record, sized
+
+# One copy of the tree is enough for the few mutants of the suite.
+pytestmark = pytest.mark.xdist_group("mutants")
+
+SAMPLE = (
+    "the expected status of the compare-and-set",
+    "the check of the inbox",
+    "the redaction of card numbers in logs",
+)
+CHOSEN = sized(
+    slice=tuple(mutant for mutant in MUTANTS if mutant.removes in SAMPLE),
+    short=MUTANTS,
+    full=MUTANTS,
+)
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Copy]:
+    with Copy(tmp_path_factory.mktemp("mutants"), name=worker_id) as made:
+        yield made
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("mutant", CHOSEN, ids=lambda mutant: mutant.removes.replace(" ", "-"))
+def test_a_mutant_is_killed(mutant: Mutant, copy: Copy, proof: Record):
+    if mutant.needs_broker:
+        _insist_on_a_broker()
+
+    with copy.mutated(mutant):
+        ended = copy.run(mutant.killers, makes_tables="/migrations/" in mutant.file)
+
+    survived = [] if ended.is_killed else [f"no test noticed that the shop is {mutant}"]
+    proof("mutant of the code", histories=int(ended.is_killed), of=1, violations=survived)
+    assert ended.is_killed, f"{mutant}: {ended.output[-3000:]}"
+    assert not ended.broken, f"{mutant} does not run at all: {ended.broken}"
+
+
+def test_the_copy_itself_passes(copy: Copy):
+    killers = sorted({killer for mutant in CHOSEN if not mutant.needs_broker for killer in mutant.killers})
+
+    ended = copy.run(killers)
+
+    assert ended.exit_code == 0, ended.output[-3000:]
+
+
+def test_a_mutant_that_changes_nothing_survives(copy: Copy):
+    nothing = Mutant(
+        removes="nothing",
+        promise="none",
+        file="shop/resilience/retry.py",
+        old="    return wait * random.uniform(0.8, 1.2)",
+        new="    return random.uniform(0.8, 1.2) * wait",
+        killers=("tests/unit/shop_edge/test_retry.py",),
+    )
+
+    with copy.mutated(nothing):
+        assert not copy.run(nothing.killers).is_killed
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "killers"),
+    [
+        ("shop/resilience/retry.py", "what never stood there", ()),
+        ("shop/states.py", "import", ()),
+    ],
+)
+def test_a_stale_mutant_is_refused(copy: Copy, file: str, old: str, killers: tuple[str, ...]):
+    stale = Mutant(removes="nothing", promise="none", file=file, old=old, new="", killers=killers)
+
+    with pytest.raises(ValueError, match="stale"), copy.mutated(stale):
+        pass
+
+
+def test_a_killer_that_does_not_exist_kills_nothing(copy: Copy):
+    assert not copy.run(["tests/unit/shop_edge/test_retry.py::test_that_is_not"]).is_killed
+
+
+def test_the_catalog_is_in_order():
+    removed = [mutant.removes for mutant in MUTANTS]
+    promises = {f"I{number}" for number in range(1, 12)}
+
+    assert len(set(removed)) == len(removed) >= 100
+    assert {mutant.promise for mutant in MUTANTS} == promises | {"edge"}
+    assert all(mutant.killers and mutant.old != mutant.new for mutant in MUTANTS)
+    assert len(CHOSEN) >= len(SAMPLE)
+
+
+def _insist_on_a_broker(environment: Any = os.environ) -> None:
+    try:
+        _server_script()
+    except RabbitmqError as missing:
+        if environment.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
