@@ -50,7 +50,7 @@ format: .venv/installed  ## Put the code into its form
 schema: .venv/installed  ## Write docs/openapi.yaml anew
 	DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
-model:  ## Check the saga's model exhaustively with spin, and that each of its mutants is caught
+model:  ## Check the saga's model with spin: exhaustive safety, liveness, and that each of its mutants is caught
 	docs/model/check
 
 requirements: .venv/installed  ## Pin the requirements anew
