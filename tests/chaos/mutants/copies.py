@@ -71,7 +71,7 @@ class Copy:
 
     def __enter__(self) -> Self:
         """Copy, make the tables once, and start the process."""
-        git = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        git = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True, check=True).stdout
         for name in filter(None, listed.split("\0")):
             if (ROOT / name).is_file():
