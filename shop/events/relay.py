@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
 from django.apps import apps
 from django.conf import settings
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -29,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 200
 LEASE_SECONDS = 15
+NOTE_AGAIN_SECONDS = 0.25
 
 
 def publishing_contexts() -> list[str]:
@@ -50,7 +52,7 @@ def drain(context: str) -> int:
             _release(context, rows)
             raise
         arrived = [row.pk for row, error in zip(rows, errors, strict=True) if not error]
-        _mark_published(context, arrived)
+        _insist(lambda: _mark_published(context, arrived))  # noqa: B023  called at once
         for row, error in zip(rows, errors, strict=True):
             if error:
                 _count_failure(context, row, error)
@@ -83,6 +85,23 @@ def _claim(context: str) -> list[OutboxMessage]:
             )
             claimed = [row[0] for row in cursor.fetchall()]
         return list(model._default_manager.using(alias).filter(pk__in=claimed).order_by("id")) if claimed else []
+
+
+def _insist(note: Callable[[], None]) -> None:
+    """Note what has arrived even where the database is being restarted just then: else all of it goes out again.
+
+    Raises: what keeps failing until the claim would have ended anyway.
+    """
+    deadline = time.monotonic() + LEASE_SECONDS
+    while True:
+        try:
+            return note()
+        except (OperationalError, InterfaceError) as error:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("relay.database_unavailable", error=str(error))
+        time.sleep(NOTE_AGAIN_SECONDS)
+        close_old_connections()
 
 
 def _mark_published(context: str, ids: Sequence[int]) -> None:

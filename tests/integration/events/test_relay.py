@@ -1,11 +1,12 @@
 """The relay: nothing skipped, nothing lost, order kept per aggregate, and a bad row blocks nobody."""
 
 import random
+from contextlib import suppress
 from threading import Barrier, Event
 from uuid import uuid4
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models.functions import Now
 
 from orders.models import Outbox
@@ -139,6 +140,20 @@ def test_batch_of_a_relay_that_died_after_sending_is_applied_once(bell_book, mon
 
     assert relay.drain("orders") == 1
     assert applied() == [(bell, 1)]
+
+
+def test_what_has_arrived_is_noted_though_the_database_session_broke_meanwhile(wire):
+    bell = ring()
+
+    def break_session():
+        with suppress(OperationalError), connections[transactions.alias_for("orders")].cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    wire.before = break_session
+
+    assert relay.drain("orders") == 1
+    assert wire.counts(bell) == [1]
+    assert Outbox.objects.filter(published_at=None).count() == 0
 
 
 def test_rows_are_free_at_once_when_the_transport_is_away(wire):
