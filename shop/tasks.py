@@ -39,9 +39,9 @@ def retry_deliveries() -> int:
     return sum(inbox.retry_due(context) for context in dead_letters.hearing_contexts())
 
 
-@sweep(every_seconds=15)
+@sweep(every_seconds=5)
 def collect_dead_letters() -> int:
-    """Bring the messages of the broker's dead queues into the inboxes."""
+    """Bring the messages of the broker's dead queues into the inboxes: after a restart of the database, every delivery."""
     return dead_letters.collect() if settings.BROKER_URL else 0
 
 

@@ -183,7 +183,8 @@ CELERY_DB_REUSE_MAX = 1000
 DEMO_DATA_ALLOWED = False
 
 # --- orders ----
-SAGA_LEASE_SECONDS = env.float("SAGA_LEASE_SECONDS", 20.0)
+# Longer than a walk takes whose every call is answered just in time (STRIPE_TIMEOUT_SECONDS); whoever loses it does no harm.
+SAGA_LEASE_SECONDS = env.float("SAGA_LEASE_SECONDS", 10.0)
 ORDER_MAX_LINES = env.int("ORDER_MAX_LINES", 100)
 ORDER_MAX_QUANTITY = env.int("ORDER_MAX_QUANTITY", 1000)
 MAX_OPEN_ORDERS_PER_CUSTOMER = env.int("MAX_OPEN_ORDERS_PER_CUSTOMER", 5)
