@@ -27,6 +27,14 @@ UNHEARD: Final = (
     + ") GROUP BY 1"
 )
 
+ORDERS: Final = (
+    "SELECT o.id::text, o.customer_id::text, o.idempotency_key, o.status, o.total_minor, coalesce(r.status, ''),"
+    " coalesce(p.status, ''), coalesce(p.intent_id, ''),"
+    " (SELECT count(*) FROM shipping.shipping_shipment s WHERE s.order_id = o.id AND s.status <> 'CANCELED')"
+    " FROM orders.orders_order o LEFT JOIN inventory.inventory_reservation r ON r.order_id = o.id"
+    " LEFT JOIN payments.payments_payment p ON p.order_id = o.id"
+)
+
 
 @dataclass(frozen=True)
 class OrderRow:
@@ -82,39 +90,34 @@ class Books:
     orders: list[OrderRow] = field(default_factory=list)
     charges: list[Charge] = field(default_factory=list)
     stock: list[StockRow] = field(default_factory=list)
-    # Event id -> type, of every outbox; and (subscriber, event id) -> status, of every inbox.
+    # Event id -> type, of every outbox, but for those so young that they may be on their way; these are `told` only.
     events: dict[str, str] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    # (subscriber, event id) -> status, of every inbox.
     deliveries: dict[tuple[str, str], str] = field(default_factory=dict)
     # Which subscribers an event type has.
     subscribers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def read_books(shop: ChaosShop) -> Books:
-    """Read everything, at rest."""
-    lines: dict[str, list[tuple[str, int]]] = {}
-    for order_id, sku, quantity in shop.rows("SELECT order_id::text, sku, quantity FROM orders.orders_orderline"):
-        lines.setdefault(order_id, []).append((sku, quantity))
-    books = Books(subscribers=subscribers())
-    for row in shop.rows(
-        "SELECT o.id::text, o.customer_id::text, o.idempotency_key, o.status, o.total_minor, coalesce(r.status, ''),"
-        " coalesce(p.status, ''), coalesce(p.intent_id, ''),"
-        " (SELECT count(*) FROM shipping.shipping_shipment s WHERE s.order_id = o.id AND s.status <> 'CANCELED')"
-        " FROM orders.orders_order o LEFT JOIN inventory.inventory_reservation r ON r.order_id = o.id"
-        " LEFT JOIN payments.payments_payment p ON p.order_id = o.id"
-    ):
-        books.orders.append(OrderRow(*row[:5], tuple(lines.get(row[0], ())), *row[5:]))
-    books.charges = read_charges(shop)
-    books.stock = [
-        StockRow(*row)
-        for row in shop.rows(
-            "SELECT sku, available, reserved, sold, received, written_off FROM inventory.inventory_stock"
-        )
-    ]
-    for context in PUBLISHING:
-        books.events.update(shop.rows(f"SELECT event_id::text, type FROM {context}.{context}_outbox"))
-    for context in HEARING:
-        found = shop.rows(f"SELECT subscriber, event_id::text, status FROM {context}.{context}_inbox")
-        books.deliveries.update({(subscriber, event): status for subscriber, event, status in found})
+def read_books(shop: ChaosShop, *, rested_at: datetime) -> Books:
+    """Read everything as it stands at one moment; parcels travel on, but of money nothing has moved since `rested_at`."""
+    with shop.snapshot() as rows:
+        lines: dict[str, list[tuple[str, int]]] = {}
+        for order_id, sku, quantity in rows("SELECT order_id::text, sku, quantity FROM orders.orders_orderline"):
+            lines.setdefault(order_id, []).append((sku, quantity))
+        books = Books(subscribers=subscribers(), charges=read_charges(shop))
+        for row in rows(ORDERS):
+            books.orders.append(OrderRow(*row[:5], tuple(lines.get(row[0], ())), *row[5:]))
+        stock = rows("SELECT sku, available, reserved, sold, received, written_off FROM inventory.inventory_stock")
+        books.stock = [StockRow(*row) for row in stock]
+        for context in PUBLISHING:
+            for event, kind, at in rows(f"SELECT event_id::text, type, occurred_at FROM {context}.{context}_outbox"):
+                books.told.add(event)
+                if at <= rested_at:
+                    books.events[event] = kind
+        for context in HEARING:
+            heard = rows(f"SELECT subscriber, event_id::text, status FROM {context}.{context}_inbox")
+            books.deliveries.update({(subscriber, event): status for subscriber, event, status in heard})
     return books
 
 

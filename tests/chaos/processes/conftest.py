@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,15 +11,16 @@ from config.embedded.rabbitmq import RabbitmqError, _server_script
 from tests.chaos.processes.shop import ChaosShop
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[ChaosShop]:
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosShop]:
+    """Start a shop of its own for the module; its campaigns come one after the other."""
     try:
         _server_script()
     except RabbitmqError as missing:
         if os.environ.get("CI"):
             pytest.fail(str(missing))
         pytest.skip(str(missing))
-    made = ChaosShop(tmp_path)
+    made = ChaosShop(tmp_path_factory.mktemp("shop"))
     try:
         made.start()
         yield made

@@ -14,8 +14,9 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from shop.events import topology
 from shop.events.broker import connect
 from tests.chaos.processes.proxy import HOST, Proxy
 
+Rows = list[tuple[Any, ...]]
 CUSTOMERS: Final = 6
 # Below the ports of outgoing connections, one of which could take the port of a server that is being restarted.
 PORTS: Final = range(20_000, 30_000)
@@ -88,6 +90,14 @@ class ChaosShop(Stack):
         self.signal_database(signal.SIGCONT)
         self.broker.resume()
 
+    def dead(self) -> list[str]:
+        """Return the processes that have ended by themselves, each with the end of its log, and start them again."""
+        ended = [process for process in self.processes.values() if not process.is_running()]
+        for process in ended:
+            process.kill()
+            process.start()
+        return [f"{process.name} ended by itself; the end of its log:\n{process.tail(5)}" for process in ended]
+
     def restart(self, name: str) -> None:
         """Kill a process with all its children and start it again, as its supervisor would."""
         self.processes[name].kill()
@@ -116,10 +126,17 @@ class ChaosShop(Stack):
         """Run one of the shop's commands on this shop."""
         return self._command(python("manage.py", *arguments))
 
-    def rows(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, parameters: dict[str, Any] | None = None) -> Rows:
         """Read the database past the proxy."""
-        with psycopg.connect(self.database.url("shop"), autocommit=True, connect_timeout=5) as connection:
-            return connection.execute(statement, parameters).fetchall()
+        with self.snapshot() as read:
+            return read(statement, parameters)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Callable[..., Rows]]:
+        """Give a function that reads the database past the proxy, each time as it is now."""
+        with psycopg.connect(self.database.url("shop"), connect_timeout=5) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            yield lambda statement, parameters=None: connection.execute(statement, parameters).fetchall()
 
     def sandbox(self, method: str, path: str, body: Any = None) -> Any:
         """Work the sandbox's control panel past the proxy. Raises: requests.RequestException."""

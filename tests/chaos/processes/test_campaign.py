@@ -19,7 +19,7 @@ from tests.proof import EXTENT, SEED, Record, sized
 SHORT: Final = ("worker killed", "provider half-open", "PostgreSQL killed", "RabbitMQ killed", "web server killed")
 ROUNDS: Final = int(os.environ.get("ROUNDS") or sized(slice=0, short=len(SHORT), full=26))
 ORDERS: Final = int(os.environ.get("ORDERS") or sized(slice=0, short=100, full=2340))
-KILLS: Final = sized(slice=0, short=3, full=10)
+KILLS: Final = int(os.environ.get("KILLS") or sized(slice=0, short=2, full=10))
 
 pytestmark = [
     pytest.mark.rabbitmq,

@@ -34,6 +34,7 @@ def bought() -> tuple[list[Purchase], Books]:
         ],
         stock=[StockRow("MUG", available=9, reserved=0, sold=1, received=10)],
         events={"event-1": "order.confirmed"},
+        told={"event-1"},
         deliveries={("shipping.ship", "event-1"): "PROCESSED"},
         subscribers={"order.confirmed": ("shipping.ship",)},
     )
