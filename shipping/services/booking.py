@@ -145,11 +145,35 @@ def _record_booking(shipment: Shipment, booking: Booking) -> None:
             refusal_code="",
             **details,
         )
-        if version is None:
-            # Canceled while the carrier was being asked: remember what it made of it, and take it back now.
-            Shipment.objects.filter(pk=shipment.pk, status=ShipmentStatus.CANCELED).update(due_at=Now(), **details)
+        surplus = version is None and not _belongs_to_row(shipment, booking, details)
+    if surplus:
+        _give_up(shipment, booking)
+        return
     outcome = "shipment.booked" if version else "shipment.booked_too_late"
     log.info(outcome, order_id=str(shipment.order_id), carrier=shipment.carrier)
+
+
+def _belongs_to_row(shipment: Shipment, booking: Booking, details: dict[str, str]) -> bool:
+    """Say whether a booking that came too late is known all the same; the row of a canceled shipment remembers it.
+
+    Whoever was faster has recorded the booking that the carrier found, or one of their own: then this one is too many.
+    """
+    rows = Shipment.objects.filter(pk=shipment.pk)
+    # Canceled while the carrier was being asked: remember what it made of it, and take it back now.
+    if rows.filter(status=ShipmentStatus.CANCELED).update(due_at=Now(), **details):
+        return True
+    return rows.filter(carrier_reference=booking.carrier_reference).exists()
+
+
+def _give_up(shipment: Shipment, booking: Booking) -> None:
+    """Take back what was booked a second time, by a worker who was so slow that another had taken its turn."""
+    facts = {"order_id": str(shipment.order_id), "carrier": shipment.carrier}
+    try:
+        gateways.carrier_named(shipment.carrier).void(carrier_reference=booking.carrier_reference)
+    except (CarrierRefused, Fault) as error:
+        log.error("shipment.void_refused", **facts, carrier_reference=booking.carrier_reference, error=error.code)  # noqa: TRY400  an answer, no bug
+    else:
+        log.warning("shipment.booked_twice", **facts)
 
 
 def _record_refusal(shipment: Shipment, refusal: Refusal) -> None:
@@ -185,9 +209,9 @@ def _check_again(shipment: Shipment, after_seconds: float | None) -> None:
 
 def _void(shipment: Shipment, _asked_before: bool) -> None:
     carrier = gateways.carrier_named(shipment.carrier)
-    error = ""
-    booking = carrier.find(reference=shipment.pk)
-    if booking is not None:
+    error, seen = "", set()
+    while (booking := carrier.find(reference=shipment.pk)) is not None and booking.carrier_reference not in seen:
+        seen.add(booking.carrier_reference)
         try:
             carrier.void(carrier_reference=booking.carrier_reference)
         except CarrierRefused as refusal:
@@ -197,4 +221,4 @@ def _void(shipment: Shipment, _asked_before: bool) -> None:
     if error:
         log.error("shipment.void_refused", order_id=str(shipment.order_id), carrier=shipment.carrier, error=error)
     else:
-        log.info("shipment.booking_voided", order_id=str(shipment.order_id), found=booking is not None)
+        log.info("shipment.booking_voided", order_id=str(shipment.order_id), found=bool(seen))

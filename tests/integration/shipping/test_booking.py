@@ -190,6 +190,48 @@ def test_booking_found_late_that_cannot_be_taken_back_is_noted_for_staff(shipmen
     assert shipment.last_error.startswith("carrier_refused")
 
 
+class OvertakenMeanwhile(SandboxCarrier):
+    """A carrier so slow that another worker, whose turn came with the end of the lease, books meanwhile as well."""
+
+    overtaken = False
+
+    def book(self, *, reference, address, parcel):
+        if not type(self).overtaken:
+            type(self).overtaken = True
+            make_due(Shipment.objects.get(pk=reference))
+            booking.book_due_shipments()
+        return super().book(reference=reference, address=address, parcel=parcel)
+
+
+@pytest.mark.parametrize("canceled", [False, True])
+def test_worker_who_books_a_second_time_after_its_lease_gives_that_booking_up(shipment_in, monkeypatch, canceled):
+    monkeypatch.setattr(OvertakenMeanwhile, "overtaken", False)
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", OvertakenMeanwhile)
+    shipment = shipment_in("PENDING")
+
+    booking.book_due_shipments()
+    if canceled:
+        shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+
+    shipment.refresh_from_db()
+    first, second = SandboxBooking.objects.order_by("id")
+    assert shipment.carrier_reference == f"SBX-{first.pk}"
+    assert second.voided_at is not None
+    assert (first.voided_at is not None) == canceled
+
+
+def test_everything_that_was_booked_for_a_canceled_shipment_is_taken_back(shipment_in):
+    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
+    booking.book_due_shipments()
+    SandboxBooking.objects.create(reference=shipment.pk)
+    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    make_due(shipment)
+
+    booking.void_canceled_bookings()
+
+    assert SandboxBooking.objects.filter(voided_at=None).count() == 0
+
+
 class CancelsMeanwhile(SandboxCarrier):
     """A carrier during whose answer the order is canceled."""
 
