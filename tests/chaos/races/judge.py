@@ -11,9 +11,9 @@ from django.apps import apps
 from django.core import mail
 
 from notifications.models import Email
-from orders.models import Order, Saga
+from orders.models import Order, Outbox, Saga
 from orders.rules import CancelReason
-from payments.models import Refund
+from payments.models import Refund, StrayIntent
 from shipping.models import SandboxBooking
 from shop.events.inbox import InboxEntry
 from tests.chaos.crashes.enumeration import settle, violations_at_rest
@@ -99,6 +99,8 @@ def _books(stage: Stage, order: Order, *, zombies: bool) -> Iterator[str]:
         "bookings at the carrier": (bookings, 1 if kept else 0),
         "sagas still open": (Saga.objects.filter(finished_at=None).count(), 0),
         "dead letters": (_dead_letters(), 0),
+        "facts told twice": (_told_twice(), []),
+        "money that no payment stood for": (list(StrayIntent.objects.values_list("reason", flat=True)), []),
     }
     for fact, (is_, must) in facts.items():
         if is_ != must:
@@ -108,6 +110,12 @@ def _books(stage: Stage, order: Order, *, zombies: bool) -> Iterator[str]:
 def _dead_letters() -> int:
     inboxes = [model for model in apps.get_models() if issubclass(model, InboxEntry)]
     return sum(model._default_manager.filter(status="DEAD").count() for model in inboxes)
+
+
+def _told_twice() -> list[str]:
+    """Each fact of an order is one: what happens to it more than once says so in its payload."""
+    told = Counter(f"{row.type} {json.dumps(row.payload, sort_keys=True)}" for row in Outbox.objects.all())
+    return [fact for fact, times in told.items() if times > 1]
 
 
 def _refunds(outcomes: list[tuple[str, Any]], lost: int) -> Iterator[str]:

@@ -30,6 +30,7 @@ ACTING: dict[Scene, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (*CANCELS, "refund"),
     ),
     scenes.captured: (("complete", "webhook", "expiry", "refund", "redelivery", "sweep"), CANCELS),
+    scenes.unbooked: ((*CANCELS, "refund", "redelivery", "sweep"), ("webhook",)),
     scenes.confirmed: ((*CANCELS, "webhook", "refund", "redelivery", "sweep"), ("complete", "reconcile")),
     scenes.collected: ((*CANCELS, "refund", "redelivery", "sweep"), ()),
     scenes.refunded_in_part: ((*CANCELS, "webhook", "refund", "redelivery", "reconcile", "sweep"), ()),
@@ -83,8 +84,8 @@ def a_cell_of_each_pair(first: str, chance: random.Random) -> list[Cell]:
     return [chosen[name] for name in NAMES]
 
 
-def run(stage: Stage, pair: Pair, cells: Iterable[Cell], *, choose: Callable[[Sequence[int]], Sequence[int]]) -> Races:
-    """Run each cell at those points of the first actor, by number, that `choose` takes of them."""
+def run(stage: Stage, pair: Pair, cells: Iterable[Cell], *, choose: Callable[[Sequence[str]], Iterable[int]]) -> Races:
+    """Run each cell at those points of the first actor, by number, that `choose` takes of their names."""
     races = Races()
     known: dict[tuple[Scene, str], list[str]] = {}
     for cell in cells:
@@ -94,7 +95,7 @@ def run(stage: Stage, pair: Pair, cells: Iterable[Cell], *, choose: Callable[[Se
             known[alone] = pair.alone(cell.first.make(stage, cell.scene)).points
         races.cells.append(cell)
         assert known[alone], f"{cell}: nothing to overlap"
-        for at in choose(range(len(known[alone]))):
+        for at in choose(known[alone]):
             met = _overlap(stage, pair, cell, at)
             races.overlaps += 1
             races.waited += met.waited

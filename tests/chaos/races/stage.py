@@ -157,10 +157,15 @@ def captured(stage: Stage) -> None:
     reconcile_payments(since=now())
 
 
-def confirmed(stage: Stage) -> None:
-    """The order is confirmed and its parcel booked; mails and notices wait."""
+def unbooked(stage: Stage) -> None:
+    """The order is confirmed, and its parcel waits to be booked; mails and notices wait."""
     stage.place()
     tell("shipping.create_shipment_for_order")
+
+
+def confirmed(stage: Stage) -> None:
+    """The order is confirmed and its parcel booked; mails and notices wait."""
+    unbooked(stage)
     booking.book_due_shipments()
     assert ShippingOutbox.objects.filter(type="shipment.booked").exists()
 

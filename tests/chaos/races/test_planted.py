@@ -1,0 +1,181 @@
+"""The matrix sees: each of these safeguards is taken away, and the cell that needs it goes wrong at one overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from django.db.models import F
+
+from orders.sagas import run as saga_run
+from orders.services import moving
+from payments.events import PaymentVoided
+from payments.models import Payment, PaymentStatus
+from payments.services import refund, void
+from shipping.services import stopping
+from shop.events import inbox
+from shop.rest import idempotency
+from shop.states import StatusModel
+from tests.chaos.races import stage as scenes
+from tests.chaos.races.matrix import BY_NAME, Cell, run
+from tests.chaos.races.overlap import Pair
+from tests.chaos.races.stage import Scene, Stage
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def order_moved_whatever_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    change_status = moving.change_status
+
+    def blind(model: type[StatusModel], pk: Any, *, expected: Any, to: str, **more: Any) -> Any:
+        sources = [status for status, targets in model.TRANSITIONS.items() if to in targets]
+        now = model._default_manager.values_list("status", flat=True).get(pk=pk)
+        if now not in sources:
+            model._default_manager.filter(pk=pk).update(status=sources[0])
+        return change_status(model, pk, expected=sources, to=to, **more)
+
+    monkeypatch.setattr(moving, "change_status", blind)
+
+
+def voided_before_the_bank_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hasty(payment: Payment, reason: str) -> None:
+        void.change(
+            payment,
+            expected=[PaymentStatus(payment.status)],
+            to=PaymentStatus.VOIDED,
+            event=PaymentVoided(order_id=payment.order_id, reason=reason),
+            void_reason=reason,
+        )
+
+    monkeypatch.setattr(void, "_cancel", hasty)
+
+
+def no_tombstone_for_a_payment_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(void, "insert_first", lambda _payment: True)
+    monkeypatch.setattr(void, "publish", lambda *_args, **_kwargs: None)
+
+
+def refund_without_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    def whatever(payment: Payment, wanted: Any) -> None:
+        Payment.objects.filter(pk=payment.pk).update(refund_reserved_minor=F("refund_reserved_minor") + wanted.minor)
+
+    monkeypatch.setattr(refund, "_set_aside", whatever)
+
+
+def answer_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "_insert", lambda _request, _response: True)
+
+
+def event_applied_as_often_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = inbox._claim
+
+    def always(context: str, subscriber: str, envelope: Any) -> bool:
+        claim(context, subscriber, envelope)
+        return True
+
+    monkeypatch.setattr(inbox, "_claim", always)
+
+
+def parcel_canceled_before_its_carrier_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "_take_back", lambda _shipment: True)
+
+
+def stock_released_with_the_payment_still_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout, *others = saga_run.SAGAS
+    steps = [
+        step if step.undo is None else replace(step, undo=_never if "authorize" in step.name else step.undo)
+        for step in checkout.steps
+    ]
+    monkeypatch.setattr(saga_run, "SAGAS", (replace(checkout, steps=tuple(steps)), *others))
+
+
+def _never(_order: Any) -> None:
+    """Leave the payment as it is."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A bug, the overlap that shows it (at the last point of `first` whose name begins so), and what is seen."""
+
+    plant: Plant
+    scene: Scene
+    first: str
+    at: str
+    second: str
+    seen: str
+
+    def point(self, points: Sequence[str]) -> Sequence[int]:
+        return [number for number, point in enumerate(points) if point.startswith(self.at)][-1:]
+
+
+CUSTOMER, STAFF = "cancel by customer", "cancel by staff"
+PLANTED = (
+    Planted(
+        order_moved_whatever_its_status,
+        scenes.authenticated,
+        "complete",
+        "after COMMIT payments_payment+payments_outbox #1",
+        CUSTOMER,
+        "I9",
+    ),
+    Planted(
+        voided_before_the_bank_is_asked,
+        scenes.placed,
+        "complete",
+        "before stripe POST /v1/payment_intents/*/confirm",
+        CUSTOMER,
+        "no payment stood for",
+    ),
+    Planted(
+        no_tombstone_for_a_payment_to_come,
+        scenes.placed,
+        "complete",
+        "after COMMIT orders_order+orders_outbox #1",
+        STAFF,
+        "money still held",
+    ),
+    Planted(
+        refund_without_a_cap, scenes.confirmed, "refund", "after COMMIT", "refund", "refund failed: IntegrityError"
+    ),
+    Planted(
+        answer_not_kept, scenes.placed, "complete", "after COMMIT orders_order", CUSTOMER, "complete was answered 201"
+    ),
+    Planted(
+        event_applied_as_often_as_it_comes,
+        scenes.refunded_in_part,
+        "reconcile",
+        "after COMMIT",
+        "redelivery",
+        "facts told twice",
+    ),
+    Planted(
+        parcel_canceled_before_its_carrier_is_asked,
+        scenes.collected,
+        CUSTOMER,
+        "before COMMIT orders_order",
+        "refund",
+        "bookings at the carrier",
+    ),
+    Planted(
+        stock_released_with_the_payment_still_open,
+        scenes.authenticated,
+        CUSTOMER,
+        "before COMMIT orders_order",
+        "webhook",
+        "money still held",
+    ),
+)
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.plant.__name__)
+def test_a_missing_safeguard_is_found(planted: Planted, stage: Stage, pair: Pair, monkeypatch: pytest.MonkeyPatch):
+    cell = Cell(planted.scene, BY_NAME[planted.first], BY_NAME[planted.second])
+    assert run(stage, pair, [cell], choose=planted.point).violations == []
+
+    planted.plant(monkeypatch)
+    races = run(stage, pair, [cell], choose=planted.point)
+
+    assert races.overlaps == 1
+    assert [wrong for wrong in races.violations if planted.seen in wrong], races.violations
