@@ -1,0 +1,229 @@
+"""The card provider in process: the sandbox's own code below the SDK, without a socket, and what goes wrong on the way.
+
+A fault is put on the way of one request by the scheduler. A request that arrives late waits in `late` until the
+scheduler lets it arrive; what the provider would tell by webhook waits in `notices`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import stripe
+
+from payments.gateways import stripe_api
+from payments.rules import NOTICES
+from payments.sandbox import attempts, errors, intents, ledger
+from payments.sandbox.calls import Api, Request, Response, new_request_id, refused
+from payments.sandbox.store import Store, Transaction
+from tests.chaos.crashes.points import PROVIDERS_ID
+from tests.chaos.simulator.clock import VirtualClock
+from tests.chaos.simulator.points import Meeting
+
+SECRET_KEY = "sk_test_sandbox"
+TIMEOUT_SECONDS = 3.0
+LATE_BUT_IN_TIME_SECONDS = 2.0
+
+# What may happen to a request; the words are those of the report.
+FAULTS = {
+    "answer late": "the answer comes two seconds late",
+    "answer lost": "the effect happens, the answer never comes",
+    "never answered": "no effect, no answer",
+    "connection reset": "no effect, the connection is reset",
+    "request late": "the client gives up; the request arrives later",
+    "error 500": "no effect, 500",
+    "error 500 after the effect": "the effect happens, 500 is answered and kept under its key",
+    "error 429": "no effect, 429",
+    "error 409": "no effect, 409 as if the key were in use",
+}
+EXPIRIES = {
+    "authorization expires before the capture": "the authorization expires just before the request arrives",
+    "authorization expires at the capture": "the authorization expires as the request arrives, and no answer comes",
+    "authorization expires after the capture": "the capture is carried out, its answer is lost, the hold would expire",
+}
+
+ANSWERED = ("answer late", "error 500 after the effect", "authorization expires before the capture")
+REFUSED: dict[str, Callable[[], errors.StripeError]] = {
+    "error 500": lambda: errors.server_error(saved=False),
+    "error 429": errors.rate_limited,
+    "error 409": lambda: errors.key_in_use(key=""),
+}
+
+
+@dataclass
+class Line:
+    """An intent in the provider's books, in the order of creation."""
+
+    intent_id: str
+    order_id: str
+    status: str
+
+
+class Bank:
+    """The provider's books and its front door."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self._store = Store(database=":memory:")
+        self._store.now = lambda: int(clock.moment.timestamp())  # type: ignore[method-assign]
+        self._api = Api(store=self._store, secret_key=SECRET_KEY)
+        self.late: list[Request] = []
+        self.notices: list[dict[str, Any]] = []
+        self._told_up_to = 0
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._store.clear()
+        self.late, self.notices, self._told_up_to = [], [], 0
+
+    def close(self) -> None:
+        """Close the books."""
+        self._store.close()
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+    def answer(self, request: Request, *, then_fail: bool = False) -> Response:
+        """Carry a request out and answer it."""
+        request_id = new_request_id()
+        try:
+            call = self._api.open(request=request, request_id=request_id)
+            return self._api.run(call=call, then_fail=then_fail)
+        except errors.StripeError as error:
+            return refused(error=error, request_id=request_id)
+
+    def answer_under(self, fault: str, request: Request) -> Response | None:
+        """Carry a request out as a fault has it; None where no answer comes."""
+        if fault in REFUSED:
+            return refused(error=REFUSED[fault](), request_id=new_request_id())
+        if fault in ("authorization expires before the capture", "authorization expires at the capture"):
+            self.expire(_intent_of(request))
+        if fault == "request late":
+            self.late.append(request)
+        elif fault not in ("never answered", "connection reset"):
+            response = self.answer(request, then_fail=fault == "error 500 after the effect")
+            if fault in ANSWERED:
+                self.clock.advance(LATE_BUT_IN_TIME_SECONDS * (fault == "answer late"))
+                return response
+        if fault == "authorization expires after the capture":
+            self.expire(_intent_of(request))
+        if fault != "connection reset":
+            self.clock.advance(TIMEOUT_SECONDS)
+        return None
+
+    def let_late_request_arrive(self, number: int) -> str:
+        """Carry out a request whose client has long given up; say which and what came of it."""
+        request = self.late.pop(number)
+        return f"{request.method} {_shown(request.path)}: {self.answer(request).status}"
+
+    # --- what is done at the provider without the shop ------------------------------------------------------------------
+    def authenticate(self, intent_id: str, *, approved: bool) -> str:
+        """Answer the 3-D Secure challenge; return the status then."""
+
+        def act(tx: Transaction) -> dict[str, Any]:
+            return attempts.authenticate(tx, intent=intents.find(tx, intent_id=intent_id), approved=approved)
+
+        return self._act(act)
+
+    def expire(self, intent_id: str) -> str:
+        """Let the hold of an authorization run out, where there is one; return the status then."""
+        return self._act(lambda tx: intents.expire_authorization(tx, intent_id=intent_id))
+
+    def _act(self, act: Callable[[Transaction], dict[str, Any]]) -> str:
+        try:
+            with self._store.transaction() as tx:
+                return str(act(tx)["status"])
+        except errors.StripeError:
+            return "refused"
+
+    def confirm_again(self, intent_id: str, payment_method: str) -> str:
+        """Confirm with another card, as whoever holds the client_secret can; return the status then."""
+        with self._store.transaction() as tx:
+            secret = intents.find(tx, intent_id=intent_id)["client_secret"]
+        body = urlencode({"client_secret": secret, "payment_method": payment_method, "use_stripe_sdk": "true"})
+        path, headers = f"/v1/payment_intents/{intent_id}/confirm", {"authorization": "Bearer pk_test_sandbox"}
+        response = self.answer(Request("POST", path, "", headers, body.encode(), "http://provider"))
+        return str(response.body.get("status") or response.body.get("error", {}).get("code"))
+
+    # --- the books ------------------------------------------------------------------------------------------------------
+    def lines(self) -> list[Line]:
+        """Return every intent, oldest first."""
+        with self._store.transaction() as tx:
+            rows = tx.execute(
+                "SELECT id, body ->> '$.metadata.order_id', body ->> 'status' FROM objects"
+                " WHERE kind = 'payment_intent' ORDER BY seq"
+            ).fetchall()
+        return [Line(*row) for row in rows]
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Return the money of every intent."""
+        with self._store.transaction() as tx:
+            found: list[dict[str, Any]] = ledger.read_ledger(tx, order_id=None)["payment_intents"]
+        return found
+
+    def collect_notices(self) -> None:
+        """Write a webhook for everything that has happened since the last time."""
+        with self._store.transaction() as tx:
+            rows = tx.execute(
+                "SELECT seq, label, body FROM objects WHERE kind = 'event' AND seq > ? ORDER BY seq",
+                (self._told_up_to,),
+            ).fetchall()
+        for seq, label, body in rows:
+            self._told_up_to = seq
+            if label in NOTICES:
+                self.notices.append(json.loads(body))
+
+
+class Wire(stripe.HTTPClient):
+    """The SDK's way to the provider."""
+
+    name = "in process"
+
+    def __init__(self, bank: Bank, meeting: Meeting, take_fault: Callable[[str, str], str]) -> None:
+        super().__init__()
+        self._bank = bank
+        self._meeting = meeting
+        self._take_fault = take_fault
+
+    def request(
+        self, method: str, url: str, headers: Any, post_data: Any = None, *, _usage: Any = None
+    ) -> tuple[Any, int, Any]:
+        """Send one request."""
+        parts = urlsplit(url)
+        name = f"stripe {method.upper()} {_shown(parts.path)}"
+        lowered = {key.lower(): str(value) for key, value in (headers or {}).items()}
+        body = post_data.encode() if isinstance(post_data, str) else post_data or b""
+        request = Request(method.upper(), parts.path, parts.query, lowered, body, "http://provider")
+        self._meeting.before(name, kind="provider")
+        fault = self._take_fault(request.method, parts.path)
+        response = self._bank.answer_under(fault, request) if fault else self._bank.answer(request)
+        self._meeting.after(name, kind="provider")
+        if response is None:
+            raise stripe.APIConnectionError("no answer came")
+        return json.dumps(response.body), int(HTTPStatus(response.status)), response.headers
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@contextmanager
+def spoken_to(client: Wire) -> Iterator[None]:
+    """Have the product's adapter speak to the provider through this client."""
+    adapter: Any = stripe_api.provider()
+    requestor = adapter._client._requestor
+    kept, requestor._client = requestor._client, client
+    try:
+        yield
+    finally:
+        requestor._client = kept
+
+
+def _shown(path: str) -> str:
+    return PROVIDERS_ID.sub("*", path)
+
+
+def _intent_of(request: Request) -> str:
+    return request.path.split("/")[3]

@@ -1,0 +1,124 @@
+"""Those who ask: customers and staff, what they asked under which key, and every answer that they were given."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import resolve
+from rest_framework.test import APIRequestFactory, force_authenticate
+
+from orders.models import Order
+from shop.models import User
+from tests.factories import UserFactory
+
+STAFF_MAY = ("orders.view_order", "orders.cancel_order", "orders.refund_order")
+WAITING = ("PENDING", "AWAITING_PAYMENT", "CONFIRMING")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a client was told."""
+
+    status: int
+    body: Any
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether the API promises to give it again under the same key."""
+        match self.status:
+            case 200 | 402:
+                return True
+            case 201:
+                return self.body.get("status") not in WAITING
+            case 409:
+                return self.body.get("code") != "order_being_confirmed"
+        return False
+
+    def __str__(self) -> str:
+        told = self.body.get("code") or self.body.get("status") if isinstance(self.body, dict) else ""
+        return f"{self.status} {told}"
+
+
+@dataclass
+class Wish:
+    """One request with its key; asked once or many times. `order`: its number in the history."""
+
+    who: str
+    path: str
+    key: str
+    body: dict[str, Any]
+    words: str
+    order: int
+    is_placing: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
+    asked: int = 0
+
+
+@dataclass
+class Placed:
+    """An order as its customer knows it; `order_id` once it is recorded."""
+
+    number: int
+    who: str
+    key: str
+    order_id: uuid.UUID | None = None
+    status: str = ""
+
+
+class People:
+    """The users of the shop, made once, and the wishes of one history."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, User] = {}
+        self._factory = APIRequestFactory()
+        self.wishes: list[Wish] = []
+        self.orders: list[Placed] = []
+
+    def arrive(self) -> None:
+        """Make the users."""
+        User.objects.all().delete()
+        self._users = {
+            "customer 1": UserFactory(email="customer-1@shop.example"),
+            "customer 2": UserFactory(email="customer-2@shop.example"),
+            "staff": UserFactory(email="staff@shop.example", is_staff=True, permissions=STAFF_MAY),
+        }
+        for user in self._users.values():
+            user.get_all_permissions()
+
+    def forget(self) -> None:
+        """Begin another history."""
+        self.wishes, self.orders = [], []
+
+    def ask(self, wish: Wish) -> Answer:
+        """Send a request as the API takes it, below the token of its caller; remember the answer."""
+        wish.asked += 1
+        path = f"/api/v1/{wish.path}"
+        request = self._factory.post(
+            path,
+            json.dumps(wish.body),
+            content_type="application/json",
+            headers={"Idempotency-Key": wish.key, **wish.headers},
+        )
+        force_authenticate(request, user=self._users[wish.who])
+        match = resolve(path)
+        response = match.func(request, *match.args, **match.kwargs)
+        if hasattr(response, "render"):
+            response.render()
+        answer = Answer(response.status_code, json.loads(response.content))
+        wish.answers.append(answer)
+        return answer
+
+    def look_up(self) -> list[Placed]:
+        """Find which orders are recorded, and how they stand; return those, in the order of their placing."""
+        rows = {(row[1], row[2]): (row[0], row[3]) for row in Order.objects.values_list(
+            "pk", "customer_id", "idempotency_key", "status"
+        )}  # fmt: skip
+        for order in self.orders:
+            found = rows.get((self._users[order.who].pk, order.key))
+            if found is not None:
+                order.order_id, order.status = found
+        return [order for order in self.orders if order.order_id is not None]

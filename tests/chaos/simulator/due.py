@@ -1,0 +1,55 @@
+"""When something is due: the rows that wait for their moment, in every context."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from functools import cache
+
+from django.apps import apps
+from django.db import connections
+
+from inventory.models import Reservation
+from shop import transactions
+from shop.events.inbox import InboxEntry
+from shop.events.outbox import OutboxMessage
+from shop.models import DueModel
+
+
+def moments_due() -> list[tuple[str, datetime]]:
+    """Return when the next work of each context is due, and the next row of its outbox."""
+    moments = []
+    for alias, sql in _asking_when_due().items():
+        with connections[alias].cursor() as cursor:
+            cursor.execute(sql)
+            moments += [(context, moment) for context, moment in cursor.fetchall() if moment is not None]
+    return moments
+
+
+@cache
+def _asking_when_due() -> dict[str, str]:
+    """Return one statement per database."""
+    asked: defaultdict[str, list[str]] = defaultdict(list)
+    for model in apps.get_models():
+        context, column, where = model._meta.app_label, "", ""
+        if issubclass(model, DueModel):
+            column, where, name = "due_at", "due_at IS NOT NULL", context
+        elif issubclass(model, InboxEntry):
+            column, where, name = "due_at", "due_at IS NOT NULL", "shop"
+        elif issubclass(model, OutboxMessage):
+            # A row that was never claimed may have to wait for an earlier one of its aggregate that is.
+            column, where, name = (
+                "claimed_until",
+                "published_at IS NULL AND quarantined_at IS NULL",
+                f"{context} outbox",
+            )
+            asked[transactions.alias_for(context)].append(
+                f"SELECT '{name}', now() FROM {model._meta.db_table} WHERE {where} AND claimed_until IS NULL"
+            )
+        elif model is Reservation:
+            column, where, name = "expires_at", "status = 'HELD'", context
+        if column:
+            asked[transactions.alias_for(context)].append(
+                f"SELECT '{name}', min({column}) FROM {model._meta.db_table} WHERE {where}"
+            )
+    return {alias: " UNION ALL ".join(parts) for alias, parts in asked.items()}

@@ -1,0 +1,200 @@
+"""One history: a small shop, some steps, then the faults end, everything comes to rest, and the judge speaks."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.apps import apps
+from django.core import mail
+from django.core.cache import cache
+from django.db import connections
+
+from orders.gateways import inventory_breaker
+from payments import tasks as payment_tasks
+from payments.gateways import stripe_api
+from shop import transactions
+from shop.events import relay
+from tests.chaos.simulator import actions
+from tests.chaos.simulator.choices import Choices, Script
+from tests.chaos.simulator.due import moments_due
+from tests.chaos.simulator.judge import Judge
+from tests.chaos.simulator.plans import Plan, draw_plan
+from tests.chaos.simulator.visitors import VISITORS
+from tests.chaos.simulator.world import World
+from tests.factories import ProductFactory
+
+FEWEST_STEPS, MOST_STEPS = 8, 26
+SETTLING_ROUNDS = 60
+AUDIT_PATIENCE_SECONDS = 600.0
+MOMENT = timedelta(milliseconds=1)
+CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications", "shop")
+KEPT = {"shop_user", "shop_user_groups", "shop_user_user_permissions"}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of one history."""
+
+    seed: int
+    words: tuple[str, ...]
+    kinds: Counter[str]
+    violations: tuple[str, ...]
+    script: Script
+
+    @property
+    def replay(self) -> str:
+        """The command that shows it again."""
+        return f"make simulate N=1 SEED={self.seed} VERBOSE=1"
+
+    def __str__(self) -> str:
+        numbered = "\n".join(self.words)
+        broken = "".join(f"\n  {violation}" for violation in self.violations)
+        return f"seed {self.seed}\n{numbered}\nviolations: {broken or 'none'}\nreplay: {self.replay}"
+
+
+class Simulator:
+    """Tells histories, one after the other, in a database of its own."""
+
+    def __init__(self) -> None:
+        self.world = World()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Have everything in place."""
+        logging.disable(logging.CRITICAL)
+        try:
+            with self.world.installed():
+                yield
+        finally:
+            logging.disable(logging.NOTSET)
+
+    def tell(self, seed: int, script: Script | None = None) -> Told:
+        """Run the history of a seed, or of recorded choices."""
+        world, choices = self.world, Choices(seed, script)
+        self._empty(seed)
+        world.begin(choices)
+        self._judge = Judge(world)
+        world.take_step, world.look = self._step, self._judge.look
+        choices.begin_step()
+        self._open_shop()
+        steps = FEWEST_STEPS + choices.draw(MOST_STEPS - FEWEST_STEPS)
+        if choices.steps_recorded is not None:
+            steps = choices.steps_recorded - 2
+        for _step in range(steps):
+            choices.begin_step()
+            self._step(0)
+        choices.begin_step()
+        self._settle()
+        self._judge.at_rest()
+        return Told(seed, tuple(self._numbered()), world.kinds, tuple(world.violations), choices.made)
+
+    # --- the steps ------------------------------------------------------------------------------------------------------
+    def _step(self, depth: int) -> None:
+        world = self.world
+        action = world.choices.weighted(actions.offers(world))
+        plan = draw_plan(world.choices, VISITORS) if action.disturbed else Plan()
+        begun = len(world.lines)
+        try:
+            outcome = world.run(action.act, plan, depth)
+        except Exception as error:  # noqa: BLE001  whatever the product raises here is a bug, and told as one
+            outcome = f"raises {type(error).__name__}: {error}"
+            world.violated(f"{world.lines[begun].strip() if len(world.lines) > begun else '?'} {outcome}")
+        if outcome and len(world.lines) > begun:
+            if len(world.lines) == begun + 1:
+                world.lines[begun] += f": {outcome}"
+            else:
+                world.lines.append(f"{'   ' * depth}-> {outcome}")
+        self._judge.look()
+
+    def _open_shop(self) -> None:
+        world = self.world
+        stocks = [1 + world.choices.draw(3) for _sku in actions.SKUS]
+        for sku, stock in zip(actions.SKUS, stocks, strict=True):
+            ProductFactory(sku=sku, stock=stock)
+        world.lines.append(
+            "there are " + ", ".join(f"{stock} {sku}" for sku, stock in zip(actions.SKUS, stocks, strict=True))
+        )
+
+    def _numbered(self) -> Iterator[str]:
+        number = 0
+        for line in self.world.lines:
+            if line.startswith((" ", "-")):
+                yield f"     {self.world.in_words(line)}"
+                continue
+            number += 1
+            yield f"{number:3}. {self.world.in_words(line)}"
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+    def _settle(self) -> None:
+        """End the faults, let arrive what still comes, and let time pass until nothing is left to do."""
+        world = self.world
+        world.calm = True
+        world.lines.append("the faults end; everything that is still on its way arrives or is lost")
+        while world.bank.late:
+            world.lines.append(f"a late request arrives: {world.bank.let_late_request_arrive(0)}")
+        world.bank.collect_notices()
+        while world.bank.notices:
+            actions.deliver_or_lose_webhook(world)
+        self._come_to_rest()
+        payment_tasks.reconcile_recent()
+        for wish in world.people.wishes:
+            world.people.ask(wish)
+            if not any(answer.is_final for answer in wish.answers[:-1]):
+                world.people.ask(wish)
+        self._come_to_rest()
+        world.clock.advance(AUDIT_PATIENCE_SECONDS)
+
+    def _come_to_rest(self) -> None:
+        """Run every sweep and deliver every message, from one moment at which something is due to the next."""
+        world, jumps = self.world, 0
+        for _round in range(SETTLING_ROUNDS):
+            self._deliver_everything()
+            moments = moments_due()
+            ready = {context for context, moment in moments if moment <= world.clock.moment}
+            moved = sum(relay.drain(context) for context in relay.publishing_contexts() if f"{context} outbox" in ready)
+            moved += sum(sweep.run() for sweep in actions.order_sweeps() if sweep.context in ready)
+            if moved or world.held:
+                continue
+            later = [moment for _context, moment in moments if moment > world.clock.moment]
+            if not later:
+                return
+            # Whoever waits for a customer looks again every 20 seconds: later is early enough for that.
+            world.clock.moment = max(min(later) + MOMENT, world.clock.moment + timedelta(seconds=10 * jumps))
+            jumps += jumps + 1
+
+    def _deliver_everything(self) -> None:
+        world = self.world
+        while world.held:
+            message = world.held.pop(world.choices.draw(len(world.held)))
+            actions.inbox.deliver(subscriber=message.subscriber, attributes=message.attributes)
+
+    # --- the beginning --------------------------------------------------------------------------------------------------
+    def _empty(self, seed: int) -> None:
+        written, self.world.points.written = self.world.points.written, set()
+        for alias in connections:
+            tables = [
+                model._meta.db_table
+                for model in apps.get_models(include_auto_created=True)
+                if model._meta.app_label in CONTEXTS
+                and model._meta.db_table in written - KEPT
+                and transactions.alias_for(model._meta.app_label) == alias
+            ]
+            if tables:
+                with connections[alias].cursor() as cursor:
+                    # The ledger refuses DELETE by a trigger.
+                    cursor.execute(
+                        "SET session_replication_role = replica; "
+                        + "".join(f"DELETE FROM {table}; " for table in sorted(tables))
+                        + "SET session_replication_role = DEFAULT"
+                    )
+        self.world.points.written = set()
+        self.world.dice.begin(seed)
+        cache.clear()
+        mail.outbox.clear()
+        inventory_breaker.reset()
+        stripe_api.BREAKER.reset()

@@ -1,0 +1,241 @@
+"""The judge: what must hold at every instant, cheaply; and once everything has come to rest, all of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from django.core import mail
+
+from inventory.audit import stock_against_ledger, stock_against_reservations, stock_law
+from inventory.models import TRANSITIONS as RESERVATION_TRANSITIONS
+from inventory.models import Reservation
+from notifications.models import Email
+from orders.events import OrderRefundIssued
+from orders.models import Order, OrderStatus, Outbox, Saga
+from payments.models import Payment, Refund
+from shipping.models import SandboxBooking, Shipment
+from shop import audit
+from shop.events.inbox import InboxEntry
+from shop.states import Transitions
+from tests.chaos.simulator.actions import REFUND_REASON
+from tests.chaos.simulator.clients import Wish
+
+FREE = ("RELEASED", "EXPIRED", "SHORT", "RETURNED")
+HOLDS_NOTHING = ("canceled", "requires_confirmation")
+STANDINGS = {"orders_order", "inventory_reservation", "payments_payment", "payments_refund"}
+ENDS = {"DELIVERED", "CANCELED", "REFUNDED"}
+PAYMENT_ENDS = {"CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED", "VOIDED"}
+CREATED, UNPROCESSABLE, BROKEN = 201, 422, 500
+UNWOUND = ("CANCELING", "CANCELED")
+GIVEN = ("PENDING", "SUCCEEDED")
+
+
+class Judge:
+    """Looks at one history as it goes."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+        self._seen: dict[tuple[str, Any], tuple[str, int]] = {}
+        self._reachable = {
+            "order": _closure(Order.TRANSITIONS),
+            "reservation": _closure(RESERVATION_TRANSITIONS),
+            "payment": _closure(Payment.TRANSITIONS),
+        }
+
+    def look(self) -> None:
+        """Judge this instant, as far as anything was written since the last."""
+        news = self._world.points.take_news()
+        if any(table.startswith("inventory_") for table in news):
+            for wrong in self._stock():
+                self._world.violated(wrong)
+        if news & STANDINGS:
+            for wrong in self._standings():
+                self._world.violated(wrong)
+
+    def _stock(self) -> Iterator[str]:
+        for check in (stock_law, stock_against_ledger, stock_against_reservations):
+            yield from (f"{found.promise} {found.subject}: {found.detail}" for found in check())
+
+    def _standings(self) -> Iterator[str]:
+        orders = {row[0]: row[1:] for row in Order.objects.values_list("pk", "status", "version", "total_minor")}
+        kept = {row[0]: row[1:] for row in Reservation.objects.values_list("pk", "status", "version")}
+        payments = {row[0]: row[1:] for row in Payment.objects.values_list("pk", "status", "version", "captured_minor")}
+        for kind, rows in (("order", orders), ("reservation", kept), ("payment", payments)):
+            for pk, (status, version, *_more) in rows.items():
+                yield from self._moved(kind, pk, status, version)
+        yield from self._money({str(pk): row for pk, row in orders.items()}, kept)
+
+    def _moved(self, kind: str, pk: Any, status: str, version: int) -> Iterator[str]:
+        before, number = self._seen.get((kind, pk), (status, version))
+        self._seen[kind, pk] = (status, version)
+        if version < number or (version == number and status != before):
+            yield f"I9 {kind} of {self._name(pk)}: {before} v{number} became {status} v{version}"
+        elif status not in self._reachable[kind][before] | {before}:
+            yield f"I9 {kind} of {self._name(pk)}: no way leads from {before} to {status}"
+
+    def _money(self, orders: dict[str, Any], kept: dict[Any, Any]) -> Iterator[str]:
+        lines: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for line in self._world.bank.ledger():
+            lines[line["order_id"]].append(line)
+        status_of = {str(pk): row[0] for pk, row in kept.items()}
+        for order_id, intents in lines.items():
+            status, _version, total = orders[order_id]
+            captures, net = sum(each["captures"] for each in intents), sum(each["net"] for each in intents)
+            captured = sum(each["captured"] for each in intents)
+            reservation, name = status_of.get(order_id, ""), self._name(order_id)
+            if captures > 1 or captured not in (0, total) or net < 0:
+                yield f"I4 {name}: {captures} captures of {captured} for a total of {total}, {net} kept"
+            if reservation in FREE and status != "REFUNDING":
+                live = [
+                    each["status"]
+                    for each in intents
+                    if each["status"] not in HOLDS_NOTHING and each["net"] + each["held"]
+                ]
+                open_ = [
+                    each["status"]
+                    for each in intents
+                    if each["status"] in ("requires_action", "requires_payment_method")
+                ]
+                if live or open_:
+                    yield f"I2 {name}: its reservation is {reservation} while the provider has {(live + open_)[0]}"
+            if net and reservation != "COMMITTED" and status not in ("CANCELING", "REFUNDING"):
+                yield f"I3 {name}: {net} are taken while its reservation is {reservation}"
+
+    def _name(self, order_id: Any) -> str:
+        return str(self._world.name_of(order_id))
+
+    # --- at rest --------------------------------------------------------------------------------------------------------
+    def at_rest(self) -> None:
+        """Judge the end."""
+        for wrong in (*self._stock(), *self._standings()):
+            self._world.violated(wrong)
+        for found in audit.violations():
+            self._world.violated(f"{found.promise} {self._world.in_words(found.subject)}: {found.detail}")
+        for wrong in (*self._ends(), *self._facts(), *self._answers(), *self._mails(), *self._parcels()):
+            self._world.violated(wrong)
+
+    def _ends(self) -> Iterator[str]:
+        kept, held, given = Counter[str](), Counter[str](), Counter[str]()
+        for line in self._world.bank.ledger():
+            kept[line["order_id"]] += line["net"]
+            held[line["order_id"]] += line["held"]
+        for order_id, amount in Refund.objects.filter(status__in=GIVEN).values_list("payment_id", "amount_minor"):
+            given[str(order_id)] += amount
+        for order in Order.objects.all():
+            pk, name = str(order.pk), self._name(order.pk)
+            if order.status not in ENDS:
+                yield f"I10 {name} is {order.status} in the end"
+            owed = order.total_minor - given[pk] if order.status == OrderStatus.DELIVERED else 0
+            if (kept[pk], held[pk]) != (owed, 0):
+                yield f"I6 {name} is {order.status}: {kept[pk]} kept and {held[pk]} held, not {owed}"
+        yield from self._left_open()
+
+    def _left_open(self) -> Iterator[str]:
+        for saga in Saga.objects.filter(finished_at=None):
+            yield f"I10 the {saga.name} saga of {self._name(saga.order_id)} is open: {saga.last_error[-200:]}"
+        for payment in Payment.objects.exclude(status__in=PAYMENT_ENDS):
+            yield f"I10 the payment of {self._name(payment.pk)} is {payment.status} in the end"
+        for refund in Refund.objects.filter(status="REQUESTED"):
+            yield f"I10 a refund of {self._name(refund.payment_id)} is {refund.status} in the end"
+        for model in InboxEntry.__subclasses__():
+            for entry in model._default_manager.exclude(status="PROCESSED"):
+                yield f"I8 {entry.event_type} at {entry.subscriber} is {entry.status}: {entry.error[-200:]}"
+
+    def _facts(self) -> Iterator[str]:
+        told = Counter(
+            Outbox.objects.filter(type=OrderRefundIssued.type).values_list("aggregate_id", "payload__refund_id")
+        )
+        for (order_id, _refund_id), times in told.items():
+            if times > 1:
+                yield f"I8 a refund of {self._name(order_id)} is told {times} times"
+
+    def _answers(self) -> Iterator[str]:
+        bodies: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for wish in self._world.people.wishes:
+            if any(answer.status != UNPROCESSABLE and answer.status < BROKEN for answer in wish.answers):
+                bodies[wish.who, wish.key].add(json.dumps(wish.body, sort_keys=True))
+            yield from self._same_answers(wish)
+            for answer in wish.answers:
+                if answer.status == BROKEN:
+                    yield f"an answer of 500 to: {wish.words}"
+                if wish.is_placing and answer.status == CREATED and answer.body["status"] == "CONFIRMED":
+                    yield from self._was_confirmed(answer.body["id"], wish.words)
+        for (who, key), several in bodies.items():
+            if len(several) > 1:
+                yield f"I7 {who}: two bodies were accepted under the key {key}"
+
+    def _same_answers(self, wish: Wish) -> Iterator[str]:
+        """Find where a final answer was not given again."""
+        first = next((answer for answer in wish.answers if answer.is_final), None)
+        if first is None:
+            return
+        for later in wish.answers[wish.answers.index(first) :]:
+            if later != first and later.status < BROKEN:
+                yield f"I7 {wish.words}: was told {first}, then {later}"
+
+    def _was_confirmed(self, order_id: str, words: str) -> Iterator[str]:
+        order = Order.objects.filter(pk=order_id).first()
+        if order is None or order.confirmed_at is None:
+            yield f"{words}: told 201, and the order is {order and order.status}"
+
+    def _mails(self) -> Iterator[str]:
+        wanted: Counter[tuple[str, str]] = Counter()
+        for order in Order.objects.all():
+            name = self._name(order.pk)
+            shipped = order.status in ("SHIPPED", "DELIVERED")
+            for kind, due in (
+                ("order_confirmed", order.confirmed_at is not None),
+                ("order_shipped", shipped),
+                ("order_canceled", order.status == OrderStatus.CANCELED),
+                ("order_refunded", order.status == OrderStatus.REFUNDED),
+            ):
+                wanted[name, kind] += due
+            if order.status not in UNWOUND:
+                in_part = Refund.objects.filter(payment_id=order.pk, status__in=GIVEN, reason=REFUND_REASON)
+                wanted[name, "refund_issued"] += in_part.count()
+        queued = Counter((self._name(row[0]), row[1]) for row in Email.objects.values_list("order_id", "kind"))
+        if +wanted != queued:
+            yield f"mails: {dict(queued)} instead of {dict(+wanted)}"
+        unsent = Email.objects.exclude(status="SENT").count()
+        if unsent:
+            yield f"mails: {unsent} are not sent"
+        copies = Counter(each.extra_headers["Message-ID"] for each in mail.outbox)
+        more = sum(copies.values()) - len(copies)
+        if more > self._world.excused_mails:
+            yield f"mails: {more} were sent twice, {self._world.excused_mails} times with an excuse"
+        if len(copies) != sum(queued.values()):
+            yield f"mails: {len(copies)} came of {sum(queued.values())} queued"
+
+    def _parcels(self) -> Iterator[str]:
+        ends = {row[0]: row[1] for row in Order.objects.values_list("pk", "status")}
+        booked = Counter(SandboxBooking.objects.filter(voided_at=None).values_list("reference", flat=True))
+        more = 0
+        for shipment in Shipment.objects.all():
+            live, name = booked.pop(shipment.pk, 0), self._name(shipment.order_id)
+            status = ends[shipment.order_id]
+            if shipment.status not in ("DELIVERED", "CANCELED") or (shipment.status == "DELIVERED") != (
+                status == "DELIVERED"
+            ):
+                yield f"the parcel of {name} is {shipment.status} while the order is {status}"
+            expected = 1 if shipment.status == "DELIVERED" else 0
+            if live < expected:
+                yield f"the parcel of {name} was never booked"
+            more += live - expected
+        if sum(booked.values()) or more > self._world.excused_bookings:
+            yield f"parcels: {more} bookings too many, {self._world.excused_bookings} with an excuse"
+
+
+def _closure(table: Transitions) -> dict[str, set[str]]:
+    """Return which statuses can be reached from which."""
+    reached = {status: set(table[status]) for status in table}
+    changed = True
+    while changed:
+        changed = False
+        for targets in reached.values():
+            more = {further for target in targets for further in reached[target]} - targets
+            targets.update(more)
+            changed = changed or bool(more)
+    return reached

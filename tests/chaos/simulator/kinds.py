@@ -1,0 +1,42 @@
+"""Every kind of fault and of trouble that a history can have, in the words of the report."""
+
+from __future__ import annotations
+
+from tests.chaos.simulator.bank import EXPIRIES, FAULTS
+from tests.chaos.simulator.plans import BROKER_FAULTS
+
+KINDS = frozenset(
+    {
+        *(f"provider: {fault}" for fault in FAULTS),
+        "provider: late request arrives",
+        *EXPIRIES,
+        "authorization expires at the provider",
+        "confirmed again with the client_secret",
+        "3-D Secure answered",
+        "3-D Secure declined",
+        *BROKER_FAULTS,
+        "message delayed",
+        "message duplicated",
+        "message reordered",
+        "webhook duplicated",
+        "webhook late",
+        "webhook lost",
+        "webhook reordered",
+        "carrier down",
+        "carrier answer lost",
+        "mail server down",
+        "mail server answer lost",
+        "database lost before a commit",
+        "database lost after a commit",
+        "worker dies",
+        "two at once",
+        "customer and staff at once",
+        "zombie after its lease",
+        "same request again",
+        "same key, other body",
+        "clock just before a payment deadline",
+        "clock to a payment deadline",
+        "clock just past a payment deadline",
+        "reconciliation in between",
+    }
+)

@@ -1,0 +1,15 @@
+"""Webhooks signed as the provider signs them, at the real time: the signature's age is not the history's business."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from payments.sandbox.webhooks import SIGNER, signature
+
+
+def signed(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the raw body and the header of a webhook."""
+    body = json.dumps(event).encode()
+    return {"body": body, "signature": signature(payload=body, secret=SIGNER, timestamp=int(time.time()))}

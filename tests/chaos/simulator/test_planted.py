@@ -1,0 +1,132 @@
+"""The simulator sees: each of these bugs is found by a few seeds, and the history that shows it can be made short."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from inventory.services import expiry
+from orders.sagas import engine
+from orders.sagas import run as saga_run
+from orders.sagas.checkout import CHECKOUT
+from orders.services import moving
+from payments.events import PaymentVoided
+from payments.gateways import PaymentUnknown
+from payments.models import Payment, Refund
+from payments.services import authorize, refund
+from shipping import api as shipping
+from shipping.models import Shipment
+from shop import states, transactions
+from shop.events import inbox, relay
+from shop.rest import idempotency
+from tests.chaos.simulator.history import Simulator, Told
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+MOST_SEEDS = 150
+
+
+def orders_move_from_any_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blind(model: Any, pk: Any, *, expected: Any, to: str, event: Any, **values: Any) -> int | None:
+        present = model._default_manager.values_list("status", flat=True).get(pk=pk)
+        return states.change_status(model, pk, expected={present}, to=to, event=event, **values)
+
+    monkeypatch.setattr(states.Transitions, "check", lambda *_args: None)
+    monkeypatch.setattr(moving, "change_status", blind)
+
+
+def events_are_applied_each_time_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = inbox._claim
+    monkeypatch.setattr(inbox, "_claim", lambda *args: claim(*args) or True)
+
+
+def published_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = relay._claim
+
+    def hasty(context: str) -> Any:
+        rows = claim(context)
+        relay._mark_published(context, [row.pk for row in rows])
+        return rows
+
+    monkeypatch.setattr(relay, "_claim", hasty)
+
+
+def stock_is_released_before_the_payment_is_fenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unwind(walk: Any) -> None:
+        for step in walk.saga.steps:
+            if step.undo is not None:
+                walk.take(step.undo, undo=True)
+        engine._move(walk, walk.saga.unwound, ends_saga=True)
+
+    monkeypatch.setattr(engine, "_unwind", unwind)
+
+
+def a_timeout_counts_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(payment: Payment, error: PaymentUnknown) -> None:
+        if error.operation == "confirm":
+            event = PaymentVoided(order_id=payment.order_id, reason="timeout")
+            authorize.change(payment, expected=["SUBMITTED"], to="VOIDED", event=event, due_at=None)
+
+    monkeypatch.setattr(authorize, "record_unanswered", give_up)
+
+
+def reservations_expire_while_they_are_paid(monkeypatch: pytest.MonkeyPatch) -> None:
+    expire = expiry.release_expired_reservations
+
+    def greedy(**limits: int) -> int:
+        with transactions.transaction("inventory"), connections[transactions.alias_for("inventory")].cursor() as cursor:
+            cursor.execute(
+                "UPDATE inventory_reservation SET status = 'HELD' WHERE status = 'PAYING' AND expires_at <= now()"
+            )
+        return expire(**limits)
+
+    monkeypatch.setattr("inventory.api.release_expired_reservations", greedy)
+
+
+def answers_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "_insert", lambda *_args: True)
+
+
+def refunds_have_no_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    def set_aside(payment: Payment, wanted: Any) -> None:
+        Payment.objects.filter(pk=payment.pk).update(refund_reserved_minor=payment.refund_reserved_minor + wanted.minor)
+
+    monkeypatch.setattr(refund, "_set_aside", set_aside)
+
+
+def a_canceled_parcel_leaves_no_tombstone(monkeypatch: pytest.MonkeyPatch) -> None:
+    cancel = shipping.cancel_shipment
+
+    def only_what_is_there(*, order_id: Any, reason: str) -> Any:
+        if Shipment.objects.filter(order_id=order_id).exists():
+            return cancel(order_id=order_id, reason=reason)
+        return None
+
+    monkeypatch.setattr(shipping, "cancel_shipment", only_what_is_there)
+
+
+def money_is_taken_before_the_stock_is_sold(monkeypatch: pytest.MonkeyPatch) -> None:
+    reserve, authorizes, commit, capture = CHECKOUT.steps
+    hasty = (reserve, authorizes, replace(capture, then=None), replace(commit, then=capture.then))
+    monkeypatch.setattr(saga_run, "SAGAS", (replace(CHECKOUT, steps=hasty), *saga_run.SAGAS[1:]))
+
+
+def a_refund_is_made_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refund, "_find", lambda *_args: None)
+    numbers = iter(range(10**9))
+    monkeypatch.setattr(Refund, "key", lambda self: f"{self.pk}:{next(numbers)}")
+
+
+PLANTS: dict[Plant, int] = {}
+
+
+def first_broken(simulator: Simulator, start: int) -> tuple[Told | None, int]:
+    """Tell histories from seed `start` on until one is broken; return it and how many were told."""
+    for number in range(MOST_SEEDS):
+        told = simulator.tell(start + number)
+        if told.violations:
+            return told, number + 1
+    return None, MOST_SEEDS
