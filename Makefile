@@ -6,7 +6,7 @@ RUN := $(BIN)/python
 export PYTHONUNBUFFERED := 1
 PROOF := tests/chaos tests/laws tests/security
 
-.PHONY: help demo run test test-five prove prove-full check format requirements schema model clean
+.PHONY: help demo run test test-five prove prove-full simulate check format requirements schema model clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ prove: .venv/installed  ## Inject every kind of fault, in ten minutes, and print
 
 prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md
 	PROVE=full $(RUN) -m pytest -q -n 2 --dist worksteal --proof-file docs/proof.md $(PROOF)
+
+simulate: .venv/installed  ## Simulate N histories from SEED on; VERBOSE=1 tells each in words
+	@$(RUN) -m tests.chaos.simulator --histories $(or $(N),1000) --seed $(or $(SEED),20261125) $(if $(VERBOSE),--verbose) $(if $(SHRINK),--shrink)
 
 check: .venv/installed  ## Lint, types, doors, migrations, deployment settings, API description
 	$(BIN)/ruff check .

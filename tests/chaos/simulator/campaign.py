@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import queue
@@ -21,16 +22,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20261125, help="of the first history; each next one has the next")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--verbose", action="store_true", help="print every history in words")
+    parser.add_argument("--shrink", action="store_true", help="make each failing history short, and print its choices")
     chosen = parser.parse_args()
-    return simulate(chosen.histories, chosen.seed, min(chosen.workers, chosen.histories), verbose=chosen.verbose)
+    workers = min(chosen.workers, chosen.histories)
+    return simulate(chosen.histories, chosen.seed, workers, verbose=chosen.verbose, shrinks=chosen.shrink)
 
 
-def simulate(histories: int, seed: int, workers: int, *, verbose: bool) -> int:
+def simulate(histories: int, seed: int, workers: int, *, verbose: bool = False, shrinks: bool = False) -> int:
     """Run the histories in processes, each with a PostgreSQL of its own; print what came out."""
     context = multiprocessing.get_context("spawn")
     results: Any = context.Queue()
     processes = [
-        context.Process(target=work, args=(range(seed + number, seed + histories, workers), results), daemon=True)
+        context.Process(
+            target=work, args=(range(seed + number, seed + histories, workers), shrinks, results), daemon=True
+        )
         for number in range(workers)
     ]
     for process in processes:
@@ -61,12 +66,18 @@ def simulate(histories: int, seed: int, workers: int, *, verbose: bool) -> int:
     return 1 if broken else 0
 
 
-def work(seeds: range, results: Any) -> None:
+def work(seeds: range, shrinks: bool, results: Any) -> None:
     """Tell the histories of these seeds, in a process of their own."""
     with simulator() as telling:
         for seed in seeds:
             told = telling.tell(seed)
-            results.put((str(told), list(told.kinds), list(told.violations)))
+            words, kinds, violations = str(told), list(told.kinds), list(told.violations)
+            if violations and shrinks:
+                from tests.chaos.simulator.shrinking import shrink
+
+                short = shrink(telling, told)
+                words = f"{words}\n\nthe same, made short: {short}\n{json.dumps(short.script, separators=(',', ':'))}"
+            results.put((words, kinds, violations))
 
 
 @contextmanager
