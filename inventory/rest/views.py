@@ -16,6 +16,7 @@ from inventory.models import Product
 from inventory.rest.serializers import ProductSerializer
 from inventory.rules import is_sku
 from shop.errors import NotFound
+from shop.rest.pagination import PAGE_PARAMETERS
 
 
 class ProductNotFound(NotFound):
@@ -37,7 +38,7 @@ class ProductList(generics.ListAPIView[Product]):
         """Return the active products."""
         return queries.products_for_sale()
 
-    @extend_schema(operation_id="list_products", summary="List the products for sale")
+    @extend_schema(operation_id="list_products", summary="List the products for sale", parameters=PAGE_PARAMETERS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List the active products by SKU, with what is available of each right now."""
         with queries.reachable():

@@ -73,7 +73,7 @@ class AddressSerializer(StrictSerializer):
     city = TextField(max_length=100)
     region = TextField(max_length=100, required=False, default="", allow_blank=True)
     postal_code = TextField(max_length=20, required=False, default="", allow_blank=True)
-    country = serializers.CharField(min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2")
+    country = serializers.RegexField("^[A-Z]{2}$", help_text="ISO 3166-1 alpha-2")
 
     def validate_country(self, value: str) -> str:
         """Insist on a country that exists."""
@@ -99,7 +99,7 @@ class PaymentMethodField(TextField):
 class PlaceOrderSerializer(StrictSerializer):
     """A new order. Prices are the shop's; `expected_total` is at most compared with them."""
 
-    lines = serializers.ListField(child=OrderedLineSerializer(), allow_empty=False, max_length=settings.ORDER_MAX_LINES)
+    lines = serializers.ListField(child=OrderedLineSerializer(), min_length=1, max_length=settings.ORDER_MAX_LINES)
     shipping_address = AddressSerializer()
     email = MailAddressField(
         required=False, max_length=254, help_text="default: the address that the customer signs in with"
@@ -176,6 +176,14 @@ class OrderOut(serializers.Serializer[Any]):
     carrier = serializers.CharField(allow_blank=True)
     tracking_number = serializers.CharField(allow_blank=True)
     payment = PaymentOut(allow_null=True)
+
+
+class OrderPageOut(serializers.Serializer[Any]):
+    """A page of orders."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = OrderOut(many=True)
 
 
 def address_of(validated: dict[str, Any]) -> Address:

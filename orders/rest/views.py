@@ -18,6 +18,7 @@ from orders.rest.answers import answer_checkout, represent, tag_of
 from orders.rest.serializers import (
     NothingSerializer,
     OrderOut,
+    OrderPageOut,
     PaymentMethodSerializer,
     PlaceOrderSerializer,
     RefundSerializer,
@@ -28,7 +29,7 @@ from orders.sagas.run import cancel_order, place_order, refund_part, resume
 from payments import api as payments
 from shop.accounts import User
 from shop.rest.idempotency import idempotent
-from shop.rest.pagination import CursorPagination
+from shop.rest.pagination import PAGE_PARAMETERS, CursorPagination
 from shop.rest.preconditions import conditional_response, etag_of, require_match
 from shop.rest.problem import problem_of
 
@@ -94,7 +95,7 @@ class OrdersView(APIView):
             response["Preference-Applied"] = "respond-async"
         return response
 
-    @extend_schema(operation_id="list_orders", responses=OrderOut(many=True))
+    @extend_schema(operation_id="list_orders", responses=OrderPageOut, parameters=PAGE_PARAMETERS)
     def get(self, request: CustomerRequest) -> Response:
         """List the caller's orders, newest first."""
         pages = CursorPagination()

@@ -44,6 +44,7 @@ class StrictSerializer(serializers.Serializer[Any]):
             "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217"},
             "formatted": {"type": "string", "readOnly": True, "examples": ["24.50"]},
         },
+        "additionalProperties": False,
     }
 )
 class MoneyField(serializers.Field[Money, Any, dict[str, Any], Any]):

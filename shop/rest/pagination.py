@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import pagination
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.response import Response
+
+MAX_PAGE_SIZE = 100
+PAGE_PARAMETERS = [
+    OpenApiParameter("cursor", str, description="where the page begins, as `next` or `previous` of another one says"),
+    OpenApiParameter(
+        "limit", {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_SIZE}, description="how many on the page"
+    ),
+]
 
 
 class CursorPagination(pagination.CursorPagination):
@@ -17,7 +27,23 @@ class CursorPagination(pagination.CursorPagination):
 
     ordering = "-id"
     page_size_query_param = "limit"
-    max_page_size = 100
+    max_page_size = MAX_PAGE_SIZE
+
+    def get_page_size(self, request: Any) -> int | None:
+        """Return how many are asked for. Raises: ValidationError where that is no number from 1 to 100."""
+        asked = request.query_params.get(self.page_size_query_param)
+        if asked is None:
+            return self.page_size
+        if not (asked.isascii() and asked.isdecimal() and 1 <= int(asked[:9]) <= self.max_page_size):
+            raise ValidationError({"limit": [f"This must be a whole number from 1 to {self.max_page_size}."]})
+        return int(asked)
+
+    def decode_cursor(self, request: Any) -> Any:
+        """Return where the page begins. Raises: ValidationError for what is no cursor of ours."""
+        try:
+            return super().decode_cursor(request)
+        except NotFound as error:
+            raise ValidationError({"cursor": ["This is no cursor of this list; begin without one."]}) from error
 
     def get_ordering(self, request: Any, queryset: Any, view: Any) -> tuple[str, ...]:
         """Return the view's own ordering where it names one."""

@@ -65,3 +65,11 @@ def test_products_cannot_be_written_over_http(shelf):
         401,
         405,
     }
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=ten", "limit=-1", "limit=", "cursor=nonsense"])
+def test_a_page_that_does_not_exist_is_400_and_says_which_parameter(shelf, client, query):
+    answer = client.get(f"/api/v1/products?{query}")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert [error["pointer"] for error in answer.json()["errors"]] == [f"#/{query.partition('=')[0]}"]
