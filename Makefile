@@ -6,7 +6,7 @@ RUN := $(BIN)/python
 export PYTHONUNBUFFERED := 1
 PROOF := tests/chaos tests/laws tests/security
 
-.PHONY: help demo run test test-five prove prove-full simulate check format requirements schema model clean
+.PHONY: help demo run test test-five prove prove-full chaos simulate check format requirements schema model clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/pro
 
 simulate: .venv/installed  ## Simulate N histories from SEED on; VERBOSE=1 tells each in words
 	@$(RUN) -m tests.chaos.simulator --histories $(or $(N),1000) --seed $(or $(SEED),20261125) $(if $(VERBOSE),--verbose) $(if $(SHRINK),--shrink)
+
+chaos: .venv/installed  ## Kill, freeze and cut off real processes under a load of orders (ROUNDS, ORDERS, SEED choose)
+	PROVE=full $(RUN) -m pytest -q -s tests/chaos/processes
 
 check: .venv/installed  ## Lint, types, doors, migrations, deployment settings, API description
 	$(BIN)/ruff check .
