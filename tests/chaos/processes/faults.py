@@ -159,6 +159,13 @@ FAULTS: Final = (
         BLOW,
         BROKER_SECONDS,
     ),
+    Fault(
+        "RabbitMQ away for a minute",
+        lambda shop, _chance: shop.broker.kill(),
+        lambda shop, _chance: shop.broker.start(),
+        (45.0, 60.0),
+        BROKER_SECONDS,
+    ),
     Fault("RabbitMQ restarted", _restart_broker, _nothing, BLOW, BROKER_SECONDS),
     Fault(
         "worker frozen", _signaled("worker", signal.SIGSTOP), _signaled("worker", signal.SIGCONT), LASTS, WORKER_SECONDS
