@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import requests
+
+from config.embedded.ports import free_port, is_free
+
+__all__ = ["ROOT", "Process", "StartFailed", "answers", "free_port", "is_free", "python"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -108,17 +111,3 @@ def answers(url: str) -> Callable[[], bool]:
             return False
 
     return ask
-
-
-def free_port() -> int:
-    """Return a loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def is_free(port: int) -> bool:
-    """Say whether nothing listens on a loopback port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0

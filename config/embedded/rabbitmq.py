@@ -9,8 +9,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -19,7 +17,8 @@ import amqp
 import kombu
 
 from config.embedded.lifeline import Lifeline
-from config.embedded.processes import free_port
+from config.embedded.ports import free_port
+from config.embedded.waiting import wait_until
 
 DEFAULT_URL: Final = "amqp://guest:guest@127.0.0.1:5672//"
 START_TIMEOUT_SECONDS: Final = 90.0
@@ -73,9 +72,9 @@ def install_and_start_rabbitmq(url: str = DEFAULT_URL) -> str:
         _command(["apt-get", "update", "--quiet"])
         _command(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "rabbitmq-server"])
     # Installing it starts it, except where a policy forbids services, as images of containers do.
-    if not _wait_until(lambda: ensure_rabbitmq(url) is not None, seconds=5):
+    if not wait_until(lambda: ensure_rabbitmq(url) is not None, seconds=5, every_seconds=0.1):
         _command(["rabbitmq-server", "-detached"])
-    if not _wait_until(lambda: ensure_rabbitmq(url) is not None, seconds=START_TIMEOUT_SECONDS):
+    if not wait_until(lambda: ensure_rabbitmq(url) is not None, seconds=START_TIMEOUT_SECONDS, every_seconds=0.1):
         raise RabbitmqError("RabbitMQ was started but doesn't answer at 127.0.0.1:5672; see /var/log/rabbitmq.")
     return url
 
@@ -148,9 +147,10 @@ class PrivateRabbitmq:
         if self._lifeline is None:
             keep = "remove" if self._temporary else "keep"
             self._lifeline = Lifeline(KILL_NODE, str(self.data_dir), keep, at_exit=self.close)
-        answers = _wait_until(
+        answers = wait_until(
             lambda: not self.is_running() or ensure_rabbitmq(self.url, timeout_seconds=2) is not None,
             seconds=START_TIMEOUT_SECONDS,
+            every_seconds=0.1,
         )
         if not answers or not self.is_running():
             tail = self.log_file.read_text(errors="replace")[-2000:]
@@ -240,12 +240,3 @@ def _command(command: list[str]) -> None:
     )
     if done.returncode != 0:
         raise RabbitmqError(f"`{' '.join(command)}` failed: {done.stdout.strip()[-2000:]}")
-
-
-def _wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True

@@ -13,9 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.embedded import postgres
 from config.embedded.__main__ import main
-from config.embedded.postgres import PROJECT_ROOT, EmbeddedPostgres, EmbeddedPostgresError
+from config.embedded.ports import HOST
+from config.embedded.postgres import PROJECT_ROOT, EmbeddedPostgres, EmbeddedPostgresError, installation, postmaster
 
 SHARED_MEMORY = Path("/proc/sysvipc/shm")
 pytestmark = pytest.mark.timeout(180)
@@ -94,7 +94,7 @@ def test_pid_left_by_a_crash_may_be_another_process_by_now(home: Path) -> None:
     server.kill()
     pid_file = server.data_dir / "postmaster.pid"
     # Of the server's own account: a process that PostgreSQL may not signal it knows for a stranger.
-    with subprocess.Popen(["sleep", "60"], cwd="/", **postgres._as(postgres._account())) as stranger:
+    with subprocess.Popen(["sleep", "60"], cwd="/", **installation.run_as(installation.account())) as stranger:
         pid_file.write_text("\n".join([str(stranger.pid), *pid_file.read_text().splitlines()[1:], ""]))
 
         assert not server.is_running()
@@ -112,7 +112,7 @@ def test_port_taken_by_another_is_replaced_and_remembered(home: Path) -> None:
     server.stop()
     taken = server.port
 
-    with socket.create_server((postgres.HOST, taken)):
+    with socket.create_server((HOST, taken)):
         server.start()
 
         assert server.port != taken
@@ -121,7 +121,7 @@ def test_port_taken_by_another_is_replaced_and_remembered(home: Path) -> None:
 
 
 def test_wanted_port_that_is_taken_is_an_error(home: Path) -> None:
-    with socket.create_server((postgres.HOST, 0)) as other:
+    with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
 
         with pytest.raises(EmbeddedPostgresError, match=f"Port {port} is in use"):
@@ -203,7 +203,7 @@ def test_directory_that_others_can_write_to_is_refused(tmp_path: Path, monkeypat
     planted = tmp_path / "shop-embedded"
     planted.mkdir()
     planted.chmod(0o777)
-    monkeypatch.setattr(postgres, "ROOT_BASE", planted)
+    monkeypatch.setattr(installation, "ROOT_BASE", planted)
 
     with pytest.raises(EmbeddedPostgresError, match="only root can write to"):
         EmbeddedPostgres(tmp_path / "home").start()
@@ -227,7 +227,7 @@ def test_command_line(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 def _is_alive(pid: int) -> bool:
-    return postgres._runs(pid)
+    return postmaster.lives(pid)
 
 
 def _shared_memory() -> set[str]:

@@ -1,0 +1,14 @@
+"""Waiting for something that no call reports."""
+
+import time
+from collections.abc import Callable
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float, every_seconds: float = 0.01) -> bool:
+    """Ask until the answer is yes; give False if it isn't in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every_seconds)
+    return True
