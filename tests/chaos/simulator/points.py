@@ -122,8 +122,9 @@ class Points:
         found = WRITE.search(str(sql))
         alone = found is not None and not connection.in_atomic_block
         if found is not None:
-            self.written.add(found[1])
-            self.news.add(found[1])
+            tables = set(WRITE.findall(sql))
+            self.written |= tables
+            self.news |= tables
         if alone:
             self._meeting.before(f"{found[0].split()[0]} {found[1]}", kind="commit")
         result = self._told(execute, sql, params, many, context)
