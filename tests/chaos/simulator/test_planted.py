@@ -24,6 +24,8 @@ from shop import states, transactions
 from shop.events import inbox, relay
 from shop.rest import idempotency
 from tests.chaos.simulator.history import Simulator, Told
+from tests.chaos.simulator.shrinking import shrink
+from tests.proof import EXTENT, Record, sized
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 MOST_SEEDS = 150
