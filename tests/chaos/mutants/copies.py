@@ -98,33 +98,28 @@ class Copy:
 
     @contextlib.contextmanager
     def mutated(self, mutant: Mutant) -> Iterator[None]:
-        """Take the safeguard out, and put it back. Raises: ValueError where the catalog no longer fits the product."""
+        """Take the safeguard out, and put it back. Raises: StaleMutant."""
         file = self._tree / mutant.file
         original = file.read_text()
-        if (found := original.count(mutant.old)) != 1:
-            raise ValueError(f"{mutant}: stale, its text stands in {mutant.file} {found} times: {mutant.old!r}")
-        text = original.replace(mutant.old, mutant.new)
-        if file.suffix == ".py":
-            compile(text, mutant.file, "exec")
-        file.write_text(text)
+        file.write_text(mutant.applied_to(original))
         try:
             yield
         finally:
             file.write_text(original)
 
-    def run(self, tests: Sequence[str], *, makes_tables: bool = False) -> Outcome:
+    def run(self, tests: Sequence[str], *, makes_tables: bool = False, seconds: float = TIMEOUT_SECONDS) -> Outcome:
         """Run these tests until one fails; `makes_tables`: by the migrations as they now are."""
         environment = {} if makes_tables else {template.VARIABLE: self._template}
         request = {"arguments": [*OPTIONS, *tests], "environment": environment, "output": str(self._output)}
         began = time.monotonic()
-        timer = threading.Timer(TIMEOUT_SECONDS, lambda: os.killpg(self._process.pid, 9))
+        timer = threading.Timer(seconds, lambda: os.killpg(self._process.pid, 9))
         timer.start()
         try:
             print(json.dumps(request), file=self._process.stdin, flush=True)
             answer = self._process.stdout.readline()
         finally:
             timer.cancel()
-        assert answer, f"the run did not end within {TIMEOUT_SECONDS} s:\n{self._output.read_text()[-2000:]}"
+        assert answer, f"the run did not end within {seconds:.0f} s:\n{self._output.read_text()[-2000:]}"
         return Outcome(int(answer), self._output.read_text(errors="replace"), time.monotonic() - began)
 
     def _environment(self, database: str) -> dict[str, str]:

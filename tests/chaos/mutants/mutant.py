@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class StaleMutant(ValueError):
+    """The product has changed where this mutant changes it: the mutant needs the new text."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One safeguard taken out: in `file` the text `old`, which stands there once, becomes `new`.
@@ -21,6 +25,14 @@ class Mutant:
     new: str
     killers: tuple[str, ...]
     needs_broker: bool = False
+
+    def applied_to(self, text: str) -> str:
+        """Return the file's text without the safeguard. Raises: StaleMutant, SyntaxError."""
+        if (found := text.count(self.old)) != 1:
+            raise StaleMutant(f"{self.removes}: its text stands in {self.file} {found} times, not once: {self.old!r}")
+        mutated = text.replace(self.old, self.new)
+        compile(mutated, self.file, "exec")
+        return mutated
 
     def __str__(self) -> str:
         return f"without {self.removes} ({self.promise})"
