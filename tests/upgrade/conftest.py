@@ -1,0 +1,48 @@
+"""A recorded release, put back: its database, and the provider with its books."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from orders.gateways import inventory_breaker
+from payments.gateways import stripe_api
+from tests.provider import SECRET, Provider, close_provider_connection
+
+Serve = Callable[[Path], AbstractContextManager[Provider]]
+
+
+@pytest.fixture
+def serve(database: None, settings: Any) -> Serve:
+    """Return what serves the provider, as a process of its own, from a file of its books."""
+    settings.STRIPE_TIMEOUT_SECONDS = 5.0
+    settings.BREAKER_MINIMUM_CALLS = 1000
+    settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0
+
+    @contextmanager
+    def running(books: Path) -> Iterator[Provider]:
+        command = [sys.executable, "-m", "payments.sandbox", "--port", "0", "--secret-key", "sk_test_sandbox"]
+        with subprocess.Popen([*command, "--database", str(books)], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            settings.STRIPE_API_BASE = process.stdout.readline().split()[-1]
+            for breaker in (inventory_breaker, stripe_api.BREAKER):
+                breaker.reset()
+            cache.clear()
+            provider = Provider(settings.STRIPE_API_BASE)
+            try:
+                yield provider
+            finally:
+                provider.close()
+                close_provider_connection()
+                process.terminate()
+        stripe_api.BREAKER.reset()
+
+    return running

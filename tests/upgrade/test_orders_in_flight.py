@@ -1,0 +1,78 @@
+"""Orders that were in flight when a release was replaced: this release finishes each of them as that one would have."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifications.models import Email
+from orders.models import Order, Saga
+from payments.models import Refund
+from shipping.models import SandboxBooking, Shipment
+from tests.chaos.crashes.enumeration import settle, violations_at_rest
+from tests.integration.orders.conftest import levels
+from tests.proof import Record
+from tests.provider import Provider
+from tests.upgrade.acting import AT_ONCE, IN_THEIR_TIME, nobody
+from tests.upgrade.conftest import Serve
+from tests.upgrade.releases import Release, Scene, present_version, recorded_releases
+from tests.upgrade.restoring import databases_of, write_books
+
+RELEASES = recorded_releases()
+
+
+def test_this_release_is_recorded():
+    assert present_version() in {release.version for release in RELEASES}, (
+        "write down what this release leaves in flight: python -m tests.upgrade.record " + present_version()
+    )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.version)
+def test_orders_in_flight_are_finished_by_this_release(
+    release: Release, serve: Serve, tmp_path: Path, settings: Any, proof: Record
+):
+    write_books(release, tmp_path / "books")
+
+    with databases_of(release), serve(tmp_path / "books") as provider:
+        for acts, transit_seconds in ((AT_ONCE, 3600.0), (IN_THEIR_TIME, 0.0)):
+            settings.SANDBOX_CARRIER_TRANSIT_SECONDS = transit_seconds
+            for scene in release.scenes:
+                acts.get(scene.then, nobody)(scene, provider)
+            settle()
+        wrong = [f"{scene.name}: {fact}" for scene in release.scenes for fact in wrongs(scene, provider)]
+        wrong += list(violations_at_rest())
+
+    proof("upgrade: order in flight", histories=len(release.scenes), of=len(release.scenes), violations=wrong)
+    assert wrong == []
+
+
+def wrongs(scene: Scene, provider: Provider) -> Iterator[str]:
+    """Say what of an order did not end as it must."""
+    order_id = uuid.UUID(scene.order_id)
+    mails = Email.objects.filter(order_id=order_id)
+    shipments = Shipment.objects.filter(order_id=order_id).values("pk")
+    is_ = {
+        "status": Order.objects.get(pk=order_id).status,
+        "money": list(provider.money(order_id)),
+        "stock": list(levels(scene.sku)),
+        "mails": dict(Counter(mails.values_list("kind", flat=True))),
+        "bookings": SandboxBooking.objects.filter(reference__in=shipments, voided_at=None).count(),
+    }
+    rest = {
+        "money still held": sum(line["held"] for line in provider.ledger(order_id)),
+        "sagas still open": Saga.objects.filter(order_id=order_id, finished_at=None).count(),
+        "mails not sent": mails.exclude(status="SENT").count(),
+        "refunds still open": Refund.objects.filter(payment_id=order_id, status__in=["REQUESTED", "PENDING"]).count(),
+    }
+    for fact, (found, must) in {
+        **{name: (is_[name], scene.expected[name]) for name in is_},
+        **{name: (found, 0) for name, found in rest.items()},
+    }.items():
+        if found != must:
+            yield f"{fact}: {found} instead of {must}"
