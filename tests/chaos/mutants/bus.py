@@ -145,7 +145,7 @@ MUTANTS = (
         file=BROKER,
         old="        while batch.waiting:\n",
         new="        while False:\n",
-        killers=(f"{CONFIRMS}::test_event_that_a_full_queue_refuses_is_an_error_of_that_event_alone",),
+        killers=(f"{CONFIRMS}::test_frozen_broker_counts_as_away_and_nothing_is_lost_or_doubled",),
         needs_broker=True,
     ),
     Mutant(
@@ -197,7 +197,7 @@ MUTANTS = (
         file=INBOX,
         old="            due_at=Now() + timedelta(seconds=60)\n",
         new="            due_at=Now()\n",
-        killers=(f"{TESTS}/test_inbox.py::test_retry_that_another_worker_has_taken_is_not_taken_twice",),
+        killers=(f"{TESTS}/test_inbox.py::test_retries_that_wait_behind_another_worker_s_slow_one_are_left_to_it",),
     ),
     Mutant(
         removes="the one subscriber to whom a dead letter is replayed",

@@ -327,6 +327,31 @@ def test_retry_that_another_worker_has_taken_is_not_taken_twice(background):
     assert (first.result(60), taken_meanwhile, len(calls)) == (1, 0, 2)
 
 
+def test_retries_that_wait_behind_another_worker_s_slow_one_are_left_to_it(background):
+    calls, inside, go_on = [], Barrier(2), Barrier(2)
+
+    def linger(event):
+        calls.append(event.bell)
+        if len(calls) == 3:
+            inside.wait(60)
+            go_on.wait(60)
+        elif len(calls) < 3:
+            raise RuntimeError("first time")
+
+    hear(linger, name="linger")
+    bells = [ring(), ring()]
+    relay.drain("orders")
+    make_due()
+
+    first = background(inbox.retry_due, "notifications")
+    inside.wait(60)
+    taken_meanwhile = inbox.retry_due("notifications")
+    go_on.wait(60)
+
+    assert (first.result(60), taken_meanwhile) == (2, 0)
+    assert sorted(calls) == sorted(bells * 2)
+
+
 def test_event_of_an_older_version_is_read_by_upcast(bell_book, monkeypatch):
     monkeypatch.setattr(Rung, "version", 2)
     monkeypatch.setattr(Rung, "upcast", classmethod(lambda cls, payload, version: payload | {"count": 7}))
