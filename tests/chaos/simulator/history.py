@@ -18,17 +18,20 @@ from orders.gateways import inventory_breaker
 from payments import tasks as payment_tasks
 from payments.gateways import stripe_api
 from shop import transactions
-from shop.events import relay
-from tests.chaos.simulator import actions
+from shop.events import inbox, relay
+from tests.chaos.simulator.actions import offers
 from tests.chaos.simulator.choices import Choices, Script
+from tests.chaos.simulator.deliveries import deliver_or_lose_webhook
 from tests.chaos.simulator.due import moments_due
 from tests.chaos.simulator.judge import Judge
 from tests.chaos.simulator.plans import Plan, draw_plan
 from tests.chaos.simulator.visitors import VISITORS
+from tests.chaos.simulator.wishes import SKUS
+from tests.chaos.simulator.workers import order_sweeps
 from tests.chaos.simulator.world import World
 from tests.factories import ProductFactory
 
-FEWEST_STEPS, MOST_STEPS = 8, 26
+FEWEST_STEPS, MOST_STEPS = 8, 24
 SETTLING_ROUNDS = 60
 AUDIT_PATIENCE_SECONDS = 600.0
 MOMENT = timedelta(milliseconds=1)
@@ -96,8 +99,8 @@ class Simulator:
     # --- the steps ------------------------------------------------------------------------------------------------------
     def _step(self, depth: int) -> None:
         world = self.world
-        action = world.choices.weighted(actions.offers(world))
-        plan = draw_plan(world.choices, VISITORS) if action.disturbed else Plan()
+        action = world.choices.weighted(offers(world))
+        plan = draw_plan(world.choices, action.asks, VISITORS) if action.disturbed else Plan()
         begun = len(world.lines)
         try:
             outcome = world.run(action.act, plan, depth)
@@ -113,12 +116,10 @@ class Simulator:
 
     def _open_shop(self) -> None:
         world = self.world
-        stocks = [1 + world.choices.draw(3) for _sku in actions.SKUS]
-        for sku, stock in zip(actions.SKUS, stocks, strict=True):
+        stocks = [1 + world.choices.draw(3) for _sku in SKUS]
+        for sku, stock in zip(SKUS, stocks, strict=True):
             ProductFactory(sku=sku, stock=stock)
-        world.lines.append(
-            "there are " + ", ".join(f"{stock} {sku}" for sku, stock in zip(actions.SKUS, stocks, strict=True))
-        )
+        world.lines.append("there are " + ", ".join(f"{stock} {sku}" for sku, stock in zip(SKUS, stocks, strict=True)))
 
     def _numbered(self) -> Iterator[str]:
         number = 0
@@ -139,7 +140,7 @@ class Simulator:
             world.lines.append(f"a late request arrives: {world.bank.let_late_request_arrive(0)}")
         world.bank.collect_notices()
         while world.bank.notices:
-            actions.deliver_or_lose_webhook(world)
+            deliver_or_lose_webhook(world)
         self._come_to_rest()
         payment_tasks.reconcile_recent()
         for wish in world.people.wishes:
@@ -157,7 +158,7 @@ class Simulator:
             moments = moments_due()
             ready = {context for context, moment in moments if moment <= world.clock.moment}
             moved = sum(relay.drain(context) for context in relay.publishing_contexts() if f"{context} outbox" in ready)
-            moved += sum(sweep.run() for sweep in actions.order_sweeps() if sweep.context in ready)
+            moved += sum(sweep.run() for sweep in order_sweeps() if sweep.context in ready)
             if moved or world.held:
                 continue
             later = [moment for _context, moment in moments if moment > world.clock.moment]
@@ -171,7 +172,7 @@ class Simulator:
         world = self.world
         while world.held:
             message = world.held.pop(world.choices.draw(len(world.held)))
-            actions.inbox.deliver(subscriber=message.subscriber, attributes=message.attributes)
+            inbox.deliver(subscriber=message.subscriber, attributes=message.attributes)
 
     # --- the beginning --------------------------------------------------------------------------------------------------
     def _empty(self, seed: int) -> None:

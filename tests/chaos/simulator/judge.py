@@ -20,8 +20,8 @@ from shipping.models import SandboxBooking, Shipment
 from shop import audit
 from shop.events.inbox import InboxEntry
 from shop.states import Transitions
-from tests.chaos.simulator.actions import REFUND_REASON
 from tests.chaos.simulator.clients import Wish
+from tests.chaos.simulator.wishes import REFUND_REASON
 
 FREE = ("RELEASED", "EXPIRED", "SHORT", "RETURNED")
 HOLDS_NOTHING = ("canceled", "requires_confirmation")

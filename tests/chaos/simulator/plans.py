@@ -78,22 +78,22 @@ class Plan:
         return fault
 
 
-def draw_plan(choices: Choices, visitors: list[tuple[int, Visit]]) -> Plan:
-    """Choose what goes wrong; often nothing, sometimes two things."""
+# What can fail on the way of an action, by what it asks outside: weights beside those of a death or a visit.
+OUTSIDE: dict[str, list[tuple[int, str]]] = {
+    "": [],
+    "provider": [(28, "fault"), (10, "expiry")],
+    "broker": [(20, "broker")],
+    "carrier": [(20, "carrier")],
+    "mail server": [(20, "mail")],
+}
+EVERYWHERE = [(20, "visit"), (16, "death"), (7, "database")]
+
+
+def draw_plan(choices: Choices, asks: str, visitors: list[tuple[int, Visit]]) -> Plan:
+    """Choose what goes wrong; often nothing, sometimes two things. `asks` says whom outside the action asks."""
     plan = Plan()
     for _thing in range(choices.weighted([(40, 0), (45, 1), (15, 2)])):
-        match choices.weighted(
-            [
-                (20, "visit"),
-                (16, "death"),
-                (30, "fault"),
-                (9, "expiry"),
-                (7, "database"),
-                (6, "carrier"),
-                (5, "mail"),
-                (8, "broker"),
-            ]
-        ):
+        match choices.weighted(EVERYWHERE + OUTSIDE[asks]):
             case "visit":
                 plan.visit, plan.visitor = _far(choices), choices.weighted(visitors)
             case "death":

@@ -44,6 +44,7 @@ class Points:
         self._undo: list[Callable[[], None]] = []
         self.written: set[str] = set()
         self.news: set[str] = set()
+        self.writes = 0
 
     def take_news(self) -> set[str]:
         """Return which tables were written to since this was asked last."""
@@ -125,6 +126,7 @@ class Points:
             tables = set(WRITE.findall(sql))
             self.written |= tables
             self.news |= tables
+            self.writes += 1
         if alone:
             self._meeting.before(f"{found[0].split()[0]} {found[1]}", kind="commit")
         result = self._told(execute, sql, params, many, context)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.chaos.simulator.actions import order_sweeps, run_sweep
 from tests.chaos.simulator.plans import Plan, Visit
+from tests.chaos.simulator.workers import order_sweeps, run_sweep
 
 # Longer than the leases of the sagas, the payments, the inboxes and shipments, and the mails.
 LEASES = (21.0, 31.0, 61.0, 121.0)

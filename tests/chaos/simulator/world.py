@@ -6,87 +6,30 @@ with database connections of its own; so at any moment one thread runs, and whic
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from django.db import OperationalError, connections
+from django.db import OperationalError
 
 from shop.events import bus
 from shop.events.bus import TransportUnavailable
 from shop.events.event import Envelope
 from tests.chaos.simulator.bank import Bank, Wire, spoken_to
 from tests.chaos.simulator.choices import Choices
-from tests.chaos.simulator.clients import People, Wish
+from tests.chaos.simulator.clients import People, Placed, Wish
 from tests.chaos.simulator.clock import VirtualClock
+from tests.chaos.simulator.due import moments_due
 from tests.chaos.simulator.kinds import KINDS
 from tests.chaos.simulator.patches import Dice, patches
 from tests.chaos.simulator.plans import Plan
 from tests.chaos.simulator.points import Points
+from tests.chaos.simulator.workplace import Frame, Helper, Killed, Message
 
 DEEPEST = 2
-PATIENCE_SECONDS = 60.0
-
-
-class Killed(BaseException):
-    """The process is dead: nothing of it runs any more."""
-
-
-@dataclass
-class Message:
-    """A delivery that waits in a subscriber's queue."""
-
-    number: int
-    subscriber: str
-    attributes: dict[str, Any]
-    sent_at: float
-    handled: int = 0
-
-
-@dataclass
-class Frame:
-    """An action that runs: what is planned to go wrong, and how many points it has met."""
-
-    plan: Plan
-    depth: int
-    points: Counter[str] = field(default_factory=Counter)
-    killed: str = ""
-
-
-class Helper:
-    """A thread that waits for work: a worker of its own, with its own connections."""
-
-    def __init__(self, name: str) -> None:
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
-
-    def do(self, work: Callable[[], None]) -> None:
-        """Run this in the thread; return once it is done. Raises: what it raises."""
-        self._work.put(work)
-        error = self._done.get(timeout=PATIENCE_SECONDS)
-        if error is not None:
-            raise error
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._work.put(None)
-        self._thread.join(PATIENCE_SECONDS)
-
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None:
-            try:
-                work()
-            except BaseException as error:  # noqa: BLE001  raised again where it was asked for
-                self._done.put(error)
-            else:
-                self._done.put(None)
-        connections.close_all()
 
 
 class World:
@@ -134,6 +77,14 @@ class World:
         self.excused_mails = self.excused_bookings = 0
         self.calm = False
         self.asking: list[Wish] = []
+        self._known_after = -1
+        self._known: tuple[list[Placed], list[tuple[str, datetime]]] = ([], [])
+
+    def known(self) -> tuple[list[Placed], list[tuple[str, datetime]]]:
+        """Return the orders that are recorded, and when something is due; read again after each write only."""
+        if self._known_after != self.points.writes:
+            self._known_after, self._known = self.points.writes, (self.people.look_up(), moments_due())
+        return self._known
 
     # --- the log ----------------------------------------------------------------------------------------------------
     def say(self, words: str) -> None:
@@ -149,9 +100,13 @@ class World:
 
     def name_of(self, order_id: Any) -> str:
         """Return how the history calls an order."""
-        return next(
-            (f"order {placed.number}" for placed in self.people.orders if str(placed.order_id) == str(order_id)), "?"
-        )
+        for looked_up in (False, True):
+            if looked_up:
+                self.people.look_up()
+            for placed in self.people.orders:
+                if str(placed.order_id) == str(order_id):
+                    return f"order {placed.number}"
+        return "an order that nobody placed"
 
     def order_words(self, about: dict[str, Any]) -> str:
         """Return which order an event or a webhook is about."""
@@ -204,8 +159,9 @@ class World:
 
     def meanwhile(self, act: Callable[[], None], depth: int) -> None:
         """Do something in another worker, while this one waits."""
-        helper = self._helpers.setdefault(depth, Helper(f"worker {depth}"))
-        helper.do(act)
+        if depth not in self._helpers:
+            self._helpers[depth] = Helper(f"worker {depth}")
+        self._helpers[depth].do(act)
 
     # --- the points -----------------------------------------------------------------------------------------------------
     def before(self, name: str, *, kind: str, undo: Callable[[], None] | None = None) -> None:

@@ -1,0 +1,144 @@
+"""What customers and staff do: place, pay, cancel, refund, and ask the same again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.chaos.simulator.clients import Placed, Wish
+from tests.chaos.simulator.offer import Action, Offer
+from tests.factories import OrderBodyFactory
+
+SKUS = ("MUG", "PEN", "BAG")
+GOOD, DECLINED, POOR = "pm_card_visa", "pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds"
+CHALLENGED, CHALLENGED_POOR = (
+    "pm_card_authenticationRequired",
+    "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds",
+)
+CARDS = {
+    GOOD: "a good card",
+    CHALLENGED: "a card with 3-D Secure",
+    "": "no card yet",
+    DECLINED: "a declined card",
+    POOR: "a card without funds",
+    CHALLENGED_POOR: "a card with 3-D Secure and without funds",
+    "pm_card_pendingRefund": "a card whose refunds take their time",
+}
+METHODS = [
+    (40, GOOD),
+    (25, CHALLENGED),
+    (12, ""),
+    (6, DECLINED),
+    (6, POOR),
+    (5, CHALLENGED_POOR),
+    (6, "pm_card_pendingRefund"),
+]
+REFUND_REASON = "a chip in the glaze"
+MOST_ORDERS = 4
+MOST_WISHES = 14
+
+
+def wishes(world: Any, known: list[Placed]) -> Iterator[Offer]:
+    """Offer what customers and staff may wish."""
+    people = world.people
+    if len(people.orders) < MOST_ORDERS:
+        yield (30 if not people.orders else 8), Action(lambda: _place(world), asks="provider")
+    for wish in people.wishes:
+        yield 2, Action(lambda wish=wish: _ask_again(world, wish), asks="provider")
+    if len(people.wishes) >= MOST_WISHES:
+        return
+    for placed in known:
+        yield from _wishes_about(world, placed)
+
+
+def _wishes_about(world: Any, placed: Placed) -> Iterator[Offer]:
+    number, path = placed.number, f"orders/{placed.order_id}"
+    if placed.status in ("PENDING", "AWAITING_PAYMENT"):
+        yield 5, Action(lambda: _pay(world, placed), asks="provider")
+    if placed.status in ("PENDING", "AWAITING_PAYMENT", "CONFIRMING", "CONFIRMED", "REFUNDING", "SHIPPED"):
+        for who, weight in ((placed.who, 5), ("staff", 4)):
+            words = f"{who} cancels order {number}"
+            yield (
+                weight,
+                Action(lambda who=who, words=words: _new(world, who, f"{path}/cancel", words, number), asks="provider"),
+            )
+    if placed.status in ("CONFIRMING", "CONFIRMED", "SHIPPED", "DELIVERED", "REFUNDING"):
+        yield 6, Action(lambda: _refund(world, placed), asks="provider")
+
+
+def _place(world: Any) -> str:
+    choices, people = world.choices, world.people
+    who = choices.among(("customer 1", "customer 2"))
+    skus = [choices.among(SKUS)]
+    if choices.chance(30):
+        skus.append(next(sku for sku in SKUS if sku not in skus))
+    lines = [{"sku": sku, "quantity": 1 + choices.draw(2)} for sku in skus]
+    card = choices.weighted(METHODS)
+    number = len(people.orders) + 1
+    people.orders.append(Placed(number, who, f"place-{number}"))
+    body = dict(OrderBodyFactory(lines=lines, payment_method=card))
+    if not card:
+        del body["payment_method"]
+    what = " and ".join(f"{line['quantity']} {line['sku']}" for line in lines)
+    words = f"{who} places order {number}: {what} with {CARDS[card]}"
+    headers = {"Prefer": "respond-async"} if choices.chance(15) else {}
+    wish = Wish(who, "orders", f"place-{number}", body, words, number, is_placing=True, headers=headers)
+    return _ask(world, wish)
+
+
+def _pay(world: Any, placed: Placed) -> str:
+    card = world.choices.among((GOOD, CHALLENGED, DECLINED, ""))
+    words = (
+        f"{placed.who} pays order {placed.number} with {CARDS[card]}"
+        if card
+        else f"{placed.who} goes on with order {placed.number}"
+    )
+    body = {"payment_method": card} if card else {}
+    return _new(world, placed.who, f"orders/{placed.order_id}/payment", words, placed.number, **body)
+
+
+def _refund(world: Any, placed: Placed) -> str:
+    amount = world.choices.among((400, 700, 1250))
+    words = f"staff refund {amount} of order {placed.number}"
+    body = {"amount": {"amount_minor": amount, "currency": "EUR"}, "reason": REFUND_REASON}
+    return _new(world, "staff", f"orders/{placed.order_id}/refunds", words, placed.number, **body)
+
+
+def _new(world: Any, who: str, path: str, words: str, order: int, **body: Any) -> str:
+    return _ask(world, Wish(who, path, f"wish-{len(world.people.wishes) + 1}", body, words, order))
+
+
+def _ask(world: Any, wish: Wish) -> str:
+    world.people.wishes.append(wish)
+    world.say(wish.words)
+    return _answer_to(world, wish)
+
+
+def _answer_to(world: Any, wish: Wish) -> str:
+    """Have a wish answered; note where it meets one of somebody else about the same order."""
+    if any(other.order == wish.order and other.who != wish.who for other in world.asking):
+        world.happens("customer and staff at once")
+    world.asking.append(wish)
+    try:
+        return str(world.people.ask(wish))
+    finally:
+        world.asking.pop()
+
+
+def _ask_again(world: Any, wish: Wish) -> str:
+    other = wish.path.endswith("/refunds") or wish.is_placing
+    if other and world.choices.chance(20):
+        world.happens("same key, other body")
+        body = json.loads(json.dumps(wish.body))
+        if wish.is_placing:
+            body["lines"][0]["quantity"] += 1
+        else:
+            body["amount"]["amount_minor"] += 1
+        wish = Wish(
+            wish.who, wish.path, wish.key, body, f"{wish.words}, again with another body", wish.order, wish.is_placing
+        )
+        return _ask(world, wish)
+    world.happens("same request again")
+    world.say(f"again: {wish.words}")
+    return _answer_to(world, wish)

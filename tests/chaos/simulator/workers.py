@@ -1,0 +1,55 @@
+"""What workers do: the sweeps of the product, and its reconciliation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from payments import tasks as payment_tasks
+from shop.background import Sweep, sweeps
+from tests.chaos.simulator.offer import Action, Offer
+
+# What looks back over everything, tidies up, or needs a broker, is no part of an order's way.
+ASIDE = frozenset(
+    {"shop.prune_events", "shop.prune_idempotency_keys", "shop.collect_dead_letters", "payments.reconcile_recent"}
+)
+
+
+def order_sweeps() -> list[Sweep]:
+    """Return the sweeps of an order's way, by name."""
+    return sorted((sweep for sweep in sweeps() if sweep.name not in ASIDE), key=lambda sweep: sweep.name)
+
+
+def work(world: Any, moments: list[tuple[str, datetime]]) -> Iterator[Offer]:
+    """Offer the sweeps that have work; now and then one that has none."""
+    ready = {context for context, moment in moments if moment <= world.clock.moment}
+    relays = any(context.endswith("outbox") for context in ready)
+    for sweep in order_sweeps():
+        has_work = relays if sweep.name == "shop.relay_outbox" else sweep.context in ready
+        weight = {"shop.relay_outbox": 20, "orders.resume_sagas": 14}.get(sweep.name, 6) if has_work else 0
+        if weight:
+            yield weight, Action(lambda sweep=sweep: run_sweep(world, sweep), asks=_asked_by(sweep))
+    yield 1, Action(lambda: run_sweep(world, world.choices.among(order_sweeps())))
+    yield 2, Action(lambda: _reconcile(world), asks="provider")
+
+
+def _asked_by(sweep: Sweep) -> str:
+    """Say whom outside a sweep asks."""
+    if sweep.name == "shop.relay_outbox":
+        return "broker"
+    return {"orders": "provider", "payments": "provider", "shipping": "carrier", "notifications": "mail server"}.get(
+        sweep.context, ""
+    )
+
+
+def run_sweep(world: Any, sweep: Sweep) -> str:
+    """Run one sweep."""
+    world.say(f"sweep {sweep.name}")
+    return f"{sweep.run()} done"
+
+
+def _reconcile(world: Any) -> str:
+    world.say("the payments are reconciled")
+    world.happens("reconciliation in between")
+    return f"{payment_tasks.reconcile_recent()} differences"
