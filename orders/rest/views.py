@@ -101,9 +101,12 @@ class OrdersView(APIView):
         pages = CursorPagination()
         rows = pages.paginate_queryset(orders_with_details().filter(customer_id=request.user.pk), request, view=self)
         found = payments.get_payments(order_ids=[row.pk for row in rows or ()])
-        return pages.get_paginated_response(
+        page = pages.get_paginated_response(
             [represent(order_state(row), payment=found.get(row.pk)) for row in rows or ()]
         )
+        # Addresses: a cache on the way may otherwise keep what a token in X-Session-Token asked for.
+        page["Cache-Control"] = "no-store"
+        return page
 
 
 class OrderView(APIView):

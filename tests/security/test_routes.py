@@ -15,6 +15,7 @@ from django.test import Client
 
 from tests.factories import OrderBodyFactory
 from tests.integration.orders.conftest import Shopper
+from tests.proof import Record
 from tests.security.conftest import ROLES, People, routes, state
 
 REFUND = {"amount": {"amount_minor": 100, "currency": "EUR"}, "reason": "a scratch"}
@@ -54,14 +55,16 @@ def test_every_route_has_a_rule():
     assert set(OURS) <= {route for route, _view in routes()}
 
 
-def test_the_api_answers_each_role_by_its_rule(people: People):
+def test_the_api_answers_each_role_by_its_rule(people: People, proof: Record):
     found = {}
     for (method, route), expected in API.items():
         for role, status in zip(ROLES, expected, strict=True):
             answer = call(people.apis[role], method, path(route, people), BODIES.get(route, dict)())
             found[method, route, role] = (answer.status_code, status)
 
-    assert {name: both for name, both in found.items() if both[0] != both[1]} == {}
+    wrong = [f"{name}: {is_} instead of {must}" for name, (is_, must) in found.items() if is_ != must]
+    proof("route x role", histories=len(found), of=len(API) * len(ROLES), violations=wrong)
+    assert wrong == []
 
 
 def test_every_other_method_is_405(people: People):
@@ -163,26 +166,35 @@ def admin_paths(people: People) -> list[str]:
     return found
 
 
-def test_the_admin_sends_everybody_else_to_its_door(people: People, admin_paths: list[str]):
-    before = state()
+def test_the_admin_sends_everybody_else_to_its_door(people: People, admin_paths: list[str], proof: Record):
+    before, asked, wrong = state(), 0, []
     for page in set(admin_paths) - {"/admin/login/", "/admin/logout/"}:
         for role, method in itertools.product(["anonymous", "another customer", "owner"], ["get", "post"]):
             answer = getattr(people.browsers[role], method)(page, {"_form_submitted": "on"})
-            assert (answer.status_code, answer.get("Location", "").split("?")[0]) == (302, "/admin/login/"), page
+            asked += 1
+            if (answer.status_code, answer.get("Location", "").split("?")[0]) != (302, "/admin/login/"):
+                wrong.append(f"{method} {page} as {role}: {answer.status_code}")
 
-    assert state() == before
+    wrong += [] if state() == before else ["something was changed"]
+    proof("route x role", histories=asked, of=asked, violations=wrong)
+    assert wrong == []
 
 
-def test_staff_without_permission_are_refused_everywhere(people: People, admin_paths: list[str]):
-    before, browser = state(), people.browsers["staff without permission"]
+def test_staff_without_permission_are_refused_everywhere(people: People, admin_paths: list[str], proof: Record):
+    before, asked, wrong = state(), 0, []
+    browser = people.browsers["staff without permission"]
     open_to_staff = {f"/admin/{page}" for page in STAFF_PAGES} | {"/admin/login/"}
     for page in set(admin_paths) - open_to_staff:
         for answer in (browser.get(page), browser.post(page, {"_form_submitted": "on", **_every_action(page)})):
             # Django's own: to the page that will refuse, or home where there is no such row.
             leads_on = answer.status_code == 302 and re.search("/change/$|^/admin/$", answer["Location"])
-            assert answer.status_code in (403, 404, 405) or leads_on, (page, answer.status_code)
+            asked += 1
+            if answer.status_code not in (403, 404, 405) and not leads_on:
+                wrong.append(f"{page} as staff without permission: {answer.status_code}")
 
-    assert state() == before
+    wrong += [] if state() == before else ["something was changed"]
+    proof("route x role", histories=asked, of=asked, violations=wrong)
+    assert wrong == []
 
 
 def test_who_may_only_look_changes_nothing(people: People, admin_paths: list[str]):

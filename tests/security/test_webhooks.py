@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import stripe
 from django.test import Client
 
 from payments.models import WebhookEvent
-from tests.integration.orders.conftest import Shopper
+from tests.integration.orders.conftest import Shopper, id_in, payment
+from tests.proof import Record
 from tests.provider import SECRET, Provider, post_signed
 from tests.security.conftest import state
 
@@ -27,7 +29,7 @@ def signature(body: str, secret: str = SECRET, timestamp: int | None = None) -> 
     return made
 
 
-def test_what_the_provider_did_not_sign_is_refused_and_changes_nothing(event: dict[str, Any]):
+def test_what_the_provider_did_not_sign_is_refused_and_changes_nothing(event: dict[str, Any], proof: Record):
     body = json.dumps(event)
     stamp = int(time.time())
     before = state()
@@ -50,20 +52,46 @@ def test_what_the_provider_did_not_sign_is_refused_and_changes_nothing(event: di
         "signed but cut": (body[:-1], signature(body[:-1])),
     }
 
+    wrong = []
     for case, (content, signed) in attempts.items():
         answer = Client().post(
             "/webhooks/stripe", content, content_type="application/json", headers={"Stripe-Signature": signed}
         )
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_webhook"), case
+        if (answer.status_code, answer.json()["code"]) != (400, "invalid_webhook"):
+            wrong.append(f"{case} is answered {answer.status_code}")
 
-    assert state() == before
+    wrong += [] if state() == before else ["something was changed"]
+    proof("forged, stale or replayed webhook", histories=len(attempts), violations=wrong)
+    assert wrong == []
 
 
-def test_a_replay_within_the_tolerance_is_kept_once(event: dict[str, Any]):
+def test_a_replay_within_the_tolerance_is_kept_once(event: dict[str, Any], proof: Record):
     answers = [post_signed(event) for _time in range(5)]
 
+    kept = WebhookEvent.objects.filter(event_id=event["id"]).count()
+    proof(
+        "forged, stale or replayed webhook", histories=5, violations=[] if kept == 1 else [f"it is kept {kept} times"]
+    )
     assert {answer.status_code for answer in answers} == {200}
-    assert WebhookEvent.objects.filter(event_id=event["id"]).count() == 1
+    assert kept == 1
+
+
+def test_what_comes_late_and_out_of_order_does_not_move_a_payment_back(
+    shopper: Shopper, sandbox: Provider, drain: Callable[[], None], proof: Record
+):
+    order_id = id_in(shopper.place())
+    shopper.cancel(order_id)
+    drain()
+    before = payment(order_id)
+    events = sandbox.events()
+
+    answers = [post_signed(event) for event in reversed(events)]
+    drain()
+
+    wrong = [] if payment(order_id) == before == "REFUNDED" else [f"{before} became {payment(order_id)}"]
+    proof("forged, stale or replayed webhook", histories=len(events), violations=wrong)
+    assert {answer.status_code for answer in answers} == {200}
+    assert wrong == []
 
 
 def test_a_body_of_megabytes_is_not_read(sandbox: Provider):
