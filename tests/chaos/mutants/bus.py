@@ -113,7 +113,7 @@ MUTANTS = (
         file=RELAY,
         old='                "  AND (claimed_until IS NULL OR claimed_until < clock_timestamp())"\n',
         new="",
-        killers=(f"{TESTS}/test_relay.py::test_later_event_of_a_claimed_aggregate_waits_and_others_go_on",),
+        killers=(f"{TESTS}/test_relay.py::test_batch_of_a_relay_that_died_is_carried_when_its_lease_ends",),
     ),
     Mutant(
         removes="the end of a claim whose relay died",
@@ -129,7 +129,7 @@ MUTANTS = (
         file=RELAY,
         old='AS earlier WHERE earlier.aggregate_id = o.aggregate_id"',
         new='AS earlier WHERE false"',
-        killers=(f"{TESTS}/test_relay.py::test_later_event_of_a_claimed_aggregate_waits_and_others_go_on",),
+        killers=(f"{TESTS}/test_relay.py::test_refused_row_holds_back_what_follows_of_its_aggregate",),
     ),
     Mutant(
         removes="the quarantine of a row that no broker takes",
