@@ -101,7 +101,7 @@ def _heal_provider(shop: ChaosShop, chance: Random) -> None:
 
 
 def _raise_disk_alarm(shop: ChaosShop, chance: Random) -> None:
-    shop.rabbitmqctl("set_disk_free_limit", "1000TB")
+    shop.rabbitmqctl("set_disk_free_limit", "1000000GB")
 
 
 def _end_disk_alarm(shop: ChaosShop, chance: Random) -> None:

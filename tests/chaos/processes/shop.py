@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,8 +31,6 @@ from tests.chaos.processes.proxy import HOST, Proxy
 
 Rows = list[tuple[Any, ...]]
 CUSTOMERS: Final = 6
-# Below the ports of outgoing connections, one of which could take the port of a server that is being restarted.
-PORTS: Final = range(20_000, 30_000)
 CONTEXTS: Final = ("ORDERS", "INVENTORY", "PAYMENTS", "SHIPPING", "NOTIFICATIONS")
 
 
@@ -42,11 +38,9 @@ class ChaosShop(Stack):
     """A shop over PostgreSQL, RabbitMQ and the sandbox, each of its own and each behind a proxy."""
 
     def __init__(self, home: Path) -> None:
-        super().__init__(home=home, web_port=low_port(), keeps_state=True)
-        self.sandbox_port = low_port()
+        super().__init__(home=home, keeps_state=True)
         self.database = EmbeddedPostgres(home / "postgres", durable=True)
-        self.broker = PrivateRabbitmq(port=low_port())
-        self.broker._distribution_port = low_port()
+        self.broker = PrivateRabbitmq()
         self.to_database = Proxy(lambda: self.database.port)
         self.to_broker = Proxy(lambda: self.broker.port)
         self.to_provider = Proxy(lambda: self.sandbox_port)
@@ -74,14 +68,15 @@ class ChaosShop(Stack):
         self._run("relay", python("manage.py", "relay_outbox", "--forever"), self._metrics_folder("relay"))
 
     def stop(self) -> None:
-        """End everything and leave nothing behind but the logs."""
-        self.thaw_processes()
-        for process in reversed(self.processes.values()):
-            process.kill()
-        self.broker.close()
-        self.database.remove()
-        for proxy in self.proxies:
-            proxy.close()
+        """End everything, whatever state it is in, and leave nothing behind but the logs."""
+        with ExitStack() as last_first:
+            for proxy in self.proxies:
+                last_first.callback(proxy.close)
+            last_first.callback(self.database.remove)
+            last_first.callback(self.broker.close)
+            for process in self.processes.values():
+                last_first.callback(process.kill)
+            self.thaw_processes()
 
     def thaw_processes(self) -> None:
         """Let everything that was stopped go on."""
@@ -106,7 +101,7 @@ class ChaosShop(Stack):
 
     def signal_database(self, number: signal.Signals) -> None:
         """Send a signal to PostgreSQL and all its children."""
-        postmaster = self.database._postmaster_pid()
+        postmaster = self.database._postmaster.pid()
         for pid in [postmaster, *children_of(postmaster)] if postmaster else []:
             send(pid, number)
 
@@ -206,15 +201,6 @@ def send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
-
-
-def low_port() -> int:
-    """Return a free loopback port that no outgoing connection takes."""
-    for port in random.SystemRandom().sample(PORTS, 200):
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) != 0:
-                return port
-    raise RuntimeError("no free port")
 
 
 def wait_until(ask: Callable[[], Any], what: str, *, seconds: float, pause: float = 0.1) -> Any:
