@@ -54,7 +54,7 @@ def test_what_was_once_broken_holds(kept: Regression, simulator: Simulator, proo
 
 @pytest.mark.timeout(900)
 def test_a_seed_and_its_record_tell_the_same_history_again(simulator: Simulator):
-    for seed in range(SEED, SEED + 2):
+    for seed in range(SEED, SEED + sized(slice=1, short=3, full=20)):
         first = simulator.tell(seed)
         simulator.tell(seed + 1)
 
