@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 export PYTHONUNBUFFERED := 1
-PROOF := tests/chaos tests/laws tests/security
+PROOF := tests/chaos tests/laws tests/security tests/upgrade
 
 .PHONY: help demo run test test-five prove prove-full chaos simulate check format requirements schema model clean
 

@@ -53,7 +53,7 @@ def test_what_a_later_release_adds_is_no_matter(message: Json):
     assert Envelope.from_json(later).event() == known
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.version)
 def test_every_subscriber_applies_every_golden_message(release: Release, serve: Serve, tmp_path: Path, proof: Record):
     """Each is given once as it was, so maybe as a copy, and once as an event of its own; both come late."""

@@ -32,7 +32,7 @@ def test_this_release_is_recorded():
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.version)
 def test_orders_in_flight_are_finished_by_this_release(
     release: Release, serve: Serve, tmp_path: Path, settings: Any, proof: Record
