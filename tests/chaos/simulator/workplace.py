@@ -13,7 +13,7 @@ from django.db import connections
 
 from tests.chaos.simulator.plans import Plan
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 
 
 class Killed(BaseException):
