@@ -15,7 +15,7 @@ from typing import Final
 
 import psycopg
 
-from tests.chaos.processes.shop import ChaosShop, children_of, send
+from tests.chaos.processes.shop import ChaosShop, children_of, send, wait_until
 
 WORKER_SECONDS: Final = 30.0
 BROKER_SECONDS: Final = 25.0
@@ -117,13 +117,16 @@ class _Hoard:
     def begin(self, shop: ChaosShop, chance: Random) -> None:
         url = shop.database.url("shop")
         first = self._held.enter_context(psycopg.connect(url, autocommit=True, application_name="hoard"))
-        self._take_all(url)
-        for _ in range(3):
-            first.execute(
+
+        def has_all() -> bool:
+            """Take what is free, then end the shop's own, which takes a moment to become free."""
+            self._take_all(url)
+            return not first.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE backend_type = 'client backend' AND application_name LIKE 'shop-%'"
-            )
-            self._take_all(url)
+            ).fetchall()
+
+        wait_until(has_all, "the shop has no connection left", seconds=60, pause=0.01)
 
     def end(self, shop: ChaosShop, chance: Random) -> None:
         self._held.close()
