@@ -92,8 +92,11 @@ class Simulator:
             choices.begin_step()
             self._step(0)
         choices.begin_step()
-        self._settle()
-        self._judge.at_rest()
+        try:
+            self._settle()
+            self._judge.at_rest()
+        except Exception as error:  # noqa: BLE001  nothing is disturbed any more: a bug
+            world.violated(f"coming to rest raises {type(error).__name__}: {error}")
         return Told(seed, tuple(self._numbered()), world.kinds, tuple(world.violations), choices.made)
 
     # --- the steps ------------------------------------------------------------------------------------------------------
