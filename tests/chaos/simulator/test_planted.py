@@ -134,7 +134,7 @@ PLANTS: dict[Plant, int] = {
     reservations_expire_while_they_are_paid: 42,
     events_are_applied_each_time_they_come: 4,
     orders_move_from_any_status: 11,
-    a_refund_is_made_anew_each_time: 1,
+    a_refund_is_made_anew_each_time: 74,
 }
 
 
