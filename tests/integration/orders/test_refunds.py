@@ -176,10 +176,13 @@ def _deliver(event_type: str) -> None:
     InlineTransport().send([row.envelope() for row in ShippingOutbox.objects.filter(type=event_type)])
 
 
-def test_a_cancel_races_the_dispatch_and_one_of_them_wins(mug: str, sandbox: Provider, drain: Callable[[], None]):
+def test_a_cancel_races_the_dispatch_and_one_of_them_wins(
+    mug: str, sandbox: Provider, settings: Any, drain: Callable[[], None]
+):
     from shipping.services import booking
 
     for _round in range(3):
+        settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0
         order_id = confirmed()
         relay.drain_all()
         booking.book_due_shipments()
@@ -189,6 +192,8 @@ def test_a_cancel_races_the_dispatch_and_one_of_them_wins(mug: str, sandbox: Pro
             lambda: cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST),  # noqa: B023
             lambda: shipping.dispatch_shipment(shipment_id=shipment.shipment_id, tracking_number="T"),  # noqa: B023
         )
+        settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0.0
+        make_due()
         drain()
 
         kept = sandbox.money(order_id)[1]
