@@ -20,9 +20,10 @@ from django.db import transaction as django_transaction
 
 ROLLED_BACK = 0.02
 LONGEST_TRANSACTION = 16
-# So many events may wait to be handled before it slows down, and to what share of its pace.
-FAR_AHEAD = 600
-SLOWLY = 0.1
+# So many events may wait to be handled before it slows down, and to what share of its pace. On a machine that is busy with
+# other things an event would else wait behind hundreds, and how long that takes says nothing about the broker's death.
+FAR_AHEAD = 200
+SLOWLY = 0.05
 LOOK_SECONDS = 0.5
 
 
@@ -31,11 +32,13 @@ class Pace:
 
     def __init__(self, *, per_second: float) -> None:
         self._per_second = per_second
-        self._far_ahead = threading.Event()
+        self._subscribers_keep_up = threading.Event()
 
     def wait_after(self, events: int) -> None:
-        """Wait as long as so many events take."""
-        time.sleep(events / self._per_second / (SLOWLY if self._far_ahead.is_set() else 1))
+        """Wait as long as so many events take, and longer while the subscribers are far behind."""
+        seconds = events / self._per_second
+        time.sleep(seconds)
+        self._subscribers_keep_up.wait(timeout=seconds / SLOWLY)
 
     def watch(self) -> None:
         """See for ever how far the subscribers are behind."""
@@ -43,9 +46,9 @@ class Pace:
 
         while True:
             if waiting() > FAR_AHEAD:
-                self._far_ahead.set()
+                self._subscribers_keep_up.clear()
             else:
-                self._far_ahead.clear()
+                self._subscribers_keep_up.set()
             time.sleep(LOOK_SECONDS)
 
 
