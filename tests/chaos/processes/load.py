@@ -7,11 +7,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 import requests
 
+from tests.chaos.processes.books import shipment_of
 from tests.chaos.processes.purchases import CHALLENGED, Answer, Purchase, read_answer
 from tests.chaos.processes.shop import ChaosShop, wait_until
 
@@ -21,6 +24,7 @@ PATIENCE_SECONDS: Final = 120.0
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 2.0
 LOOKS: Final = 5
+PACE_SECONDS: Final = 4.0
 ADDRESS: Final = {
     "name": "Ada Example",
     "line1": "1 Harbor Street",
@@ -65,8 +69,20 @@ class Load:
                 self.taken += 1
             try:
                 Client(self._shop, purchase).buy()
+                self._keep_pace(purchase)
             except Exception as error:  # noqa: BLE001  a client that breaks is a finding, not the end of the others
                 self.troubles.append(f"{purchase.history}: a client of ours broke: {error!r}")
+
+    def _keep_pace(self, purchase: Purchase) -> None:
+        """Wait a little until the order's parcel is being packed: a load that the machine cannot carry measures itself."""
+        if not purchase.was_told("CONFIRMED"):
+            return
+        until, pause = time.monotonic() + PACE_SECONDS, threading.Event()
+        while time.monotonic() < until:
+            with suppress(psycopg.OperationalError):
+                if shipment_of(self._shop, purchase.order_id):
+                    return
+            pause.wait(FIRST_PAUSE_SECONDS)
 
 
 class Client:
