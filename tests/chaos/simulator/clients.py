@@ -44,7 +44,10 @@ class Answer:
 
 @dataclass
 class Wish:
-    """One request with its key; asked once or many times. `order`: its number in the history."""
+    """One request with its key; asked once or many times. `order`: its number in the history.
+
+    `answer_lost`: the database was away when a final answer was to be kept, so the next one may tell what is true by then.
+    """
 
     who: str
     path: str
@@ -56,6 +59,7 @@ class Wish:
     headers: dict[str, str] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     asked: int = 0
+    answer_lost: bool = False
 
 
 @dataclass

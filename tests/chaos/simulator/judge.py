@@ -170,7 +170,7 @@ class Judge:
     def _same_answers(self, wish: Wish) -> Iterator[str]:
         """Find where a final answer was not given again."""
         first = next((answer for answer in wish.answers if answer.is_final), None)
-        if first is None:
+        if first is None or wish.answer_lost:
             return
         for later in wish.answers[wish.answers.index(first) :]:
             if later != first and later.status < BROKEN:

@@ -203,6 +203,8 @@ class World:
                 self.say(f"- the database connection is lost {point}")
                 if "notifications_email" in point:
                     self.excused_mails += 1
+                if point == "before INSERT shop_idempotencykey" and self.asking:
+                    self.asking[-1].answer_lost = True
                 raise OperationalError("the connection to the database was lost")
 
     def _outside_fails(self, frame: Frame, kind: str, *, before: bool) -> None:
