@@ -5,7 +5,7 @@ attempt, Faults are tried again: after PaymentUnknown the effect may have happen
 """
 
 from payments.gateways import PaymentProviderUnavailable, PaymentUnknown
-from payments.queries import PaymentState, count_unresolved, get_payment, get_payments, iter_payments
+from payments.queries import PaymentState, count_unresolved, get_payment, get_payments, has_refund, iter_payments
 from payments.rules import UnchargeableAmount
 from payments.services import (
     AuthorizationGone,
@@ -42,6 +42,7 @@ __all__ = [
     "count_unresolved",
     "get_payment",
     "get_payments",
+    "has_refund",
     "iter_payments",
     "reconcile_payments",
     "refresh_payment",

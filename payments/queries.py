@@ -57,6 +57,11 @@ def get_payments(*, order_ids: Collection[UUID]) -> dict[UUID, PaymentState]:
     return {payment.order_id: state_of(payment) for payment in Payment.objects.filter(pk__in=order_ids)}
 
 
+def has_refund(*, refund_id: UUID) -> bool:
+    """Say whether a refund of this id was asked for, whatever became of it."""
+    return Refund.objects.filter(pk=refund_id).exists()
+
+
 def iter_payments(*, after: UUID | None = None, limit: int = 500) -> list[PaymentState]:
     """Return up to `limit` payments in the order of their ids, from behind `after` on."""
     rows = Payment.objects.order_by("pk")

@@ -101,12 +101,13 @@ def refund_part(*, order_id: uuid.UUID, operation: str, amount: Money, reason: s
     recorded and finished by payments' own sweep.
     """
     order = get_order(order_id=order_id)
-    if order.status not in ("CONFIRMED", "SHIPPED", "DELIVERED"):
+    refund_id = derived_id("refund", order_id, operation)
+    # Asked again, a refund that was taken on is answered as it was, also where the order has been canceled meanwhile.
+    runs = order.status in ("CONFIRMED", "SHIPPED", "DELIVERED")
+    if not runs and not payments.has_refund(refund_id=refund_id):
         raise services.NotRefundable(order_id=str(order_id), status=order.status)
     try:
-        payments.refund_payment(
-            order_id=order_id, refund_id=derived_id("refund", order_id, operation), amount=amount, reason=reason
-        )
+        payments.refund_payment(order_id=order_id, refund_id=refund_id, amount=amount, reason=reason)
     except Fault as fault:
         log.warning("order.refund_pending", order_id=str(order_id), error=str(fault))
         raise

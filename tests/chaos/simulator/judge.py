@@ -170,9 +170,12 @@ class Judge:
     def _same_answers(self, wish: Wish) -> Iterator[str]:
         """Find where a final answer was not given again."""
         first = next((answer for answer in wish.answers if answer.is_final), None)
-        if first is None or wish.answer_lost:
+        if first is None:
             return
         for later in wish.answers[wish.answers.index(first) :]:
+            if wish.answer_lost and (first.status != CREATED or later.status == CREATED):
+                # What could not be kept is told anew, from what is true by then; what was made stays made.
+                continue
             if later != first and later.status < BROKEN:
                 yield f"I7 {wish.words}: was told {first}, then {later}"
 

@@ -16,6 +16,7 @@ from orders.services import OrderAlreadyShipped, request_cancel
 from shipping import api as shipping
 from shipping.gateways import CarrierUnavailable, SandboxCarrier
 from shop.events import relay
+from shop.models import IdempotencyKey
 from tests.integration.orders.conftest import (
     Shopper,
     dispatch,
@@ -235,6 +236,22 @@ def test_a_part_is_refunded_once_per_key(mug: str, staff: Shopper, sandbox: Prov
     assert (first.status_code, again.content) == (201, first.content)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert sandbox.money(order_id) == (1, 850)
+
+
+def test_a_part_is_answered_as_refunded_also_after_a_cancel_where_its_first_answer_was_not_kept(
+    mug: str, staff: Shopper, sandbox: Provider
+):
+    order_id = confirmed()
+    body = {"amount": {"amount_minor": 400, "currency": "EUR"}, "reason": "a chip"}
+    assert staff.post(f"orders/{order_id}/refunds", body, key="refund-1").status_code == 201
+    IdempotencyKey.objects.all().delete()
+    assert cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST).status == "REFUNDED"
+
+    again = staff.post(f"orders/{order_id}/refunds", body, key="refund-1")
+    another = staff.post(f"orders/{order_id}/refunds", body, key="refund-2")
+
+    assert (again.status_code, another.status_code) == (201, 409)
+    assert sandbox.money(order_id) == (1, 0)
 
 
 def test_a_part_whose_answer_is_lost_is_refunded_once(mug: str, staff: Shopper, sandbox: Provider):
