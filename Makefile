@@ -30,10 +30,10 @@ test-five: .venv/installed  ## Run the tests with a database per context
 	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup tests
 
 prove: .venv/installed  ## Inject every kind of fault, in ten minutes, and print what held
-	PROVE=short $(RUN) -m pytest -q -n 2 --dist worksteal $(PROOF)
+	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(PROOF)
 
 prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md
-	PROVE=full $(RUN) -m pytest -q -n 2 --dist worksteal --proof-file docs/proof.md $(PROOF)
+	PROVE=full $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 --proof-file docs/proof.md $(PROOF)
 
 simulate: .venv/installed  ## Simulate N histories from SEED on; VERBOSE=1 tells each in words
 	@$(RUN) -m tests.chaos.simulator --histories $(or $(N),1000) --seed $(or $(SEED),20261125) $(if $(VERBOSE),--verbose) $(if $(SHRINK),--shrink)

@@ -115,6 +115,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--proof-file", type=Path, help=help_)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin a proof with what may take longest, so that no worker of pytest-xdist ends alone with it."""
+    if EXTENT != "slice":
+        items.sort(key=_patience, reverse=True)
+
+
+def _patience(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark and mark.args else 0.0
+
+
 def pytest_report_header() -> str | None:
     """Say how much is tried, and what repeats it."""
     return f"proof: {EXTENT}, SEED={SEED}" if EXTENT != "slice" else None
