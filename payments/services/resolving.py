@@ -24,9 +24,11 @@ def refresh_payment(*, order_id: UUID) -> PaymentState | None:
         return None
     if payment.intent_id is None:
         return state_of(payment)
+    # A payment that is closed only while the provider answers may make its answer look late.
+    closed_before = payment.status == PaymentStatus.VOIDED
     intent = provider().retrieve_intent(intent_id=payment.intent_id)
     payment = record_intent(payment, intent)
-    if payment.status == PaymentStatus.VOIDED and intent.status != "canceled":
+    if closed_before and intent.status != "canceled":
         report_stray(intent=intent, reason=StrayReason.LATE_CAPTURE)
     if intent.refunded.minor != payment.refunded_minor:
         payment = sync_refunds(payment)

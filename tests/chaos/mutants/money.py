@@ -189,7 +189,7 @@ MUTANTS = (
         removes="the report of money taken after its payment was closed",
         promise="I6",
         file="payments/services/resolving.py",
-        old='    if payment.status == PaymentStatus.VOIDED and intent.status != "canceled":\n',
+        old='    if closed_before and intent.status != "canceled":\n',
         new="    if False:\n",
         killers=(f"{TESTS}/test_reconciliation.py::test_money_taken_after_its_payment_was_closed_is_given_back",),
     ),

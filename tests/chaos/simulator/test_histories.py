@@ -16,7 +16,7 @@ from tests.chaos.simulator.regressions import Regression, regressions
 from tests.proof import SEED, Record, sized
 
 PARTS, PART = sized(slice=(1, 20), short=(2, 200), full=(10, 1000))
-ENOUGH_FOR_EVERY_KIND = 200
+ENOUGH_FOR_EVERY_KIND = 1000
 
 
 @pytest.mark.timeout(3600)

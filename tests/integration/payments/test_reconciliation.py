@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from payments import api as payments
 from payments import tasks
+from payments.gateways.stripe_api import StripeProvider
 from payments.models import Outbox, Payment, StrayIntent, WebhookEvent
 from payments.story import _IN_WORDS, tell_story
 from shop.clock import now
@@ -82,6 +83,23 @@ def test_money_taken_after_its_payment_was_closed_is_given_back(sandbox, authori
     assert StrayIntent.objects.get().outcome == "refunded"
     assert sandbox.money(order_id) == (1, 0)
     assert status(order_id) == "VOIDED"
+
+
+def test_an_answer_that_a_void_overtook_is_no_late_capture(sandbox, authorize, order_id, monkeypatch):
+    authorize()
+    Payment.objects.filter(pk=order_id).update(status="UNKNOWN")
+    retrieve = StripeProvider.retrieve_intent
+
+    def overtaken(self, *, intent_id):
+        answer = retrieve(self, intent_id=intent_id)
+        monkeypatch.setattr(StripeProvider, "retrieve_intent", retrieve)
+        payments.void_payment(order_id=order_id, reason="customer_request")
+        return answer
+
+    monkeypatch.setattr(StripeProvider, "retrieve_intent", overtaken)
+
+    assert payments.refresh_payment(order_id=order_id).status == "VOIDED"
+    assert not StrayIntent.objects.exists()
 
 
 def test_second_intent_of_an_order_is_canceled_and_flagged(sandbox, captured, order_id):

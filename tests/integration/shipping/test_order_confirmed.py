@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from django.db import connections
+from django.db import IntegrityError, connections
 
 from orders.models import Order
 from shipping import api as shipping
@@ -36,6 +36,14 @@ def test_same_fact_under_another_event_id_makes_one_shipment(confirmed_order, he
 
     assert heard == [DeliveryStatus.PROCESSED] * 2
     assert facts_of(Shipment.objects.get(order_id=order_id)) == ["shipment.created"]
+
+
+def test_the_database_itself_refuses_an_order_s_second_shipment():
+    order_id = new_id()
+    Shipment.objects.create(order_id=order_id)
+
+    with pytest.raises(IntegrityError):
+        Shipment.objects.create(order_id=order_id)
 
 
 def test_confirmation_heard_after_the_cancellation_finds_the_door_shut(confirmed_order, hear_confirmed):
