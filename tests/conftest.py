@@ -39,7 +39,20 @@ def django_db_setup(
         made = setup_databases(verbosity=0, interactive=False, aliases=set(connections), serialized_aliases=set())
     yield
     with django_db_blocker.unblock():
+        end_other_sessions()
         teardown_databases(made, verbosity=0)
+
+
+def end_other_sessions() -> None:
+    """Wait until nobody else is in the test databases: the session of a process that was killed outlives it a little."""
+    connections.close_all()
+    for alias in connections:
+        with connections[alias].cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        connections[alias].close()
 
 
 @pytest.fixture
