@@ -15,6 +15,7 @@ from orders.sagas.run import cancel_order, resume
 from orders.services import OrderAlreadyShipped, request_cancel
 from shipping import api as shipping
 from shipping.gateways import CarrierUnavailable, SandboxCarrier
+from shipping.models import SandboxBooking
 from shop.events import relay
 from shop.models import IdempotencyKey
 from tests.integration.orders.conftest import (
@@ -196,9 +197,42 @@ def test_a_cancel_races_the_dispatch_and_one_of_them_wins(
         settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0.0
         make_due()
         drain()
+        if status_of(order_id) == "SHIPPED":
+            # The dispatch came just after the carrier had given the booking up: it follows nothing, so staff say it arrived.
+            assert SandboxBooking.objects.get(reference=shipment.shipment_id).voided_at is not None
+            shipping.confirm_delivery(shipment_id=shipment.shipment_id)
+            drain()
 
         kept = sandbox.money(order_id)[1]
         assert (status_of(order_id), kept) in [("DELIVERED", 1250), ("REFUNDED", 0)]
+
+
+def test_a_parcel_dispatched_just_after_its_booking_was_given_up_keeps_its_order_and_its_money(
+    mug: str, sandbox: Provider, settings: Any, drain: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+):
+    from shipping.services import booking
+
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0
+    order_id = confirmed()
+    relay.drain_all()
+    booking.book_due_shipments()
+    shipment_id = shipping.get_shipment(order_id=order_id).shipment_id
+    void = SandboxCarrier.void
+
+    def overtaken(self: SandboxCarrier, *, carrier_reference: str) -> None:
+        void(self, carrier_reference=carrier_reference)
+        shipping.dispatch_shipment(shipment_id=shipment_id, tracking_number="T")
+
+    monkeypatch.setattr(SandboxCarrier, "void", overtaken)
+
+    with pytest.raises(OrderAlreadyShipped):
+        cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+    drain()
+    assert (status_of(order_id), sandbox.money(order_id)) == ("SHIPPED", (1, 1250))
+
+    shipping.confirm_delivery(shipment_id=shipment_id)
+    drain()
+    assert status_of(order_id) == "DELIVERED"
 
 
 # --- parts -------------------------------------------------------------------------------------------------------------
