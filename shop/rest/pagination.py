@@ -10,6 +10,7 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.response import Response
 
 MAX_PAGE_SIZE = 100
+MOST_DIGITS = 9
 PAGE_PARAMETERS = [
     OpenApiParameter("cursor", str, description="where the page begins, as `next` or `previous` of another one says"),
     OpenApiParameter(
@@ -34,9 +35,11 @@ class CursorPagination(pagination.CursorPagination):
         asked = request.query_params.get(self.page_size_query_param)
         if asked is None:
             return self.page_size
-        if not (asked.isascii() and asked.isdecimal() and 1 <= int(asked[:9]) <= self.max_page_size):
+        # Of a long row of digits only the length counts: Python refuses to read thousands of them.
+        size = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) <= MOST_DIGITS else 0
+        if not 1 <= size <= self.max_page_size:
             raise ValidationError({"limit": [f"This must be a whole number from 1 to {self.max_page_size}."]})
-        return int(asked)
+        return size
 
     def decode_cursor(self, request: Any) -> Any:
         """Return where the page begins. Raises: ValidationError for what is no cursor of ours."""
