@@ -28,10 +28,10 @@ from shop.admin import (
     display,
     money,
     pretty_json,
-    refuse_card_number,
     register_tile,
     status_badge,
 )
+from shop.cards import refuse_card_number
 from shop.money import Money
 from shop.timeline import story_of
 

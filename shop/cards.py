@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.core.exceptions import ValidationError
+
 SHORTEST, LONGEST = 13, 19
 # A GTIN has 13 or 14 digits and passes the check one time in ten; a product's code of that length is taken for one.
 SHORTEST_IN_A_PRODUCT_CODE = 15
@@ -26,6 +28,12 @@ _GROUP = re.compile(r"\d+")
 def holds_card_number(text: str, *, shortest: int = SHORTEST) -> bool:
     """Say whether a card number of at least `shortest` digits stands in a text."""
     return next(_places(text, shortest), None) is not None
+
+
+def refuse_card_number(text: str) -> None:
+    """Validate a form's text: what it holds is kept and shown, so no card number may be in it. Raises: ValidationError."""
+    if holds_card_number(text):
+        raise ValidationError("This looks like a card number, which is never taken here.", code="card_number_refused")
 
 
 def without_card_numbers(text: str, *, shortest: int = SHORTEST) -> str:

@@ -15,7 +15,6 @@ from shop.admin.pages import (
     log_action,
     money,
     pretty_json,
-    refuse_card_number,
     status_badge,
 )
 from shop.admin.tiles import Figure, dashboard, navigation, register_tile
@@ -34,7 +33,6 @@ __all__ = [
     "money",
     "navigation",
     "pretty_json",
-    "refuse_card_number",
     "register_tile",
     "status_badge",
 ]

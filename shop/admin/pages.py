@@ -10,7 +10,6 @@ from uuid import UUID
 import structlog
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -19,18 +18,11 @@ from django.utils.safestring import SafeString
 from unfold import decorators as unfold
 from unfold.admin import ModelAdmin, TabularInline
 
-from shop.cards import holds_card_number
 from shop.errors import Fault, Refusal
 from shop.money import Money
 
 log = structlog.get_logger(__name__)
 Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def refuse_card_number(text: str) -> None:
-    """Validate a form's text: what it holds is kept and shown, so no card number may be in it. Raises: ValidationError."""
-    if holds_card_number(text):
-        raise ValidationError("This looks like a card number, which is never taken here.", code="card_number_refused")
 
 
 def action(*, permissions: Sequence[str] = ("act",), **options: Any) -> Callable[[Method], Method]:

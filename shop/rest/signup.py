@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.core.exceptions import ValidationError
 
-from shop.cards import holds_card_number
+from shop.cards import refuse_card_number
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -13,9 +12,6 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def clean_email(self, email: str) -> str:
         """Refuse an address that holds a card number: it would be stored and mailed to. Raises: ValidationError."""
-        if holds_card_number(email):
-            raise ValidationError(
-                "This looks like a card number, which is never taken here.", code="card_number_refused"
-            )
+        refuse_card_number(email)
         cleaned: str = super().clean_email(email)
         return cleaned

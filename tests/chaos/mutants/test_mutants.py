@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from config.embedded.rabbitmq import RabbitmqError, _server_script
 from tests.chaos.mutants.catalog import MUTANTS
 from tests.chaos.mutants.copies import ROOT, Copy
 from tests.chaos.mutants.mutant import Mutant, StaleMutant
+from tests.chaos.rabbitmq import insist_on_rabbitmq
 from tests.proof import Record, sized
 
 # One copy of the tree is enough for the few mutants of the suite.
@@ -40,7 +39,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[C
 @pytest.mark.parametrize("mutant", CHOSEN, ids=lambda mutant: mutant.removes.replace(" ", "-"))
 def test_a_mutant_is_killed(mutant: Mutant, copy: Copy, proof: Record):
     if mutant.needs_broker:
-        _insist_on_a_broker()
+        insist_on_rabbitmq()
 
     with copy.mutated(mutant):
         ended = copy.run(mutant.killers, makes_tables="/migrations/" in mutant.file)
@@ -105,12 +104,3 @@ def test_the_catalog_is_in_order():
     assert {mutant.promise for mutant in MUTANTS} == promises | {"edge"}
     assert all(mutant.killers and mutant.old != mutant.new for mutant in MUTANTS)
     assert len(SAMPLED) == len(SAMPLE)
-
-
-def _insist_on_a_broker() -> None:
-    try:
-        _server_script()
-    except RabbitmqError as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))

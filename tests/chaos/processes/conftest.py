@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
-from config.embedded.rabbitmq import RabbitmqError, _server_script
 from tests.chaos.processes.shop import ChaosShop
+from tests.chaos.rabbitmq import insist_on_rabbitmq
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosShop]:
     """Start a shop of its own for the module; its campaigns come one after the other."""
-    try:
-        _server_script()
-    except RabbitmqError as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    insist_on_rabbitmq()
     made = ChaosShop(tmp_path_factory.mktemp("shop"))
     try:
         made.start()

@@ -21,8 +21,9 @@ from payments.services import authorize, refund
 from shipping import api as shipping
 from shipping.models import Shipment
 from shop import states, transactions
-from shop.events import inbox, relay
+from shop.events import inbox
 from shop.rest import idempotency
+from tests.chaos.crashes.test_planted import published_before_it_is_sent
 from tests.chaos.simulator.history import Simulator, Told
 from tests.chaos.simulator.shrinking import shrink
 from tests.proof import EXTENT, Record, sized
@@ -43,17 +44,6 @@ def orders_move_from_any_status(monkeypatch: pytest.MonkeyPatch) -> None:
 def events_are_applied_each_time_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     claim = inbox._claim
     monkeypatch.setattr(inbox, "_claim", lambda *args: claim(*args) or True)
-
-
-def published_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    claim = relay._claim
-
-    def hasty(context: str) -> Any:
-        rows = claim(context)
-        relay._mark_published(context, [row.pk for row in rows])
-        return rows
-
-    monkeypatch.setattr(relay, "_claim", hasty)
 
 
 def stock_is_released_before_the_payment_is_fenced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,19 @@
+"""What kills a RabbitMQ needs one of its own: skipped where none is installed, failed in CI."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from config.embedded.rabbitmq import RabbitmqError, _server_script
+
+
+def insist_on_rabbitmq() -> None:
+    """Skip the test, or in CI fail it, where no RabbitMQ is installed."""
+    try:
+        _server_script()
+    except RabbitmqError as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
