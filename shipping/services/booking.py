@@ -105,7 +105,7 @@ def _book(shipment: Shipment, asked_before: bool) -> None:
     except Refusal as refusal:
         _record_refusal(shipment, refusal)
         return
-    _record_booking(shipment, booking)
+    record_booking(shipment, booking)
 
 
 def _what_goes_where(order_id: UUID) -> tuple[Address, Parcel]:
@@ -123,7 +123,11 @@ def _what_goes_where(order_id: UUID) -> tuple[Address, Parcel]:
     return address, Parcel(tuple(ParcelLine(sku=line.sku, quantity=line.quantity) for line in order.lines))
 
 
-def _record_booking(shipment: Shipment, booking: Booking) -> None:
+def record_booking(shipment: Shipment, booking: Booking) -> None:
+    """Write down what the carrier has booked; what came too late, or a second time, is taken back there.
+
+    Raises: whatever the transaction raises; the row then stays due, and the carrier is asked for the booking again.
+    """
     after = booking.check_after_seconds
     details = {
         "carrier": shipment.carrier,

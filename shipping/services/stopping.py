@@ -11,6 +11,7 @@ from shipping import gateways
 from shipping.gateways import CarrierRefused, CarrierUnavailable
 from shipping.models import Shipment, ShipmentStatus
 from shipping.queries import ShipmentState
+from shipping.services.booking import record_booking
 from shipping.services.shipments import close_shipment, dispatch_shipment
 from shop import transactions
 from shop.errors import Refusal
@@ -23,20 +24,36 @@ ROUNDS = 5
 def cancel_shipment(*, order_id: UUID, reason: str) -> ShipmentState:
     """Keep the parcel of an order from leaving, also one whose shipment is not created yet (a tombstone).
 
-    What is booked is taken back at the carrier first. Where the carrier refuses that, the parcel has left: the shipment
-    is DISPATCHED and nothing is canceled. Idempotent: a crash in between leaves the booking taken back, and the next
-    call takes it back again.
+    What is booked, or may be since an answer of the carrier is missing, is taken back there first. Where the carrier
+    refuses that, the parcel has left: the shipment is DISPATCHED and nothing is canceled. Idempotent: a crash in between
+    leaves the booking taken back, and the next call takes it back again.
     Raises: ShipmentAlreadyDispatched, CarrierUnavailable (nothing is canceled: call again).
     """
     transactions.forbid()
+    in_doubt = False
     for _round in range(ROUNDS):
         shipment = Shipment.objects.filter(order_id=order_id).first()
+        if shipment is not None and _settle_doubt(shipment):
+            in_doubt = True
+            continue
         booked = shipment if shipment is not None and shipment.status == ShipmentStatus.BOOKED else None
         taken_back = booked is not None and _take_back(booked)
-        closed = close_shipment(order_id=order_id, reason=reason, taken_back=taken_back)
+        closed = close_shipment(order_id=order_id, reason=reason, taken_back=taken_back, in_doubt=in_doubt)
         if closed is not None:
             return closed
     raise CarrierUnavailable("the shipment keeps moving", order_id=order_id)
+
+
+def _settle_doubt(shipment: Shipment) -> bool:
+    """Write down a booking that the carrier has made without our knowing; False where there is no doubt, or none found.
+
+    A request to book that is under way at this very moment is not found: it is looked for once more when it has settled.
+    """
+    in_doubt = shipment.status == ShipmentStatus.PENDING and shipment.carrier_asked_at and not shipment.refusal_code
+    booking = gateways.carrier_named(shipment.carrier).find(reference=shipment.pk) if in_doubt else None
+    if booking is not None:
+        record_booking(shipment, booking)
+    return booking is not None
 
 
 def _take_back(shipment: Shipment) -> bool:

@@ -148,6 +148,24 @@ MUTANTS = (
         killers=(f"{SHIPPING}/test_booking.py::test_lost_answer_does_not_book_twice",),
     ),
     Mutant(
+        removes="the question to the carrier before a parcel in doubt is canceled",
+        promise="I6",
+        file="shipping/services/stopping.py",
+        old="        if shipment is not None and _settle_doubt(shipment):\n",
+        new="        if False:\n",
+        killers=(
+            f"{SHIPPING}/test_booking.py::test_parcel_that_left_under_a_booking_in_doubt_is_dispatched_and_not_canceled",
+        ),
+    ),
+    Mutant(
+        removes="the search for bookings beside the one that was taken back",
+        promise="I10",
+        file="shipping/services/stopping.py",
+        old="            in_doubt = True\n",
+        new="",
+        killers=(f"{SHIPPING}/test_booking.py::test_everything_that_was_booked_for_a_canceled_shipment_is_taken_back",),
+    ),
+    Mutant(
         removes="the way back of a booking that came after its cancellation",
         promise="I10",
         file=BOOKING,

@@ -25,9 +25,9 @@ def at_the_bank(world: Any, known: list[Placed]) -> Iterator[Offer]:
                 Action(lambda line=line, about=about: _authenticate(world, line.intent_id, about), disturbed=False),
             )
         if line.status == "requires_capture":
-            yield 2, Action(lambda line=line, about=about: _expire(world, line.intent_id, about), disturbed=False)
+            yield 5, Action(lambda line=line, about=about: _expire(world, line.intent_id, about), disturbed=False)
         if line.status == "requires_payment_method":
-            yield 3, Action(lambda line=line, about=about: _confirm(world, line.intent_id, about), disturbed=False)
+            yield 12, Action(lambda line=line, about=about: _confirm(world, line.intent_id, about), disturbed=False)
 
 
 def _arrive(world: Any, number: int) -> str:
@@ -38,7 +38,7 @@ def _arrive(world: Any, number: int) -> str:
 
 
 def _authenticate(world: Any, intent_id: str, about: str) -> str:
-    approved = not world.choices.chance(25)
+    approved = not world.choices.chance(35)
     world.happens("3-D Secure answered" if approved else "3-D Secure declined")
     world.say(f"the customer {'passes' if approved else 'fails'} 3-D Secure for {about}")
     return str(world.bank.authenticate(intent_id, approved=approved))

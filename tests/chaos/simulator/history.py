@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,12 +24,12 @@ from tests.chaos.simulator.choices import Choices, Script
 from tests.chaos.simulator.deliveries import deliver_or_lose_webhook
 from tests.chaos.simulator.due import moments_due
 from tests.chaos.simulator.judge import Judge
+from tests.chaos.simulator.offer import Offer
+from tests.chaos.simulator.openings import open_shop
 from tests.chaos.simulator.plans import Plan, draw_plan
 from tests.chaos.simulator.visitors import VISITORS
-from tests.chaos.simulator.wishes import SKUS
 from tests.chaos.simulator.workers import order_sweeps
 from tests.chaos.simulator.world import World
-from tests.factories import ProductFactory
 
 FEWEST_STEPS, MOST_STEPS = 8, 24
 SETTLING_ROUNDS = 60
@@ -84,7 +84,7 @@ class Simulator:
         self._judge = Judge(world)
         world.take_step, world.look = self._step, self._judge.look
         choices.begin_step()
-        self._open_shop()
+        open_shop(world)
         steps = FEWEST_STEPS + choices.draw(MOST_STEPS - FEWEST_STEPS)
         if choices.steps_recorded is not None:
             steps = choices.steps_recorded - 2
@@ -100,9 +100,9 @@ class Simulator:
         return Told(seed, tuple(self._numbered()), world.kinds, tuple(world.violations), choices.made)
 
     # --- the steps ------------------------------------------------------------------------------------------------------
-    def _step(self, depth: int) -> None:
+    def _step(self, depth: int, among: Sequence[Offer] = ()) -> None:
         world = self.world
-        action = world.choices.weighted(offers(world))
+        action = world.choices.weighted(among or offers(world))
         plan = draw_plan(world.choices, action.asks, VISITORS) if action.disturbed else Plan()
         begun = len(world.lines)
         try:
@@ -116,13 +116,6 @@ class Simulator:
             else:
                 world.lines.append(f"{'   ' * depth}-> {outcome}")
         self._judge.look()
-
-    def _open_shop(self) -> None:
-        world = self.world
-        stocks = [1 + world.choices.draw(3) for _sku in SKUS]
-        for sku, stock in zip(SKUS, stocks, strict=True):
-            ProductFactory(sku=sku, stock=stock)
-        world.lines.append("there are " + ", ".join(f"{stock} {sku}" for sku, stock in zip(SKUS, stocks, strict=True)))
 
     def _numbered(self) -> Iterator[str]:
         number = 0

@@ -12,7 +12,7 @@ class Action:
 
     act: Callable[[], str]
     disturbed: bool = True
-    asks: str = ""
+    asks: tuple[str, ...] = ()
 
 
 Offer = tuple[int, Action]

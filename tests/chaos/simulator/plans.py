@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,20 +80,20 @@ class Plan:
 
 # What can fail on the way of an action, by what it asks outside: weights beside those of a death or a visit.
 OUTSIDE: dict[str, list[tuple[int, str]]] = {
-    "": [],
-    "provider": [(28, "fault"), (10, "expiry")],
+    "provider": [(28, "fault"), (20, "expiry")],
     "broker": [(20, "broker")],
-    "carrier": [(20, "carrier")],
-    "mail server": [(20, "mail")],
+    "carrier": [(30, "carrier")],
+    "mail server": [(40, "mail")],
 }
 EVERYWHERE = [(20, "visit"), (16, "death"), (7, "database")]
 
 
-def draw_plan(choices: Choices, asks: str, visitors: list[tuple[int, Visit]]) -> Plan:
+def draw_plan(choices: Choices, asks: Sequence[str], visitors: list[tuple[int, Visit]]) -> Plan:
     """Choose what goes wrong; often nothing, sometimes two things. `asks` says whom outside the action asks."""
     plan = Plan()
+    what_fails = [*EVERYWHERE, *(failure for who in asks for failure in OUTSIDE[who])]
     for _thing in range(choices.weighted([(40, 0), (45, 1), (15, 2)])):
-        match choices.weighted(EVERYWHERE + OUTSIDE[asks]):
+        match choices.weighted(what_fails):
             case "visit":
                 plan.visit, plan.visitor = _far(choices), choices.weighted(visitors)
             case "death":

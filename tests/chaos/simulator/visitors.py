@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.chaos.simulator.plans import Plan, Visit
+from tests.chaos.simulator.wishes import rival_wishes
 from tests.chaos.simulator.workers import order_sweeps, run_sweep
 
 # Longer than the leases of the sagas, the payments, the inboxes and shipments, and the mails.
@@ -14,7 +15,14 @@ LEASES = (21.0, 31.0, 61.0, 121.0)
 def anybody(world: Any, depth: int) -> None:
     """Have the scheduler choose any action."""
     world.happens("two at once")
-    world.meanwhile(lambda: world.take_step(depth), depth)
+    world.meanwhile(lambda: world.take_step(depth, ()), depth)
+
+
+def the_other_side(world: Any, depth: int) -> None:
+    """Have staff ask about the order that its customer asks about, or the customer where staff ask."""
+    world.happens("two at once")
+    asked = world.asking[-1] if world.asking else None
+    world.meanwhile(lambda: world.take_step(depth, rival_wishes(world, asked) if asked else ()), depth)
 
 
 def zombie(world: Any, depth: int) -> None:
@@ -39,4 +47,4 @@ def zombie(world: Any, depth: int) -> None:
     world.meanwhile(take_over, depth)
 
 
-VISITORS: list[tuple[int, Visit]] = [(3, anybody), (1, zombie)]
+VISITORS: list[tuple[int, Visit]] = [(5, anybody), (2, zombie), (1, the_other_side)]

@@ -43,38 +43,47 @@ def wishes(world: Any, known: list[Placed]) -> Iterator[Offer]:
     """Offer what customers and staff may wish."""
     people = world.people
     if len(people.orders) < MOST_ORDERS:
-        yield (30 if not people.orders else 8), Action(lambda: _place(world), asks="provider")
+        yield (30 if not people.orders else 8), Action(lambda: place(world), asks=("provider",))
     for wish in people.wishes:
-        yield 2, Action(lambda wish=wish: _ask_again(world, wish), asks="provider")
+        yield 2, Action(lambda wish=wish: _ask_again(world, wish), asks=("provider",))
     if len(people.wishes) >= MOST_WISHES:
         return
     for placed in known:
-        yield from _wishes_about(world, placed)
+        for _who, offer in _wishes_about(world, placed):
+            yield offer
 
 
-def _wishes_about(world: Any, placed: Placed) -> Iterator[Offer]:
+def rival_wishes(world: Any, wish: Wish) -> list[Offer]:
+    """Offer what the others may wish about the same order."""
+    about = [placed for placed in world.known()[0] if placed.number == wish.order]
+    return [offer for placed in about for who, offer in _wishes_about(world, placed) if who != wish.who]
+
+
+def _wishes_about(world: Any, placed: Placed) -> Iterator[tuple[str, Offer]]:
     number, path = placed.number, f"orders/{placed.order_id}"
     if placed.status in ("PENDING", "AWAITING_PAYMENT"):
-        yield 5, Action(lambda: _pay(world, placed), asks="provider")
+        yield placed.who, (5, Action(lambda: _pay(world, placed), asks=("provider",)))
     if placed.status in ("PENDING", "AWAITING_PAYMENT", "CONFIRMING", "CONFIRMED", "REFUNDING", "SHIPPED"):
         for who, weight in ((placed.who, 5), ("staff", 4)):
             words = f"{who} cancels order {number}"
-            yield (
-                weight,
-                Action(lambda who=who, words=words: _new(world, who, f"{path}/cancel", words, number), asks="provider"),
-            )
+
+            def cancel(who: str = who, words: str = words) -> str:
+                return _new(world, who, f"{path}/cancel", words, number)
+
+            yield who, (weight, Action(cancel, asks=("carrier", "provider")))
     if placed.status in ("CONFIRMING", "CONFIRMED", "SHIPPED", "DELIVERED", "REFUNDING"):
-        yield 6, Action(lambda: _refund(world, placed), asks="provider")
+        yield "staff", (6, Action(lambda: _refund(world, placed), asks=("provider",)))
 
 
-def _place(world: Any) -> str:
+def place(world: Any, card: str | None = None) -> str:
+    """Have a customer place an order, with this card or any; say what the answer is."""
     choices, people = world.choices, world.people
     who = choices.among(("customer 1", "customer 2"))
     skus = [choices.among(SKUS)]
     if choices.chance(30):
         skus.append(next(sku for sku in SKUS if sku not in skus))
     lines = [{"sku": sku, "quantity": 1 + choices.draw(2)} for sku in skus]
-    card = choices.weighted(METHODS)
+    card = choices.weighted(METHODS) if card is None else card
     number = len(people.orders) + 1
     people.orders.append(Placed(number, who, f"place-{number}"))
     body = dict(OrderBodyFactory(lines=lines, payment_method=card))

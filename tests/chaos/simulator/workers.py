@@ -14,6 +14,19 @@ from tests.chaos.simulator.offer import Action, Offer
 ASIDE = frozenset(
     {"shop.prune_events", "shop.prune_idempotency_keys", "shop.collect_dead_letters", "payments.reconcile_recent"}
 )
+WEIGHTS = {
+    "shop.relay_outbox": 20,
+    "orders.resume_sagas": 14,
+    "shipping.book_due_shipments": 14,
+    "shipping.track_shipments": 14,
+}
+# Whom outside the sweeps of a context ask.
+ASKED_BY = {
+    "orders": ("provider", "carrier"),
+    "payments": ("provider",),
+    "shipping": ("carrier",),
+    "notifications": ("mail server",),
+}
 
 
 def order_sweeps() -> list[Sweep]:
@@ -27,20 +40,15 @@ def work(world: Any, moments: list[tuple[str, datetime]]) -> Iterator[Offer]:
     relays = any(context.endswith("outbox") for context in ready)
     for sweep in order_sweeps():
         has_work = relays if sweep.name == "shop.relay_outbox" else sweep.context in ready
-        weight = {"shop.relay_outbox": 20, "orders.resume_sagas": 14}.get(sweep.name, 6) if has_work else 0
-        if weight:
-            yield weight, Action(lambda sweep=sweep: run_sweep(world, sweep), asks=_asked_by(sweep))
+        if has_work:
+            yield WEIGHTS.get(sweep.name, 6), Action(lambda sweep=sweep: run_sweep(world, sweep), asks=_asked_by(sweep))
     yield 1, Action(lambda: run_sweep(world, world.choices.among(order_sweeps())))
-    yield 2, Action(lambda: _reconcile(world), asks="provider")
+    yield 2, Action(lambda: _reconcile(world), asks=("provider",))
 
 
-def _asked_by(sweep: Sweep) -> str:
+def _asked_by(sweep: Sweep) -> tuple[str, ...]:
     """Say whom outside a sweep asks."""
-    if sweep.name == "shop.relay_outbox":
-        return "broker"
-    return {"orders": "provider", "payments": "provider", "shipping": "carrier", "notifications": "mail server"}.get(
-        sweep.context, ""
-    )
+    return ("broker",) if sweep.name == "shop.relay_outbox" else ASKED_BY.get(sweep.context, ())
 
 
 def run_sweep(world: Any, sweep: Sweep) -> str:

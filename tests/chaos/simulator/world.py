@@ -24,6 +24,7 @@ from tests.chaos.simulator.clients import People, Placed, Wish
 from tests.chaos.simulator.clock import VirtualClock
 from tests.chaos.simulator.due import moments_due
 from tests.chaos.simulator.kinds import KINDS
+from tests.chaos.simulator.offer import Offer
 from tests.chaos.simulator.patches import Dice, patches
 from tests.chaos.simulator.plans import Plan
 from tests.chaos.simulator.points import Points
@@ -43,7 +44,7 @@ class World:
         self.dice = Dice()
         self._helpers: dict[int, Helper] = {}
         self._frames = threading.local()
-        self.take_step: Callable[[int], None] = lambda _depth: None
+        self.take_step: Callable[[int, Sequence[Offer]], None] = lambda _depth, _among: None
         self.look: Callable[[], None] = lambda: None
 
     @contextmanager

@@ -76,7 +76,7 @@ def test_crash_between_booking_and_recording_does_not_book_twice(shipment_in, mo
         raise PowerCut
 
     with monkeypatch.context() as patch, suppress(PowerCut):
-        patch.setattr(booking, "_record_booking", cut)
+        patch.setattr(booking, "record_booking", cut)
         booking.book_due_shipments()
     make_due(shipment)
     booking.book_due_shipments()
@@ -176,10 +176,17 @@ def test_cancel_that_died_after_the_carrier_was_told_is_done_by_the_next(shipmen
     assert canceled.status == "CANCELED"
 
 
-def test_booking_found_late_that_cannot_be_taken_back_is_noted_for_staff(shipment_in, settings):
-    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
-    booking.book_due_shipments()
+def canceled_while_a_booking_was_under_way(shipment_in):
+    """Return a shipment whose carrier got the request to book it only after it was canceled, and from a dead process."""
+    shipment = shipment_in("PENDING")
+    booking._claim({"PENDING"})
     shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    SandboxBooking.objects.create(reference=shipment.pk)
+    return shipment
+
+
+def test_booking_found_late_that_cannot_be_taken_back_is_noted_for_staff(shipment_in, settings):
+    shipment = canceled_while_a_booking_was_under_way(shipment_in)
     make_due(shipment)
     settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
 
@@ -253,11 +260,45 @@ def test_order_canceled_while_the_carrier_is_asked_ends_canceled_and_unbooked(sh
     assert SandboxBooking.objects.get().voided_at is not None
 
 
-def test_booking_in_doubt_at_cancel_is_looked_for_after_it_has_settled(shipment_in):
+def test_booking_in_doubt_is_taken_back_before_its_shipment_is_canceled(shipment_in):
     shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
     booking.book_due_shipments()
 
-    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    canceled = shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+
+    assert canceled.status == "CANCELED"
+    assert SandboxBooking.objects.get().voided_at is not None
+
+
+def test_parcel_that_left_under_a_booking_in_doubt_is_dispatched_and_not_canceled(shipment_in, settings):
+    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
+    booking.book_due_shipments()
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
+
+    with pytest.raises(shipping.ShipmentAlreadyDispatched):
+        shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.tracking_number) == ("DISPATCHED", f"SBX{SandboxBooking.objects.get().pk:09d}")
+
+
+def test_nothing_is_canceled_while_nobody_knows_whether_the_carrier_has_booked(shipment_in, monkeypatch):
+    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
+    booking.book_due_shipments()
+
+    def silent(_carrier, *, reference):
+        raise CarrierUnavailable
+
+    monkeypatch.setattr(SandboxCarrier, "find", silent)
+    with pytest.raises(CarrierUnavailable):
+        shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+
+    shipment.refresh_from_db()
+    assert shipment.status == "PENDING"
+
+
+def test_booking_that_was_under_way_at_the_cancel_is_taken_back_once_it_has_settled(shipment_in):
+    shipment = canceled_while_a_booking_was_under_way(shipment_in)
 
     assert booking.void_canceled_bookings() == 0
     make_due(shipment)

@@ -14,7 +14,7 @@ from shop.errors import Refusal
 
 def record_booking(shipment):
     shipment.carrier = "sandbox"
-    booking._record_booking(shipment, Booking(carrier_reference="SBX-0", check_after_seconds=60))
+    booking.record_booking(shipment, Booking(carrier_reference="SBX-0", check_after_seconds=60))
 
 
 MUTATORS = {
