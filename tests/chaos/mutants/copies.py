@@ -34,10 +34,9 @@ NOT_INHERITED = re.compile(
 BROKEN = re.compile(
     r"^E +(?:\w*SyntaxError|IndentationError|NameError|ImportError|ModuleNotFoundError)\b.*", re.MULTILINE
 )
-OPTIONS = [
-    *("-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"),
-    *("-p", template.__name__, "-o", "timeout=120"),
-]
+# Only what the tests of mutants use: importing every plugin there is would take longer than these tests.
+PLUGINS = ("pytest_django.plugin", "pytest_timeout", "xdist.plugin", template.__name__, "no:cacheprovider")
+OPTIONS = ["-x", "-q", *(part for plugin in PLUGINS for part in ("-p", plugin)), "-o", "timeout=120"]
 
 
 @dataclass(frozen=True)
@@ -124,8 +123,11 @@ class Copy:
 
     def _environment(self, database: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not NOT_INHERITED.match(name)}
-        settings = {"DATABASE_URL": f"{self._server}/{database}", "DJANGO_SETTINGS_MODULE": "config.settings.test"}
-        return kept | settings
+        return kept | {
+            "DATABASE_URL": f"{self._server}/{database}",
+            "DJANGO_SETTINGS_MODULE": "config.settings.test",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        }
 
     def _make_template(self) -> None:
         self._drop_template()

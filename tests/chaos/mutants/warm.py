@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-# None of those that come with a plugin of pytest: it insists on importing them itself.
+# None that reads Django's settings as it is imported: those import the product.
 LIBRARIES = (
     "pytest",
     "django.contrib.admin",
@@ -23,9 +23,13 @@ LIBRARIES = (
     "django.test",
     "babel",
     "celery.worker.consumer",
+    "factory",
+    "faker.providers",
+    "hypothesis",
     "kombu",
     "opentelemetry.sdk.trace",
     "prometheus_client",
+    "sqlite3",
     "psycopg_pool",
     "pybreaker",
     "stripe",
