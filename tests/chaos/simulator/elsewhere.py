@@ -16,7 +16,7 @@ def at_the_bank(world: Any, known: list[Placed]) -> Iterator[Offer]:
     """Offer what customers do at the provider, and what it does by itself."""
     bank, number_of = world.bank, {str(placed.order_id): placed.number for placed in known}
     for number in range(len(bank.late)):
-        yield 6, Action(lambda number=number: _arrive(world, number), disturbed=False)
+        yield 20, Action(lambda number=number: _arrive(world, number), disturbed=False)
     for line in bank.lines():
         about = f"order {number_of.get(line.order_id, '?')}"
         if line.status == "requires_action":

@@ -80,9 +80,9 @@ class Plan:
 
 # What can fail on the way of an action, by what it asks outside: weights beside those of a death or a visit.
 OUTSIDE: dict[str, list[tuple[int, str]]] = {
-    "provider": [(28, "fault"), (20, "expiry")],
+    "provider": [(36, "fault"), (28, "expiry")],
     "broker": [(20, "broker")],
-    "carrier": [(30, "carrier")],
+    "carrier": [(40, "carrier")],
     "mail server": [(40, "mail")],
 }
 EVERYWHERE = [(20, "visit"), (16, "death"), (7, "database")]

@@ -116,15 +116,15 @@ def a_refund_is_made_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
 PLANTS: dict[Plant, int] = {
     answers_are_not_kept: 1,
     published_before_it_is_sent: 2,
-    stock_is_released_before_the_payment_is_fenced: 5,
-    a_timeout_counts_as_a_failure: 10,
-    money_is_taken_before_the_stock_is_sold: 5,
-    refunds_have_no_cap: 28,
-    a_canceled_parcel_leaves_no_tombstone: 4,
-    reservations_expire_while_they_are_paid: 42,
-    events_are_applied_each_time_they_come: 4,
-    orders_move_from_any_status: 11,
-    a_refund_is_made_anew_each_time: 74,
+    stock_is_released_before_the_payment_is_fenced: 26,
+    a_timeout_counts_as_a_failure: 76,
+    money_is_taken_before_the_stock_is_sold: 12,
+    refunds_have_no_cap: 56,
+    a_canceled_parcel_leaves_no_tombstone: 3,
+    reservations_expire_while_they_are_paid: 264,
+    events_are_applied_each_time_they_come: 92,
+    orders_move_from_any_status: 9,
+    a_refund_is_made_anew_each_time: 50,
 }
 
 
