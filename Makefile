@@ -32,8 +32,9 @@ test-five: .venv/installed  ## Run the tests with a database per context
 prove: .venv/installed  ## Inject every kind of fault, in ten minutes, and print what held
 	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(PROOF)
 
-prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md
-	PROVE=full $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 --proof-file docs/proof.md $(PROOF)
+prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md (ONLY=tests goes on with these)
+	@mkdir -p var $(if $(ONLY),,&& rm -f var/proof.jsonl)
+	PROVE=full $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 --proof-log var/proof.jsonl --proof-file docs/proof.md $(or $(ONLY),$(PROOF))
 
 simulate: .venv/installed  ## Simulate N histories from SEED on; VERBOSE=1 tells each in words
 	@$(RUN) -m tests.chaos.simulator --histories $(or $(N),1000) --seed $(or $(SEED),20261125) $(if $(VERBOSE),--verbose) $(if $(SHRINK),--shrink)

@@ -113,6 +113,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer to keep the table."""
     help_ = f"write the result under the heading '{HEADING}' of this Markdown file, in place of the last one"
     parser.addoption("--proof-file", type=Path, help=help_)
+    help_ = "keep what each test found in this file, at once, and sum up all that stands there; a test run again counts once"
+    parser.addoption("--proof-log", type=Path, help=help_)
 
 
 @pytest.hookimpl(trylast=True)
@@ -127,6 +129,42 @@ def _patience(item: pytest.Item) -> float:
     return float(mark.args[0]) if mark and mark.args else 0.0
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How one test of a proof ended, and what it recorded."""
+
+    passed: bool
+    properties: list[tuple[str, Any]]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen to what the tests report, in the process that the workers of pytest-xdist report to."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Collector(config.getoption("--proof-log")), "proof-collector")
+
+
+class Collector:
+    """Keeps how each test ended; in a file as well, so that a campaign of hours can break off and go on."""
+
+    def __init__(self, log: Path | None) -> None:
+        self._log = log
+        self.outcomes: dict[str, Outcome] = {}
+        for line in log.read_text().splitlines() if log and log.exists() else ():
+            test, passed, properties = json.loads(line)
+            self.outcomes[test] = Outcome(passed, [(name, value) for name, value in properties])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what a test recorded; one whose setup fails has recorded nothing, but has failed."""
+        if report.when != "call" and not report.failed:
+            return
+        found = [(name, value) for name, value in report.user_properties if name == PROPERTY]
+        self.outcomes[report.nodeid] = Outcome(report.passed, found)
+        if self._log:
+            with self._log.open("a") as log:
+                log.write(json.dumps([report.nodeid, report.passed, found]) + "\n")
+
+
 def pytest_report_header() -> str | None:
     """Say how much is tried, and what repeats it."""
     return f"proof: {EXTENT}, SEED={SEED}" if EXTENT != "slice" else None
@@ -134,8 +172,9 @@ def pytest_report_header() -> str | None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the table, and each violation in words."""
-    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
-    findings = findings_of(entry for report in reports if report.when == "call" for entry in report.user_properties)
+    collector: Collector | None = config.pluginmanager.getplugin("proof-collector")
+    outcomes = list(collector.outcomes.values()) if collector else []
+    findings = findings_of(entry for outcome in outcomes for entry in outcome.properties)
     if not findings:
         return
     table = table_of(findings)
@@ -147,10 +186,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(f"VIOLATION {found.fault}: {violation}")
     wanted: Path | None = config.getoption("--proof-file")
     if wanted is not None:
-        keep_result(wanted, table)
+        keep_result(wanted, table, tests=len(outcomes), failed=sum(not outcome.passed for outcome in outcomes))
 
 
-def keep_result(file: Path, table: Sequence[str]) -> None:
+def keep_result(file: Path, table: Sequence[str], *, tests: int, failed: int) -> None:
     """Put the result, with what it was made on, in the place of the last one. Raises: ValueError without the heading."""
     before, heading, _last = file.read_text().partition(HEADING)
     if not heading:
@@ -158,6 +197,7 @@ def keep_result(file: Path, table: Sequence[str]) -> None:
     cores, memory = os.cpu_count(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = f"{cores} cores ({platform.machine()}), {memory:.0f} GiB, {platform.system()}"
     made = (
-        f"`make prove-full SEED={SEED}` on {datetime.now(UTC):%Y-%m-%d}: {machine}, Python {platform.python_version()}."
+        f"`make prove-full SEED={SEED}` on {datetime.now(UTC):%Y-%m-%d}: {machine}, Python {platform.python_version()};"
+        f" {tests:,} tests, {failed:,} failed."
     )
     file.write_text("\n".join([before + heading, "", made, "", *table, ""]))

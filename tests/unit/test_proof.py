@@ -71,10 +71,11 @@ def test_the_result_takes_the_place_of_the_last_one(tmp_path: Path):
     page = tmp_path / "proof.md"
     page.write_text(f"# Proof\n\nProse.\n\n{proof.HEADING}\n\nold figures\n")
 
-    proof.keep_result(page, ["| fault |"])
+    proof.keep_result(page, ["| fault |"], tests=1200, failed=1)
 
     text = page.read_text()
     assert text.startswith(f"# Proof\n\nProse.\n\n{proof.HEADING}\n\n`make prove-full SEED={proof.SEED}` on ")
+    assert "; 1,200 tests, 1 failed.\n" in text
     assert text.endswith("\n\n| fault |\n")
     assert "old figures" not in text
 
@@ -84,6 +85,35 @@ def test_a_page_without_a_place_for_the_result_is_left_alone(tmp_path: Path):
     page.write_text("# Proof\n")
 
     with pytest.raises(ValueError, match="has no heading"):
-        proof.keep_result(page, [])
+        proof.keep_result(page, [], tests=0, failed=0)
 
     assert page.read_text() == "# Proof\n"
+
+
+def report(test: str, *, outcome: str = "passed", when: str = "call", found: str = "") -> pytest.TestReport:
+    properties = [recorded(found, 1)] if found else []
+    return pytest.TestReport(test, ("", 0, ""), {}, outcome, None, when, user_properties=properties)
+
+
+def test_a_campaign_that_broke_off_goes_on_and_a_test_run_again_counts_once(tmp_path: Path):
+    log = tmp_path / "proof.jsonl"
+    broken_off = proof.Collector(log)
+    broken_off.pytest_runtest_logreport(report("a", outcome="failed", found="killed"))
+    broken_off.pytest_runtest_logreport(report("b", found="raced"))
+
+    going_on = proof.Collector(log)
+    going_on.pytest_runtest_logreport(report("a", found="killed"))
+
+    assert going_on.outcomes == proof.Collector(log).outcomes
+    assert [(name, outcome.passed) for name, outcome in going_on.outcomes.items()] == [("a", True), ("b", True)]
+    assert [found.histories for found in proof.findings_of(entry for outcome in going_on.outcomes.values()
+            for entry in outcome.properties)] == [1, 1]  # fmt: skip
+
+
+def test_a_test_whose_setup_fails_has_failed(tmp_path: Path):
+    collector = proof.Collector(None)
+
+    collector.pytest_runtest_logreport(report("a", outcome="failed", when="setup"))
+    collector.pytest_runtest_logreport(report("a", when="teardown"))
+
+    assert [outcome.passed for outcome in collector.outcomes.values()] == [False]

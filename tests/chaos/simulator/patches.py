@@ -72,6 +72,7 @@ def patches(world: Any) -> Iterator[None]:
             (services, "claim_due_sagas", lambda *, limit: sorted(claim_due_sagas(limit=limit))),
             (engine, "_postpone", watched),
             (relay, "transport", lambda: world),
+            (relay, "time", SimpleNamespace(monotonic=world.clock.monotonic, sleep=world.clock.advance)),
         ):
             stack.enter_context(mock.patch.object(owner, name, made))
         stack.enter_context(
