@@ -27,13 +27,13 @@ from shop.admin import (
     ReadOnlyInline,
     action,
     display,
-    log_action,
     money,
     register_tile,
     status_badge,
 )
 from shop.errors import Fault, Refusal
 from shop.money import Money, is_currency
+from shop.staff import log_action
 
 register_tile("inventory", "Stock", queries.stock_figures)
 
@@ -156,7 +156,7 @@ class ProductAdmin(ReadOnlyAdmin):
             if request.headers.get("HX-Request"):
                 return HttpResponse(headers={"HX-Redirect": url})
             return HttpResponseRedirect(url)
-        log_action(request, Product.objects.get(pk=product_id), "added")
+        log_action(staff=request.user, obj=Product.objects.get(pk=product_id), message="added")
         return self.back_to(request, product_id)
 
     @action(

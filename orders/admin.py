@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -179,6 +179,14 @@ class OrderAdmin(ReadOnlyAdmin):
         order = self.get_object(request, object_id)
         if order and form.is_valid():
             amount = Money(form.cleaned_data["amount_minor"], order.currency)
+            if _same_refund_is_under_way(order.pk, amount):
+                self.message_user(
+                    request,
+                    f"{order}: a refund of {amount} is under way. It is recorded and goes on by itself: "
+                    "see its outcome in the story before you refund the same amount once more.",
+                    messages.ERROR,
+                )
+                return self.back_to(request, object_id)
             # One token per page that was shown: a double click refunds once, another amount is another refund.
             shown = request.POST.get("csrfmiddlewaretoken", "") or str(uuid.uuid4())
             operation = f"{shown}:{amount.minor}"
@@ -217,6 +225,21 @@ class OrderAdmin(ReadOnlyAdmin):
             "canceled",
             lambda: cancel_order(order_id=order.pk, reason=CancelReason.STAFF_REQUEST),
         )
+
+
+def _same_refund_is_under_way(order_id: uuid.UUID, amount: Money) -> bool:
+    """Say whether a refund of this amount, by whom and by which way ever, still waits for the provider's answer.
+
+    Only the story of payments tells: what was asked for with its amount, and what is being asked again.
+    """
+    story = story_of(order_id)
+    asked_again = [each.what for each in story.upcoming if each.context == "payments"]
+    refunds = [
+        str(each.facts["refund_id"])
+        for each in story.happened
+        if each.context == "payments" and "refund_id" in each.facts and each.facts.get("amount") == str(amount)
+    ]
+    return any(refund_id in what for refund_id in refunds for what in asked_again)
 
 
 @admin.register(Saga)

@@ -98,9 +98,10 @@ class PaymentAdmin(ReadOnlyAdmin):
         ),
     )
     def refund_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
-        """Give back all that is left. A second click, before anything changed, is the same refund."""
+        """Give back all that is left. A second click is the same refund, until the first has worked or was refused."""
         if payment := self.get_object(request, object_id):
-            refund_id = derived_id("staff refund", payment.pk, payment.version)
+            refused = Refund.objects.filter(payment=payment, status=RefundStatus.FAILED).count()
+            refund_id = derived_id("staff refund", payment.pk, payment.version, refused)
             self.attempt(
                 request,
                 payment,

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from orders import services
+from orders.models import Order
 from orders.queries import OrderState, get_order, order_state, orders_with_details
 from orders.rest.answers import answer_checkout, represent, tag_of
 from orders.rest.serializers import (
@@ -28,10 +29,12 @@ from orders.rules import CancelReason
 from orders.sagas.run import cancel_order, place_order, refund_part, resume
 from payments import api as payments
 from shop.accounts import User
+from shop.errors import Fault
 from shop.rest.idempotency import idempotent
 from shop.rest.pagination import PAGE_PARAMETERS, CursorPagination
 from shop.rest.preconditions import conditional_response, etag_of, require_match
 from shop.rest.problem import problem_of
+from shop.staff import log_action
 
 PREFER = OpenApiParameter(
     "Prefer", str, OpenApiParameter.HEADER, description="`respond-async`: answer 202 at once instead of waiting"
@@ -65,6 +68,10 @@ def _validated(kind: type[Any], request: Request) -> dict[str, Any]:
     serializer.is_valid(raise_exception=True)
     validated: dict[str, Any] = serializer.validated_data
     return validated
+
+
+def _note_staff(request: Request, order_id: uuid.UUID, did: str) -> None:
+    log_action(staff=request.user, obj=Order.objects.get(pk=order_id), message=did)
 
 
 class OrdersView(APIView):
@@ -129,6 +136,8 @@ class OrderPaymentView(APIView):
         """Give an order its payment method, or go on after the customer has authenticated."""
         body = _validated(PaymentMethodSerializer, request)
         order = _visible_order(request, order_id)
+        if order.customer_id != request.user.pk:
+            raise PermissionDenied
         if body.get("payment_method") and not (order.cancel_reason or order.confirmed_at):
             services.provide_payment_method(order_id=order_id, payment_method=body["payment_method"])
         reached = resume(order_id=order_id)
@@ -166,6 +175,8 @@ class OrderCancelView(APIView):
             response["Retry-After"] = "2"
             response.is_final = False  # type: ignore[attr-defined]
             return response
+        if not own:
+            _note_staff(request, order_id, f"canceled over the API: {order.status}")
         done = order.status in ("CANCELED", "REFUNDED")
         represented = represent(order, payment=payments.get_payment(order_id=order_id))
         return Response(
@@ -185,9 +196,16 @@ class OrderRefundsView(APIView):
         if not (request.user.is_staff and request.user.has_perm("orders.refund_order")):
             raise PermissionDenied
         body = _validated(RefundSerializer, request)
-        order = refund_part(
-            order_id=order_id, operation=request.idempotency_key, amount=body["amount"], reason=body["reason"]
-        )
+        try:
+            order = refund_part(
+                order_id=order_id, operation=request.idempotency_key, amount=body["amount"], reason=body["reason"]
+            )
+        except Fault as fault:
+            _note_staff(
+                request, order_id, f"refund of {body['amount']} over the API, its outcome unknown: {fault.code}"
+            )
+            raise
+        _note_staff(request, order_id, f"refunded {body['amount']} over the API")
         return Response(
             represent(order, payment=payments.get_payment(order_id=order_id)), status=status.HTTP_201_CREATED
         )

@@ -12,7 +12,7 @@ from orders.rules import FULL_REFUNDS, id_of_full_refund
 from orders.sagas.engine import WaitingForOutside
 from payments import api as payments
 from shipping import api as shipping
-from shop.errors import Refusal
+from shop.errors import Fault, Refusal
 
 
 class ParcelLeft(Refusal):
@@ -20,6 +20,13 @@ class ParcelLeft(Refusal):
 
     code = "parcel_left"
     title = "The parcel has left"
+
+
+class RefundNotMade(Fault):
+    """The provider would not return the money now: a dispute, or an account without funds. The order waits for it."""
+
+    code = "refund_not_made"
+    title = "The provider did not return the money"
 
 
 # A lost webhook costs the customer this long at most; the webhook itself wakes the saga at once.
@@ -85,20 +92,27 @@ def stop_parcel(order: OrderProgress) -> None:
 def refund_payment(order: OrderProgress) -> None:
     """Return all that is left of the money, and wait for the part that staff may be refunding meanwhile.
 
-    A part of theirs that fails at the bank is left over then, and goes back by a further refund.
+    A part of theirs that fails at the bank is left over then, and goes back by a further refund. So does what the
+    provider refused to return: one further try a walk, until a human finds out why. Money that was returned in the
+    provider's dashboard counts.
     """
     for further in range(FULL_REFUNDS):
-        payment = payments.refund_payment(
-            order_id=order.order_id,
-            refund_id=id_of_full_refund(order.order_id, further),
-            amount=None,
-            reason=order.cancel_reason,
-        )
+        refund_id = id_of_full_refund(order.order_id, further)
+        failed_before = payments.has_refund(refund_id=refund_id)
+        try:
+            payment = payments.refund_payment(
+                order_id=order.order_id, refund_id=refund_id, amount=None, reason=order.cancel_reason
+            )
+        except payments.RefundRefused as refusal:
+            if failed_before:
+                continue
+            payments.refresh_payment(order_id=order.order_id)
+            raise RefundNotMade(str(refusal), order_id=str(order.order_id)) from refusal
         if payment.status == "REFUNDED":
             return
-    raise payments.PaymentUnknown(
-        "another refund of this order is still under way", operation="refund", order_id=order.order_id
-    )
+    left = payments.get_payment(order_id=order.order_id)
+    if left is None or left.refunded != left.captured:
+        raise RefundNotMade("money of this order is still to go back", order_id=str(order.order_id))
 
 
 def return_stock(order: OrderProgress) -> None:

@@ -208,7 +208,10 @@ def _check_again(shipment: Shipment, after_seconds: float | None) -> None:
     on_its_way = (ShipmentStatus.BOOKED, ShipmentStatus.DISPATCHED)
     due_at = None if after_seconds is None else Now() + timedelta(seconds=after_seconds)
     with transactions.transaction("shipping"):
-        Shipment.objects.filter(pk=shipment.pk, status__in=on_its_way).update(due_at=due_at, attempts=0, last_error="")
+        # Staff may have handed the parcel to another carrier meanwhile: that one is never asked.
+        Shipment.objects.filter(pk=shipment.pk, status__in=on_its_way, carrier=shipment.carrier).update(
+            due_at=due_at, attempts=0, last_error=""
+        )
 
 
 def _void(shipment: Shipment, _asked_before: bool) -> None:

@@ -100,12 +100,12 @@ def create_shipment(*, order_id: UUID) -> None:
     log.info("shipment.created", order_id=str(order_id), shipment_id=str(shipment.pk))
 
 
-def close_shipment(*, order_id: UUID, reason: str, taken_back: bool, in_doubt: bool = False) -> ShipmentState | None:
+def close_shipment(*, order_id: UUID, reason: str, taken_back: bool) -> ShipmentState | None:
     """Cancel the shipment of an order, also one that is not created yet (a tombstone); None where it just moved.
 
     `taken_back`: it was BOOKED, and the carrier has given the booking up; else only a shipment that is not booked is
-    canceled. A booking that may be under way, or (`in_doubt`) exist beside the one that was taken back, is looked for,
-    and taken back, once it has settled. Idempotent.
+    canceled. Where its carrier was ever asked, a request may still be under way, or have been carried out twice: what
+    the carrier has is looked for once more, and taken back, when that has settled. Idempotent.
     Raises: ShipmentAlreadyDispatched.
     """
     event = ShipmentCanceled(order_id=order_id, reason=reason)
@@ -118,8 +118,7 @@ def close_shipment(*, order_id: UUID, reason: str, taken_back: bool, in_doubt: b
             publish(event, aggregate_id=shipment.pk, aggregate_version=1)
             moved = True
         else:
-            settled = taken_back and not in_doubt
-            moved = _cancel(shipment, event, taken_back=taken_back, settled=settled, **canceled) is not None
+            moved = _cancel(shipment, event, taken_back=taken_back, **canceled) is not None
         shipment.refresh_from_db()
     if moved:
         log.info("shipment.canceled", order_id=str(order_id), reason=reason, tombstone=created)
@@ -128,9 +127,7 @@ def close_shipment(*, order_id: UUID, reason: str, taken_back: bool, in_doubt: b
     return state_of(shipment) if shipment.status == ShipmentStatus.CANCELED else None
 
 
-def _cancel(
-    shipment: Shipment, event: ShipmentCanceled, *, taken_back: bool, settled: bool, **canceled: object
-) -> int | None:
+def _cancel(shipment: Shipment, event: ShipmentCanceled, *, taken_back: bool, **canceled: object) -> int | None:
     looked_for = Case(
         When(carrier_asked_at=None, then=None), default=Now() + timedelta(seconds=BOOKING_SETTLES_SECONDS)
     )
@@ -140,7 +137,7 @@ def _cancel(
         expected={ShipmentStatus.BOOKED if taken_back else ShipmentStatus.PENDING},
         to=ShipmentStatus.CANCELED,
         event=event,
-        due_at=None if settled else looked_for,
+        due_at=looked_for,
         attempts=0,
         **canceled,
     )

@@ -30,15 +30,13 @@ def cancel_shipment(*, order_id: UUID, reason: str) -> ShipmentState:
     Raises: ShipmentAlreadyDispatched, CarrierUnavailable (nothing is canceled: call again).
     """
     transactions.forbid()
-    in_doubt = False
     for _round in range(ROUNDS):
         shipment = Shipment.objects.filter(order_id=order_id).first()
         if shipment is not None and _settle_doubt(shipment):
-            in_doubt = True
             continue
         booked = shipment if shipment is not None and shipment.status == ShipmentStatus.BOOKED else None
         taken_back = booked is not None and _take_back(booked)
-        closed = close_shipment(order_id=order_id, reason=reason, taken_back=taken_back, in_doubt=in_doubt)
+        closed = close_shipment(order_id=order_id, reason=reason, taken_back=taken_back)
         if closed is not None:
             return closed
     raise CarrierUnavailable("the shipment keeps moving", order_id=order_id)
@@ -49,7 +47,7 @@ def _settle_doubt(shipment: Shipment) -> bool:
 
     A request to book that is under way at this very moment is not found: it is looked for once more when it has settled.
     """
-    in_doubt = shipment.status == ShipmentStatus.PENDING and shipment.carrier_asked_at and not shipment.refusal_code
+    in_doubt = shipment.status == ShipmentStatus.PENDING and shipment.carrier_asked_at
     booking = gateways.carrier_named(shipment.carrier).find(reference=shipment.pk) if in_doubt else None
     if booking is not None:
         record_booking(shipment, booking)

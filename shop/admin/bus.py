@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from shop.admin.pages import ReadOnlyAdmin, action, confirmation, display, log_action, pretty_json, status_badge
+from shop.admin.pages import ReadOnlyAdmin, action, confirmation, display, pretty_json, status_badge
 from shop.events import dead_letters, quarantine
 from shop.events.inbox import DeliveryStatus
+from shop.staff import log_action
 
 
 class OutboxAdmin(ReadOnlyAdmin):
@@ -67,7 +68,7 @@ class OutboxAdmin(ReadOnlyAdmin):
         if not quarantine.release_quarantined(self.opts.app_label, staff=staff, ids=[row.pk]):
             self.message_user(request, f"{row}: it is not quarantined", messages.ERROR)
             return
-        log_action(request, row, "released from quarantine")
+        log_action(staff=request.user, obj=row, message="released from quarantine")
         self.message_user(request, f"{row}: released from quarantine", messages.SUCCESS)
 
 

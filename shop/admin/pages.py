@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
-from uuid import UUID
+from typing import Any, TypeVar
 
-import structlog
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -20,8 +17,8 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from shop.errors import Fault, Refusal
 from shop.money import Money
+from shop.staff import log_action
 
-log = structlog.get_logger(__name__)
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -43,20 +40,6 @@ def display(**options: Any) -> Callable[[Method], Method]:
     decorate: Any = unfold.display
     made: Callable[[Method], Method] = decorate(**options)
     return made
-
-
-def log_action(request: HttpRequest, obj: Model, message: str) -> None:
-    """Write in Django's log what a member of staff had done to `obj`; call it after the service succeeded."""
-    LogEntry.objects.log_actions(
-        user_id=cast(UUID, request.user.pk),
-        queryset=[obj],
-        action_flag=CHANGE,
-        change_message=message,
-        single_object=True,
-    )
-    log.info(
-        "admin.action", model=obj._meta.label, object_id=str(obj.pk), staff=request.user.get_username(), did=message
-    )
 
 
 def confirmation(title: str, description: str, *, submit: str) -> dict[str, Any]:
@@ -137,13 +120,25 @@ class ReadOnlyAdmin(ModelAdmin):
         return [*fields, *named]
 
     def attempt(self, request: HttpRequest, obj: Model, message: str, call: Callable[[], object]) -> bool:
-        """Run a service for `obj`, log it as `message` and say so; show a Refusal or Fault instead of raising it."""
+        """Run a service for `obj`, log it as `message` and say so; show a Refusal or Fault instead of raising it.
+
+        What a Fault interrupts may have happened, and the sweeps finish it: it is logged as well.
+        """
         try:
             call()
-        except (Refusal, Fault) as error:
-            self.message_user(request, f"{obj}: {error}", messages.ERROR)
+        except Refusal as refusal:
+            self.message_user(request, f"{obj}: {refusal}", messages.ERROR)
             return False
-        log_action(request, obj, message)
+        except Fault as fault:
+            unknown = f"{message}: its outcome is not known yet"
+            log_action(staff=request.user, obj=obj, message=unknown)
+            self.message_user(
+                request,
+                f"{obj}: {unknown} ({fault}). It is recorded and goes on by itself: do not repeat it.",
+                messages.WARNING,
+            )
+            return False
+        log_action(staff=request.user, obj=obj, message=message)
         self.message_user(request, f"{obj}: {message}", messages.SUCCESS)
         return True
 

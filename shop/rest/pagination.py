@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError as InvalidValue
+from django.core.validators import ProhibitNullCharactersValidator
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import pagination
 from rest_framework.exceptions import NotFound, ValidationError
@@ -44,14 +46,20 @@ class CursorPagination(pagination.CursorPagination):
     def decode_cursor(self, request: Any) -> Any:
         """Return where the page begins. Raises: ValidationError for what is no cursor of ours."""
         try:
-            return super().decode_cursor(request)
-        except NotFound as error:
+            cursor = super().decode_cursor(request)
+            if cursor is not None and cursor.position is not None:
+                ProhibitNullCharactersValidator()(cursor.position)
+                self._ordered_by.to_python(cursor.position)
+        except (NotFound, InvalidValue) as error:
             raise ValidationError({"cursor": ["This is no cursor of this list; begin without one."]}) from error
+        return cursor
 
     def get_ordering(self, request: Any, queryset: Any, view: Any) -> tuple[str, ...]:
         """Return the view's own ordering where it names one."""
         ordering = getattr(view, "ordering", None) or self.ordering
-        return (ordering,) if isinstance(ordering, str) else tuple(ordering)
+        fields = (ordering,) if isinstance(ordering, str) else tuple(ordering)
+        self._ordered_by = queryset.model._meta.get_field(fields[0].removeprefix("-"))
+        return fields
 
     def get_paginated_response(self, data: Any) -> Response:
         """Return the page with its neighbours."""

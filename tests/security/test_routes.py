@@ -25,7 +25,7 @@ API: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("GET", "api/v1/orders"): (401, 200, 200, 200, 200),
     ("POST", "api/v1/orders"): (401, 201, 201, 201, 201),
     ("GET", ORDER): (401, 404, 200, 404, 200),
-    ("POST", f"{ORDER}/payment"): (401, 404, 201, 404, 201),
+    ("POST", f"{ORDER}/payment"): (401, 404, 201, 404, 403),
     ("POST", f"{ORDER}/refunds"): (401, 403, 403, 403, 201),
     ("POST", f"{ORDER}/cancel"): (401, 404, 409, 404, 409),
     ("GET", "api/v1/products"): (200,) * 5,

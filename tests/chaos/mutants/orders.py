@@ -160,9 +160,9 @@ MUTANTS = (
     Mutant(
         removes="the search for bookings beside the one that was taken back",
         promise="I10",
-        file="shipping/services/stopping.py",
-        old="            in_doubt = True\n",
-        new="",
+        file="shipping/services/shipments.py",
+        old="        due_at=looked_for,\n",
+        new="        due_at=None if taken_back else looked_for,\n",
         killers=(f"{SHIPPING}/test_booking.py::test_everything_that_was_booked_for_a_canceled_shipment_is_taken_back",),
     ),
     Mutant(

@@ -68,7 +68,17 @@ def test_products_cannot_be_written_over_http(shelf):
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "limit=000000001000", "limit=ten", "limit=-1", "limit=", "cursor=nonsense"]
+    "query",
+    [
+        "limit=0",
+        "limit=101",
+        "limit=000000001000",
+        "limit=ten",
+        "limit=-1",
+        "limit=",
+        "cursor=nonsense",
+        "cursor=cD0lMDA=",
+    ],
 )
 def test_a_page_that_does_not_exist_is_400_and_says_which_parameter(shelf, client, query):
     answer = client.get(f"/api/v1/products?{query}")

@@ -10,9 +10,12 @@ import pytest
 from django.core import mail
 
 from orders.models import Inbox, Order, Outbox
-from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, resume
+from orders.rules import FULL_REFUNDS, CancelReason
+from orders.sagas.run import cancel_order, resume, resume_due
 from orders.services import OrderAlreadyShipped, request_cancel
+from payments import api as payments
+from payments.gateways import ProviderRefused
+from payments.gateways.stripe_api import StripeProvider
 from shipping import api as shipping
 from shipping.gateways import CarrierUnavailable, SandboxCarrier
 from shipping.models import SandboxBooking
@@ -28,6 +31,7 @@ from tests.integration.orders.conftest import (
     payment,
     placed,
     reservation,
+    saga_of,
     status_of,
 )
 from tests.provider import Provider, in_threads
@@ -61,6 +65,42 @@ def test_a_confirmed_order_is_canceled_stopped_refunded_and_restocked(
     drain()
     assert (status_of(order_id), parcel(order_id)) == ("REFUNDED", "CANCELED")
     assert "refund" in mail.outbox[-1].subject.lower()
+
+
+def test_a_cancel_counts_what_was_refunded_in_the_providers_dashboard(shopper: Shopper, sandbox: Provider):
+    order_id = id_in(shopper.place())
+    by_hand = {"payment_intent": sandbox.intent(order_id).id, "amount": 400}
+    sandbox.stripe.v1.refunds.create(by_hand)
+
+    asked = shopper.cancel(order_id)
+    make_due()
+    resume_due()
+
+    assert (asked.status_code, asked.json()["status"]) == (202, "REFUNDING")
+    assert (status_of(order_id), reservation(order_id)) == ("REFUNDED", "RETURNED")
+    assert sandbox.money(order_id) == (1, 0)
+
+
+def test_a_refund_that_the_provider_keeps_refusing_calls_a_human_who_can_end_it(
+    shopper: Shopper, sandbox: Provider, monkeypatch: pytest.MonkeyPatch
+):
+    order_id = id_in(shopper.place())
+
+    def refuse(_adapter: Any, **_asked: Any) -> Any:
+        raise ProviderRefused("no funds", operation="refund", provider_code="balance_insufficient")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(StripeProvider, "create_refund", refuse)
+        asked = shopper.cancel(order_id)
+        for _walk in range(FULL_REFUNDS + 1):
+            resume(order_id=order_id)
+    parked = saga_of(order_id, "refund").parked_at
+    payments.refund_payment(order_id=order_id, refund_id=uuid.uuid4(), amount=None, reason="staff")
+    resume(order_id=order_id)
+
+    assert (asked.status_code, asked.json()["status"]) == (202, "REFUNDING")
+    assert parked is not None
+    assert (status_of(order_id), reservation(order_id), sandbox.money(order_id)) == ("REFUNDED", "RETURNED", (1, 0))
 
 
 def test_a_cancel_before_the_confirmation_is_heard_leaves_no_parcel_behind(mug: str, drain: Callable[[], None]):

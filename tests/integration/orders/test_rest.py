@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 
 from inventory import api as inventory
 from orders.models import Order
@@ -308,6 +310,51 @@ def test_staff_see_cancel_and_refund_only_with_their_permissions(shopper: Shoppe
     assert sandbox.money(order_id) == (1, 1250)
     assert staff.post(f"orders/{order_id}/refunds", REFUND).status_code == 201
     assert staff.cancel(order_id).json()["cancel_reason"] == "staff_request"
+
+
+def test_what_staff_do_over_the_api_is_on_record_and_what_customers_do_is_not(shopper: Shopper, staff: Shopper):
+    own, canceled = id_in(shopper.place()), id_in(shopper.place())
+
+    staff.post(f"orders/{canceled}/refunds", REFUND)
+    staff.cancel(canceled)
+    shopper.cancel(own)
+
+    trail = LogEntry.objects.order_by("id").values_list("user_id", "object_id", "change_message")
+    assert list(trail) == [
+        (staff.user.pk, str(canceled), "refunded 1.00 EUR over the API"),
+        (staff.user.pk, str(canceled), "canceled over the API: REFUNDED"),
+    ]
+
+
+def test_a_refund_whose_answer_is_lost_is_on_record(shopper: Shopper, staff: Shopper, sandbox: Provider):
+    order_id = id_in(shopper.place())
+    sandbox.fail("lost_answer", "/v1/refunds")
+
+    answer = staff.post(f"orders/{order_id}/refunds", REFUND, key="one-refund")
+
+    assert answer.status_code == 503
+    (said,) = LogEntry.objects.values_list("change_message", flat=True)
+    assert said.startswith("refund of 1.00 EUR over the API, its outcome unknown")
+    assert staff.post(f"orders/{order_id}/refunds", REFUND, key="one-refund").status_code == 201
+
+
+def test_nobody_pays_the_order_of_somebody_else(shopper: Shopper, staff: Shopper):
+    body = OrderBodyFactory()
+    del body["payment_method"]
+    order_id = id_in(shopper.post("orders", body))
+
+    answer = staff.post(f"orders/{order_id}/payment", {"payment_method": "pm_card_visa"})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+    assert status_of(order_id) == "AWAITING_PAYMENT"
+
+
+def test_a_cursor_that_somebody_made_up_is_refused(shopper: Shopper):
+    made_up = base64.b64encode(b"p=x").decode()
+
+    answer = shopper.get(f"orders?cursor={made_up}")
+
+    assert refused_fields(answer) == {"#/cursor"}
 
 
 # --- reading -----------------------------------------------------------------------------------------------------------

@@ -140,8 +140,10 @@ def test_canceled_shipment_takes_its_booking_back_first(shipment_in):
 
     shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
 
-    shipment.refresh_from_db()
     assert SandboxBooking.objects.get().voided_at is not None
+    make_due(shipment)
+    booking.void_canceled_bookings()
+    shipment.refresh_from_db()
     assert (shipment.status, shipment.due_at, shipment.last_error) == ("CANCELED", None, "")
     assert booking.void_canceled_bookings() == 0
 
@@ -295,6 +297,35 @@ def test_nothing_is_canceled_while_nobody_knows_whether_the_carrier_has_booked(s
 
     shipment.refresh_from_db()
     assert shipment.status == "PENDING"
+
+
+def test_second_booking_is_looked_for_also_after_the_known_one_was_taken_back(shipment_in):
+    shipment = shipment_in("BOOKED")
+    SandboxBooking.objects.create(reference=shipment.pk)
+
+    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    make_due(shipment)
+    booking.void_canceled_bookings()
+
+    assert SandboxBooking.objects.filter(voided_at=None).count() == 0
+
+
+def test_parcel_that_staff_gave_to_another_carrier_while_the_first_was_asked_is_not_asked_about(
+    shipment_in, monkeypatch
+):
+    shipment = shipment_in("BOOKED")
+
+    class DispatchedMeanwhile(SandboxCarrier):
+        def track(self, *, carrier_reference):
+            shipments.dispatch_shipment(shipment_id=shipment.pk, tracking_number="JD0140", carrier="DHL")
+            return super().track(carrier_reference=carrier_reference)
+
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", DispatchedMeanwhile)
+    make_due(shipment)
+    booking.track_shipments()
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.carrier, shipment.due_at) == ("DISPATCHED", "DHL", None)
 
 
 def test_booking_that_was_under_way_at_the_cancel_is_taken_back_once_it_has_settled(shipment_in):
