@@ -1,1 +1,1 @@
-"""Use cases of shipping: shipments.py moves a shipment, booking.py and stopping.py ask the carrier and hand it the result."""
+"""Use cases of shipping: shipments.py moves a shipment, booking.py and stopping.py ask the carrier, bookings.py records its yes."""

@@ -11,7 +11,7 @@ from shipping import gateways
 from shipping.gateways import CarrierRefused, CarrierUnavailable
 from shipping.models import Shipment, ShipmentStatus
 from shipping.queries import ShipmentState
-from shipping.services.booking import record_booking
+from shipping.services.bookings import record_booking
 from shipping.services.shipments import close_shipment, dispatch_shipment
 from shop import transactions
 from shop.errors import Refusal

@@ -9,14 +9,17 @@ from django.apps import apps
 from django.db import connections
 from django.db.models import Model
 
+from inventory.models import Reservation
 from shop import transactions
 from shop.background import sweeps
 from shop.events.outbox import OutboxMessage
 from tests.chaos.crashes.children import Lived, live
 from tests.chaos.crashes.journeys import Journey
+from tests.chaos.heard import unheard
 from tests.integration.orders.conftest import execute, violations
 
 STILL_ROUNDS = 2
+AT_REST_ONLY = {"I5", "I6", "I10", "I11"}
 # Sweeps that look back over everything or tidy up are no part of an order's way.
 ASIDE = frozenset(
     {
@@ -56,6 +59,7 @@ def enumerate_crashes(journey: Journey, *, only: Callable[[str], bool] = lambda 
         assert lived.killed, f"{journey.name} did not come to its point {number}, {point}"
         assert lived.points[-1] == point, f"{journey.name} is not the same twice: {point}, then {lived.points[-1]}"
         found.died_at.append(point)
+        found.violations += [f"as it was left {point}: {wrong}" for wrong in violations_at_any_time(journey)]
         found.violations += [f"killed {point}: {wrong}" for wrong in _recover_and_judge(journey, lived)]
     return found
 
@@ -108,6 +112,7 @@ def _recover_and_judge(journey: Journey, lived: Lived) -> Iterator[str]:
     if answer is not None:
         settle()
         yield from violations_at_rest()
+    yield from unheard()
     yield from journey.wrongs(lived, answer)
 
 
@@ -142,6 +147,15 @@ def make_due(model: type[Model]) -> None:
         execute(context, f"UPDATE {table} SET due_at = now() WHERE due_at IS NOT NULL")
     elif issubclass(model, OutboxMessage):
         execute(context, f"UPDATE {table} SET claimed_until = now() - interval '1 second' WHERE published_at IS NULL")
+
+
+def violations_at_any_time(journey: Journey) -> Iterator[str]:
+    """Say what is wrong with what a dead process left, before anybody has tidied up; what only holds at rest is left out."""
+    yield from (wrong for wrong in violations() if wrong.partition(" ")[0] not in AT_REST_ONLY)
+    for order_id, status in Reservation.objects.values_list("order_id", "status"):
+        captures, _net = journey.sandbox.money(order_id)
+        if captures and status not in ("COMMITTED", "RETURNED"):
+            yield f"I3 order {order_id}: money is taken while its reservation is {status}"
 
 
 def violations_at_rest() -> list[str]:

@@ -168,7 +168,7 @@ MUTANTS = (
     Mutant(
         removes="the way back of a booking that came after its cancellation",
         promise="I10",
-        file=BOOKING,
+        file="shipping/services/bookings.py",
         old=".update(due_at=Now(), **details)",
         new=".exists()",
         killers=(

@@ -17,7 +17,7 @@ from shop.models import DueModel
 
 
 def moments_due() -> list[tuple[str, datetime]]:
-    """Return when the next work of each context is due, and the next row of its outbox."""
+    """Return when each piece of work of each context is due, and each row of its outbox."""
     moments: list[tuple[str, datetime]] = []
     for alias, sql in _asking_when_due().items():
         connections[alias].ensure_connection()
@@ -46,12 +46,12 @@ def _asking_when_due() -> dict[str, str]:
                 f"{context} outbox",
             )
             asked[transactions.alias_for(context)].append(
-                f"SELECT '{name}', min(occurred_at) FROM {model._meta.db_table} WHERE {where} AND claimed_until IS NULL"
+                f"SELECT '{name}', occurred_at FROM {model._meta.db_table} WHERE {where} AND claimed_until IS NULL"
             )
         elif model is Reservation:
             column, where, name = "expires_at", "status = 'HELD'", context
         if column:
             asked[transactions.alias_for(context)].append(
-                f"SELECT '{name}', min({column}) FROM {model._meta.db_table} WHERE {where}"
+                f"SELECT '{name}', {column} FROM {model._meta.db_table} WHERE {where}"
             )
     return {alias: " UNION ALL ".join(parts) for alias, parts in asked.items()}

@@ -34,6 +34,9 @@ from tests.chaos.simulator.world import World
 FEWEST_STEPS, MOST_STEPS = 8, 24
 SETTLING_ROUNDS = 60
 AUDIT_PATIENCE_SECONDS = 600.0
+# Of so many histories one is judged after each commit and each answer of the provider, the others after each step: a
+# judgment costs as much as what it judges.
+WATCHED = 4
 MOMENT = timedelta(milliseconds=1)
 CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications", "shop")
 KEPT = {"shop_user", "shop_user_groups", "shop_user_user_permissions"}
@@ -83,6 +86,7 @@ class Simulator:
         world.begin(choices)
         self._judge = Judge(world)
         world.take_step, world.look = self._step, self._judge.look
+        world.watched = seed % WATCHED == 0
         choices.begin_step()
         open_shop(world)
         steps = FEWEST_STEPS + choices.draw(MOST_STEPS - FEWEST_STEPS)
@@ -144,6 +148,10 @@ class Simulator:
             if not any(answer.is_final for answer in wish.answers[:-1]):
                 world.people.ask(wish)
         self._come_to_rest()
+        for wish in world.people.wishes:
+            if not wish.answers[-1].is_final:
+                world.people.ask(wish)
+        self._come_to_rest()
         world.clock.advance(AUDIT_PATIENCE_SECONDS)
 
     def _come_to_rest(self) -> None:
@@ -163,6 +171,7 @@ class Simulator:
             # Whoever waits for a customer looks again every 20 seconds: later is early enough for that.
             world.clock.moment = max(min(later) + MOMENT, world.clock.moment + timedelta(seconds=10 * jumps))
             jumps += jumps + 1
+        world.violated(f"I10 after {SETTLING_ROUNDS} rounds there is still work that is due: {moments_due()}")
 
     def _deliver_everything(self) -> None:
         world = self.world

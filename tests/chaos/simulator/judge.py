@@ -18,8 +18,8 @@ from orders.models import Order, OrderStatus, Outbox, Saga
 from payments.models import Payment, Refund
 from shipping.models import SandboxBooking, Shipment
 from shop import audit
-from shop.events.inbox import InboxEntry
 from shop.states import Transitions
+from tests.chaos.heard import unheard
 from tests.chaos.simulator.clients import Wish
 from tests.chaos.simulator.wishes import REFUND_REASON
 
@@ -28,7 +28,7 @@ HOLDS_NOTHING = ("canceled", "requires_confirmation")
 STANDINGS = {"orders_order", "inventory_reservation", "payments_payment", "payments_refund"}
 ENDS = {"DELIVERED", "CANCELED", "REFUNDED"}
 PAYMENT_ENDS = {"CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED", "VOIDED"}
-CREATED, UNPROCESSABLE, BROKEN = 201, 422, 500
+CREATED, ACCEPTED, UNPROCESSABLE, TOO_MANY, BROKEN = 201, 202, 422, 429, 500
 UNWOUND = ("CANCELING", "CANCELED")
 GIVEN = ("PENDING", "SUCCEEDED")
 
@@ -45,9 +45,9 @@ class Judge:
             "payment": _closure(Payment.TRANSITIONS),
         }
 
-    def look(self) -> None:
-        """Judge this instant, as far as anything was written since the last."""
-        news = self._world.points.take_news()
+    def look(self, *, money_moved: bool = False) -> None:
+        """Judge this instant, as far as anything was written since the last, or `money_moved` at the provider."""
+        news = self._world.points.take_news() | (STANDINGS if money_moved else set())
         if any(table.startswith("inventory_") for table in news):
             for wrong in self._stock():
                 self._world.violated(wrong)
@@ -114,7 +114,7 @@ class Judge:
             self._world.violated(wrong)
         for found in audit.violations():
             self._world.violated(f"{found.promise} {self._world.in_words(found.subject)}: {found.detail}")
-        for wrong in (*self._ends(), *self._facts(), *self._answers(), *self._mails(), *self._parcels()):
+        for wrong in (*unheard(), *self._ends(), *self._facts(), *self._answers(), *self._mails(), *self._parcels()):
             self._world.violated(wrong)
 
     def _ends(self) -> Iterator[str]:
@@ -140,9 +140,6 @@ class Judge:
             yield f"I10 the payment of {self._name(payment.pk)} is {payment.status} in the end"
         for refund in Refund.objects.filter(status="REQUESTED"):
             yield f"I10 a refund of {self._name(refund.payment_id)} is {refund.status} in the end"
-        for model in InboxEntry.__subclasses__():
-            for entry in model._default_manager.exclude(status="PROCESSED"):
-                yield f"I8 {entry.event_type} at {entry.subscriber} is {entry.status}: {entry.error[-200:]}"
 
     def _facts(self) -> Iterator[str]:
         told = Counter(
@@ -158,6 +155,7 @@ class Judge:
             if any(answer.status != UNPROCESSABLE and answer.status < BROKEN for answer in wish.answers):
                 bodies[wish.who, wish.key].add(json.dumps(wish.body, sort_keys=True))
             yield from self._same_answers(wish)
+            yield from self._last_answer(wish)
             for answer in wish.answers:
                 if answer.status == BROKEN:
                     yield f"an answer of 500 to: {wish.words}"
@@ -178,6 +176,15 @@ class Judge:
                 continue
             if later != first and later.status < BROKEN:
                 yield f"I7 {wish.words}: was told {first}, then {later}"
+
+    def _last_answer(self, wish: Wish) -> Iterator[str]:
+        """Find who asks once more, when all is well again, and is still told to wait, or of another body under the key."""
+        last = wish.answers[-1]
+        rivals = [other for other in self._world.people.wishes if (other.who, other.key) == (wish.who, wish.key)]
+        if last.status in (ACCEPTED, TOO_MANY) or last.status >= BROKEN:
+            yield f"I10 {wish.words}: is told {last} in the end"
+        if last.status == UNPROCESSABLE and len(rivals) == 1:
+            yield f"I7 {wish.words}: is told {last}, and nobody else has used its key"
 
     def _was_confirmed(self, order_id: str, words: str) -> Iterator[str]:
         order = Order.objects.filter(pk=order_id).first()

@@ -31,6 +31,7 @@ from tests.chaos.simulator.points import Points
 from tests.chaos.simulator.workplace import Frame, Helper, Killed, Message
 
 DEEPEST = 2
+JUDGE = -1
 
 
 class World:
@@ -45,7 +46,7 @@ class World:
         self._helpers: dict[int, Helper] = {}
         self._frames = threading.local()
         self.take_step: Callable[[int, Sequence[Offer]], None] = lambda _depth, _among: None
-        self.look: Callable[[], None] = lambda: None
+        self.look: Callable[..., None] = lambda: None
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -76,7 +77,7 @@ class World:
         self.kinds: Counter[str] = Counter()
         self.violations: list[str] = []
         self.excused_mails = self.excused_bookings = 0
-        self.calm = False
+        self.calm = self.watched = False
         self.asking: list[Wish] = []
         self._known_after = -1
         self._known: tuple[list[Placed], list[tuple[str, datetime]]] = ([], [])
@@ -181,6 +182,9 @@ class World:
         frame = self._frame
         if frame is None:
             return
+        if self.watched and kind in ("commit", "provider"):
+            # On a connection of its own: the one that has just committed is not yet out of its transaction.
+            self.meanwhile(lambda: self.look(money_moved=name.startswith("stripe POST")), JUDGE)
         self._die_or_fail(frame, f"after {name}", kind, None)
         if kind in ("carrier", "mail"):
             self._outside_fails(frame, kind, before=False)

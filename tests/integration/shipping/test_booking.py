@@ -13,7 +13,7 @@ from shipping.gateways import CarrierUnavailable, SandboxCarrier
 from shipping.gateways.sandbox import LOST_ANSWER_POSTAL_CODE, REFUSED_POSTAL_CODE, UNAVAILABLE_POSTAL_CODE
 from shipping.models import Outbox, SandboxBooking, Shipment
 from shipping.queries import story_of
-from shipping.services import booking, shipments
+from shipping.services import booking, bookings, shipments
 from shop import transactions
 from shop.timeline import Upcoming
 from tests.integration.shipping.conftest import make_due
@@ -76,7 +76,7 @@ def test_crash_between_booking_and_recording_does_not_book_twice(shipment_in, mo
         raise PowerCut
 
     with monkeypatch.context() as patch, suppress(PowerCut):
-        patch.setattr(booking, "record_booking", cut)
+        patch.setattr(bookings, "record_booking", cut)
         booking.book_due_shipments()
     make_due(shipment)
     booking.book_due_shipments()

@@ -8,13 +8,13 @@ from django.db import connections
 from shipping import api as shipping
 from shipping.gateways import Booking
 from shipping.models import Outbox, Shipment, ShipmentStatus
-from shipping.services import booking, shipments
+from shipping.services import bookings, shipments
 from shop.errors import Refusal
 
 
 def record_booking(shipment):
     shipment.carrier = "sandbox"
-    booking.record_booking(shipment, Booking(carrier_reference="SBX-0", check_after_seconds=60))
+    bookings.record_booking(shipment, Booking(carrier_reference="SBX-0", check_after_seconds=60))
 
 
 MUTATORS = {

@@ -1,0 +1,75 @@
+"""What a carrier has booked, written down: also by whoever stops the parcel, so this reads nothing of other contexts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import structlog
+from django.db.models.functions import Now
+
+from shipping import gateways
+from shipping.events import ShipmentBooked
+from shipping.gateways import Booking, CarrierRefused
+from shipping.models import Shipment, ShipmentStatus
+from shop import transactions
+from shop.errors import Fault
+from shop.states import change_status
+
+log = structlog.get_logger(__name__)
+
+
+def record_booking(shipment: Shipment, booking: Booking) -> None:
+    """Write down what the carrier has booked; what came too late, or a second time, is taken back there.
+
+    Raises: whatever the transaction raises; the row then stays due, and the carrier is asked for the booking again.
+    """
+    after = booking.check_after_seconds
+    details = {
+        "carrier": shipment.carrier,
+        "carrier_reference": booking.carrier_reference,
+        "tracking_number": booking.tracking_number,
+        "label_url": booking.label_url,
+    }
+    with transactions.transaction("shipping"):
+        version = change_status(
+            Shipment,
+            shipment.pk,
+            expected={ShipmentStatus.PENDING},
+            to=ShipmentStatus.BOOKED,
+            event=ShipmentBooked(order_id=shipment.order_id, carrier=shipment.carrier),
+            booked_at=Now(),
+            due_at=None if after is None else Now() + timedelta(seconds=after),
+            attempts=0,
+            last_error="",
+            refusal_code="",
+            **details,
+        )
+        surplus = version is None and not _belongs_to_row(shipment, booking, details)
+    if surplus:
+        _give_up(shipment, booking)
+        return
+    outcome = "shipment.booked" if version else "shipment.booked_too_late"
+    log.info(outcome, order_id=str(shipment.order_id), carrier=shipment.carrier)
+
+
+def _belongs_to_row(shipment: Shipment, booking: Booking, details: dict[str, str]) -> bool:
+    """Say whether a booking that came too late is known all the same; the row of a canceled shipment remembers it.
+
+    Whoever was faster has recorded the booking that the carrier found, or one of their own: then this one is too many.
+    """
+    rows = Shipment.objects.filter(pk=shipment.pk)
+    # Canceled while the carrier was being asked: remember what it made of it, and take it back now.
+    if rows.filter(status=ShipmentStatus.CANCELED).update(due_at=Now(), **details):
+        return True
+    return rows.filter(carrier_reference=booking.carrier_reference).exists()
+
+
+def _give_up(shipment: Shipment, booking: Booking) -> None:
+    """Take back what was booked a second time, by a worker who was so slow that another had taken its turn."""
+    facts = {"order_id": str(shipment.order_id), "carrier": shipment.carrier}
+    try:
+        gateways.carrier_named(shipment.carrier).void(carrier_reference=booking.carrier_reference)
+    except (CarrierRefused, Fault) as error:
+        log.error("shipment.void_refused", **facts, carrier_reference=booking.carrier_reference, error=error.code)  # noqa: TRY400  an answer, no bug
+    else:
+        log.warning("shipment.booked_twice", **facts)
