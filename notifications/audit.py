@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from notifications.events import EmailFailed, EmailQueued, EmailSent
 from notifications.models import Email, EmailStatus
+from notifications.queries import emails_in_turn
 from shop.audit import Check, Violation, register_check
 from shop.events.history import register_history_checks, register_inbox_check
 
@@ -34,5 +35,5 @@ def register() -> None:
 
 
 def _overdue() -> Iterator[Violation]:
-    for email in Email.objects.filter(due_at__lt=Now() - OVERDUE).order_by("due_at"):
+    for email in emails_in_turn().filter(due_at__lt=Now() - OVERDUE).order_by("due_at"):
         yield Violation("I10", f"email {email.pk}", f"{email.status}, due since {email.due_at}: nobody works")

@@ -7,6 +7,7 @@ from email.utils import parseaddr
 from smtplib import SMTPDataError, SMTPRecipientsRefused
 from uuid import UUID
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core import mail
 from django.core.exceptions import ValidationError
@@ -61,6 +62,8 @@ def send(message: Message) -> None:
     try:
         validate_email(message.to)
         _build(message).send()
+    except SoftTimeLimitExceeded:
+        raise  # our worker is out of time, which says nothing about the mail server
     except Exception as error:  # noqa: BLE001  the boundary to every kind of backend; raised again as one of ours
         # Mail services' backends raise errors of their own; what is not surely for good is tried again.
         raised = EmailUndeliverable if _is_permanent(error) else MailServerUnavailable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from notifications import rules
 from notifications.models import Email, EmailStatus
@@ -38,6 +38,18 @@ class EmailState:
 def list_emails(*, order_id: UUID) -> tuple[EmailState, ...]:
     """Return the emails of an order, in the order of their causes."""
     return tuple(state_of(email) for email in Email.objects.filter(order_id=order_id).order_by("queued_at", "id"))
+
+
+def emails_in_turn() -> QuerySet[Email]:
+    """Return the emails that wait for no earlier one of their order: customers read them as things happened.
+
+    An earlier one without a moment is never taken and so holds nobody back.
+    """
+    before = Q(queued_at__lt=OuterRef("queued_at")) | Q(queued_at=OuterRef("queued_at"), id__lt=OuterRef("id"))
+    unsent = Email.objects.filter(
+        before, order_id=OuterRef("order_id"), status=EmailStatus.PENDING, due_at__isnull=False
+    )
+    return Email.objects.filter(~Exists(unsent))
 
 
 def state_of(email: Email) -> EmailState:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import random
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
+from django.db.models import Model, QuerySet
 from django.db.models.functions import Now
 
 from shop import transactions
@@ -16,6 +24,11 @@ from shop.events.broker import DELIVER_TASK
 from shop.events.bus import TransportUnavailable
 from shop.events.outbox import outbox_of
 from shop.rest import idempotency
+
+log = structlog.get_logger(__name__)
+
+PRUNE_BATCH = 5000
+PRUNE_SECONDS = 20
 
 
 @shared_task(name=DELIVER_TASK, acks_late=True, ignore_result=True)
@@ -36,7 +49,13 @@ def relay_outbox() -> int:
 @sweep(every_seconds=1)
 def retry_deliveries() -> int:
     """Try failed deliveries again when their backoff has passed."""
-    return sum(inbox.retry_due(context) for context in dead_letters.hearing_contexts())
+    tried = 0
+    failures: list[Exception] = []
+    for context in dead_letters.hearing_contexts():
+        with _kept(failures, context):
+            tried += inbox.retry_due(context)
+    _raise_kept(failures)
+    return tried
 
 
 @sweep(every_seconds=5)
@@ -47,19 +66,26 @@ def collect_dead_letters() -> int:
 
 @sweep(every_seconds=3600)
 def prune_events() -> int:
-    """Delete published outbox rows and processed inbox rows past their retention; return how many went."""
+    """Delete published outbox rows and processed inbox rows past their retention; return how many went.
+
+    In small transactions, the tables in turn, within a time budget: what a backlog leaves, the next sweeps take.
+    """
+    deadline = time.monotonic() + PRUNE_SECONDS
     gone = 0
-    for context in relay.publishing_contexts():
-        with transactions.transaction(context):
-            rows = outbox_of(context)._default_manager.using(transactions.alias_for(context))
-            gone += rows.filter(published_at__lt=Now() - timedelta(days=settings.EVENTS_RETENTION_DAYS)).delete()[0]
-    for context in dead_letters.hearing_contexts():
-        with transactions.transaction(context):
-            entries = inbox.inbox_of(context)._default_manager.using(transactions.alias_for(context))
-            gone += entries.filter(
-                status=inbox.DeliveryStatus.PROCESSED,
-                received_at__lt=Now() - timedelta(days=settings.EVENTS_RETENTION_DAYS),
-            ).delete()[0]
+    failures: list[Exception] = []
+    tables = [*_published_long_ago(), *_processed_long_ago()]
+    # In another order each time: tables that use all the time up, hour after hour, keep no other from its turn.
+    waiting = deque(random.sample(tables, k=len(tables)))
+    while waiting and time.monotonic() < deadline:
+        context, rows = waiting.popleft()
+        with _kept(failures, context):
+            deleted = _delete_batch(context, rows)
+            gone += deleted
+            if deleted >= PRUNE_BATCH:
+                waiting.append((context, rows))
+    if waiting:
+        log.warning("events.prune_unfinished", deleted=gone, tables_left=len(waiting))
+    _raise_kept(failures)
     return gone
 
 
@@ -67,3 +93,45 @@ def prune_events() -> int:
 def prune_idempotency_keys() -> int:
     """Delete the answers to Idempotency-Keys that are past their retention."""
     return idempotency.prune_idempotency_keys()
+
+
+def _published_long_ago() -> Iterator[tuple[str, QuerySet[Any]]]:
+    kept = timedelta(days=settings.EVENTS_RETENTION_DAYS)
+    for context in relay.publishing_contexts():
+        rows = outbox_of(context)._default_manager.using(transactions.alias_for(context))
+        yield context, rows.filter(published_at__lt=Now() - kept)
+
+
+def _processed_long_ago() -> Iterator[tuple[str, QuerySet[Any]]]:
+    kept = timedelta(days=settings.EVENTS_RETENTION_DAYS)
+    for context in dead_letters.hearing_contexts():
+        entries = inbox.inbox_of(context)._default_manager.using(transactions.alias_for(context))
+        yield context, entries.filter(status=inbox.DeliveryStatus.PROCESSED, received_at__lt=Now() - kept)
+
+
+def _delete_batch(context: str, rows: QuerySet[Any]) -> int:
+    """Delete the oldest `PRUNE_BATCH` of `rows` in one transaction; fewer mean that none is left."""
+    model: type[Model] = rows.model
+    with transactions.transaction(context):
+        batch = rows.order_by("pk").values("pk")[:PRUNE_BATCH]
+        return model._default_manager.using(rows.db).filter(pk__in=batch).delete()[0]
+
+
+@contextmanager
+def _kept(failures: list[Exception], context: str) -> Iterator[None]:
+    """Keep what the work of one context raises in `failures`, so that the others have their turn."""
+    try:
+        yield
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:
+        log.exception("sweep.context_failed", context=context)
+        failures.append(error)
+
+
+def _raise_kept(failures: list[Exception]) -> None:
+    """Raise what was kept: one error as it is, several together."""
+    if len(failures) > 1:
+        raise ExceptionGroup("the work of some contexts failed", failures)
+    if failures:
+        raise failures[0]

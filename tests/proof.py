@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,9 +46,13 @@ class Finding:
     of: int = 0
     violations: list[str] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
+    is_part: bool = False
 
-    def add(self, histories: int, of: int, violations: Iterable[str], recoveries: Iterable[float]) -> None:
+    def add(
+        self, histories: int, of: int, violations: Iterable[str], recoveries: Iterable[float], is_part: bool
+    ) -> None:
         """Count what another test found of the same fault."""
+        self.is_part = is_part
         self.histories += histories
         self.of += of
         self.violations += violations
@@ -65,17 +71,23 @@ Record = Callable[..., None]
 
 @pytest.fixture
 def proof(record_property: Callable[[str, object], None]) -> Record:
-    """Return `record(fault, *, histories, of=0, violations=(), recoveries=())`, to be called before the test asserts.
+    """Return `record(fault, *, histories, of=0, violations=(), recoveries=(), is_part=False)`; call it before you assert.
 
     `fault` is a row of the table in words ("worker killed"), `histories` how often it was tried, `of` how many there
     are where they can be counted, `violations` one sentence for each, `recoveries` seconds from the end of the fault
-    until everything was well again.
+    until everything was well again. What `is_part` of another row, or no history at all, is left out of the sum.
     """
 
     def record(
-        fault: str, *, histories: int, of: int = 0, violations: Sequence[str] = (), recoveries: Sequence[float] = ()
+        fault: str,
+        *,
+        histories: int,
+        of: int = 0,
+        violations: Sequence[str] = (),
+        recoveries: Sequence[float] = (),
+        is_part: bool = False,
     ) -> None:
-        record_property(PROPERTY, json.dumps([fault, histories, of, list(violations), list(recoveries)]))
+        record_property(PROPERTY, json.dumps([fault, histories, of, list(violations), list(recoveries), is_part]))
 
     return record
 
@@ -97,7 +109,8 @@ def table_of(findings: Sequence[Finding]) -> list[str]:
         p99 = "" if found.recovery_p99 is None else f"{found.recovery_p99:.1f} s"
         histories = f"{found.histories:,} of {found.of:,}" if found.of else f"{found.histories:,}"
         rows.append((found.fault, histories, f"{len(found.violations):,}", p99))
-    total = (sum(found.histories for found in findings), sum(len(found.violations) for found in findings))
+    whole = [found for found in findings if not found.is_part]
+    total = (sum(found.histories for found in whole), sum(len(found.violations) for found in whole))
     rows.append(("all", f"{total[0]:,}", f"{total[1]:,}", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
 
@@ -133,8 +146,9 @@ def _patience(item: pytest.Item) -> float:
 class Outcome:
     """How one test of a proof ended, and what it recorded."""
 
-    passed: bool
+    outcome: str
     properties: list[tuple[str, Any]]
+    commit: str
 
 
 @pytest.hookimpl(trylast=True)
@@ -149,20 +163,28 @@ class Collector:
 
     def __init__(self, log: Path | None) -> None:
         self._log = log
+        self._commit = commit_of_tree()
         self.outcomes: dict[str, Outcome] = {}
         for line in log.read_text().splitlines() if log and log.exists() else ():
-            test, passed, properties = json.loads(line)
-            self.outcomes[test] = Outcome(passed, [(name, value) for name, value in properties])
+            test, outcome, properties, commit = json.loads(line)
+            self.outcomes[test] = Outcome(outcome, [(name, value) for name, value in properties], commit)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a test recorded; one whose setup fails has recorded nothing, but has failed."""
-        if report.when != "call" and not report.failed:
+        if report.when != "call" and report.passed:
             return
         found = [(name, value) for name, value in report.user_properties if name == PROPERTY]
-        self.outcomes[report.nodeid] = Outcome(report.passed, found)
+        self.outcomes[report.nodeid] = Outcome(report.outcome, found, self._commit)
         if self._log:
             with self._log.open("a") as log:
-                log.write(json.dumps([report.nodeid, report.passed, found]) + "\n")
+                log.write(json.dumps([report.nodeid, report.outcome, found, self._commit]) + "\n")
+
+
+def commit_of_tree() -> str:
+    """Return the commit of this checkout, with a + where files differ from it; "" where git does not know."""
+    git = ["git", "-C", str(Path(__file__).parent), "-c", "safe.directory=*"]
+    said = subprocess.run([*git, "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False)
+    return said.stdout.strip()
 
 
 def pytest_report_header() -> str | None:
@@ -186,18 +208,20 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(f"VIOLATION {found.fault}: {violation}")
     wanted: Path | None = config.getoption("--proof-file")
     if wanted is not None:
-        keep_result(wanted, table, tests=len(outcomes), failed=sum(not outcome.passed for outcome in outcomes))
+        keep_result(wanted, table, outcomes)
 
 
-def keep_result(file: Path, table: Sequence[str], *, tests: int, failed: int) -> None:
+def keep_result(file: Path, table: Sequence[str], outcomes: Sequence[Outcome]) -> None:
     """Put the result, with what it was made on, in the place of the last one. Raises: ValueError without the heading."""
     before, heading, _last = file.read_text().partition(HEADING)
     if not heading:
         raise ValueError(f"{file} has no heading '{HEADING}' to write the result under")
+    counted = Counter(outcome.outcome for outcome in outcomes)
     cores, memory = os.cpu_count(), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = f"{cores} cores ({platform.machine()}), {memory:.0f} GiB, {platform.system()}"
     made = (
-        f"`make prove-full SEED={SEED}` on {datetime.now(UTC):%Y-%m-%d}: {machine}, Python {platform.python_version()};"
-        f" {tests:,} tests, {failed:,} failed."
+        f"`make prove-full SEED={SEED}` on {datetime.now(UTC):%Y-%m-%d}: {machine}, Python {platform.python_version()}, commit"
+        f" {' + '.join(sorted({outcome.commit for outcome in outcomes}))}:"
+        f" {counted['passed']:,} tests passed, {counted['failed']:,} failed, {counted['skipped']:,} skipped."
     )
     file.write_text("\n".join([before + heading, "", made, "", *table, ""]))

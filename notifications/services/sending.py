@@ -9,6 +9,7 @@ from datetime import timedelta
 from email.utils import parseaddr
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
@@ -17,6 +18,7 @@ from django.template.loader import render_to_string
 from notifications import gateways, rules
 from notifications.events import EmailFailed, EmailSent
 from notifications.models import Email, EmailKind, EmailStatus
+from notifications.queries import emails_in_turn
 from orders import api as orders
 from shop import transactions
 from shop.errors import Fault, Refusal
@@ -34,12 +36,20 @@ LEASE_SECONDS = 120
 
 
 def send_due_emails() -> int:
-    """Send every email whose moment has come, each under its own lease; return how many were tried."""
+    """Send every email whose moment has come, each under its own lease; return how many were tried.
+
+    The first Fault ends the batch, for a mail server that hangs would cost each of the others its timeout, too: they
+    stay due for the next sweep.
+    """
     transactions.forbid()
     tried = 0
     while tried < BATCH and (email := _claim()) is not None:
         tried += 1
-        _try(email)
+        try:
+            _try(email)
+        except Fault as fault:
+            log.warning("email.batch_stopped", tried=tried, error=fault.code)
+            break
     return tried
 
 
@@ -76,12 +86,16 @@ def render(email: Email, order: orders.OrderState) -> gateways.Message:
 
 
 def _claim() -> Email | None:
-    """Take the email that has waited longest (Note [Once per cause]) and count the attempt, so that even one that kills its worker ends."""
+    """Take the email that has waited longest (Note [Once per cause]) and count the attempt, so that even one that kills its worker ends.
+
+    One that comes after another of its order which has yet to be sent or given up is not taken.
+    """
     with transactions.transaction("notifications"):
         email = (
-            Email.objects.select_for_update(skip_locked=True)
+            emails_in_turn()
             .filter(due_at__lte=Now(), status=EmailStatus.PENDING)
-            .order_by("due_at")
+            .select_for_update(skip_locked=True)
+            .order_by("due_at", "queued_at", "id")
             .first()
         )
         if email is None:
@@ -94,7 +108,10 @@ def _claim() -> Email | None:
 
 
 def _try(email: Email) -> None:
-    """Send one email and record what came of it; whatever that is, the order does not learn of it."""
+    """Send one email and record what came of it; whatever that is, the order does not learn of it.
+
+    Raises: the Fault, after noting it.
+    """
     if email.attempts > rules.MAX_ATTEMPTS:
         _give_up(email, email.last_error or "its worker died every time")
         return
@@ -104,6 +121,9 @@ def _try(email: Email) -> None:
         _give_up(email, f"{refusal.code}: {refusal}")
     except Fault as fault:
         _try_later(email, f"{fault.code}: {fault}")
+        raise
+    except SoftTimeLimitExceeded:
+        raise  # nobody knows what became of it: its lease decides
     except Exception as error:
         # A bug, in a template say: count it as a failed attempt, and let it rise so that it is seen.
         _try_later(email, type(error).__name__)

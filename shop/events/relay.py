@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.apps import apps
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
@@ -61,8 +62,34 @@ def drain(context: str) -> int:
 
 
 def drain_all() -> int:
-    """Publish everything that waits in every outbox; return how many rows were published."""
-    return sum(drain(context) for context in publishing_contexts())
+    """Publish everything that waits in every outbox; return how many rows were published.
+
+    A context that fails keeps no other from its turn; what it raised is raised in the end. Where several failed: the
+    error of a database before TransportUnavailable, which callers wait out, and different bugs together.
+    Raises: TransportUnavailable where nothing but the broker was away.
+    """
+    published = 0
+    failures: list[Exception] = []
+    for context in publishing_contexts():
+        try:
+            published += drain(context)
+        except SoftTimeLimitExceeded:
+            raise
+        except TransportUnavailable as error:
+            log.warning("relay.broker_unavailable", context=context, error=str(error))
+            failures.append(error)
+        except Exception as error:
+            log.exception("relay.failed", context=context)
+            failures.append(error)
+    # One outage is felt in every context, and callers know it by its class: no group hides it from them.
+    serious = [error for error in failures if not isinstance(error, TransportUnavailable)] or failures[:1]
+    if all(isinstance(error, OperationalError | InterfaceError) for error in serious):
+        serious = serious[:1]
+    if len(serious) > 1:
+        raise ExceptionGroup("some outboxes could not be published", serious)
+    if serious:
+        raise serious[0]
+    return published
 
 
 def _claim(context: str) -> list[OutboxMessage]:

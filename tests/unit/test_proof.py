@@ -13,7 +13,7 @@ from tests import proof
 def recorded(
     fault: str, histories: int, of: int = 0, violations: tuple[str, ...] = (), recoveries: tuple[float, ...] = ()
 ):
-    return (proof.PROPERTY, json.dumps([fault, histories, of, violations, recoveries]))
+    return (proof.PROPERTY, json.dumps([fault, histories, of, violations, recoveries, fault.startswith("part")]))
 
 
 def test_what_several_tests_record_of_one_fault_is_one_row():
@@ -33,16 +33,21 @@ def test_what_several_tests_record_of_one_fault_is_one_row():
 def test_the_table_shows_each_fault_and_the_sum():
     table = proof.table_of(
         proof.findings_of(
-            [recorded("killed", 54, of=54, recoveries=(0.25,)), recorded("raced", 1000, violations=("x",))]
+            [
+                recorded("killed", 54, of=54, recoveries=(0.25,)),
+                recorded("part of it", 54, violations=("x",)),
+                recorded("raced", 1000, violations=("x",)),
+            ]
         )
     )
 
     assert table == [
-        "| fault  | histories | violations | recovery p99 |",
-        "| ------ | --------: | ---------: | -----------: |",
-        "| killed |  54 of 54 |          0 |        0.2 s |",
-        "| raced  |     1,000 |          1 |              |",
-        "| all    |     1,054 |          1 |              |",
+        "| fault      | histories | violations | recovery p99 |",
+        "| ---------- | --------: | ---------: | -----------: |",
+        "| killed     |  54 of 54 |          0 |        0.2 s |",
+        "| part of it |        54 |          1 |              |",
+        "| raced      |     1,000 |          1 |              |",
+        "| all        |     1,054 |          1 |              |",
     ]
 
 
@@ -71,11 +76,12 @@ def test_the_result_takes_the_place_of_the_last_one(tmp_path: Path):
     page = tmp_path / "proof.md"
     page.write_text(f"# Proof\n\nProse.\n\n{proof.HEADING}\n\nold figures\n")
 
-    proof.keep_result(page, ["| fault |"], tests=1200, failed=1)
+    outcomes = [proof.Outcome(how, [], "abc") for how in ("passed", "passed", "failed", "skipped")]
+    proof.keep_result(page, ["| fault |"], outcomes)
 
     text = page.read_text()
     assert text.startswith(f"# Proof\n\nProse.\n\n{proof.HEADING}\n\n`make prove-full SEED={proof.SEED}` on ")
-    assert "; 1,200 tests, 1 failed.\n" in text
+    assert ", commit abc: 2 tests passed, 1 failed, 1 skipped.\n" in text
     assert text.endswith("\n\n| fault |\n")
     assert "old figures" not in text
 
@@ -85,7 +91,7 @@ def test_a_page_without_a_place_for_the_result_is_left_alone(tmp_path: Path):
     page.write_text("# Proof\n")
 
     with pytest.raises(ValueError, match="has no heading"):
-        proof.keep_result(page, [], tests=0, failed=0)
+        proof.keep_result(page, [], [])
 
     assert page.read_text() == "# Proof\n"
 
@@ -105,7 +111,10 @@ def test_a_campaign_that_broke_off_goes_on_and_a_test_run_again_counts_once(tmp_
     going_on.pytest_runtest_logreport(report("a", found="killed"))
 
     assert going_on.outcomes == proof.Collector(log).outcomes
-    assert [(name, outcome.passed) for name, outcome in going_on.outcomes.items()] == [("a", True), ("b", True)]
+    assert [(name, outcome.outcome) for name, outcome in going_on.outcomes.items()] == [
+        ("a", "passed"),
+        ("b", "passed"),
+    ]
     assert [found.histories for found in proof.findings_of(entry for outcome in going_on.outcomes.values()
             for entry in outcome.properties)] == [1, 1]  # fmt: skip
 
@@ -116,4 +125,4 @@ def test_a_test_whose_setup_fails_has_failed(tmp_path: Path):
     collector.pytest_runtest_logreport(report("a", outcome="failed", when="setup"))
     collector.pytest_runtest_logreport(report("a", when="teardown"))
 
-    assert [outcome.passed for outcome in collector.outcomes.values()] == [False]
+    assert [outcome.outcome for outcome in collector.outcomes.values()] == ["failed"]

@@ -53,6 +53,30 @@ def test_what_a_later_release_adds_is_no_matter(message: Json):
     assert Envelope.from_json(later).event() == known
 
 
+def heard_in(release: Release) -> set[str]:
+    """Return every subscriber that the inboxes of a release name."""
+    inboxes = [rows for table, rows in release.rows("rows").items() if table.endswith("_inbox")]
+    return {str(row["subscriber"]) for rows in inboxes for row in rows}
+
+
+def orphans(names: set[str]) -> set[str]:
+    """Return the subscribers whom nobody answers for any more: what waits in their name is lost."""
+    known = {subscriber.name for heard_by in bus.all_subscriptions().values() for subscriber in heard_by}
+    return names - known
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.version)
+def test_every_subscriber_of_a_release_is_known_under_its_name(release: Release):
+    heard = heard_in(release)
+
+    assert len(heard) > 1
+    assert orphans(heard) == set()
+
+
+def test_a_subscriber_that_was_renamed_is_noticed():
+    assert orphans({"shipping.create_shipment_for_order", "shipping.send_the_parcel"}) == {"shipping.send_the_parcel"}
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.version)
 def test_every_subscriber_applies_every_golden_message(release: Release, serve: Serve, tmp_path: Path, proof: Record):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.chaos.crashes.enumeration import enumerate_pairs
 from tests.chaos.crashes.journeys import Cancel, Confirm, Journey
-from tests.proof import Record, sized
+from tests.proof import EXTENT, Record, sized
 from tests.provider import Provider
 
 PARTS = 24
@@ -29,7 +29,7 @@ def test_a_journey_and_its_recovery_killed_at_any_points_come_out_the_same(
     proof(
         f"process killed, then its recovery: {kind.name}",
         histories=len(found.died_at),
-        of=len(found.points),
+        of=len(found.points) if EXTENT == "full" else 0,
         violations=found.violations,
     )
     assert found.violations == []

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from payments.events import PaymentBecameUnknown
 from shop.events import bus
 from tests.chaos.processes.shop import ChaosShop
 
@@ -27,10 +28,19 @@ UNHEARD: Final = (
     + ") GROUP BY 1"
 )
 
+# What was told so shortly before a moment may have been committed after it: it says when its transaction began.
+COMMITTED_WITHIN: Final = timedelta(seconds=2)
+# For so long a canceled shipment's booking may still be looked for, which begins two minutes after its end.
+LOOKED_FOR: Final = timedelta(minutes=5)
 ORDERS: Final = (
     "SELECT o.id::text, o.customer_id::text, o.idempotency_key, o.status, o.total_minor, coalesce(r.status, ''),"
     " coalesce(p.status, ''), coalesce(p.intent_id, ''),"
-    " (SELECT count(*) FROM shipping.shipping_shipment s WHERE s.order_id = o.id AND s.status <> 'CANCELED')"
+    " (SELECT count(*) FROM shipping.shipping_shipment s WHERE s.order_id = o.id AND s.status <> 'CANCELED'),"
+    " (SELECT count(*) FROM shipping.shipping_shipment s JOIN shipping.shipping_sandboxbooking b"
+    "   ON b.reference = s.id AND b.voided_at IS NULL WHERE s.order_id = o.id"
+    "   AND NOT (s.status = 'CANCELED' AND s.due_at IS NOT NULL AND s.canceled_at > %(looked_for)s)),"
+    " array(SELECT e.kind FROM notifications.notifications_email e WHERE e.order_id = o.id ORDER BY e.kind),"
+    " EXISTS (SELECT 1 FROM orders.orders_outbox f WHERE f.aggregate_id = o.id AND f.occurred_at > %(rested)s)"
     " FROM orders.orders_order o LEFT JOIN inventory.inventory_reservation r ON r.order_id = o.id"
     " LEFT JOIN payments.payments_payment p ON p.order_id = o.id"
 )
@@ -50,6 +60,12 @@ class OrderRow:
     payment: str = ""
     intent_id: str = ""
     shipments: int = 0
+    # What the carrier has booked for it and not taken back, but for what is still being looked for there.
+    bookings: int = 0
+    # The kinds of the emails that were queued for it.
+    mails: tuple[str, ...] = ()
+    # Something has just happened to it, and what follows from that may be on its way.
+    is_moving: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,8 +122,10 @@ def read_books(shop: ChaosShop, *, rested_at: datetime) -> Books:
         for order_id, sku, quantity in rows("SELECT order_id::text, sku, quantity FROM orders.orders_orderline"):
             lines.setdefault(order_id, []).append((sku, quantity))
         books = Books(subscribers=subscribers(), charges=read_charges(shop))
-        for row in rows(ORDERS):
-            books.orders.append(OrderRow(*row[:5], tuple(lines.get(row[0], ())), *row[5:]))
+        moments = {"rested": rested_at - COMMITTED_WITHIN, "looked_for": rested_at - LOOKED_FOR}
+        for *row, mails, is_moving in rows(ORDERS, moments):
+            bought = tuple(lines.get(row[0], ()))
+            books.orders.append(OrderRow(*row[:5], bought, *row[5:], mails=tuple(mails), is_moving=is_moving))
         stock = rows("SELECT sku, available, reserved, sold, received, written_off FROM inventory.inventory_stock")
         books.stock = [StockRow(*row) for row in stock]
         for context in PUBLISHING:
@@ -196,6 +214,17 @@ def unfinished(shop: ChaosShop, *, before: datetime) -> Iterator[str]:
         ]
         if approved:
             yield f"{len(approved)} orders wait for customers who have answered"
+
+
+def unknown_payments(shop: ChaosShop) -> int:
+    """Return how many payments have been UNKNOWN at some time."""
+    told = "SELECT count(DISTINCT aggregate_id) FROM payments.payments_outbox WHERE type = %(type)s"
+    return int(shop.rows(told, {"type": PaymentBecameUnknown.type})[0][0])
+
+
+def count_of_orders(shop: ChaosShop) -> int:
+    """Return how many orders stand in the database."""
+    return int(shop.rows("SELECT count(*) FROM orders.orders_order")[0][0])
 
 
 def shipment_of(shop: ChaosShop, order_id: str) -> bool:

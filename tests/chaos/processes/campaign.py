@@ -7,22 +7,24 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from tests.chaos.processes.books import read_books, shipment_of, unfinished
+from tests.chaos.processes.books import count_of_orders, read_books, shipment_of, unfinished, unknown_payments
 from tests.chaos.processes.checker import judge
-from tests.chaos.processes.faults import FAULTS, Fault, heal
+from tests.chaos.processes.faults import FAULTS, MAKING_UNKNOWN, Fault, heal
 from tests.chaos.processes.load import Client, Load, keep_log
 from tests.chaos.processes.purchases import Purchase, plan
 from tests.chaos.processes.shop import ChaosShop, wait_until
 
 # What takes longer than this counts as not recovered.
 GIVEN_UP_SECONDS: Final = 180.0
-# The fault comes when so much of a round's load has begun, and holds at least until so much has.
-BEGINS_AT, ENDS_AT = 0.4, 0.8
+# The fault comes when so much of a round's load has begun.
+BEGINS_AT: Final = 0.4
+# Of so many orders, and so many in each round, some are bound to be confirmed while the provider's answers are lost.
+ENOUGH_FOR_UNKNOWN, ENOUGH_IN_ROUND = 40, 10
 AUDIT_COUNTS_AS_STILL_SECONDS: Final = 5
 
 
@@ -67,8 +69,7 @@ class Campaign:
         load = Load(self.shop, wishes, clients=self.clients)
         load.start()
         try:
-            load.wait_until_taken(int(orders * BEGINS_AT))
-            counts_from, ended_at = self._hurt(fault, chance, load, int(orders * ENDS_AT))
+            counts_from, ended_at = self._hurt(fault, chance, load, int(orders * BEGINS_AT), history)
             self._recover(fault, history, counts_from, ended_at)
         finally:
             heal(self.shop)
@@ -80,8 +81,11 @@ class Campaign:
         self._judge(fault.name, rested_at)
         self._tell(history)
 
-    def finish(self) -> None:
-        """Judge the whole once more, with nothing so young that the audit would look away."""
+    def finish(self, *, at_least: int = 0) -> None:
+        """Judge the whole once more, with nothing so young that the audit would look away.
+
+        Also judge the campaign itself: whether its faults bit, and `at_least` so many orders stand.
+        """
         wait_until(
             lambda: self.shop.rows(
                 "SELECT coalesce(max(finished_at), 'epoch') < now() - make_interval(secs => %(still)s)"
@@ -93,6 +97,12 @@ class Campaign:
             seconds=60,
         )
         self._judge("at the end", self._rest("at the end", f"at the end, SEED={self.seed}"))
+        faults = [recovery.fault.name for recovery in self.recoveries]
+        toothless = without_unknown(faults, orders=len(self.purchases), unknown=unknown_payments(self.shop))
+        self.violations["at the end"] += [f"SEED={self.seed}: {wrong}" for wrong in toothless]
+        standing = count_of_orders(self.shop)
+        if standing < at_least:
+            self.violations["at the end"].append(f"SEED={self.seed}: {standing} orders stand, not {at_least}")
 
     def all_violations(self) -> list[str]:
         return [wrong for found in self.violations.values() for wrong in found]
@@ -109,14 +119,28 @@ class Campaign:
         )
         sys.stdout.flush()
 
-    def _hurt(self, fault: Fault, chance: random.Random, load: Load, wanted: int) -> tuple[float, datetime]:
-        """Begin the fault, let it hold, end it; return from when recovery counts, and when it ended."""
+    def _hurt(
+        self, fault: Fault, chance: random.Random, load: Load, count: int, history: str
+    ) -> tuple[float, datetime]:
+        """Begin the fault once `count` purchases have begun, let it hold, end it.
+
+        Return from when recovery counts, and when the fault ended. One that met nothing is a violation: it tried nothing.
+        """
+        if not load.wait_until_taken(count):
+            self.violations[fault.name].append(f"{history}: the fault met no load")
         began = time.monotonic()
         fault.begin(self.shop, chance)
         if fault.holds[1]:
             threading.Event().wait(chance.uniform(*fault.holds))
+        if fault.hits is not None and not self._hits(fault.hits, load):
+            self.violations[fault.name].append(f"{history}: the fault hit nothing")
         fault.end(self.shop, chance)
         return (began if fault.counts_from_begin else time.monotonic()), datetime.now(UTC)
+
+    def _hits(self, hits: Callable[[ChaosShop], int], load: Load) -> int:
+        """Return how often the fault has hit, once it has or there is no load left that it could hit."""
+        wait_until(lambda: hits(self.shop) or not load.is_running(), "the load goes on", seconds=300)
+        return hits(self.shop)
 
     def _recover(self, fault: Fault, history: str, counts_from: float, ended_at: datetime) -> None:
         """Wait until an order placed after the fault is on its way, and all that was there before is done."""
@@ -190,6 +214,17 @@ def schedule(*, seed: int, rounds: int) -> list[Fault]:
     chance = random.Random(seed)
     first = chance.sample(FAULTS, len(FAULTS))
     return [*first, *chance.choices(FAULTS, k=max(0, rounds - len(first)))][:rounds]
+
+
+def without_unknown(faults: Collection[str], *, orders: int, unknown: int) -> list[str]:
+    """Return in words that faults which lose the provider's answers have made no payment UNKNOWN."""
+    if (
+        unknown
+        or set(faults).isdisjoint(MAKING_UNKNOWN)
+        or orders < max(ENOUGH_FOR_UNKNOWN, ENOUGH_IN_ROUND * len(faults))
+    ):
+        return []
+    return ["no provider fault made any payment unknown"]
 
 
 def worst(recoveries: Sequence[Recovery]) -> list[str]:

@@ -16,6 +16,21 @@ CONFIRMED = ("CONFIRMED", "SHIPPED", "DELIVERED")
 GIVEN_BACK = ("CANCELED", "REFUNDED")
 UNDONE = ("REFUNDING", "REFUNDED")
 PROMISED = (201, 202, 402, 409)
+# What one who buys as everybody may can be told; anything else, a bare 500 included, is a fault of the shop's own.
+MAY_BE_TOLD = {
+    "place": {201, 202, 402, 409, 429, 503},
+    "pay": {201, 202, 402, 409, 429, 503},
+    "cancel": {200, 202, 409, 429, 503},
+    "look": {200, 429, 503},
+}
+MAILS = {
+    "AWAITING_PAYMENT": (),
+    "CONFIRMED": ("order_confirmed",),
+    "SHIPPED": ("order_confirmed", "order_shipped"),
+    "DELIVERED": ("order_confirmed", "order_shipped"),
+    "CANCELED": ("order_canceled",),
+    "REFUNDED": ("order_confirmed", "order_refunded"),
+}
 
 
 def judge(purchases: Sequence[Purchase], books: Books) -> list[str]:
@@ -23,6 +38,8 @@ def judge(purchases: Sequence[Purchase], books: Books) -> list[str]:
     return [
         *_what_clients_were_told(purchases, books),
         *_orders(books),
+        *_mails(books),
+        *_parcels(books),
         *_money(books),
         *_stock(books),
         *_events(books),
@@ -43,6 +60,10 @@ def _one_client(wish: Purchase, orders: dict[str, OrderRow], under_key: list[Ord
     for answer in wish.answers:
         if answer.asked == "place" and answer.status in PROMISED and not answer.order_id:
             yield f"key {wish.key} was answered {answer.status} {answer.code} without an order"
+        if answer.status is not None and answer.status not in MAY_BE_TOLD[answer.asked]:
+            yield f"key {wish.key} asked to {answer.asked} and was answered {answer.status} {answer.code}".rstrip()
+    if wish.gave_up and not wish.knows_its_order:
+        yield f"key {wish.key} gave up without ever learning what became of its order"
     if len(wish.order_ids) > 1:
         yield f"key {wish.key} was told of {len(wish.order_ids)} orders: {', '.join(wish.order_ids)}"
     if len(under_key) > 1:
@@ -68,6 +89,12 @@ def _kept_word(wish: Purchase, order: OrderRow) -> Iterator[str]:
         yield f"{named} was told as canceled and is {order.status}"
     if any(answer.status == 402 for answer in wish.answers) and order.status != "CANCELED":
         yield f"{named} was told as declined and is {order.status}"
+    for answer in wish.answers:
+        if answer.asked == "cancel" and answer.status in (200, 202) and order.status in CONFIRMED:
+            # Taken on, it may still turn out that the carrier has had the parcel all along: no other excuse.
+            had_left = (answer.status, answer.order_status) == (202, "REFUNDING") and order.status != "CONFIRMED"
+            if not had_left:
+                yield f"{named} was answered {answer.status} to its cancel and is {order.status}"
 
 
 def _orders(books: Books) -> Iterator[str]:
@@ -86,6 +113,22 @@ def _orders(books: Books) -> Iterator[str]:
                 yield f"order {order.order_id} is {order.status} and keeps its stock {order.reservation}"
             if order.shipments:
                 yield f"order {order.order_id} is {order.status} and is shipped"
+
+
+def _mails(books: Books) -> Iterator[str]:
+    for order in books.orders:
+        must = MAILS.get(order.status)
+        if must is not None and not order.is_moving and sorted(order.mails) != sorted(must):
+            queued = ", ".join(order.mails) or "none"
+            yield f"order {order.order_id} is {order.status} with the mails {queued}; it must be {', '.join(must) or 'none'}"
+
+
+def _parcels(books: Books) -> Iterator[str]:
+    for order in books.orders:
+        if order.status in GIVEN_BACK and order.bookings and not order.is_moving:
+            yield f"order {order.order_id} is {order.status} and the carrier has {order.bookings} bookings for it"
+        if order.status in CONFIRMED and order.bookings > 1:
+            yield f"order {order.order_id} is {order.status} and was booked {order.bookings} times"
 
 
 def _money(books: Books) -> Iterator[str]:

@@ -34,6 +34,8 @@ class Fault:
     holds: tuple[float, float]
     well_within_seconds: float
     counts_from_begin: bool = False
+    # How often it has hit something since it began, where that can be told before its end.
+    hits: Callable[[ChaosShop], int] | None = None
 
 
 def _nothing(shop: ChaosShop, chance: Random) -> None:
@@ -94,6 +96,10 @@ def _slow_provider(shop: ChaosShop, chance: Random) -> None:
     for delay in (5.0, 2.0):
         fault = {"fault": "late", "match": {"method": "POST", "path": "/v1/payment_intents/*"}}
         shop.sandbox("POST", "faults", {**fault, "times": chance.randint(4, 8), "delay_seconds": delay})
+
+
+def _hits_at_provider(shop: ChaosShop) -> int:
+    return sum(fault["hits"] for fault in shop.sandbox("GET", "faults")["faults"])
 
 
 def _heal_provider(shop: ChaosShop, chance: Random) -> None:
@@ -201,11 +207,14 @@ FAULTS: Final = (
         LASTS,
         PROVIDER_SECONDS,
     ),
-    Fault("provider slow", _slow_provider, _heal_provider, LASTS, PROVIDER_SECONDS),
-    Fault("provider's answers lost", _answers_lost, _heal_provider, LASTS, PROVIDER_SECONDS),
+    Fault("provider slow", _slow_provider, _heal_provider, LASTS, PROVIDER_SECONDS, hits=_hits_at_provider),
+    Fault("provider's answers lost", _answers_lost, _heal_provider, LASTS, PROVIDER_SECONDS, hits=_hits_at_provider),
     Fault("broker disk alarm", _raise_disk_alarm, _end_disk_alarm, LASTS, BROKER_SECONDS),
     Fault("PostgreSQL out of connections", _hoard.begin, _hoard.end, LASTS, DATABASE_SECONDS),
 )
+# These lose the answer to a confirmation, which is what leaves a payment UNKNOWN. Half-open it most often is the making
+# of an intent that is not answered: that promises nothing.
+MAKING_UNKNOWN: Final = ("provider slow", "provider's answers lost")
 NAMED: Final = {fault.name: fault for fault in FAULTS}
 
 

@@ -6,8 +6,8 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ class Load:
         self._waiting = list(reversed(purchases))
         self._lock = threading.Lock()
         self.taken = 0
+        self.under_way = 0
         self.troubles: list[str] = []
         self._threads = [threading.Thread(target=self._buy_all, name=f"client {n}") for n in range(clients)]
 
@@ -49,9 +50,15 @@ class Load:
         for thread in self._threads:
             thread.start()
 
-    def wait_until_taken(self, count: int) -> None:
-        """Return once so many purchases have begun."""
-        wait_until(lambda: self.taken >= count or not self.is_running(), "the load goes on", seconds=300, pause=0.02)
+    def wait_until_taken(self, count: int) -> int:
+        """Return how many purchases are under way, once so many have begun and one is; 0 where the load is over."""
+
+        def look() -> tuple[int] | None:
+            under_way = self.under_way
+            return (under_way,) if (under_way and self.taken >= count) or not self.is_running() else None
+
+        (under_way,) = wait_until(look, "the load goes on", seconds=300, pause=0.02)
+        return int(under_way)
 
     def is_running(self) -> bool:
         return any(thread.is_alive() for thread in self._threads)
@@ -68,10 +75,21 @@ class Load:
                 purchase = self._waiting.pop()
                 self.taken += 1
             try:
-                Client(self._shop, purchase).buy()
+                with self._is_under_way():
+                    Client(self._shop, purchase).buy()
                 self._keep_pace(purchase)
             except Exception as error:  # noqa: BLE001  a client that breaks is a finding, not the end of the others
                 self.troubles.append(f"{purchase.history}: a client of ours broke: {error!r}")
+
+    @contextmanager
+    def _is_under_way(self) -> Iterator[None]:
+        with self._lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
     def _keep_pace(self, purchase: Purchase) -> None:
         """Wait a little until the order's parcel is being packed: a load that the machine cannot carry measures itself."""
@@ -158,6 +176,7 @@ class Client:
         pause = FIRST_PAUSE_SECONDS
         while not (told := self._ask(asked, ask)).is_final:
             if time.monotonic() > self._gives_up_at:
+                self._purchase.gave_up = True
                 return None
             self._pause.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -166,13 +185,12 @@ class Client:
     def _ask(self, asked: str, ask: Callable[[], requests.Response]) -> Answer:
         try:
             answer = ask()
-            body = answer.json()
-        except (requests.RequestException, json.JSONDecodeError):
+        except requests.RequestException:
             told = Answer(asked, None)
         else:
+            body = _json_in(answer)
             told = read_answer(asked, answer.status_code, body)
-            payment = body.get("payment") if isinstance(body, dict) else None
-            self._secret = self._secret or str((payment or {}).get("client_secret") or "")
+            self._secret = self._secret or str((body.get("payment") or {}).get("client_secret") or "")
         self._purchase.answers.append(told)
         return told
 
@@ -188,6 +206,14 @@ class Client:
             headers={"Authorization": f"Bearer {token}", **headers},
             timeout=ANSWER_SECONDS,
         )
+
+
+def _json_in(answer: requests.Response) -> dict[str, Any]:
+    """Return the object that was answered; {} where it is none: then the status alone was told."""
+    with suppress(requests.exceptions.JSONDecodeError):
+        body = answer.json()
+        return body if isinstance(body, dict) else {}
+    return {}
 
 
 def keep_log(purchases: Sequence[Purchase], file: Path) -> None:

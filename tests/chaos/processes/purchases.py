@@ -52,6 +52,7 @@ class Purchase:
     cancels: bool = False
     pays_by_webhook: bool = False
     history: str = ""
+    gave_up: bool = False
     answers: list[Answer] = field(default_factory=list)
 
     @property
@@ -66,6 +67,11 @@ class Purchase:
     @property
     def asked_to_cancel(self) -> bool:
         return any(answer.asked == "cancel" for answer in self.answers)
+
+    @property
+    def knows_its_order(self) -> bool:
+        """Say whether any answer told how the order stands, or that there is none and why."""
+        return any(answer.order_status or answer.is_final for answer in self.answers)
 
     def was_told(self, *statuses: str) -> bool:
         """Say whether any answer gave the order one of these statuses."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import pytest
+import requests
 
 from tests.chaos.processes.books import Books, Charge, OrderRow, StockRow
 from tests.chaos.processes.checker import judge
+from tests.chaos.processes.load import Client
 from tests.chaos.processes.purchases import Answer, Purchase, plan, read_answer
+from tests.chaos.processes.shop import ChaosShop
 
 HISTORY = "round 3 (worker killed), SEED=1"
 SKU = (("MUG", 1),)
+NEVER_TOLD = (200, 400, 401, 403, 404, 422, 500)
 
 
 def told(*answers: Answer, key: str = "key-1") -> Purchase:
@@ -25,8 +30,32 @@ def bought() -> tuple[list[Purchase], Books]:
     declined = told(Answer("place", 402, "order-2", "CANCELED", "card_declined"), key="key-2")
     books = Books(
         orders=[
-            OrderRow("order-1", "ada", "key-1", "CONFIRMED", 1250, SKU, "COMMITTED", "CAPTURED", "pi_1", 1),
-            OrderRow("order-2", "ada", "key-2", "CANCELED", 1250, SKU, "RELEASED", "VOIDED", "pi_2"),
+            OrderRow(
+                "order-1",
+                "ada",
+                "key-1",
+                "CONFIRMED",
+                1250,
+                SKU,
+                "COMMITTED",
+                "CAPTURED",
+                "pi_1",
+                shipments=1,
+                bookings=1,
+                mails=("order_confirmed",),
+            ),
+            OrderRow(
+                "order-2",
+                "ada",
+                "key-2",
+                "CANCELED",
+                1250,
+                SKU,
+                "RELEASED",
+                "VOIDED",
+                "pi_2",
+                mails=("order_canceled",),
+            ),
         ],
         charges=[
             Charge("pi_1", "order-1", "succeeded", 1250, 1250, 1250, captures=1),
@@ -123,6 +152,41 @@ def two_parcels(purchases: list[Purchase], books: Books) -> None:
     books.orders[0] = replace(books.orders[0], shipments=2)
 
 
+def answered(status: int, code: str = "", *, asked: str = "place") -> Plant:
+    def plant(purchases: list[Purchase], books: Books) -> None:
+        purchases[0].answers.append(Answer(asked, status, "order-1", "", code))
+
+    return plant
+
+
+def gave_up(purchases: list[Purchase], books: Books) -> None:
+    answers = [Answer("place", None), Answer("place", 503, code="database_unavailable")]
+    purchases.append(replace(told(*answers, key="key-7"), gave_up=True))
+
+
+def canceled_and_kept(status: int, shown: str, ends: str) -> Plant:
+    def plant(purchases: list[Purchase], books: Books) -> None:
+        purchases[0].answers.append(Answer("cancel", status, "order-1", shown))
+        books.orders[0] = replace(books.orders[0], status=ends, mails=(*books.orders[0].mails, "order_shipped"))
+
+    return plant
+
+
+def mails(*kinds: str, status: str = "CONFIRMED") -> Plant:
+    def plant(purchases: list[Purchase], books: Books) -> None:
+        books.orders[0] = replace(books.orders[0], status=status, mails=kinds)
+
+    return plant
+
+
+def canceled_and_still_booked(purchases: list[Purchase], books: Books) -> None:
+    books.orders[1] = replace(books.orders[1], bookings=1)
+
+
+def booked_twice(purchases: list[Purchase], books: Books) -> None:
+    books.orders[0] = replace(books.orders[0], bookings=2)
+
+
 @pytest.mark.parametrize(
     ("plant", "named"),
     [
@@ -144,6 +208,25 @@ def two_parcels(purchases: list[Purchase], books: Books) -> None:
         (event_dead, "as DEAD"),
         (event_heard_that_was_rolled_back, "has heard event-2, which nobody told"),
         (two_parcels, "with 2 shipments"),
+        *((answered(status), f"key key-1 asked to place and was answered {status}") for status in NEVER_TOLD),
+        (answered(500, "internal_error"), "key key-1 asked to place and was answered 500 internal_error"),
+        (answered(402, "card_declined", asked="cancel"), "key key-1 asked to cancel and was answered 402"),
+        (answered(409, "conflict", asked="look"), "key key-1 asked to look and was answered 409"),
+        (gave_up, "key key-7 gave up without ever learning"),
+        (canceled_and_kept(200, "", "CONFIRMED"), "order-1 was answered 200 to its cancel and is CONFIRMED"),
+        (canceled_and_kept(202, "REFUNDING", "CONFIRMED"), "order-1 was answered 202 to its cancel and is CONFIRMED"),
+        (canceled_and_kept(200, "", "SHIPPED"), "order-1 was answered 200 to its cancel and is SHIPPED"),
+        (canceled_and_kept(202, "CANCELING", "DELIVERED"), "order-1 was answered 202 to its cancel and is DELIVERED"),
+        (mails(), "order-1 is CONFIRMED with the mails none; it must be order_confirmed"),
+        (mails("order_confirmed", "order_confirmed"), "with the mails order_confirmed, order_confirmed; it must be"),
+        (mails("order_confirmed", status="SHIPPED"), "order-1 is SHIPPED with the mails order_confirmed; it must be"),
+        (mails("order_confirmed", status="DELIVERED"), "it must be order_confirmed, order_shipped"),
+        (mails("order_confirmed", "order_canceled", status="CANCELED"), "it must be order_canceled"),
+        (mails("order_confirmed", status="REFUNDED"), "it must be order_confirmed, order_refunded"),
+        (mails("order_confirmed", "order_refunded"), "order_refunded; it must be order_confirmed"),
+        (mails("order_confirmed", status="AWAITING_PAYMENT"), "it must be none"),
+        (canceled_and_still_booked, "order-2 is CANCELED and the carrier has 1 bookings for it"),
+        (booked_twice, "order-1 is CONFIRMED and was booked 2 times"),
     ],
 )
 def test_a_planted_wrong_is_named(plant: Plant, named: str):
@@ -166,6 +249,35 @@ def test_a_clients_timeout_is_no_promise():
     unknown = told(Answer("place", None), key="key-7")
 
     assert judge([*bought()[0], unknown], bought()[1]) == []
+
+
+def test_what_a_busy_shop_may_say_is_no_violation():
+    purchases, books = bought()
+    purchases[0].answers[:0] = [Answer("place", 429), Answer("place", 503, "order-1", "PENDING", "payment_unavailable")]
+
+    assert judge(purchases, books) == []
+
+
+def test_a_client_that_gave_up_after_it_had_learned_of_its_order_is_no_violation():
+    purchases, books = bought()
+
+    assert judge([replace(wish, gave_up=True) for wish in purchases], books) == []
+
+
+def test_a_parcel_that_left_before_anybody_knew_excuses_a_cancel_that_was_taken_on():
+    purchases, books = bought()
+    canceled_and_kept(202, "REFUNDING", "SHIPPED")(purchases, books)
+
+    assert judge(purchases, books) == []
+
+
+def test_the_mails_and_the_parcel_of_an_order_that_is_moving_may_be_on_their_way():
+    purchases, books = bought()
+    mails("order_confirmed", status="SHIPPED")(purchases, books)
+    canceled_and_still_booked(purchases, books)
+    books.orders = [replace(order, is_moving=True) for order in books.orders]
+
+    assert judge(purchases, books) == []
 
 
 def test_a_customer_who_has_not_answered_the_bank_may_be_waited_for():
@@ -192,3 +304,26 @@ def test_the_same_seed_plans_the_same_purchases():
     assert first == again
     assert first != other
     assert len({wish.key for wish in first}) == 20
+
+
+def test_an_answer_that_is_no_json_is_told_by_its_status():
+    wish, bare = told(), requests.Response()
+    bare.status_code, bare._content = 500, b"<h1>Server Error (500)</h1>"
+
+    Client(cast(ChaosShop, None), wish)._ask("place", lambda: bare)
+
+    assert wish.answers == [Answer("place", 500)]
+    assert any("was answered 500" in wrong for wrong in judge([wish], Books()))
+
+
+def test_a_client_whose_patience_ends_says_so():
+    wish = told()
+    client = Client(cast(ChaosShop, None), wish)
+    client._gives_up_at = 0
+
+    def refuse() -> requests.Response:
+        raise requests.ConnectionError
+
+    assert client._insist("place", refuse) is None
+    assert wish.gave_up
+    assert not wish.knows_its_order

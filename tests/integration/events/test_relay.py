@@ -6,7 +6,8 @@ from threading import Barrier, Event
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connections
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, connections
 from django.db.models.functions import Now
 
 from orders.models import Outbox
@@ -230,3 +231,68 @@ def test_more_refused_rows_than_a_batch_do_not_block_the_next(wire, monkeypatch)
 
     assert relay.drain("orders") == 1
     assert wire.counts(good) == [1]
+
+
+def failing(errors):
+    """Return a `drain` that raises what `errors` says of a context and publishes one row everywhere else."""
+    turns = []
+
+    def drain(context):
+        turns.append(context)
+        if context in errors:
+            raise errors[context]
+        return 1
+
+    return drain, turns
+
+
+@pytest.mark.parametrize("error", [TransportUnavailable("away"), OperationalError("away"), ValueError("a bug")])
+def test_context_that_fails_keeps_no_other_from_its_turn(error, monkeypatch):
+    contexts = relay.publishing_contexts()
+    drain, turns = failing({contexts[0]: error})
+    monkeypatch.setattr(relay, "drain", drain)
+
+    with pytest.raises(type(error)) as raised:
+        relay.drain_all()
+
+    assert raised.value is error
+    assert turns == contexts
+
+
+def test_outage_felt_in_every_context_is_raised_under_its_own_name(monkeypatch):
+    contexts = relay.publishing_contexts()
+    for names in (
+        (TransportUnavailable,),
+        (OperationalError, InterfaceError),
+        (TransportUnavailable, OperationalError),
+    ):
+        errors = {context: names[n % len(names)](context) for n, context in enumerate(contexts)}
+        drain, turns = failing(errors)
+        monkeypatch.setattr(relay, "drain", drain)
+
+        with pytest.raises((OperationalError, InterfaceError) if len(names) > 1 else TransportUnavailable):
+            relay.drain_all()
+
+        assert turns == contexts
+
+
+def test_bugs_of_several_contexts_are_raised_together(monkeypatch):
+    first, second, *_others = relay.publishing_contexts()
+    errors = {first: ValueError(first), second: KeyError(second)}
+    drain, _turns = failing(errors)
+    monkeypatch.setattr(relay, "drain", drain)
+
+    with pytest.raises(ExceptionGroup) as raised:
+        relay.drain_all()
+
+    assert list(raised.value.exceptions) == list(errors.values())
+
+
+def test_worker_that_is_out_of_time_drains_no_further(monkeypatch):
+    drain, turns = failing({relay.publishing_contexts()[0]: SoftTimeLimitExceeded()})
+    monkeypatch.setattr(relay, "drain", drain)
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        relay.drain_all()
+
+    assert len(turns) == 1

@@ -51,6 +51,16 @@ def test_status_written_past_the_table_is_found(queued_email):
     assert found() == [("I9", f"email {email.pk}")]
 
 
+def test_email_that_waits_for_an_earlier_one_of_its_order_is_not_overdue(queued_email, hear):
+    email = queued_email()
+    hear("tell_customer_parcel_left", email.order_id)
+    Email.objects.exclude(pk=email.pk).update(due_at=Now() - timedelta(hours=1))
+
+    Email.objects.filter(pk=email.pk).update(due_at=Now() + timedelta(hours=1))
+
+    assert found() == []
+
+
 def test_email_that_nobody_sends_is_found(queued_email):
     email = queued_email()
 

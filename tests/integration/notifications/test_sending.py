@@ -2,9 +2,11 @@
 
 import logging
 import threading
+from datetime import timedelta
 from smtplib import SMTPAuthenticationError, SMTPDataError, SMTPRecipientsRefused, SMTPServerDisconnected
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core import mail
 from django.db import connections
 from django.db.models.functions import Now
@@ -322,3 +324,90 @@ def test_mail_is_never_sent_inside_a_transaction(queued_email):
         sending.send_due_emails()
 
     assert not mail.outbox
+
+
+def test_mail_server_that_fails_ends_the_batch_and_the_rest_stays_due(queued_email, mail_server, caplog):
+    first, *rest = [queued_email() for _order in range(3)]
+    mail_server.trouble = [TimeoutError("no answer")]
+
+    assert sending.send_due_emails() == 1
+
+    first.refresh_from_db()
+    assert first.attempts == 1
+    assert Email.objects.filter(pk__in=[one.pk for one in rest], attempts=0, due_at__lte=Now()).count() == 2
+    assert "email.batch_stopped" in caplog.text
+    assert sending.send_due_emails() == 2
+    assert len(mail.outbox) == 2
+
+
+def test_mail_that_is_refused_does_not_end_the_batch(queued_email, mail_server):
+    for _order in range(3):
+        queued_email()
+    mail_server.trouble = [SMTPDataError(554, b"rejected")]
+
+    assert sending.send_due_emails() == 3
+    assert len(mail.outbox) == 2
+
+
+def test_worker_that_is_out_of_time_leaves_the_mail_to_its_lease(queued_email, mail_server):
+    email = queued_email()
+    mail_server.trouble = [SoftTimeLimitExceeded()]
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        sending.send_due_emails()
+
+    leased = Email.objects.filter(pk=email.pk, due_at__gt=Now() + timedelta(seconds=sending.LEASE_SECONDS - 60))
+    assert leased.values_list("status", "attempts", "last_error").get() == ("PENDING", 1, "")
+
+
+def test_mails_of_an_order_go_out_in_the_order_of_their_causes(placed_order, hear, mail_server):
+    order_id, other = placed_order(), placed_order()
+    hear("tell_customer_order_confirmed", order_id)
+    hear("tell_customer_parcel_left", order_id)
+    hear("tell_customer_order_confirmed", other)
+    confirmed, shipped = Email.objects.filter(order_id=order_id).order_by("queued_at")
+    mail_server.trouble = [SMTPServerDisconnected("bye")]
+
+    assert sending.send_due_emails() == 1
+    assert sending.send_due_emails() == 1, "only the other order's"
+    shipped.refresh_from_db()
+    assert (shipped.status, shipped.attempts) == ("PENDING", 0)
+
+    make_due(confirmed)
+    assert sending.send_due_emails() == 2
+    subjects = [sent.subject.rpartition(" is ")[2] for sent in mail.outbox]
+    assert subjects == ["confirmed", "confirmed", "on its way"]
+
+
+def test_mails_of_an_order_keep_their_order_under_sweeps_at_once(placed_order, hear):
+    order_id = placed_order()
+    for minor in range(100, 600, 100):
+        refund = OrderRefundIssued(order_id=order_id, refund_id=new_id(), amount=Money(minor, "EUR"))
+        hear("tell_customer_refund_issued", order_id, fact=refund)
+    barrier = threading.Barrier(4)
+
+    def sweep():
+        barrier.wait()
+        while Email.objects.filter(status="PENDING").exists():
+            sending.send_due_emails()
+        connections.close_all()
+
+    threads = [threading.Thread(target=sweep) for _worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    amounts = [sent.body.partition("We have refunded ")[2].partition(" ")[0] for sent in mail.outbox]
+    assert amounts == ["€1.00", "€2.00", "€3.00", "€4.00", "€5.00"]
+
+
+@pytest.mark.parametrize("earlier", [{"status": "FAILED", "due_at": None}, {"due_at": None}])
+def test_mail_waits_for_none_that_is_given_up_or_never_due(earlier, placed_order, hear):
+    order_id = placed_order()
+    hear("tell_customer_order_confirmed", order_id)
+    Email.objects.update(**earlier)
+    hear("tell_customer_parcel_left", order_id)
+
+    assert sending.send_due_emails() == 1
+    assert mail.outbox[0].subject.endswith("is on its way")

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
 from orders.models import Order
 from orders.sagas.run import resume
+from payments import services as payments_services
+from payments.models import Refund
 from tests.factories import UserFactory
 from tests.integration.orders.conftest import placed, saga_of, status_of
 from tests.provider import Provider
@@ -85,3 +88,42 @@ def test_nothing_is_done_without_its_permission(action: str, order_id: uuid.UUID
 
     assert answer.status_code == 403
     assert (status_of(order_id), sandbox.money(order_id)) == ("CONFIRMED", (1, 1250))
+
+
+def said(answer: Any) -> str:
+    return " ".join(str(message) for message in get_messages(answer.wsgi_request))
+
+
+def trail() -> list[str]:
+    return [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+
+
+def test_refund_without_an_answer_is_in_the_trail_and_staff_are_told_not_to_repeat_it(
+    order_id: uuid.UUID, sandbox: Provider
+):
+    sandbox.fail("error_500", "/v1/refunds", times=10)
+
+    answer = act(signed_in("orders.refund_order"), "refund_one", order_id, amount_minor=250, reason="a scratch")
+
+    assert trail() == ["refunded 2.50 EUR: its outcome is not known yet"]
+    assert "goes on by itself: do not repeat it" in said(answer)
+
+
+def test_same_refund_asked_for_on_a_new_page_while_it_is_under_way_is_made_once(order_id: uuid.UUID, sandbox: Provider):
+    client = signed_in("orders.refund_order")
+    sandbox.fail("error_500", "/v1/refunds", times=10)
+    act(client, "refund_one", order_id, amount_minor=250, reason="a scratch", csrfmiddlewaretoken="first page")
+    sandbox.heal()
+
+    answer = act(client, "refund_one", order_id, amount_minor=250, reason="a scratch", csrfmiddlewaretoken="second")
+    act(client, "refund_one", order_id, amount_minor=100, reason="another one", csrfmiddlewaretoken="third")
+
+    assert "a refund of 2.50 EUR is under way" in said(answer)
+    assert sandbox.money(order_id) == (1, 1150), "another amount is another refund"
+    assert trail() == ["refunded 2.50 EUR: its outcome is not known yet", "refunded 1.00 EUR"]
+
+    due = Refund.objects.get(status="REQUESTED")
+    payments_services.resume_refund(refund_id=due.pk)
+    act(client, "refund_one", order_id, amount_minor=250, reason="a scratch again", csrfmiddlewaretoken="fourth")
+
+    assert sandbox.money(order_id) == (1, 650), "what has its outcome is in nobody's way"

@@ -177,7 +177,8 @@ def test_server_error_after_the_effect_is_found_by_asking(sandbox, authorize, or
     assert sandbox.ledger(order_id)[0]["authorizations"] == 1
 
 
-def test_server_error_kept_under_its_key_heals_by_a_new_key(sandbox, authorize, order_id, monkeypatch):
+@pytest.fixture
+def confirm_keys(monkeypatch):
     from payments.gateways.stripe_api import StripeProvider
 
     keys = []
@@ -187,12 +188,66 @@ def test_server_error_kept_under_its_key_heals_by_a_new_key(sandbox, authorize, 
         "confirm_intent",
         lambda self, *, intent_id, key: (keys.append(key), real(self, intent_id=intent_id, key=key))[1],
     )
+    return keys
+
+
+def test_server_error_that_was_not_kept_is_repeated_under_its_key(sandbox, authorize, order_id, confirm_keys):
     sandbox.fail("error_500", "*/confirm")
     with pytest.raises(payments.PaymentUnknown):
         authorize()
 
     assert authorize().status == "AUTHORIZED"
-    assert keys == [f"order:{order_id}:pay:{attempt}:confirm" for attempt in (1, 2)]
+    assert confirm_keys == [f"order:{order_id}:pay:1:confirm"] * 2
+
+
+def test_server_error_kept_under_its_key_heals_by_a_new_key(sandbox, authorize, order_id, confirm_keys):
+    card = "pm_card_authenticationRequired"
+    sandbox.fail("error_500_after_effect", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize(card)
+    # Whatever the confirmation did is undone at the provider: the intent waits for one again, the 500 stays kept.
+    sandbox.stripe.v1.payment_intents.update(sandbox.intent(order_id).id, {"payment_method": "pm_card_visa"})
+    with pytest.raises(payments.PaymentUnknown):
+        authorize(card)
+
+    assert authorize(card).status == "AUTHORIZED"
+    assert confirm_keys == [f"order:{order_id}:pay:{attempt}:confirm" for attempt in (1, 1, 2)]
+
+
+def refuse_confirmation(monkeypatch, code):
+    """Have Stripe refuse to confirm, with the intent left as it is: an answer the sandbox has no card for."""
+    from payments.gateways import ProviderRefused
+    from payments.gateways.stripe_api import StripeProvider
+
+    def refused(self, *, intent_id, key):
+        raise ProviderRefused("no", operation="confirm", provider_code=code)
+
+    monkeypatch.setattr(StripeProvider, "confirm_intent", refused)
+
+
+def test_confirmation_that_the_provider_will_never_carry_out_is_a_decline(sandbox, authorize, order_id, monkeypatch):
+    refuse_confirmation(monkeypatch, "payment_method_unactivated")
+
+    for _time in range(2):
+        with pytest.raises(payments.CardDeclined) as declined:
+            authorize()
+
+    assert declined.value.decline_code == "payment_method_unactivated"
+    assert (status(order_id), told(order_id)[-1]) == ("DECLINED", "payment.failed")
+    assert Payment.objects.get().due_at is None
+    assert payments.void_payment(order_id=order_id, reason="declined").status == "VOIDED"
+    assert violations() == []
+
+
+@pytest.mark.parametrize("code", ["idempotency_error", "payment_intent_unexpected_state"])
+def test_confirmation_refused_because_of_another_call_stays_unknown(sandbox, authorize, order_id, monkeypatch, code):
+    with monkeypatch.context() as refusing:
+        refuse_confirmation(refusing, code)
+        with pytest.raises(payments.PaymentUnknown):
+            authorize()
+    assert status(order_id) == "SUBMITTED"
+
+    assert authorize().status == "AUTHORIZED"
 
 
 def test_lost_creation_is_repeated_under_its_key_and_makes_one_intent(sandbox, authorize, order_id):

@@ -118,6 +118,20 @@ def test_void_without_an_answer_closes_nothing_until_it_has_one(sandbox, authori
     assert sandbox.intent(order_id).status == "canceled"
 
 
+def test_void_whose_key_was_refused_once_is_tried_under_a_new_one(sandbox, authorize, order_id):
+    authorize()
+    payment = Payment.objects.get(pk=order_id)
+    sandbox.stripe.v1.payment_intents.update(
+        payment.intent_id, {"description": "x"}, {"idempotency_key": payment.key("cancel")}
+    )
+
+    with pytest.raises(payments.PaymentUnknown):
+        payments.void_payment(order_id=order_id, reason="customer")
+
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "VOIDED"
+    assert sandbox.intent(order_id).status == "canceled"
+
+
 def test_void_after_a_decline_fences_a_second_confirmation_from_the_browser(sandbox, authorize, order_id):
     with pytest.raises(payments.CardDeclined):
         authorize("pm_card_chargeDeclined")

@@ -12,7 +12,8 @@ from django.test import Client
 
 from payments import api as payments
 from payments import tasks
-from payments.models import Outbox, StrayIntent, WebhookEvent
+from payments.models import Outbox, Payment, StrayIntent, WebhookEvent
+from shop.clock import now
 from shop.ids import new_id
 from tests.integration.payments.conftest import violations
 
@@ -223,3 +224,47 @@ def test_intent_of_another_system_on_the_same_account_is_left_alone(sandbox, pos
 
     assert StrayIntent.objects.count() == 0
     assert sandbox.stripe.v1.payment_intents.retrieve(intent.id).status == "succeeded"
+
+
+def test_intent_of_another_application_in_a_currency_of_its_own_is_left_alone(sandbox, post_webhook):
+    sandbox.stripe.v1.payment_intents.create(
+        {
+            "amount": 77701,
+            "currency": "ugx",
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+    )
+
+    post_webhook(sandbox.events("payment_intent.succeeded")[0])
+
+    assert tasks.apply_webhooks() == 1
+    assert WebhookEvent.objects.get().outcome == "not_ours"
+
+
+def test_notice_that_meets_a_bug_waits_and_its_neighbours_are_applied(sandbox, authorize, post_webhook):
+    orders = [new_id(), new_id(), new_id()]
+    for order in orders:
+        authorize(order=order)
+        payments.capture_payment(order_id=order)
+        sandbox.stripe.v1.refunds.create({"payment_intent": sandbox.intent(order).id, "amount": 100})
+    for event in sandbox.events("charge.refunded"):
+        post_webhook(event)
+    Payment.objects.filter(pk=orders[1]).update(currency="?!")
+
+    assert tasks.apply_webhooks() == 2
+
+    waiting = WebhookEvent.objects.get(applied_at=None)
+    assert (waiting.intent_id, waiting.attempts) == (Payment.objects.get(pk=orders[1]).intent_id, 1)
+    assert "ISO 4217" in waiting.last_error
+    assert waiting.due_at > now()
+
+
+@pytest.mark.parametrize("signature", ["t=1,v1=\u00e9", "\u00e9", "t=\u0661,v1=ab"])
+def test_signature_that_is_not_ascii_is_refused(unanswered, signature):
+    answer = Client().post(
+        "/webhooks/stripe", unanswered, content_type="application/json", headers={"Stripe-Signature": signature}
+    )
+
+    assert answer.status_code == 400

@@ -1,0 +1,130 @@
+"""The bus's sweeps over all contexts: one that fails keeps no other from its turn, and a backlog goes in batches."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import OperationalError
+from django.utils import timezone
+
+from notifications.models import Inbox
+from orders.models import Outbox
+from shop import tasks
+from shop.events import dead_letters, inbox, relay
+from tests.integration.events.bench import ring
+
+AWAY = OperationalError("the database is away")
+
+
+@pytest.fixture
+def retried(monkeypatch):
+    """The contexts whose deliveries were tried again; those in `retried.errors` fail."""
+
+    class Turns(list):
+        errors: dict[str, Exception] = {}
+
+    turns = Turns()
+
+    def retry_due(context):
+        turns.append(context)
+        if context in turns.errors:
+            raise turns.errors[context]
+        return 1
+
+    monkeypatch.setattr(inbox, "retry_due", retry_due)
+    return turns
+
+
+def test_context_whose_retries_fail_keeps_no_other_from_its_own(retried, caplog):
+    contexts = dead_letters.hearing_contexts()
+    retried.errors = {contexts[0]: AWAY}
+
+    with pytest.raises(OperationalError) as raised:
+        tasks.retry_deliveries()
+
+    assert raised.value is AWAY
+    assert retried == contexts
+    assert "sweep.context_failed" in caplog.text
+
+
+def test_contexts_that_fail_are_raised_together(retried):
+    first, second, *_others = dead_letters.hearing_contexts()
+    retried.errors = {first: AWAY, second: ValueError("a bug")}
+
+    with pytest.raises(ExceptionGroup) as raised:
+        tasks.retry_deliveries()
+
+    assert list(raised.value.exceptions) == list(retried.errors.values())
+
+
+def test_worker_that_is_out_of_time_begins_no_other_context(retried):
+    retried.errors = {dead_letters.hearing_contexts()[0]: SoftTimeLimitExceeded()}
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        tasks.retry_deliveries()
+
+    assert len(retried) == 1
+
+
+@pytest.fixture
+def backlog(bell_book, monkeypatch):
+    """Seven published rows in the outbox of orders, and their entries in an inbox, all past retention; batches of two."""
+    for _bell in range(7):
+        ring()
+    relay.drain("orders")
+    old = timezone.now() - timedelta(days=10_000)
+    Outbox.objects.update(published_at=old, occurred_at=old)
+    Inbox.objects.update(received_at=old)
+    monkeypatch.setattr(tasks, "PRUNE_BATCH", 2)
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """How much each transaction of the pruning deleted, by table."""
+    made = []
+    delete = tasks._delete_batch
+
+    def noted(context, rows):
+        made.append((context, rows.model, delete(context, rows)))
+        return made[-1][2]
+
+    monkeypatch.setattr(tasks, "_delete_batch", noted)
+    return made
+
+
+def test_backlog_is_pruned_in_batches_until_nothing_is_left(backlog, batches):
+    assert tasks.prune_events() == 14
+
+    assert Outbox.objects.count() == Inbox.objects.count() == 0
+    assert [deleted for _context, model, deleted in batches if model is Outbox] == [2, 2, 2, 1]
+
+
+def test_pruning_ends_with_its_time_and_the_next_sweep_goes_on(backlog, monkeypatch):
+    seconds = iter(range(10_000))
+    monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    tables = len(relay.publishing_contexts()) + len(dead_letters.hearing_contexts())
+    monkeypatch.setattr(tasks, "PRUNE_SECONDS", tables + 1)
+
+    first = tasks.prune_events()
+    rest = tasks.prune_events() + tasks.prune_events()
+
+    assert first == 4, "each table had its turn, and what was deleted stays deleted"
+    assert first + rest > 4
+
+
+def test_context_that_cannot_be_pruned_keeps_no_other_from_it(backlog, monkeypatch):
+    delete, broken = tasks._delete_batch, relay.publishing_contexts()[0]
+
+    def delete_batch(context, rows):
+        if context == broken:
+            raise AWAY
+        return delete(context, rows)
+
+    monkeypatch.setattr(tasks, "_delete_batch", delete_batch)
+    assert broken not in ("orders", "notifications")
+
+    with pytest.raises((OperationalError, ExceptionGroup)):
+        tasks.prune_events()
+
+    assert Outbox.objects.count() == Inbox.objects.count() == 0
