@@ -90,6 +90,11 @@ def _upcoming(payment: Payment, refunds: list[Refund], strays: list[StrayIntent]
         if refund.status == RefundStatus.REQUESTED
     ]
     coming += [
+        Upcoming(CONTEXT, f"Stripe is asked what the bank made of refund {refund.pk}", refund.due_at or now())
+        for refund in refunds
+        if refund.status == RefundStatus.PENDING
+    ]
+    coming += [
         Upcoming(CONTEXT, f"intent {stray.intent_id} is canceled or refunded", stray.due_at)
         for stray in strays
         if stray.settled_at is None

@@ -22,6 +22,7 @@ PRODUCTION = {
     "BROKER_URL": "amqp://127.0.0.1:5672//",
     "STRIPE_API_KEY": "sk_test_check",
     "STRIPE_WEBHOOK_SECRETS": "whsec_check",
+    "INSTALLATION_NAME": "check",
     "EMAIL_URL": "dummymail://",
 }
 TEST = {"DJANGO_SETTINGS_MODULE": "config.settings.test"}

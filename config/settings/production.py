@@ -13,6 +13,7 @@ _missing = [
         "BROKER_URL",
         "STRIPE_API_KEY",
         "STRIPE_WEBHOOK_SECRETS",
+        "INSTALLATION_NAME",
         "EMAIL_URL",
     )
     if not env.str(name, "")

@@ -6,7 +6,7 @@ what is known afterwards. None may be made inside a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -18,7 +18,10 @@ from shop.money import Money
 
 @dataclass(frozen=True, kw_only=True)
 class IntentSnapshot:
-    """An intent as the provider held it at one moment; it may be out of date when it is read."""
+    """An intent as the provider held it at one moment; it may be out of date when it is read.
+
+    `order_id` is "" where another application or installation made it; then its amounts are not read and show nothing.
+    """
 
     intent_id: str
     status: str
@@ -137,6 +140,15 @@ class PaymentProvider(Protocol):
         """List the intents made since then that carry an order's id, newest first."""
         ...
 
-    def iter_refunds(self, *, since: datetime | None = None, intent_id: str | None = None) -> Iterator[RefundSnapshot]:
-        """List the refunds made since then, or of one intent, newest first."""
+    def iter_refunds(
+        self,
+        *,
+        since: datetime | None = None,
+        intent_id: str | None = None,
+        concerns: Callable[[str], bool] = ...,
+    ) -> Iterator[RefundSnapshot]:
+        """List the refunds made since then, or of one intent, newest first.
+
+        `concerns`: told an intent's id, says whether its refunds are wanted; of others nothing more is read.
+        """
         ...

@@ -36,6 +36,10 @@ Answer = TypeVar("Answer")
 
 PAGE = 100
 SERVER_ERROR = 500
+# The operations that ask the bank for the card's money; only these can find the card refused.
+CHARGING = ("create", "confirm")
+# ISO 4217's "none", in which the amounts of what is not ours are shown: as nothing.
+UNREAD = "XXX"
 RATE_LIMIT_SECONDS = 2
 # Below INFO the SDK logs whole answers, with the client_secret in them.
 logging.getLogger("stripe").setLevel(logging.WARNING)
@@ -45,12 +49,13 @@ BREAKER = Breaker("stripe")
 # Note [What a Stripe error tells]
 #
 # https://docs.stripe.com/error-low-level and the SDK's own mapping of HTTP statuses:
-#   CardError (402)              the attempt failed, the intent lives
+#   CardError (402)              of create and confirm: the attempt failed, the intent lives; of others: not carried out
 #   InvalidRequestError          not carried out; where the intent's state forbids it, ask how it stands
 #   RateLimitError (429)         not carried out; the same key may be sent again later
 #   AuthenticationError, PermissionError  not carried out; our key is wrong, a human is needed
 #   APIError 409                 the key is in use at this very moment: unknown
-#   APIError 5xx                 unknown, and kept under the key: repeating the key repeats the error
+#   APIError 5xx                 unknown: repeat the key. Only a 500 that comes back as `Idempotent-Replayed` is final: the
+#                                key repeats it for ever. A new key before that could carry the same thing out twice.
 #   APIConnectionError           unknown; the request may even arrive later
 # Only the last three and the rejected keys count for the breaker: a decline shows that Stripe works.
 
@@ -166,7 +171,13 @@ class StripeProvider:
             if _marked(intent, "order_id"):
                 yield _intent(intent)
 
-    def iter_refunds(self, *, since: datetime | None = None, intent_id: str | None = None) -> Iterator[RefundSnapshot]:
+    def iter_refunds(
+        self,
+        *,
+        since: datetime | None = None,
+        intent_id: str | None = None,
+        concerns: Callable[[str], bool] = lambda _intent_id: True,
+    ) -> Iterator[RefundSnapshot]:
         """List by `created` or by intent, page by page."""
         wanted: dict[str, Any] = {"limit": PAGE}
         if since is not None:
@@ -174,7 +185,8 @@ class StripeProvider:
         if intent_id is not None:
             wanted["payment_intent"] = intent_id
         for refund in self._pages("list_refunds", self._client.v1.refunds.list, wanted):
-            yield _refund(refund)
+            if concerns(_intent_id(refund)):
+                yield _refund(refund)
 
     def _pages(self, operation: str, fetch: Callable[[Any], Any], wanted: dict[str, Any]) -> Iterator[Any]:
         cursor: dict[str, Any] = {}
@@ -223,7 +235,7 @@ def _counts(error: stripe.StripeError) -> bool:
 def _told_by(error: stripe.StripeError, operation: str) -> ShopError:
     status = error.http_status
     detail = f"{operation}: {type(error).__name__} {status or ''}".strip()
-    if isinstance(error, stripe.CardError):
+    if isinstance(error, stripe.CardError) and operation in CHARGING:
         told = error.error
         code = _get(told, "decline_code") or error.code or "card_declined"
         intent = _get(told, "payment_intent")
@@ -233,11 +245,17 @@ def _told_by(error: stripe.StripeError, operation: str) -> ShopError:
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         log.error("payment.provider_rejects_our_key", operation=operation, http_status=status)
         return PaymentProviderUnavailable(detail, operation=operation)
-    if isinstance(error, stripe.InvalidRequestError | stripe.IdempotencyError):
+    if isinstance(error, stripe.InvalidRequestError | stripe.IdempotencyError | stripe.CardError):
         code = error.code or _get(error.error, "type") or "invalid_request"
         return ProviderRefused(f"{operation}: {error.user_message}", operation=operation, provider_code=str(code))
-    spent = status is not None and status >= SERVER_ERROR
+    spent = status == SERVER_ERROR and _is_replayed(error)
     return PaymentUnknown(detail, operation=operation, key_is_spent=spent, http_status=status)
+
+
+def _is_replayed(error: stripe.StripeError) -> bool:
+    """Say whether Stripe gave this answer before, under the same key."""
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    return headers.get("idempotent-replayed") == "true"
 
 
 def _get(value: Any, *path: str) -> Any:
@@ -273,16 +291,21 @@ def _moment(seconds: int) -> datetime:
 
 
 def _intent(intent: Any) -> IntentSnapshot:
-    currency = str(intent["currency"])
+    order_id, currency = _marked(intent, "order_id"), str(intent["currency"])
     refunded = 0 if intent["status"] == "canceled" else _get(intent, "latest_charge", "amount_refunded") or 0
     failure = _get(intent, "last_payment_error")
+
+    def money(units: int) -> Money:
+        # Another application's amounts are not read: they may be in a currency that we cannot express.
+        return rules.from_provider_amount(units, currency) if order_id else Money.zero(UNREAD)
+
     return IntentSnapshot(
         intent_id=intent["id"],
         status=intent["status"],
-        order_id=_marked(intent, "order_id"),
-        amount=rules.from_provider_amount(intent["amount"], currency),
-        captured=rules.from_provider_amount(_get(intent, "amount_received") or 0, currency),
-        refunded=rules.from_provider_amount(refunded, currency),
+        order_id=order_id,
+        amount=money(intent["amount"]),
+        captured=money(_get(intent, "amount_received") or 0),
+        refunded=money(refunded),
         livemode=bool(intent["livemode"]),
         created_at=_moment(intent["created"]),
         attempt_failed=failure is not None,
@@ -292,10 +315,14 @@ def _intent(intent: Any) -> IntentSnapshot:
     )
 
 
+def _intent_id(refund: Any) -> str:
+    return str(_get(refund, "payment_intent", "id") or _get(refund, "payment_intent") or "")
+
+
 def _refund(refund: Any) -> RefundSnapshot:
     return RefundSnapshot(
         provider_refund_id=refund["id"],
-        intent_id=_get(refund, "payment_intent", "id") or refund["payment_intent"] or "",
+        intent_id=_intent_id(refund),
         refund_id=_marked(refund, "refund_id"),
         amount=rules.from_provider_amount(refund["amount"], str(refund["currency"])),
         status=str(refund["status"]),

@@ -7,7 +7,15 @@ calls of other contexts. webhooks, resolving, reconcile, strays: how lost answer
 from payments.services.authorize import CardDeclined, PaymentClosed, authorize_payment
 from payments.services.capture import AuthorizationGone, PaymentNotAuthorized, capture_payment
 from payments.services.reconcile import ReconciliationReport, reconcile_payments
-from payments.services.refund import RefundDiffers, RefundExceedsCapture, RefundRefused, refund_payment, resume_refund
+from payments.services.refund import (
+    RefundDiffers,
+    RefundExceedsCapture,
+    RefundRefused,
+    ask_about_pending_refund,
+    refund_payment,
+    resume_refund,
+    wake_pending_refunds,
+)
 from payments.services.resolving import refresh_payment
 from payments.services.strays import settle_stray
 from payments.services.void import void_payment
@@ -23,6 +31,7 @@ __all__ = [
     "RefundExceedsCapture",
     "RefundRefused",
     "apply_webhook_events",
+    "ask_about_pending_refund",
     "authorize_payment",
     "capture_payment",
     "receive_webhook",
@@ -32,4 +41,5 @@ __all__ = [
     "resume_refund",
     "settle_stray",
     "void_payment",
+    "wake_pending_refunds",
 ]

@@ -6,6 +6,7 @@ outcome. The confirmation, the only call that can hold money, is sent after SUBM
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
@@ -43,6 +44,8 @@ from shop.money import Money
 log = structlog.get_logger(__name__)
 
 UNANSWERED = (PaymentStatus.SUBMITTED, PaymentStatus.UNKNOWN)
+# Refusals that say something about another call, not about this card: the same again may go through.
+PASSING_REFUSALS = ("idempotency_error", "payment_intent_unexpected_state")
 # The provider's clock and ours may differ by this much when we look for an intent whose id never reached us.
 CLOCK_SKEW = timedelta(minutes=10)
 
@@ -134,10 +137,7 @@ def _submit(payment: Payment) -> tuple[Payment, IntentSnapshot | None]:
         intent = _find_or_create(payment)
     except (ProviderRefused, CardRefused) as error:
         code = error.provider_code if isinstance(error, ProviderRefused) else error.decline_code
-        event = PaymentFailed(order_id=payment.order_id, decline_code=code)
-        return change(
-            payment, expected=[PaymentStatus.NEW], to=PaymentStatus.DECLINED, event=event, decline_code=code
-        ), None
+        return _decline(payment, code, expected=[PaymentStatus.NEW]), None
     except PaymentUnknown as error:
         record_unanswered(payment, error)
         raise
@@ -185,15 +185,25 @@ def _confirm_submitted(payment: Payment, intent: IntentSnapshot | None) -> Payme
         intent = provider().confirm_intent(intent_id=intent.intent_id, key=payment.key("confirm"))
     except CardRefused as error:
         intent = error.intent or provider().retrieve_intent(intent_id=intent.intent_id)
-    except ProviderRefused:
+    except ProviderRefused as error:
         # Somebody else confirmed or canceled it: how it stands now decides.
         intent = provider().retrieve_intent(intent_id=intent.intent_id)
+        if intent.status == "requires_confirmation" and error.provider_code not in PASSING_REFUSALS:
+            return _answer(_decline(payment, error.provider_code, expected=UNANSWERED))
         if intent.status == "requires_confirmation":
             payment = renew_keys(payment)  # the old key would only repeat the refusal
     except PaymentUnknown as error:
         record_unanswered(payment, error)
         raise
     return _answer(record_intent(payment, intent), intent)
+
+
+def _decline(payment: Payment, code: str, *, expected: Collection[str]) -> Payment:
+    """Record that the provider will not charge this card, whatever is sent again."""
+    event = PaymentFailed(order_id=payment.order_id, decline_code=code)
+    return change(
+        payment, expected=expected, to=PaymentStatus.DECLINED, event=event, decline_code=code, due_at=None, attempts=0
+    )
 
 
 def _answer(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentState:

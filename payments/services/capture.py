@@ -68,5 +68,7 @@ def _capture(payment: Payment) -> Payment:
             payment = renew_keys(payment)  # the old key would only repeat the refusal
     except PaymentUnknown as error:
         record_unanswered(payment, error)
-        raise
+        if not error.key_is_spent:
+            raise
+        intent = provider().retrieve_intent(intent_id=intent_id)  # that request is over: how it stands now decides
     return record_intent(payment, intent, void_reason="authorization_gone")

@@ -6,6 +6,7 @@ The list may be a moment old, and so may our rows: whatever differs is asked for
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,13 +15,14 @@ from uuid import UUID
 import structlog
 
 from payments import rules
-from payments.gateways import IntentSnapshot, ProviderMismatch, provider
+from payments.gateways import IntentSnapshot, ProviderMismatch, RefundSnapshot, provider
 from payments.models import Payment, PaymentStatus
 from payments.services.recording import check_is_ours
-from payments.services.refund import sync_refund
+from payments.services.refund import failed_first, sync_refund
 from payments.services.resolving import refresh_payment
 from payments.services.webhooks import settle_unmatched
 from shop import transactions
+from shop.errors import Fault
 
 log = structlog.get_logger(__name__)
 
@@ -72,11 +74,9 @@ def reconcile_payments(*, since: datetime) -> ReconciliationReport:
         run.intents += 1
         if differs(payment, intent):
             _repair(run, payment, intent)
-    for refund in provider().iter_refunds(since=since - CLOCK_SKEW):
+    for refund in failed_first(provider().iter_refunds(since=since - CLOCK_SKEW, concerns=_is_ours)):
         run.refunds += 1
-        payment = Payment.objects.filter(intent_id=refund.intent_id).first()
-        if payment is not None and sync_refund(payment, refund):
-            run.repaired.append(f"{payment.order_id}: refund {refund.provider_refund_id} recorded")
+        _sync(run, refund)
     log.info(
         "payment.reconciled",
         intents=run.intents,
@@ -127,6 +127,10 @@ def differs(payment: Payment | None, intent: IntentSnapshot) -> str:
     return ""
 
 
+def _is_ours(intent_id: str) -> bool:
+    return Payment.objects.filter(intent_id=intent_id).exists()
+
+
 def _is_order_id(text: str) -> bool:
     try:
         UUID(text)
@@ -153,6 +157,30 @@ def _confirmed(intent: IntentSnapshot) -> Iterator[Difference]:
 
 
 def _repair(run: _Run, payment: Payment | None, intent: IntentSnapshot) -> None:
+    with _alone(run, order_id=intent.order_id, intent_id=intent.intent_id):
+        _bring_together(run, payment, intent)
+
+
+def _sync(run: _Run, refund: RefundSnapshot) -> None:
+    payment = Payment.objects.get(intent_id=refund.intent_id)
+    with _alone(run, order_id=str(payment.order_id), intent_id=refund.intent_id):
+        if sync_refund(payment, refund):
+            run.repaired.append(f"{payment.order_id}: refund {refund.provider_refund_id} recorded")
+
+
+@contextmanager
+def _alone(run: _Run, *, order_id: str, intent_id: str) -> Iterator[None]:
+    """Leave what meets a bug, or is spoiled, to a human: it keeps no other from being reconciled."""
+    try:
+        yield
+    except Fault:
+        raise
+    except Exception as error:
+        log.exception("payment.not_reconciled", order_id=order_id, intent_id=intent_id)
+        run.unresolved.append(Difference(order_id=order_id, intent_id=intent_id, detail=repr(error)))
+
+
+def _bring_together(run: _Run, payment: Payment | None, intent: IntentSnapshot) -> None:
     for difference in _confirmed(intent):
         try:
             if payment is None:
@@ -162,11 +190,15 @@ def _repair(run: _Run, payment: Payment | None, intent: IntentSnapshot) -> None:
                 continue
             check_is_ours(payment, intent)
             state = refresh_payment(order_id=payment.order_id)
+            left = list(_confirmed(intent))
         except ProviderMismatch as error:
             run.unresolved.append(Difference(order_id=intent.order_id, intent_id=intent.intent_id, detail=error.detail))
             continue
         if state is not None and state.status == PaymentStatus.VOIDED and intent.status != "canceled":
             run.strays.append(intent.intent_id)
+        elif left:
+            run.unresolved += left
+            log.error("payment.drift_unresolved", order_id=intent.order_id, detail=left[0].detail)
         else:
             run.repaired.append(f"{intent.order_id}: {difference.detail}")
             log.warning("payment.drift_repaired", order_id=intent.order_id, detail=difference.detail)

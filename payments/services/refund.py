@@ -6,6 +6,7 @@ same. Every transaction here locks the payment's row before the refund's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,8 @@ from shop.states import change_status
 log = structlog.get_logger(__name__)
 
 ASK_AGAIN = timedelta(seconds=30)
+# A bank takes its time, days even; its webhook is usually there before we ask.
+ASK_THE_BANK_AGAIN = timedelta(hours=1)
 GIVEN_BACK = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
 # The provider's words for a refund -> ours. `canceled` is a pending refund that was called back.
 STATUS_OF = {
@@ -111,6 +114,25 @@ def resume_refund(*, refund_id: UUID) -> PaymentState:
     return _answer(refund)
 
 
+def ask_about_pending_refund(*, refund_id: UUID) -> str:
+    """Ask what the bank made of a refund that was PENDING; record it and return the refund's status.
+
+    Raises: PaymentUnknown, PaymentProviderUnavailable.
+    """
+    transactions.forbid()
+    refund = Refund.objects.select_related("payment").get(pk=refund_id)
+    if refund.status != RefundStatus.PENDING:
+        return str(refund.status)
+    made = _find(refund, refund.payment)
+    return str(record_refund(refund, made).status) if made is not None else str(refund.status)
+
+
+def wake_pending_refunds() -> int:
+    """Have the PENDING refunds asked about that nobody asks about: a release that did not ask recorded them."""
+    with transactions.transaction("payments"):
+        return Refund.objects.filter(status=RefundStatus.PENDING, due_at=None).update(due_at=Now())
+
+
 def _answer(refund: Refund) -> PaymentState:
     if refund.status == RefundStatus.FAILED:
         raise RefundRefused(
@@ -121,8 +143,13 @@ def _answer(refund: Refund) -> PaymentState:
     return shown(load(refund.payment_id))
 
 
-def _reserve(order_id: UUID, refund_id: UUID, amount: Money | None, reason: str) -> Refund | None:
-    """Set the amount aside and write the refund down; None where all is refunded and nothing more was asked for."""
+def _reserve(
+    order_id: UUID, refund_id: UUID, amount: Money | None, reason: str, *, provider_refund_id: str | None = None
+) -> Refund | None:
+    """Set the amount aside and write the refund down; None where all is refunded and nothing more was asked for.
+
+    `provider_refund_id`: of one that the provider has made already; it is then never asked for another.
+    """
     with transactions.transaction("payments"):
         payment = Payment.objects.select_for_update().filter(pk=order_id).first()
         if payment is None or payment.status not in PAID:
@@ -143,6 +170,7 @@ def _reserve(order_id: UUID, refund_id: UUID, amount: Money | None, reason: str)
             payment_id=order_id,
             amount_minor=wanted.minor,
             reason=reason,
+            provider_refund_id=provider_refund_id,
             due_at=clock.now() + ASK_AGAIN,
             attempt_began_at=clock.now(),
         )
@@ -190,8 +218,16 @@ def _send(refund: Refund, *, ask_first: bool) -> PaymentState:
 
 
 def _find(refund: Refund, payment: Payment) -> RefundSnapshot | None:
-    made = provider().iter_refunds(intent_id=payment.intent_id)
-    return next((one for one in made if one.refund_id == str(refund.pk)), None)
+    """Look through the list; one whose id at the provider we know must be there. Raises: PaymentUnknown."""
+    listed = provider().iter_refunds(intent_id=payment.intent_id)
+    if refund.provider_refund_id is None:
+        return next((one for one in listed if one.refund_id == str(refund.pk)), None)
+    made = next((one for one in listed if one.provider_refund_id == refund.provider_refund_id), None)
+    if made is None:
+        raise PaymentUnknown(
+            f"the provider does not list its refund {refund.provider_refund_id}", operation="list_refunds"
+        )
+    return made
 
 
 def _with_fresh_key(refund: Refund) -> Refund:
@@ -227,6 +263,7 @@ def record_refund(refund: Refund, made: RefundSnapshot) -> Refund:
     if made.amount.minor != refund.amount_minor:
         raise ValueError(f"refund {refund.pk} is {made.amount} at the provider, {refund.amount_minor} here")
     amount = made.amount
+    due_at = Now() + ASK_THE_BANK_AGAIN if to == RefundStatus.PENDING else None
     told = RefundPending if to == RefundStatus.PENDING else RefundSucceeded
     event = told(refund_id=refund.pk, order_id=refund.payment_id, amount=amount)
     expected = (
@@ -242,7 +279,8 @@ def record_refund(refund: Refund, made: RefundSnapshot) -> Refund:
             to=to,
             event=event,
             changed_at=Now(),
-            due_at=None,
+            due_at=due_at,
+            attempts=0,
             last_error="",
             provider_refund_id=made.provider_refund_id,
         )
@@ -300,17 +338,25 @@ def _fail(refund: Refund, code: str) -> Refund:
 
 def sync_refunds(payment: Payment) -> Payment:
     """Bring our refunds to what the provider lists for this payment, also those that were made in its dashboard."""
-    for made in provider().iter_refunds(intent_id=payment.intent_id):
+    for made in failed_first(provider().iter_refunds(intent_id=payment.intent_id)):
         sync_refund(payment, made)
     return load(payment.order_id)
 
 
+def failed_first(listed: Iterable[RefundSnapshot]) -> list[RefundSnapshot]:
+    """Put the refunds that failed first: what they free may be what another one needs to be adopted."""
+    return sorted(listed, key=lambda made: STATUS_OF[made.status] != RefundStatus.FAILED)
+
+
 def sync_refund(payment: Payment, made: RefundSnapshot) -> bool:
     """Record one listed refund; say whether that changed anything here."""
+    # In this order: whoever records the answer in between is seen by the second look.
+    named = Refund.objects.filter(pk=made.refund_id, payment_id=payment.pk).first() if made.refund_id else None
     refund = Refund.objects.filter(provider_refund_id=made.provider_refund_id).first()
-    if refund is None and made.refund_id:
-        refund = Refund.objects.filter(pk=made.refund_id, payment_id=payment.pk).first()
+    if refund is None and named is not None and named.status == RefundStatus.REQUESTED:
+        refund = named
     if refund is None:
+        # Also one that carries the name of a refund that has its answer: it was carried out once more.
         return _adopt(payment, made)
     return record_refund(refund, made).status != refund.status
 
@@ -320,7 +366,23 @@ def _adopt(payment: Payment, made: RefundSnapshot) -> bool:
     if STATUS_OF[made.status] == RefundStatus.FAILED or payment.status not in PAID:
         return False
     refund_id = derived_id("provider refund", made.provider_refund_id)
-    refund = _reserve(payment.order_id, refund_id, made.amount, "made_at_provider")
+    try:
+        refund = _reserve(
+            payment.order_id,
+            refund_id,
+            made.amount,
+            "made_at_provider",
+            provider_refund_id=made.provider_refund_id,
+        )
+    except RefundExceedsCapture as error:
+        log.error(  # noqa: TRY400  a fact about the books, not a bug
+            "refund.not_adopted",
+            order_id=str(payment.pk),
+            provider_refund_id=made.provider_refund_id,
+            amount_minor=made.amount.minor,
+            error=error.detail,
+        )
+        return False
     if refund is None:
         return False
     log.warning("refund.adopted", refund_id=str(refund_id), order_id=str(payment.pk), amount_minor=made.amount.minor)

@@ -29,6 +29,8 @@ from shop.events.outbox import publish
 from shop.ids import derived_id
 
 CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
+# The provider's statuses that nothing leaves.
+FINAL = ("canceled", "succeeded")
 ROUNDS = 5
 
 
@@ -80,10 +82,14 @@ def _cancel(payment: Payment, reason: str) -> None:
     except ProviderRefused:
         # Canceled already, or captured: how it stands now decides.
         intent = provider().retrieve_intent(intent_id=intent_id)
+        if intent.status not in FINAL:
+            renew_keys(payment)  # the old key would only repeat the refusal
     except PaymentUnknown as error:
         record_unanswered(payment, error)
-        raise
-    if intent.status not in ("canceled", "succeeded"):
+        if not error.key_is_spent:
+            raise
+        intent = provider().retrieve_intent(intent_id=intent_id)  # that request is over: how it stands now decides
+    if intent.status not in FINAL:
         raise PaymentUnknown(
             f"the provider did not cancel: {intent.status}", operation="cancel", order_id=payment.order_id
         )

@@ -64,22 +64,30 @@ def apply_webhook_events(*, ids: Sequence[int]) -> int:
 
 
 def _apply(intent_id: str, events: list[WebhookEvent]) -> int:
+    """Apply the notices of one intent; whatever keeps them from being applied keeps no other's from its turn."""
     try:
         outcome = _ask_about(intent_id, {event.type for event in events})
     except Fault as error:
-        for event in events:
-            WebhookEvent.postpone(event.pk, error=str(error), attempts=event.attempts + 1)
-        return 0
+        return _postpone(events, str(error))
     except ProviderMismatch:
         outcome = "mismatch"
     except ProviderRefused as error:
         log.warning("webhook.unknown_intent", intent_id=intent_id, error=error.detail)
         outcome = "no_such_intent"
+    except Exception as error:  # a bug, or a row that is spoiled
+        log.exception("webhook.not_applied", intent_id=intent_id)
+        return _postpone(events, repr(error))
     with transactions.transaction("payments"):
         WebhookEvent.objects.filter(pk__in=[event.pk for event in events]).update(
             applied_at=Now(), due_at=None, outcome=outcome, last_error=""
         )
     return len(events)
+
+
+def _postpone(events: list[WebhookEvent], error: str) -> int:
+    for event in events:
+        WebhookEvent.postpone(event.pk, error=error, attempts=event.attempts + 1)
+    return 0
 
 
 def _ask_about(intent_id: str, types: Iterable[str]) -> str:
