@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from datetime import timedelta
 from enum import StrEnum
 
 from shop.ids import derived_id
@@ -61,6 +62,18 @@ def is_full_refund(refund_id: uuid.UUID, order_id: uuid.UUID) -> bool:
 def may_open_another(*, unpaid: int, allowed: int) -> bool:
     """Say whether a customer with so many unpaid orders may place one more: each may hold stock that others want."""
     return unpaid < allowed
+
+
+# Within this time of placing their order, most of those authenticate who ever do.
+SOON = timedelta(minutes=2)
+
+
+def seconds_to_next_look(age: timedelta) -> float:
+    """Return after how many seconds to ask again how the payment stands of an order so old that waits for its customer.
+
+    The webhook wakes the saga at once; a lost one costs the customer this long at most.
+    """
+    return 10.0 if age < SOON else 30.0
 
 
 def order_total(prices: Iterable[tuple[Money, int]], currency: str) -> Money:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from inventory import api as inventory
 from orders.gateways import inventory_breaker
 from orders.queries import OrderProgress
-from orders.rules import FULL_REFUNDS, id_of_full_refund
+from orders.rules import FULL_REFUNDS, id_of_full_refund, seconds_to_next_look
 from orders.sagas.engine import WaitingForOutside
 from payments import api as payments
 from shipping import api as shipping
+from shop import clock
 from shop.errors import Fault, Refusal
 
 
@@ -27,10 +28,6 @@ class RefundNotMade(Fault):
 
     code = "refund_not_made"
     title = "The provider did not return the money"
-
-
-# A lost webhook costs the customer this long at most; the webhook itself wakes the saga at once.
-LOOK_AGAIN_SECONDS = 20.0
 
 
 def reserve_stock(order: OrderProgress) -> None:
@@ -58,12 +55,19 @@ def authorize_payment(order: OrderProgress) -> None:
         order_id=order.order_id, amount=order.total, payment_method=order.payment_method
     )
     if payment.status == "REQUIRES_ACTION":
-        raise WaitingForOutside("customer", look_again_seconds=LOOK_AGAIN_SECONDS)
+        raise WaitingForOutside("customer", look_again_seconds=seconds_to_next_look(clock.now() - order.placed_at))
 
 
 def void_payment(order: OrderProgress) -> None:
-    """Fence the payment at the provider: after this no money can be taken for the order any more."""
-    payments.void_payment(order_id=order.order_id, reason=order.cancel_reason)
+    """Fence the payment at the provider: after this no money can be taken for the order any more.
+
+    Money that had been taken goes back; where the provider refuses that, the order waits and a human hears of it.
+    """
+    try:
+        payments.void_payment(order_id=order.order_id, reason=order.cancel_reason)
+    except payments.RefundRefused as refusal:
+        payments.refresh_payment(order_id=order.order_id)
+        raise RefundNotMade(str(refusal), order_id=str(order.order_id)) from refusal
 
 
 def commit_stock(order: OrderProgress) -> None:

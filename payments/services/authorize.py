@@ -100,7 +100,7 @@ def _open(order_id: UUID, amount: Money, payment_method: str) -> Payment:
     with transactions.transaction("payments"):
         if insert_first(payment):
             publish(PaymentOpened(order_id=order_id, amount=amount), aggregate_id=order_id, aggregate_version=1)
-            payment.attempt_began_at = clock.now()
+            payment.attempt_began_at = payment.created_at = clock.now()
             return payment
     standing = load(order_id)
     if standing.status != PaymentStatus.VOIDED and (standing.amount, standing.payment_method) != (

@@ -11,7 +11,7 @@ from uuid import UUID
 from payments import rules
 from payments.events import PaymentVoided
 from payments.gateways import PaymentUnknown, ProviderRefused, provider
-from payments.models import NO_CURRENCY, Payment, PaymentStatus
+from payments.models import NO_CURRENCY, Payment, PaymentStatus, Refund, RefundStatus
 from payments.queries import PaymentState
 from payments.services.authorize import insert_first
 from payments.services.recording import (
@@ -32,13 +32,16 @@ CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
 # The provider's statuses that nothing leaves.
 FINAL = ("canceled", "succeeded")
 ROUNDS = 5
+# How often the money of a closed order is sent back, where the provider refuses it or the bank returns it.
+REFUNDS = 10
 
 
 def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
     """Close the payment: VOIDED, or REFUNDED where the money had been taken. `reason`: a code, no free text.
 
     Idempotent. Where there is no payment yet, a tombstone closes the door to one that comes late. Raises:
-    PaymentUnknown, PaymentProviderUnavailable (call again: nothing is closed yet), ProviderMismatch.
+    PaymentUnknown, PaymentProviderUnavailable (call again: nothing is closed yet), RefundRefused (each call tries a
+    further refund, up to REFUNDS of them), ProviderMismatch.
     """
     transactions.forbid()
     for _round in range(ROUNDS):
@@ -58,8 +61,15 @@ def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
         elif payment.status in OPEN:
             _cancel(payment, reason)
         else:
-            refund_payment(order_id=order_id, refund_id=derived_id("void", order_id), amount=None, reason=reason)
+            refund_payment(order_id=order_id, refund_id=_id_of_refund(order_id), amount=None, reason=reason)
     raise PaymentUnknown("the payment keeps moving", operation="cancel", order_id=order_id)
+
+
+def _id_of_refund(order_id: UUID) -> UUID:
+    """Return the id of the refund to ask for: a further one where the one before was refused or came back."""
+    ids = [derived_id("void", order_id, *([further] if further else [])) for further in range(REFUNDS)]
+    failed = set(Refund.objects.filter(pk__in=ids, status=RefundStatus.FAILED).values_list("pk", flat=True))
+    return next((refund_id for refund_id in ids if refund_id not in failed), ids[-1])
 
 
 def _leave_tombstone(order_id: UUID, reason: str) -> Payment:

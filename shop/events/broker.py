@@ -24,7 +24,7 @@ from shop.events.bus import TransportUnavailable, subscribers_of
 from shop.events.event import Envelope
 
 CONNECT_TIMEOUT_SECONDS = 2
-CONFIRM_TIMEOUT_SECONDS = 10
+CONFIRM_TIMEOUT_SECONDS = 6
 DELIVER_TASK = "shop.deliver_event"
 
 

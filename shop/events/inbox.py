@@ -28,6 +28,8 @@ from shop.resilience.retry import backoff_seconds
 
 log = structlog.get_logger(__name__)
 
+RETRY_LEASE_SECONDS = 8
+
 
 class DeliveryStatus(models.TextChoices):
     """What became of one event at one subscriber."""
@@ -221,9 +223,9 @@ def retry_due(context: str, *, limit: int = 100) -> int:
             .order_by("due_at")
             .select_for_update(skip_locked=True)[:limit]
         )
-        # A lease: a worker that dies here costs the delivery a minute, not the event.
+        # A lease: a worker that dies here costs the delivery that long, not the event.
         model._default_manager.using(alias).filter(pk__in=[entry.pk for entry in due]).update(
-            due_at=Now() + timedelta(seconds=60)
+            due_at=Now() + timedelta(seconds=RETRY_LEASE_SECONDS)
         )
     for entry in due:
         deliver(subscriber=entry.subscriber, attributes=entry.envelope or {})

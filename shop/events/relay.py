@@ -30,7 +30,7 @@ from shop.resilience.retry import backoff_seconds
 log = structlog.get_logger(__name__)
 
 BATCH = 200
-LEASE_SECONDS = 15
+LEASE_SECONDS = 8
 NOTE_AGAIN_SECONDS = 0.25
 
 

@@ -117,6 +117,26 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        removes="the further refund where a void's was refused",
+        promise="I6",
+        file=VOID,
+        old=" for refund_id in ids if refund_id not in failed)",
+        new=" for refund_id in ids)",
+        killers=(
+            f"{TESTS}/test_capture_and_void.py::test_void_sends_the_money_back_again_that_the_provider_refused_to_return",
+        ),
+    ),
+    Mutant(
+        removes="the moment at which a payment's row was made, for a worker that sleeps on it",
+        promise="I10",
+        file=AUTHORIZE,
+        old="payment.attempt_began_at = payment.created_at = clock.now()",
+        new="payment.attempt_began_at = clock.now()",
+        killers=(
+            f"{TESTS}/test_authorize.py::test_worker_that_slept_a_day_before_it_asked_finds_what_another_one_made",
+        ),
+    ),
+    Mutant(
         removes="the question why a capture was refused: it counts as done",
         promise="I5",
         file="payments/services/capture.py",

@@ -168,7 +168,7 @@ class Simulator:
             later = [moment for _context, moment in moments if moment > world.clock.moment]
             if not later:
                 return
-            # Whoever waits for a customer looks again every 20 seconds: later is early enough for that.
+            # Whoever waits for a customer looks again every 10 seconds, then 30: later is early enough for that.
             world.clock.moment = max(min(later) + MOMENT, world.clock.moment + timedelta(seconds=10 * jumps))
             jumps += jumps + 1
         world.violated(f"I10 after {SETTLING_ROUNDS} rounds there is still work that is due: {moments_due()}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import OperationalError
 
+from inventory.api import InventoryUnavailable
 from shop.events import bus
 from shop.events.bus import TransportUnavailable
 from shop.events.event import Envelope
@@ -152,7 +153,7 @@ class World:
             return act()
         except Killed as killed:
             return f"the process dies {killed}"
-        except OperationalError as error:
+        except (OperationalError, InventoryUnavailable) as error:
             if not plan.database_failed:
                 raise
             return f"fails: {error}"

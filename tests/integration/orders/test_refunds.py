@@ -103,6 +103,30 @@ def test_a_refund_that_the_provider_keeps_refusing_calls_a_human_who_can_end_it(
     assert (status_of(order_id), reservation(order_id), sandbox.money(order_id)) == ("REFUNDED", "RETURNED", (1, 0))
 
 
+def test_a_refund_that_is_refused_while_an_order_unwinds_is_made_again(
+    shopper: Shopper, sandbox: Provider, monkeypatch: pytest.MonkeyPatch
+):
+    order_id = id_in(shopper.place(payment_method="pm_card_authenticationRequired"))
+    sandbox.answer_challenge(order_id, "approve")
+    sandbox.stripe.v1.payment_intents.capture(sandbox.intent(order_id).id)
+
+    def refuse(_adapter: Any, **_asked: Any) -> Any:
+        raise ProviderRefused("no funds", operation="refund", provider_code="balance_insufficient")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(StripeProvider, "create_refund", refuse)
+        asked = shopper.cancel(order_id)
+        make_due()
+        resume_due()
+    waiting = (saga_of(order_id).waiting_for, reservation(order_id), sandbox.money(order_id))
+    make_due()
+    resume_due()
+
+    assert (asked.status_code, asked.json()["status"]) == (202, "CANCELING")
+    assert waiting == ("retry", "PAYING", (1, 1250))
+    assert (status_of(order_id), reservation(order_id), sandbox.money(order_id)) == ("CANCELED", "RELEASED", (1, 0))
+
+
 def test_a_cancel_before_the_confirmation_is_heard_leaves_no_parcel_behind(mug: str, drain: Callable[[], None]):
     order_id = confirmed()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import connections
@@ -12,7 +13,9 @@ from django.db.models.functions import Now
 from payments import api as payments
 from payments import tasks
 from payments.models import Outbox, Payment
+from payments.services import authorize as authorizing
 from shop import transactions
+from shop.clock import now
 from shop.ids import new_id
 from shop.money import Money
 from tests.integration.payments.conftest import PRICE, in_threads, violations
@@ -395,3 +398,14 @@ def test_an_amount_that_the_provider_will_not_charge_is_no_declined_card(sandbox
             payments.authorize_payment(order_id=order_id, amount=Money(10, "EUR"), payment_method="pm_card_visa")
 
     assert payments.void_payment(order_id=order_id, reason="refused").status == "VOIDED"
+
+
+def test_worker_that_slept_a_day_before_it_asked_finds_what_another_one_made(sandbox, authorize, order_id, monkeypatch):
+    """Its row is as it was inserted: nothing of it was read back from the database."""
+    moments = iter([now()])
+    monkeypatch.setattr(authorizing, "clock", SimpleNamespace(now=lambda: next(moments, now() + timedelta(hours=25))))
+
+    assert authorize().status == "AUTHORIZED"
+
+    assert len(sandbox.intents(order_id)) == 1
+    assert violations() == []

@@ -6,7 +6,9 @@ import pytest
 
 from payments import api as payments
 from payments import tasks
-from payments.models import Outbox, Payment
+from payments.gateways import ProviderRefused
+from payments.gateways.stripe_api import StripeProvider
+from payments.models import Outbox, Payment, Refund
 from tests.integration.payments.conftest import in_threads, violations
 
 
@@ -171,6 +173,24 @@ def test_void_that_finds_the_money_taken_records_the_capture_and_refunds_it(sand
     sandbox.stripe.v1.payment_intents.capture(sandbox.intent(order_id).id)
 
     assert payments.void_payment(order_id=order_id, reason="customer").status == "REFUNDED"
+    assert sandbox.money(order_id) == (1, 0)
+    assert violations() == []
+
+
+def test_void_sends_the_money_back_again_that_the_provider_refused_to_return(sandbox, captured, order_id, monkeypatch):
+    def refuse(_adapter, **_asked):
+        raise ProviderRefused("no funds", operation="refund", provider_code="balance_insufficient")
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(StripeProvider, "create_refund", refuse)
+        for _call in range(2):
+            with pytest.raises(payments.RefundRefused):
+                payments.void_payment(order_id=order_id, reason="customer")
+
+    assert status(order_id) == "CAPTURED"
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "REFUNDED"
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "REFUNDED"
+    assert sorted(Refund.objects.values_list("status", flat=True)) == ["FAILED", "FAILED", "SUCCEEDED"]
     assert sandbox.money(order_id) == (1, 0)
     assert violations() == []
 

@@ -1,11 +1,13 @@
 """What orders decides without a database."""
 
+from datetime import timedelta
+
 import pytest
 from babel.core import get_global
 
 import inventory.api
 import payments.api
-from orders.rules import REASON_OF_REFUSAL, CancelReason, cancel_reason, order_total
+from orders.rules import REASON_OF_REFUSAL, CancelReason, cancel_reason, order_total, seconds_to_next_look
 from orders.sagas.engine import PaymentDeadlinePassed, PaymentUnavailable
 from orders.services import NothingToPay, TotalChanged
 from shop.errors import Refusal
@@ -46,3 +48,7 @@ def test_a_refusal_without_a_meaning_of_its_own_cancels_as_refused():
 def test_refusals_of_the_order_itself_name_their_status():
     assert {NothingToPay.http_status, TotalChanged.http_status} == {422, 409}
     assert "EUR" in get_global("all_currencies")
+
+
+def test_a_lost_webhook_costs_ten_seconds_early_and_thirty_later():
+    assert [seconds_to_next_look(timedelta(seconds=age)) for age in (0, 119, 120, 900)] == [10, 10, 30, 30]
