@@ -4,6 +4,7 @@ Nothing is edited here by hand: a status moves by a service only, so every model
 translate to services. The kernel knows no context; contexts register their admins and their tiles.
 """
 
+from shop.admin import login as login
 from shop.admin import people as people
 from shop.admin.bus import InboxAdmin, OutboxAdmin
 from shop.admin.pages import (
