@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
+from django.db.models.functions import Now
 
 from payments import services
 from payments.gateways import ProviderMismatch, ProviderRefused
@@ -17,6 +19,7 @@ from shop import transactions
 from shop.background import sweep
 from shop.clock import now
 from shop.errors import Fault, Refusal
+from shop.retention import delete_for_a_while
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +112,16 @@ def reconcile_recent() -> int:
         log.warning("payment.not_reconciled", error=str(error))
         return 0
     return len(report.repaired) + len(report.strays)
+
+
+@sweep(every_seconds=3600)
+def prune_webhooks() -> int:
+    """Delete the notices that were applied so long ago that events are deleted too; return how many went.
+
+    Stripe repeats a notice for three days, and one whose signature is older than minutes is refused anyway.
+    """
+    kept = timedelta(days=settings.EVENTS_RETENTION_DAYS)
+    return delete_for_a_while("payments", WebhookEvent.objects.filter(applied_at__lt=Now() - kept))
 
 
 def _each(model: type[Refund | StrayIntent], due: list[Any], settle: Callable[[Any], int]) -> int:

@@ -14,10 +14,10 @@ import structlog
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from shop import transactions
+from shop import retention, transactions
 from shop.background import sweep
 from shop.events import dead_letters, inbox, relay
 from shop.events.broker import DELIVER_TASK
@@ -26,9 +26,6 @@ from shop.events.outbox import outbox_of
 from shop.rest import idempotency
 
 log = structlog.get_logger(__name__)
-
-PRUNE_BATCH = 5000
-PRUNE_SECONDS = 20
 
 
 @shared_task(name=DELIVER_TASK, acks_late=True, ignore_result=True)
@@ -70,7 +67,7 @@ def prune_events() -> int:
 
     In small transactions, the tables in turn, within a time budget: what a backlog leaves, the next sweeps take.
     """
-    deadline = time.monotonic() + PRUNE_SECONDS
+    deadline = time.monotonic() + retention.SECONDS
     gone = 0
     failures: list[Exception] = []
     tables = [*_published_long_ago(), *_processed_long_ago()]
@@ -79,9 +76,9 @@ def prune_events() -> int:
     while waiting and time.monotonic() < deadline:
         context, rows = waiting.popleft()
         with _kept(failures, context):
-            deleted = _delete_batch(context, rows)
+            deleted = retention.delete_batch(context, rows)
             gone += deleted
-            if deleted >= PRUNE_BATCH:
+            if deleted >= retention.BATCH:
                 waiting.append((context, rows))
     if waiting:
         log.warning("events.prune_unfinished", deleted=gone, tables_left=len(waiting))
@@ -107,14 +104,6 @@ def _processed_long_ago() -> Iterator[tuple[str, QuerySet[Any]]]:
     for context in dead_letters.hearing_contexts():
         entries = inbox.inbox_of(context)._default_manager.using(transactions.alias_for(context))
         yield context, entries.filter(status=inbox.DeliveryStatus.PROCESSED, received_at__lt=Now() - kept)
-
-
-def _delete_batch(context: str, rows: QuerySet[Any]) -> int:
-    """Delete the oldest `PRUNE_BATCH` of `rows` in one transaction; fewer mean that none is left."""
-    model: type[Model] = rows.model
-    with transactions.transaction(context):
-        batch = rows.order_by("pk").values("pk")[:PRUNE_BATCH]
-        return model._default_manager.using(rows.db).filter(pk__in=batch).delete()[0]
 
 
 @contextmanager

@@ -105,20 +105,12 @@ def sql_guard() -> Iterator[SqlGuard]:
 @pytest.fixture
 def drain(database: None) -> Callable[[], None]:
     """Return a function that delivers every event and runs every sweep until nothing moves any more."""
-    from shop.background import sweeps
     from shop.events import relay
-
-    # Sweeps that look back over everything or tidy up are no part of an order's way.
-    aside = {
-        "shop.prune_events",
-        "shop.prune_idempotency_keys",
-        "payments.reconcile_recent",
-        "shop.collect_dead_letters",
-    }
+    from tests.sweeps import order_sweeps
 
     def run() -> None:
         for _round in range(50):
-            moved = relay.drain_all() + sum(sweep.run() for sweep in sweeps() if sweep.name not in aside)
+            moved = relay.drain_all() + sum(sweep.run() for sweep in order_sweeps())
             if not moved:
                 return
         raise AssertionError("50 rounds of events and sweeps did not come to rest")

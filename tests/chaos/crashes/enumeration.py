@@ -11,24 +11,15 @@ from django.db.models import Model
 
 from inventory.models import Reservation
 from shop import transactions
-from shop.background import sweeps
 from shop.events.outbox import OutboxMessage
 from tests.chaos.crashes.children import Lived, live
 from tests.chaos.crashes.journeys import Journey
 from tests.chaos.heard import unheard
 from tests.integration.orders.conftest import execute, violations
+from tests.sweeps import order_sweeps
 
 STILL_ROUNDS = 2
 AT_REST_ONLY = {"I5", "I6", "I10", "I11"}
-# Sweeps that look back over everything or tidy up are no part of an order's way.
-ASIDE = frozenset(
-    {
-        "shop.prune_events",
-        "shop.prune_idempotency_keys",
-        "shop.collect_dead_letters",
-        "payments.reconcile_recent",
-    }
-)
 
 
 @dataclass
@@ -102,7 +93,7 @@ def sweep_until_still() -> None:
 
 def run_sweeps() -> int:
     """Run every sweep of an order's way once, the relay's too; return how much they did."""
-    return sum(sweep.run() for sweep in sweeps() if sweep.name not in ASIDE)
+    return sum(sweep.run() for sweep in order_sweeps())
 
 
 def _recover_and_judge(journey: Journey, lived: Lived) -> Iterator[str]:

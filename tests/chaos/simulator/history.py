@@ -28,8 +28,8 @@ from tests.chaos.simulator.offer import Offer
 from tests.chaos.simulator.openings import open_shop
 from tests.chaos.simulator.plans import Plan, draw_plan
 from tests.chaos.simulator.visitors import VISITORS
-from tests.chaos.simulator.workers import order_sweeps
 from tests.chaos.simulator.world import World
+from tests.sweeps import order_sweeps
 
 FEWEST_STEPS, MOST_STEPS = 8, 24
 SETTLING_ROUNDS = 60

@@ -6,7 +6,8 @@ from typing import Any
 
 from tests.chaos.simulator.plans import Plan, Visit
 from tests.chaos.simulator.wishes import rival_wishes
-from tests.chaos.simulator.workers import order_sweeps, run_sweep
+from tests.chaos.simulator.workers import run_sweep
+from tests.sweeps import order_sweeps
 
 # Longer than the leases of the sagas, the payments, the inboxes and shipments, and the mails.
 LEASES = (21.0, 31.0, 61.0, 121.0)

@@ -7,13 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from payments import tasks as payment_tasks
-from shop.background import Sweep, sweeps
+from shop.background import Sweep
 from tests.chaos.simulator.offer import Action, Offer
+from tests.sweeps import order_sweeps
 
-# What looks back over everything, tidies up, or needs a broker, is no part of an order's way.
-ASIDE = frozenset(
-    {"shop.prune_events", "shop.prune_idempotency_keys", "shop.collect_dead_letters", "payments.reconcile_recent"}
-)
 WEIGHTS = {
     "shop.relay_outbox": 20,
     "orders.resume_sagas": 14,
@@ -27,11 +24,6 @@ ASKED_BY = {
     "shipping": ("carrier",),
     "notifications": ("mail server",),
 }
-
-
-def order_sweeps() -> list[Sweep]:
-    """Return the sweeps of an order's way, by name."""
-    return sorted((sweep for sweep in sweeps() if sweep.name not in ASIDE), key=lambda sweep: sweep.name)
 
 
 def work(world: Any, moments: list[tuple[str, datetime]]) -> Iterator[Offer]:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from notifications.models import Inbox
 from orders.models import Outbox
-from shop import tasks
+from shop import retention, tasks
 from shop.events import dead_letters, inbox, relay
 from tests.integration.events.bench import ring
 
@@ -76,20 +76,20 @@ def backlog(bell_book, monkeypatch):
     old = timezone.now() - timedelta(days=10_000)
     Outbox.objects.update(published_at=old, occurred_at=old)
     Inbox.objects.update(received_at=old)
-    monkeypatch.setattr(tasks, "PRUNE_BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
 
 
 @pytest.fixture
 def batches(monkeypatch):
     """How much each transaction of the pruning deleted, by table."""
     made = []
-    delete = tasks._delete_batch
+    delete = retention.delete_batch
 
     def noted(context, rows):
         made.append((context, rows.model, delete(context, rows)))
         return made[-1][2]
 
-    monkeypatch.setattr(tasks, "_delete_batch", noted)
+    monkeypatch.setattr(retention, "delete_batch", noted)
     return made
 
 
@@ -104,7 +104,7 @@ def test_pruning_ends_with_its_time_and_the_next_sweep_goes_on(backlog, monkeypa
     seconds = iter(range(10_000))
     monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     tables = len(relay.publishing_contexts()) + len(dead_letters.hearing_contexts())
-    monkeypatch.setattr(tasks, "PRUNE_SECONDS", tables + 1)
+    monkeypatch.setattr(retention, "SECONDS", tables + 1)
 
     first = tasks.prune_events()
     rest = tasks.prune_events() + tasks.prune_events()
@@ -114,14 +114,14 @@ def test_pruning_ends_with_its_time_and_the_next_sweep_goes_on(backlog, monkeypa
 
 
 def test_context_that_cannot_be_pruned_keeps_no_other_from_it(backlog, monkeypatch):
-    delete, broken = tasks._delete_batch, relay.publishing_contexts()[0]
+    delete, broken = retention.delete_batch, relay.publishing_contexts()[0]
 
     def delete_batch(context, rows):
         if context == broken:
             raise AWAY
         return delete(context, rows)
 
-    monkeypatch.setattr(tasks, "_delete_batch", delete_batch)
+    monkeypatch.setattr(retention, "delete_batch", delete_batch)
     assert broken not in ("orders", "notifications")
 
     with pytest.raises((OperationalError, ExceptionGroup)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError
@@ -13,6 +14,7 @@ from django.test import Client
 from payments import api as payments
 from payments import tasks
 from payments.models import Outbox, Payment, StrayIntent, WebhookEvent
+from shop import retention
 from shop.clock import now
 from shop.ids import new_id
 from tests.integration.payments.conftest import violations
@@ -268,3 +270,15 @@ def test_signature_that_is_not_ascii_is_refused(unanswered, signature):
     )
 
     assert answer.status_code == 400
+
+
+def test_notices_are_deleted_once_they_were_applied_long_ago(database, monkeypatch):
+    days_ago = {"evt_1": 31, "evt_2": 400, "evt_3": 29, "evt_4": None, "evt_5": 31}
+    for event_id, days in days_ago.items():
+        applied_at = None if days is None else now() - timedelta(days=days)
+        WebhookEvent.objects.create(event_id=event_id, type="a", intent_id="pi_1", applied_at=applied_at)
+    monkeypatch.setattr(retention, "BATCH", 1)
+
+    assert tasks.prune_webhooks() == 3
+
+    assert set(WebhookEvent.objects.values_list("event_id", flat=True)) == {"evt_3", "evt_4"}

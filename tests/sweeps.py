@@ -1,0 +1,21 @@
+"""Which sweeps are on an order's way."""
+
+from __future__ import annotations
+
+from shop.background import Sweep, sweeps
+
+# What looks back over everything, tidies up, or needs a broker.
+ASIDE = frozenset(
+    {
+        "shop.prune_events",
+        "shop.prune_idempotency_keys",
+        "shop.collect_dead_letters",
+        "payments.prune_webhooks",
+        "payments.reconcile_recent",
+    }
+)
+
+
+def order_sweeps() -> list[Sweep]:
+    """Return the sweeps of an order's way, by name."""
+    return sorted((sweep for sweep in sweeps() if sweep.name not in ASIDE), key=lambda sweep: sweep.name)
