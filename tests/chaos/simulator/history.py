@@ -28,8 +28,8 @@ from tests.chaos.simulator.offer import Offer
 from tests.chaos.simulator.openings import open_shop
 from tests.chaos.simulator.plans import Plan, draw_plan
 from tests.chaos.simulator.visitors import VISITORS
+from tests.chaos.simulator.workers import sweeps_by_name
 from tests.chaos.simulator.world import World
-from tests.sweeps import order_sweeps
 
 FEWEST_STEPS, MOST_STEPS = 8, 24
 SETTLING_ROUNDS = 60
@@ -162,7 +162,7 @@ class Simulator:
             moments = moments_due()
             ready = {context for context, moment in moments if moment <= world.clock.moment}
             moved = sum(relay.drain(context) for context in relay.publishing_contexts() if f"{context} outbox" in ready)
-            moved += sum(sweep.run() for sweep in order_sweeps() if sweep.context in ready)
+            moved += sum(sweep.run() for sweep in sweeps_by_name() if sweep.context in ready)
             if moved or world.held:
                 continue
             later = [moment for _context, moment in moments if moment > world.clock.moment]

@@ -6,8 +6,7 @@ from typing import Any
 
 from tests.chaos.simulator.plans import Plan, Visit
 from tests.chaos.simulator.wishes import rival_wishes
-from tests.chaos.simulator.workers import run_sweep
-from tests.sweeps import order_sweeps
+from tests.chaos.simulator.workers import run_sweep, sweeps_by_name
 
 # Longer than the leases of the sagas, the payments, the inboxes and shipments, and the mails.
 LEASES = (21.0, 31.0, 61.0, 121.0)
@@ -39,7 +38,7 @@ def zombie(world: Any, depth: int) -> None:
     world.say(f"- {seconds:g} seconds pass, another worker takes over")
 
     def take_over() -> None:
-        for sweep in order_sweeps():
+        for sweep in sweeps_by_name():
             if not names or sweep.name in names:
                 outcome = world.run(lambda sweep=sweep: run_sweep(world, sweep), Plan(), depth)
                 world.lines[-1] += f": {outcome}" if world.lines else ""
