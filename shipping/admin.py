@@ -12,9 +12,9 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from shipping import rules
-from shipping.models import Inbox, Outbox, SandboxBooking, Shipment, ShipmentStatus
+from shipping.models import Inbox, Outbox, SandboxBooking, Shipment, ShipmentStatus, SurplusBooking
 from shipping.queries import dashboard_figures
-from shipping.services import shipments
+from shipping.services import shipments, surplus
 from shop.admin import (
     InboxAdmin,
     OutboxAdmin,
@@ -168,6 +168,81 @@ class ShipmentAdmin(ReadOnlyAdmin):
             shipment,
             f"booking retried{f' with {carrier}' if carrier else ''}",
             lambda: shipments.retry_booking(shipment_id=shipment.pk, carrier=carrier),
+        )
+
+
+@admin.register(SurplusBooking)
+class SurplusBookingAdmin(ReadOnlyAdmin):
+    """Bookings too many: taken back by themselves, or left to staff where the carrier refuses."""
+
+    list_display = (
+        "id",
+        "order_id",
+        "carrier",
+        "carrier_reference",
+        "waits_for",
+        "recorded_at",
+        "due_at",
+        "taken_back_at",
+    )
+    list_filter = ("carrier", ("taken_back_at", admin.EmptyFieldListFilter), ("due_at", admin.EmptyFieldListFilter))
+    search_fields = ("shipment_id__exact", "order_id__exact", "carrier_reference__exact")
+    ordering = ("-id",)
+    actions = ("retry_selected",)
+    actions_detail: Any = ("retry_one", "settle_one")
+
+    @display(description="waits for", label={"staff": "warning"})
+    def waits_for(self, booking: SurplusBooking) -> str:
+        """Say who is next: staff, where the carrier has refused to take the booking back."""
+        if booking.taken_back_at:
+            return "-"
+        return "staff" if booking.due_at is None else "carrier"
+
+    @action(
+        description="Try again",
+        url_path="retry",
+        icon="replay",
+        dialog=confirmation("Try again", "Ask the carrier again, now, to take the booking back.", submit="Try again"),
+    )
+    def retry_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Ask the carrier again."""
+        if booking := self.get_object(request, object_id):
+            self._retry(request, booking)
+        return self.back_to(request, object_id)
+
+    @action(
+        description="Settled by hand",
+        url_path="settle",
+        icon="front_hand",
+        dialog=confirmation(
+            "Settled by hand",
+            "You have settled this booking with the carrier, who will not be asked about it again.",
+            submit="Settled by hand",
+        ),
+    )
+    def settle_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Record that staff have settled it with the carrier."""
+        if booking := self.get_object(request, object_id):
+            self.attempt(
+                request,
+                booking,
+                "settled with the carrier",
+                lambda: surplus.settle_surplus_booking(surplus_id=booking.pk),
+            )
+        return self.back_to(request, object_id)
+
+    @action(description="Try again")
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[SurplusBooking]) -> None:
+        """Ask the carrier again to take the selected bookings back."""
+        for booking in queryset:
+            self._retry(request, booking)
+
+    def _retry(self, request: HttpRequest, booking: SurplusBooking) -> None:
+        self.attempt(
+            request,
+            booking,
+            "taken back once more",
+            lambda: surplus.retry_surplus_booking(surplus_id=booking.pk),
         )
 
 

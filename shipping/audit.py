@@ -8,8 +8,9 @@ from datetime import timedelta
 from django.db.models.functions import Now
 
 from shipping.events import ShipmentBooked, ShipmentCanceled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched
-from shipping.models import Shipment, ShipmentStatus
+from shipping.models import Shipment, ShipmentStatus, SurplusBooking
 from shop.audit import Check, Violation, register_check
+from shop.clock import now
 from shop.events.history import register_history_checks, register_inbox_check
 
 OVERDUE = timedelta(minutes=15)
@@ -33,6 +34,7 @@ def register() -> None:
     )
     register_inbox_check("shipping")
     register_check(Check("I10", "shipping", "no shipment's work is overdue", _overdue))
+    register_check(Check("I10", "shipping", "no surplus booking is left at the carrier", _left_at_carrier))
 
 
 def _overdue() -> Iterator[Violation]:
@@ -40,3 +42,12 @@ def _overdue() -> Iterator[Violation]:
         yield Violation(
             "I10", f"shipment {shipment.pk}", f"{shipment.status}, due since {shipment.due_at}: nobody works"
         )
+
+
+def _left_at_carrier() -> Iterator[Violation]:
+    for surplus in SurplusBooking.objects.filter(taken_back_at=None).order_by("recorded_at"):
+        subject = f"surplus booking {surplus.pk}"
+        if surplus.due_at is None:
+            yield Violation("I10", subject, f"{surplus}: given up, {surplus.last_error}")
+        elif surplus.due_at < now() - OVERDUE:
+            yield Violation("I10", subject, f"{surplus}: due since {surplus.due_at}, nobody works")

@@ -72,6 +72,33 @@ class Shipment(StatusModel, DueModel):
         return f"shipment {self.id} of order {self.order_id}: {self.status}"
 
 
+class SurplusBooking(DueModel):
+    """A booking too many at the carrier, kept until it is taken back: by a sweep, or by staff where the carrier refuses.
+
+    `due_at` waits for the sweep; null while it is not taken back: the carrier has refused, a human is next.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    shipment_id = models.UUIDField()
+    order_id = models.UUIDField(db_index=True)
+    carrier = models.CharField(max_length=CARRIER_NAME_LENGTH)
+    carrier_reference = models.CharField(max_length=120)
+    recorded_at = models.DateTimeField(db_default=Now())
+    taken_back_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(DueModel.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["carrier", "carrier_reference"], name="shipping_surplus_booking_once"),
+            models.CheckConstraint(
+                name="shipping_surplus_booking_rests",
+                condition=models.Q(taken_back_at=None) | models.Q(due_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"surplus booking {self.carrier_reference} at {self.carrier} of order {self.order_id}"
+
+
 class SandboxBooking(models.Model):
     """What the sandbox carrier remembers of one booking; it stands for a carrier's own database.
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import Count, Q
 
-from shipping.models import Shipment, ShipmentStatus
+from shipping.models import Shipment, ShipmentStatus, SurplusBooking
 from shop.timeline import Happening, Story, Upcoming
 
 CONTEXT = "shipping"
@@ -57,6 +57,7 @@ def dashboard_figures() -> dict[str, object]:
         to_dispatch=Count("pk", filter=Q(status=ShipmentStatus.BOOKED)),
         on_their_way=Count("pk", filter=Q(status=ShipmentStatus.DISPATCHED)),
     )
+    counts["booked_too_often_for_staff"] = SurplusBooking.objects.filter(taken_back_at=None, due_at=None).count()
     return {name.replace("_", " "): count for name, count in counts.items()}
 
 
@@ -65,7 +66,10 @@ def story_of(order_id: UUID) -> Story:
     shipment = Shipment.objects.filter(order_id=order_id).first()
     if shipment is None:
         return Story()
-    return Story(tuple(_happened(shipment)), tuple(_upcoming(shipment)))
+    surplus = list(SurplusBooking.objects.filter(order_id=order_id).order_by("id"))
+    happened = [*_happened(shipment), *(each for row in surplus for each in _happened_to_surplus(row))]
+    upcoming = [*_upcoming(shipment), *(_upcoming_for_surplus(row) for row in surplus if row.taken_back_at is None)]
+    return Story(tuple(happened), tuple(upcoming))
 
 
 def _happened(shipment: Shipment) -> Iterator[Happening]:
@@ -105,3 +109,16 @@ def _upcoming(shipment: Shipment) -> Iterator[Upcoming]:
         case _:
             return
     yield Upcoming(CONTEXT, what, shipment.due_at)
+
+
+def _happened_to_surplus(row: SurplusBooking) -> Iterator[Happening]:
+    facts: dict[str, object] = {"carrier_reference": row.carrier_reference}
+    yield Happening(row.recorded_at, CONTEXT, f"the parcel was booked once too often with {row.carrier}", facts)
+    if row.taken_back_at is not None:
+        yield Happening(row.taken_back_at, CONTEXT, f"the booking too many was settled with {row.carrier}", facts)
+
+
+def _upcoming_for_surplus(row: SurplusBooking) -> Upcoming:
+    if row.due_at is None:
+        return Upcoming(CONTEXT, f"staff settle the booking too many with the carrier ({row.last_error})")
+    return Upcoming(CONTEXT, "the booking too many is taken back at the carrier", row.due_at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipping.services import booking
+from shipping.services import booking, surplus
 from shop.background import sweep
 
 
@@ -22,3 +22,9 @@ def track_shipments() -> int:
 def void_canceled_bookings() -> int:
     """Take back at the carrier what canceled shipments had booked."""
     return booking.void_canceled_bookings()
+
+
+@sweep(every_seconds=5)
+def take_back_surplus_bookings() -> int:
+    """Take back at the carrier what was booked a second time."""
+    return surplus.take_back_surplus_bookings()

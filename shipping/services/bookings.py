@@ -7,19 +7,18 @@ from datetime import timedelta
 import structlog
 from django.db.models.functions import Now
 
-from shipping import gateways
 from shipping.events import ShipmentBooked
-from shipping.gateways import Booking, CarrierRefused
-from shipping.models import Shipment, ShipmentStatus
+from shipping.gateways import Booking
+from shipping.models import Shipment, ShipmentStatus, SurplusBooking
 from shop import transactions
-from shop.errors import Fault
+from shop.background import wake
 from shop.states import change_status
 
 log = structlog.get_logger(__name__)
 
 
 def record_booking(shipment: Shipment, booking: Booking) -> None:
-    """Write down what the carrier has booked; what came too late, or a second time, is taken back there.
+    """Write down what the carrier has booked; what came too late, or a second time, becomes due to be taken back there.
 
     Raises: whatever the transaction raises; the row then stays due, and the carrier is asked for the booking again.
     """
@@ -45,11 +44,13 @@ def record_booking(shipment: Shipment, booking: Booking) -> None:
             **details,
         )
         surplus = version is None and not _belongs_to_row(shipment, booking, details)
+        if surplus:
+            _remember_surplus(shipment, booking)
+    facts = {"order_id": str(shipment.order_id), "carrier": shipment.carrier}
     if surplus:
-        _give_up(shipment, booking)
+        log.warning("shipment.booked_twice", **facts, reference=booking.carrier_reference)
         return
-    outcome = "shipment.booked" if version else "shipment.booked_too_late"
-    log.info(outcome, order_id=str(shipment.order_id), carrier=shipment.carrier)
+    log.info("shipment.booked" if version else "shipment.booked_too_late", **facts)
 
 
 def _belongs_to_row(shipment: Shipment, booking: Booking, details: dict[str, str]) -> bool:
@@ -64,12 +65,14 @@ def _belongs_to_row(shipment: Shipment, booking: Booking, details: dict[str, str
     return rows.filter(carrier_reference=booking.carrier_reference).exists()
 
 
-def _give_up(shipment: Shipment, booking: Booking) -> None:
-    """Take back what was booked a second time, by a worker who was so slow that another had taken its turn."""
-    facts = {"order_id": str(shipment.order_id), "carrier": shipment.carrier}
-    try:
-        gateways.carrier_named(shipment.carrier).void(carrier_reference=booking.carrier_reference)
-    except (CarrierRefused, Fault) as error:
-        log.error("shipment.void_refused", **facts, carrier_reference=booking.carrier_reference, error=error.code)  # noqa: TRY400  an answer, no bug
-    else:
-        log.warning("shipment.booked_twice", **facts)
+def _remember_surplus(shipment: Shipment, booking: Booking) -> None:
+    """Note, once, what was booked a second time by a worker so slow that another had taken its turn: it is taken back."""
+    row = SurplusBooking(
+        shipment_id=shipment.pk,
+        order_id=shipment.order_id,
+        carrier=shipment.carrier,
+        carrier_reference=booking.carrier_reference,
+        due_at=Now(),
+    )
+    SurplusBooking.objects.bulk_create([row], ignore_conflicts=True)
+    wake("shipping.take_back_surplus_bookings", context="shipping")

@@ -139,6 +139,7 @@ def make_due() -> None:
         ("payments", "payments_refund"),
         ("payments", "payments_webhookevent"),
         ("shipping", "shipping_shipment"),
+        ("shipping", "shipping_surplusbooking"),
     ):
         execute(context, f"UPDATE {table} SET due_at = now() WHERE due_at IS NOT NULL")
 

@@ -12,9 +12,12 @@ from orders.events import OrderConfirmed
 from orders.models import Order
 from orders.queries import Address
 from shipping import api as shipping
-from shipping.models import Shipment
+from shipping import gateways
+from shipping.gateways import SandboxCarrier
+from shipping.models import Shipment, SurplusBooking
 from shipping.services import booking, shipments
 from shop import clock
+from shop.audit import checks
 from shop.events.event import Envelope
 from shop.events.inbox import DeliveryStatus, deliver
 from shop.ids import new_id
@@ -87,6 +90,39 @@ def shipment_in(confirmed_order, hear_confirmed, settings) -> Callable[..., Ship
     return make
 
 
-def make_due(shipment: Shipment) -> None:
-    """Let the moment that the shipment waits for come."""
-    Shipment.objects.filter(pk=shipment.pk, due_at__isnull=False).update(due_at=Now() - timedelta(seconds=1))
+@pytest.fixture
+def booked_twice(shipment_in, monkeypatch) -> Callable[[], Shipment]:
+    """Return a function that makes a shipment whose carrier is so slow that another worker books it after the lease, too."""
+
+    class OvertakenMeanwhile(SandboxCarrier):
+        def book(self, *, reference, address, parcel):
+            monkeypatch.setitem(gateways.CARRIERS, "sandbox", SandboxCarrier)
+            make_due(Shipment.objects.get(pk=reference))
+            booking.book_due_shipments()
+            return super().book(reference=reference, address=address, parcel=parcel)
+
+    def make() -> Shipment:
+        shipment = shipment_in("PENDING")
+        monkeypatch.setitem(gateways.CARRIERS, "sandbox", OvertakenMeanwhile)
+        booking.book_due_shipments()
+        shipment.refresh_from_db()
+        assert shipment.status == "BOOKED"
+        return shipment
+
+    return make
+
+
+def make_due(row: Shipment | SurplusBooking) -> None:
+    """Let the moment that the row waits for come."""
+    rows = type(row).objects.filter(pk=row.pk, due_at__isnull=False)
+    rows.update(due_at=Now() - timedelta(seconds=1))
+
+
+def found() -> list[tuple[str, str]]:
+    """Return what the audit finds in shipping: the promise and its subject."""
+    return [
+        (violation.promise, violation.subject)
+        for check in checks()
+        if check.context == "shipping"
+        for violation in check.run()
+    ]

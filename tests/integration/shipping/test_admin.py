@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
-from shipping.models import Shipment
+from shipping.models import Shipment, SurplusBooking
 
 DONE = {"_form_submitted": "True"}
 
@@ -99,15 +99,47 @@ def test_who_may_only_look_can_do_nothing(action, staff, shipment_in):
     assert shipment.status == "BOOKED"
 
 
-def test_lists_and_pages_open_and_offer_no_editing(staff, shipment_in):
-    shipment, client = shipment_in("BOOKED"), staff("view_shipment", "view_outbox", "view_inbox", "view_sandboxbooking")
+def test_surplus_booking_is_tried_again_or_settled_by_hand(staff, booked_twice):
+    booked_twice()
+    SurplusBooking.objects.update(due_at=None, last_error="carrier_refused: it has left")
+    row, client = SurplusBooking.objects.get(), staff("change_surplusbooking")
+    urls = [reverse(f"admin:shipping_surplusbooking_{name}", args=[row.pk]) for name in ("retry_one", "settle_one")]
 
-    pages = [
-        reverse(f"admin:shipping_{model}_changelist") for model in ("shipment", "outbox", "inbox", "sandboxbooking")
-    ]
+    shown = client.get(reverse("admin:shipping_surplusbooking_changelist"))
+    client.post(urls[0], DONE)
+    row.refresh_from_db()
+    assert b"staff" in shown.content
+    assert row.due_at is not None
+    client.post(urls[1], DONE)
+    again = client.post(urls[0], DONE, follow=True)
+
+    row.refresh_from_db()
+    assert row.taken_back_at is not None
+    assert "taken back or settled already" in again.content.decode()
+    assert LogEntry.objects.count() == 2
+
+
+@pytest.mark.parametrize("action", ["retry_one", "settle_one"])
+def test_who_may_only_look_at_a_surplus_booking_can_do_nothing(action, staff, booked_twice):
+    booked_twice()
+    SurplusBooking.objects.update(due_at=None)
+    row, client = SurplusBooking.objects.get(), staff("view_surplusbooking")
+
+    answer = client.post(reverse(f"admin:shipping_surplusbooking_{action}", args=[row.pk]), DONE)
+
+    row.refresh_from_db()
+    assert answer.status_code == 403
+    assert (row.due_at, row.taken_back_at) == (None, None)
+
+
+def test_lists_and_pages_open_and_offer_no_editing(staff, shipment_in):
+    models = ("shipment", "outbox", "inbox", "sandboxbooking", "surplusbooking")
+    shipment, client = shipment_in("BOOKED"), staff(*(f"view_{model}" for model in models))
+
+    pages = [reverse(f"admin:shipping_{model}_changelist") for model in models]
     page = client.get(reverse("admin:shipping_shipment_change", args=[shipment.pk]))
 
-    assert [client.get(each).status_code for each in pages] == [200] * 4
+    assert [client.get(each).status_code for each in pages] == [200] * 5
     assert page.status_code == 200
     assert b'name="status"' not in page.content
     assert (

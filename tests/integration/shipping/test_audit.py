@@ -5,18 +5,9 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from shipping.models import Inbox, Outbox, Shipment, ShipmentStatus
-from shop.audit import checks
+from shipping.models import Inbox, Outbox, Shipment, ShipmentStatus, SurplusBooking
 from shop.ids import new_id
-
-
-def found() -> list[tuple[str, str]]:
-    return [
-        (violation.promise, violation.subject)
-        for check in checks()
-        if check.context == "shipping"
-        for violation in check.run()
-    ]
+from tests.integration.shipping.conftest import found
 
 
 @pytest.mark.parametrize("status", [str(status) for status in ShipmentStatus])
@@ -56,6 +47,17 @@ def test_work_that_nobody_does_is_found(shipment_in):
     Shipment.objects.filter(pk=shipment.pk).update(due_at=Now() - timedelta(hours=1))
 
     assert found() == [("I10", f"shipment {shipment.pk}")]
+
+
+def test_surplus_booking_that_nobody_takes_back_is_found(booked_twice):
+    booked_twice()
+    row = SurplusBooking.objects.get()
+
+    assert found() == []
+    SurplusBooking.objects.update(due_at=Now() - timedelta(hours=1))
+    assert found() == [("I10", f"surplus booking {row.pk}")]
+    SurplusBooking.objects.update(due_at=None)
+    assert found() == [("I10", f"surplus booking {row.pk}")]
 
 
 @pytest.mark.parametrize(("status", "problems"), [("RETRYING", 1), ("DEAD", 0), ("PROCESSED", 0), ("DISCARDED", 0)])

@@ -11,9 +11,9 @@ from shipping import api as shipping
 from shipping import gateways
 from shipping.gateways import CarrierUnavailable, SandboxCarrier
 from shipping.gateways.sandbox import LOST_ANSWER_POSTAL_CODE, REFUSED_POSTAL_CODE, UNAVAILABLE_POSTAL_CODE
-from shipping.models import Outbox, SandboxBooking, Shipment
+from shipping.models import Outbox, SandboxBooking, Shipment, ShipmentStatus
 from shipping.queries import story_of
-from shipping.services import booking, bookings, shipments
+from shipping.services import booking, bookings, leases, shipments, surplus
 from shop import transactions
 from shop.timeline import Upcoming
 from tests.integration.shipping.conftest import make_due
@@ -181,7 +181,7 @@ def test_cancel_that_died_after_the_carrier_was_told_is_done_by_the_next(shipmen
 def canceled_while_a_booking_was_under_way(shipment_in):
     """Return a shipment whose carrier got the request to book it only after it was canceled, and from a dead process."""
     shipment = shipment_in("PENDING")
-    booking._claim({"PENDING"})
+    leases.claim_oldest(rows=booking._shipments(ShipmentStatus.PENDING), marks=booking._name_carrier)
     shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
     SandboxBooking.objects.create(reference=shipment.pk)
     return shipment
@@ -199,26 +199,11 @@ def test_booking_found_late_that_cannot_be_taken_back_is_noted_for_staff(shipmen
     assert shipment.last_error.startswith("carrier_refused")
 
 
-class OvertakenMeanwhile(SandboxCarrier):
-    """A carrier so slow that another worker, whose turn came with the end of the lease, books meanwhile as well."""
-
-    overtaken = False
-
-    def book(self, *, reference, address, parcel):
-        if not type(self).overtaken:
-            type(self).overtaken = True
-            make_due(Shipment.objects.get(pk=reference))
-            booking.book_due_shipments()
-        return super().book(reference=reference, address=address, parcel=parcel)
-
-
 @pytest.mark.parametrize("canceled", [False, True])
-def test_worker_who_books_a_second_time_after_its_lease_gives_that_booking_up(shipment_in, monkeypatch, canceled):
-    monkeypatch.setattr(OvertakenMeanwhile, "overtaken", False)
-    monkeypatch.setitem(gateways.CARRIERS, "sandbox", OvertakenMeanwhile)
-    shipment = shipment_in("PENDING")
+def test_worker_who_books_a_second_time_after_its_lease_gives_that_booking_up(booked_twice, canceled):
+    shipment = booked_twice()
 
-    booking.book_due_shipments()
+    surplus.take_back_surplus_bookings()
     if canceled:
         shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
 
