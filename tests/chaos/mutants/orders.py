@@ -176,6 +176,25 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        removes="the record of a booking too many",
+        promise="I10",
+        file="shipping/services/bookings.py",
+        old="            _remember_surplus(shipment, booking)\n",
+        new="            pass\n",
+        killers=(
+            f"{SHIPPING}/test_surplus.py::test_second_booking_is_remembered_with_what_takes_it_back",
+            f"{SHIPPING}/test_surplus.py::test_two_workers_who_both_book_leave_one_booking",
+        ),
+    ),
+    Mutant(
+        removes="the next try at a booking that the carrier did not take back",
+        promise="I10",
+        file="shipping/services/leases.py",
+        old="        row = rows.select_for_update(skip_locked=True).filter(due_at__lte=Now())",
+        new="        row = rows.select_for_update(skip_locked=True).filter(due_at__lte=Now(), attempts=0)",
+        killers=(f"{SHIPPING}/test_surplus.py::test_surplus_booking_waits_while_the_carrier_does_not_answer",),
+    ),
+    Mutant(
         removes="the one mail of one cause",
         promise="I8",
         file="notifications/services/emails.py",

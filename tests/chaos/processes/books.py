@@ -177,6 +177,8 @@ def unfinished(shop: ChaosShop, *, before: datetime) -> Iterator[str]:
         "  WHERE created_at <= %(t)s AND status IN ('UNKNOWN', 'SUBMITTED') GROUP BY 1"
         " UNION ALL SELECT 'refunds ' || status, count(*) FROM payments.payments_refund"
         "  WHERE created_at <= %(t)s AND status = 'REQUESTED' GROUP BY 1"
+        " UNION ALL SELECT 'surplus bookings to take back', count(*) FROM shipping.shipping_surplusbooking"
+        "  WHERE recorded_at <= %(t)s AND due_at IS NOT NULL HAVING count(*) > 0"
         + "".join(
             f" UNION ALL SELECT '{context} facts unpublished', count(*) FROM {context}.{context}_outbox"
             "  WHERE published_at IS NULL AND occurred_at <= %(t)s HAVING count(*) > 0"
