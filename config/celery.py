@@ -60,6 +60,7 @@ def apply_topology(sender: Celery, **_kwargs: Any) -> None:
 
     sender.conf.update(
         task_queues=topology.worker_queues(),
+        task_routes=topology.routes(),
         task_default_queue=topology.named("shop.tasks"),
         task_default_exchange=topology.named("tasks"),
         task_default_routing_key="shop.tasks",

@@ -48,9 +48,7 @@ def sweep(*, every_seconds: float) -> Callable[[Callable[[], int]], Callable[[],
         def task(**_later_arguments: object) -> int:
             return run()
 
-        made = shared_task(
-            name=name, queue=topology.named(f"{context}.tasks"), expires=60, ignore_result=True, acks_late=False
-        )(task)
+        made = shared_task(name=name, expires=60, ignore_result=True, acks_late=False)(task)
         _sweeps[name] = Sweep(name=name, context=context, every_seconds=every_seconds, run=run, task=made)
         return run
 

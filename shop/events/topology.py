@@ -76,6 +76,11 @@ def tasks_queue(context: str) -> Queue:
     )
 
 
+def routes() -> dict[str, dict[str, str]]:
+    """Return Celery's routes: a sweep is asked for in the queue of its context, whose name its own begins with."""
+    return {f"{context}.*": {"queue": named(f"{context}.tasks")} for context in (*CONTEXTS, "shop")}
+
+
 def worker_queues() -> list[Queue]:
     """Return every queue that workers consume."""
     return [

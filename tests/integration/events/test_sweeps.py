@@ -8,10 +8,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError
 from django.utils import timezone
 
+from config.celery import app
 from notifications.models import Inbox
 from orders.models import Outbox
 from shop import retention, tasks
-from shop.events import dead_letters, inbox, relay
+from shop.background import sweeps
+from shop.events import dead_letters, inbox, relay, topology
 from tests.integration.events.bench import ring
 
 AWAY = OperationalError("the database is away")
@@ -34,6 +36,12 @@ def retried(monkeypatch):
 
     monkeypatch.setattr(inbox, "retry_due", retry_due)
     return turns
+
+
+def test_each_sweep_is_asked_for_in_the_queue_of_its_context():
+    asked_in = {sweep.name: app.amqp.router.route({}, sweep.name)["queue"].name for sweep in sweeps()}
+
+    assert asked_in == {sweep.name: topology.named(f"{sweep.context}.tasks") for sweep in sweeps()}
 
 
 def test_context_whose_retries_fail_keeps_no_other_from_its_own(retried, caplog):
