@@ -1,16 +1,31 @@
-"""The provider as a process of its own, so that the tests' process forks without it."""
+"""The provider as a process of its own, so that the tests' process forks without it; and queues of a test's own."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from payments.gateways import stripe_api
+from shop.events import bus, topology
+from shop.events.broker import connect
+from tests.chaos.crashes.over_rabbitmq import OverRabbitmq, let_go
+from tests.process.conftest import broker_of_session  # noqa: F401  a fixture
 from tests.provider import SECRET, Provider, close_provider_connection
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs RabbitMQ in one process of xdist, which has it to itself where it is one of this run's own."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "queues" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.rabbitmq)
+            item.add_marker(pytest.mark.xdist_group("rabbitmq"))
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +50,39 @@ def provider(sandbox_process: str, database: None, settings: Any) -> Iterator[Pr
     running.close()
     close_provider_connection()
     stripe_api.BREAKER.reset()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(request: pytest.FixtureRequest) -> str:
+    """Give the URL of a RabbitMQ: BROKER_URL, or else one of this run's own; without either, skip, or in CI fail."""
+    url: str = os.environ.get("BROKER_URL") or request.getfixturevalue("broker_of_session").url
+    return url
+
+
+@pytest.fixture
+def queues(rabbitmq: str, settings: Any) -> Iterator[None]:
+    """Send events over RabbitMQ, through queues of this test's own."""
+    settings.BROKER_URL = rabbitmq
+    settings.EVENTS_NAMESPACE = f"t{uuid4().hex[:8]}."
+    settings.EVENTS_TRANSPORT = "shop.events.broker.CeleryTransport"
+    bus.transport.cache_clear()
+    with connect() as connection, connection.channel() as channel:
+        topology.declare(channel)
+    yield
+    let_go()
+    bus.transport.cache_clear()
+    with connect() as connection, connection.channel() as channel:
+        topology.delete(channel)
+
+
+@pytest.fixture
+def journey(
+    queues: None, provider: Provider, drain: Callable[[], None], settings: Any
+) -> Callable[[type[OverRabbitmq]], OverRabbitmq]:
+    """Return a function that makes a journey over these queues."""
+
+    def make(kind: type[OverRabbitmq]) -> OverRabbitmq:
+        settings.SANDBOX_CARRIER_TRANSIT_SECONDS = kind.transit_seconds
+        return kind(provider, drain)
+
+    return make

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from django.apps import apps
 from django.db import connections
@@ -18,6 +19,7 @@ from tests.chaos.heard import unheard
 from tests.integration.orders.conftest import execute, violations
 from tests.sweeps import order_sweeps
 
+Walked = TypeVar("Walked", bound=Journey)
 STILL_ROUNDS = 2
 AT_REST_ONLY = {"I5", "I6", "I10", "I11"}
 
@@ -36,12 +38,21 @@ class Enumeration:
         return f"{self.journey}: {covered} of {known} points, {len(self.violations)} violations"
 
 
-def enumerate_crashes(journey: Journey, *, only: Callable[[str], bool] = lambda _point: True) -> Enumeration:
-    """Record the journey once, then kill it at each point of it (that `only` wants) and see what recovery makes of it."""
+def enumerate_crashes(
+    journey: Walked,
+    *,
+    only: Callable[[str], bool] = lambda _point: True,
+    judge: Callable[[Walked, Lived], Iterable[str]] | None = None,
+) -> Enumeration:
+    """Record the journey once, then kill it at each point of it (that `only` wants) and see what recovery makes of it.
+
+    `judge` recovers and says what is wrong then, where sweeps in this process are not all that it takes.
+    """
+    judge = judge or _recover_and_judge
     journey.begin()
     recorded = live(journey.act)
     found = Enumeration(journey.name, recorded.points)
-    found.violations += [f"undisturbed: {wrong}" for wrong in _recover_and_judge(journey, recorded)]
+    found.violations += [f"undisturbed: {wrong}" for wrong in judge(journey, recorded)]
     for number, point in enumerate(recorded.points):
         if not only(point):
             continue
@@ -51,7 +62,7 @@ def enumerate_crashes(journey: Journey, *, only: Callable[[str], bool] = lambda 
         assert lived.points[-1] == point, f"{journey.name} is not the same twice: {point}, then {lived.points[-1]}"
         found.died_at.append(point)
         found.violations += [f"as it was left {point}: {wrong}" for wrong in violations_at_any_time(journey)]
-        found.violations += [f"killed {point}: {wrong}" for wrong in _recover_and_judge(journey, lived)]
+        found.violations += [f"killed {point}: {wrong}" for wrong in judge(journey, lived)]
     return found
 
 

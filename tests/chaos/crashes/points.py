@@ -2,7 +2,8 @@
 
 A point is a moment before or after something durable or visible outside: a COMMIT that wrote (or a statement that writes
 without a transaction), a request to the card provider, a call to the carrier or the mail server, a batch handed to the
-events' transport. Code written tomorrow has its points found tomorrow.
+events' transport, and over RabbitMQ each message published, its confirm, each acknowledgment and each rejection. Code
+written tomorrow has its points found tomorrow.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
+import amqp
 from django.conf import settings
 from django.core import mail
 from django.db import connections
@@ -48,6 +51,7 @@ class Points:
             self._watch(carrier, verb, lambda *_args, verb=verb, **_kwargs: f"carrier {verb}")
         self._watch(type(mail.get_connection()), "send_messages", lambda *_args, **_kwargs: "mail server send")
         self._watch(type(transport()), "send", _name_of_batch)
+        self._watch_broker()
 
     def uninstall(self) -> None:
         """Leave everything as it was. To be called in the thread that installed it."""
@@ -105,6 +109,35 @@ class Points:
         connection.execute_wrappers.append(self._on_statement)
         self._undo.append(lambda: connection.execute_wrappers.remove(self._on_statement))
 
+    def _watch_broker(self) -> None:
+        for publish in ("basic_publish", "basic_publish_confirm"):
+            self._watch(amqp.Channel, publish, _name_of_publish)
+        self._watch(amqp.Channel, "basic_ack", lambda *_args, **_kwargs: "amqp ack")
+        self._watch(amqp.Channel, "basic_reject", _name_of_reject)
+        self._watch_confirms()
+
+    def _watch_confirms(self) -> None:
+        """Come to a point at each message's confirm: however the broker bundles them, and when nothing is published.
+
+        Else the points were others each time: one frame may confirm many messages, and py-amqp, so that it hears of a
+        broker in distress, may read frames in the middle of a publish.
+        """
+        confirm = amqp.Channel._on_basic_ack
+        confirmed: WeakKeyDictionary[amqp.Channel, set[int]] = WeakKeyDictionary()
+
+        def watched(channel: amqp.Channel, tag: int, multiple: bool) -> None:
+            if threading.get_ident() != self._thread:
+                confirm(channel, tag, multiple)
+                return
+            known = confirmed.setdefault(channel, set())
+            for each in sorted(set(range(1, tag + 1)) - known) if multiple else [tag]:
+                known.add(each)
+                self._around("amqp confirm", lambda: confirm(channel, each, multiple=False))  # noqa: B023  called at once
+
+        self._put(amqp.Channel, "_on_basic_ack", watched)
+        capabilities = amqp.Connection.negotiate_capabilities | {"connection.blocked": False}
+        self._put(amqp.Connection, "negotiate_capabilities", capabilities)
+
     def _on_statement(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
@@ -126,3 +159,11 @@ def _name_of_request(method: str, url: str, *_args: Any, **_kwargs: Any) -> str:
 
 def _name_of_batch(_transport: Any, envelopes: Any) -> str:
     return f"transport send {'+'.join(dict.fromkeys(envelope.type for envelope in envelopes))}"
+
+
+def _name_of_publish(_channel: Any, _message: Any, exchange: str = "", routing_key: str = "", **_options: Any) -> str:
+    return f"amqp publish {routing_key}"
+
+
+def _name_of_reject(_channel: Any, _tag: int, requeue: bool, **_options: Any) -> str:
+    return "amqp requeue" if requeue else "amqp reject"

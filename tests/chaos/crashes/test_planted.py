@@ -16,9 +16,12 @@ from payments.events import PaymentAuthorized
 from payments.models import Payment
 from payments.services import authorize
 from shop import transactions
-from shop.events import bus, relay
-from tests.chaos.crashes.enumeration import enumerate_crashes
+from shop.events import bus, dead_letters, relay, topology
+from shop.events.worker import DeadLetteringConsumer
+from shop.tasks import deliver_event
+from tests.chaos.crashes.enumeration import Enumeration, enumerate_crashes
 from tests.chaos.crashes.journeys import Confirm
+from tests.chaos.crashes.over_rabbitmq import Applied, Collected, OverRabbitmq, Published, recover_and_judge
 from tests.provider import Provider
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -72,6 +75,28 @@ def inbox_row_before_the_effects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bus._subscribers, subscriber.name, torn)
 
 
+def acknowledged_before_it_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliver_event, "acks_late", False)
+    # The consumer would put it off until its one thread is free, which is when the task is over.
+    at_once = lambda _consumer, acknowledge, *arguments: acknowledge(*arguments)  # noqa: E731
+    monkeypatch.setattr(DeadLetteringConsumer, "call_soon", at_once)
+    monkeypatch.setattr(DeadLetteringConsumer, "call_soon_ack", at_once)
+
+
+def acknowledged_before_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = dead_letters._keep
+
+    def hasty(channel: Any, context: str) -> int:
+        collected = 0
+        while (message := channel.basic_get(topology.dead_queue(context).name)) is not None:
+            channel.basic_ack(message.delivery_tag)
+            keep(context, message.body, message.headers or {})
+            collected += 1
+        return collected
+
+    monkeypatch.setattr(dead_letters, "_collect_from", hasty)
+
+
 @pytest.mark.parametrize(
     ("plant", "where"),
     [
@@ -88,6 +113,32 @@ def test_a_planted_bug_is_found(
 
     found = enumerate_crashes(Confirm(provider, drain), only=lambda point: point.startswith(where))
 
+    insist_on_found(plant, found)
+
+
+@pytest.mark.parametrize(
+    ("plant", "kind", "where"),
+    [
+        (published_before_it_is_sent, Published, "before amqp publish shipping.events"),
+        (acknowledged_before_it_is_applied, Applied, "after amqp ack #1"),
+        (acknowledged_before_it_is_kept, Collected, "after amqp ack #1"),
+    ],
+)
+def test_a_bug_planted_on_the_way_through_rabbitmq_is_found(
+    plant: Plant,
+    kind: type[OverRabbitmq],
+    where: str,
+    journey: Callable[[type[OverRabbitmq]], OverRabbitmq],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    plant(monkeypatch)
+
+    found = enumerate_crashes(journey(kind), only=lambda point: point.startswith(where), judge=recover_and_judge)
+
+    insist_on_found(plant, found)
+
+
+def insist_on_found(plant: Plant, found: Enumeration) -> None:
     assert len(found.died_at) == 1
     assert found.violations, f"{plant.__name__} was not found"
     assert not [violation for violation in found.violations if violation.startswith("undisturbed")]

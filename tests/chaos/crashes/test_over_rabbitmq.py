@@ -1,0 +1,35 @@
+"""What goes through RabbitMQ may die at any moment: around each publish, confirm, acknowledgment and rejection.
+
+`make prove-full` kills before and after each, and before and after each commit in between; `make prove` after it alone;
+the suite kills a worker after each acknowledgment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.chaos.crashes.enumeration import enumerate_crashes
+from tests.chaos.crashes.over_rabbitmq import JOURNEYS, Applied, OverRabbitmq, recover_and_judge
+from tests.proof import Record, sized
+
+TRIED = sized(slice="after amqp ack", short="after", full="")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kind", sized(slice=(Applied,), short=JOURNEYS, full=JOURNEYS), ids=lambda kind: kind.name)
+def test_what_dies_on_the_way_through_rabbitmq_comes_out_the_same(
+    kind: type[OverRabbitmq], journey: Callable[[type[OverRabbitmq]], OverRabbitmq], proof: Record
+):
+    found = enumerate_crashes(journey(kind), only=lambda point: point.startswith(TRIED), judge=recover_and_judge)
+
+    proof(
+        f"process killed: {kind.name} over RabbitMQ",
+        histories=len(found.died_at),
+        of=len(found.points),
+        violations=found.violations,
+    )
+    assert found.violations == []
+    assert found.died_at == [point for point in found.points if point.startswith(TRIED)]
+    assert len(found.points) >= kind.floor
