@@ -7,7 +7,9 @@ export PYTHONUNBUFFERED := 1
 PROOF := tests/chaos tests/laws tests/security tests/upgrade
 # What judges how long a recovery takes needs the machine for itself.
 TIMED := tests/chaos/processes tests/chaos/broker
-CAMPAIGN = PROVE=full $(RUN) -m pytest -q --proof-log var/proof.jsonl --proof-file docs/proof.md
+# What each test of the campaign found; the table is summed up from it.
+PROOF_LOG := docs/proof.jsonl
+CAMPAIGN = PROVE=full $(RUN) -m pytest -q --proof-log $(PROOF_LOG) --proof-file docs/proof.md
 
 .PHONY: help demo run test test-five prove prove-full chaos simulate check format requirements schema model clean
 
@@ -36,7 +38,7 @@ prove: .venv/installed  ## Inject every kind of fault, in ten minutes, and print
 	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(PROOF)
 
 prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md (ONLY=tests goes on with these)
-	@mkdir -p var $(if $(ONLY),,&& rm -f var/proof.jsonl)
+	$(if $(ONLY),,@rm -f $(PROOF_LOG))
 	@timed="$(or $(filter $(TIMED),$(ONLY)),$(if $(ONLY),,$(TIMED)))"; \
 	rest="$(if $(ONLY),$(filter-out $(TIMED),$(ONLY)),$(PROOF) $(addprefix --ignore=,$(TIMED)))"; \
 	failed=0; \

@@ -181,10 +181,18 @@ class Collector:
 
 
 def commit_of_tree() -> str:
-    """Return the commit of this checkout, with a + where files differ from it; "" where git does not know."""
-    git = ["git", "-C", str(Path(__file__).parent), "-c", "safe.directory=*"]
-    said = subprocess.run([*git, "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False)
-    return said.stdout.strip()
+    """Return the commit of this checkout, with a + where more differs from it than what a proof writes; "" without git."""
+    tree = Path(__file__).parent.parent
+    commit = _git(tree, "rev-parse", "--short", "HEAD")
+    changed = _git(
+        tree, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/proof.md", ":!docs/proof.jsonl"
+    )
+    return f"{commit}+" if changed else commit
+
+
+def _git(tree: Path, *command: str) -> str:
+    git = ["git", "-C", str(tree), "-c", "safe.directory=*", *command]
+    return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def pytest_report_header() -> str | None:
