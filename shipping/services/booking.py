@@ -7,6 +7,7 @@ books again. The address is read from the order here and forgotten here.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -64,7 +65,10 @@ def _book(shipment: Shipment) -> None:
     except Refusal as refusal:
         _record_refusal(shipment, refusal)
         return
-    bookings.record_booking(shipment, booking)
+    if bookings.record_booking(shipment, booking):
+        # At once, so that the parcel has no time to leave. The row is due as well, and keeps a refusal for staff.
+        with suppress(CarrierRefused):
+            carrier.void(carrier_reference=booking.carrier_reference)
 
 
 def _what_goes_where(order_id: UUID) -> tuple[Address, Parcel]:

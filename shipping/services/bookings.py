@@ -17,9 +17,10 @@ from shop.states import change_status
 log = structlog.get_logger(__name__)
 
 
-def record_booking(shipment: Shipment, booking: Booking) -> None:
-    """Write down what the carrier has booked; what came too late, or a second time, becomes due to be taken back there.
+def record_booking(shipment: Shipment, booking: Booking) -> bool:
+    """Write down what the carrier has booked; True where the shipment is canceled, so that the booking has to go back.
 
+    The canceled row is then due for that, as a surplus booking is for one that was booked a second time.
     Raises: whatever the transaction raises; the row then stays due, and the carrier is asked for the booking again.
     """
     after = booking.check_after_seconds
@@ -43,26 +44,19 @@ def record_booking(shipment: Shipment, booking: Booking) -> None:
             refusal_code="",
             **details,
         )
-        surplus = version is None and not _belongs_to_row(shipment, booking, details)
-        if surplus:
+        rows = Shipment.objects.filter(pk=shipment.pk)
+        # Canceled while the carrier was being asked: the row remembers what it made of it.
+        too_late = version is None and rows.filter(status=ShipmentStatus.CANCELED).update(due_at=Now(), **details) > 0
+        # Whoever was faster has recorded the booking that the carrier found, or one of their own.
+        known = version is not None or too_late or rows.filter(carrier_reference=booking.carrier_reference).exists()
+        if not known:
             _remember_surplus(shipment, booking)
-    facts = {"order_id": str(shipment.order_id), "carrier": shipment.carrier}
-    if surplus:
-        log.warning("shipment.booked_twice", **facts, reference=booking.carrier_reference)
-        return
-    log.info("shipment.booked" if version else "shipment.booked_too_late", **facts)
-
-
-def _belongs_to_row(shipment: Shipment, booking: Booking, details: dict[str, str]) -> bool:
-    """Say whether a booking that came too late is known all the same; the row of a canceled shipment remembers it.
-
-    Whoever was faster has recorded the booking that the carrier found, or one of their own: then this one is too many.
-    """
-    rows = Shipment.objects.filter(pk=shipment.pk)
-    # Canceled while the carrier was being asked: remember what it made of it, and take it back now.
-    if rows.filter(status=ShipmentStatus.CANCELED).update(due_at=Now(), **details):
-        return True
-    return rows.filter(carrier_reference=booking.carrier_reference).exists()
+    facts = {"order_id": str(shipment.order_id), "carrier": shipment.carrier, "reference": booking.carrier_reference}
+    if not known:
+        log.warning("shipment.booked_twice", **facts)
+    else:
+        log.info("shipment.booked_too_late" if version is None else "shipment.booked", **facts)
+    return too_late
 
 
 def _remember_surplus(shipment: Shipment, booking: Booking) -> None:

@@ -176,6 +176,16 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        removes="the taking back, at once, of a booking that came after its shipment was canceled",
+        promise="I6",
+        file="shipping/services/booking.py",
+        old="    if bookings.record_booking(shipment, booking):\n",
+        new="    if bookings.record_booking(shipment, booking) and False:\n",
+        killers=(
+            f"{SHIPPING}/test_booking.py::test_order_canceled_while_the_carrier_is_asked_ends_canceled_and_unbooked",
+        ),
+    ),
+    Mutant(
         removes="the record of a booking too many",
         promise="I10",
         file="shipping/services/bookings.py",
