@@ -195,7 +195,7 @@ MUTANTS = (
         removes="the lease of a delivery that is tried again",
         promise="I10",
         file=INBOX,
-        old="            due_at=Now() + timedelta(seconds=60)\n",
+        old="            due_at=Now() + timedelta(seconds=RETRY_LEASE_SECONDS)\n",
         new="            due_at=Now()\n",
         killers=(f"{TESTS}/test_inbox.py::test_retries_that_wait_behind_another_worker_s_slow_one_are_left_to_it",),
     ),
