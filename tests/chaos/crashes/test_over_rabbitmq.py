@@ -1,7 +1,7 @@
 """What goes through RabbitMQ may die at any moment: around each publish, confirm, acknowledgment and rejection.
 
-`make prove-full` kills before and after each, and before and after each commit in between; `make prove` after it alone;
-the suite kills a worker after each acknowledgment.
+`make prove-full` kills before and after each, and before and after each commit in between; `make prove` after each of
+the broker's alone; the suite kills a worker after each acknowledgment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.chaos.crashes.enumeration import enumerate_crashes
 from tests.chaos.crashes.over_rabbitmq import JOURNEYS, Applied, OverRabbitmq, recover_and_judge
 from tests.proof import Record, sized
 
-TRIED = sized(slice="after amqp ack", short="after", full="")
+TRIED = sized(slice="after amqp ack", short="after amqp", full="")
 
 
 @pytest.mark.timeout(900)
