@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import connections
 from django.test.utils import setup_databases, teardown_databases
 
+from tests.sessions import await_no_other_session
 from tests.sql_guard import SqlGuard
 
 UNIT = Path(__file__).parent / "unit"
@@ -63,6 +64,7 @@ def database(django_db_setup: None, django_db_blocker: object) -> Iterator[None]
         yield
         for connection in connections.all(initialized_only=True):
             assert not connection.in_atomic_block, "the test left a transaction open"
+        await_no_other_session("the test left sessions open: a thread closes its connections, a process ends")
 
 
 def empty_tables() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from django.db import connections
 
 from tests.chaos.crashes.points import Points
 from tests.provider import close_provider_connection
+from tests.sessions import await_no_other_session
 
 CHILD_SECONDS = 30
-PATIENCE_SECONDS = 10.0
 Tell = Callable[[Any], None]
 
 
@@ -60,7 +59,8 @@ def live(act: Callable[[Tell], None], *, die_at: int | None = None) -> Lived:
     lived.killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     assert not trouble, f"the journey failed by itself:\n{trouble}"
     assert lived.killed or os.waitstatus_to_exitcode(status) == 0, f"the child ended by {status}"
-    _wait_for_its_sessions_to_end()
+    # The server rolls back what was open, as any recovery comes later.
+    await_no_other_session("the dead child's database session lives on")
     return lived
 
 
@@ -94,18 +94,3 @@ def _be_the_child(act: Callable[[Tell], None], die_at: int | None, reading: int,
         say("trouble", traceback.format_exc())
     finally:
         os._exit(code)
-
-
-def _wait_for_its_sessions_to_end() -> None:
-    """Wait until the server has noticed the death and rolled back what was open, as any recovery comes later."""
-    for alias in connections:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        with connections[alias].cursor() as cursor:
-            while True:
-                cursor.execute(
-                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                    " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-                )
-                if cursor.fetchone()[0] == 0:
-                    break
-                assert time.monotonic() < deadline, "the dead child's database session lives on"

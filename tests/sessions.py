@@ -1,0 +1,32 @@
+"""Who else is in the test databases: the sessions of threads and processes that a test has started."""
+
+from __future__ import annotations
+
+import time
+
+from django.db import connections
+
+PATIENCE_SECONDS = 10.0
+
+
+def await_no_other_session(trouble: str) -> None:
+    """Wait until this thread is alone in every database; the server notices a killed client only a little later.
+
+    Raises: AssertionError that says `trouble` and what the sessions did last, after ten seconds.
+    """
+    for alias in connections:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while others := _other_sessions(alias):
+            assert time.monotonic() < deadline, f"{trouble}:\n" + "\n".join(others)
+
+
+def _other_sessions(alias: str) -> list[str]:
+    with connections[alias].cursor() as cursor:
+        own = [each.connection.info.backend_pid for each in connections.all(initialized_only=True) if each.connection]
+        cursor.execute(
+            "SELECT concat_ws(' ', pid, application_name, state, wait_event, 'since', backend_start, 'last:', query)"
+            " FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+            " AND pid <> ALL(%s)",
+            [own],
+        )
+        return [line for (line,) in cursor.fetchall()]
