@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -15,7 +16,7 @@ import stripe
 from django.db import connections
 from django.test import Client
 
-from payments.gateways import stripe_api
+from payments.gateways import ProviderRefused, stripe_api
 from payments.sandbox.server import Sandbox
 
 SECRET = "whsec_sandbox"
@@ -103,6 +104,18 @@ def close_provider_connection() -> None:
     """Close this thread's connection to the provider, which the next test will not use."""
     used: Any = stripe_api.provider()
     used._client._requestor._client.close()
+
+
+@contextlib.contextmanager
+def refunds_refused() -> Iterator[None]:
+    """Have every refund refused, as by a provider whose account has no funds."""
+
+    def refuse(_adapter: Any, **_asked: Any) -> Any:
+        raise ProviderRefused("no funds", operation="refund", provider_code="balance_insufficient")
+
+    with pytest.MonkeyPatch.context() as planted:
+        planted.setattr(stripe_api.StripeProvider, "create_refund", refuse)
+        yield
 
 
 def post_signed(event: dict[str, Any], *, secret: str = SECRET, timestamp: int | None = None) -> Any:

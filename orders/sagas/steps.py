@@ -66,8 +66,7 @@ def void_payment(order: OrderProgress) -> None:
     try:
         payments.void_payment(order_id=order.order_id, reason=order.cancel_reason)
     except payments.RefundRefused as refusal:
-        payments.refresh_payment(order_id=order.order_id)
-        raise RefundNotMade(str(refusal), order_id=str(order.order_id)) from refusal
+        raise _not_made(order, refusal) from refusal
 
 
 def commit_stock(order: OrderProgress) -> None:
@@ -110,13 +109,18 @@ def refund_payment(order: OrderProgress) -> None:
         except payments.RefundRefused as refusal:
             if failed_before:
                 continue
-            payments.refresh_payment(order_id=order.order_id)
-            raise RefundNotMade(str(refusal), order_id=str(order.order_id)) from refusal
+            raise _not_made(order, refusal) from refusal
         if payment.status == "REFUNDED":
             return
     left = payments.get_payment(order_id=order.order_id)
     if left is None or left.refunded != left.captured:
         raise RefundNotMade("money of this order is still to go back", order_id=str(order.order_id))
+
+
+def _not_made(order: OrderProgress, refusal: payments.RefundRefused) -> RefundNotMade:
+    """Return the fault to raise, once the books have what may have gone back in the provider's dashboard."""
+    payments.refresh_payment(order_id=order.order_id)
+    return RefundNotMade(str(refusal), order_id=str(order.order_id))
 
 
 def return_stock(order: OrderProgress) -> None:

@@ -14,8 +14,6 @@ from orders.rules import FULL_REFUNDS, CancelReason
 from orders.sagas.run import cancel_order, resume, resume_due
 from orders.services import OrderAlreadyShipped, request_cancel
 from payments import api as payments
-from payments.gateways import ProviderRefused
-from payments.gateways.stripe_api import StripeProvider
 from shipping import api as shipping
 from shipping.gateways import CarrierUnavailable, SandboxCarrier
 from shipping.models import SandboxBooking
@@ -34,7 +32,7 @@ from tests.integration.orders.conftest import (
     saga_of,
     status_of,
 )
-from tests.provider import Provider, in_threads
+from tests.provider import Provider, in_threads, refunds_refused
 
 
 def confirmed() -> uuid.UUID:
@@ -81,16 +79,10 @@ def test_a_cancel_counts_what_was_refunded_in_the_providers_dashboard(shopper: S
     assert sandbox.money(order_id) == (1, 0)
 
 
-def test_a_refund_that_the_provider_keeps_refusing_calls_a_human_who_can_end_it(
-    shopper: Shopper, sandbox: Provider, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_refund_that_the_provider_keeps_refusing_calls_a_human_who_can_end_it(shopper: Shopper, sandbox: Provider):
     order_id = id_in(shopper.place())
 
-    def refuse(_adapter: Any, **_asked: Any) -> Any:
-        raise ProviderRefused("no funds", operation="refund", provider_code="balance_insufficient")
-
-    with monkeypatch.context() as refusing:
-        refusing.setattr(StripeProvider, "create_refund", refuse)
+    with refunds_refused():
         asked = shopper.cancel(order_id)
         for _walk in range(FULL_REFUNDS + 1):
             resume(order_id=order_id)
@@ -103,18 +95,12 @@ def test_a_refund_that_the_provider_keeps_refusing_calls_a_human_who_can_end_it(
     assert (status_of(order_id), reservation(order_id), sandbox.money(order_id)) == ("REFUNDED", "RETURNED", (1, 0))
 
 
-def test_a_refund_that_is_refused_while_an_order_unwinds_is_made_again(
-    shopper: Shopper, sandbox: Provider, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_refund_that_is_refused_while_an_order_unwinds_is_made_again(shopper: Shopper, sandbox: Provider):
     order_id = id_in(shopper.place(payment_method="pm_card_authenticationRequired"))
     sandbox.answer_challenge(order_id, "approve")
     sandbox.stripe.v1.payment_intents.capture(sandbox.intent(order_id).id)
 
-    def refuse(_adapter: Any, **_asked: Any) -> Any:
-        raise ProviderRefused("no funds", operation="refund", provider_code="balance_insufficient")
-
-    with monkeypatch.context() as refusing:
-        refusing.setattr(StripeProvider, "create_refund", refuse)
+    with refunds_refused():
         asked = shopper.cancel(order_id)
         make_due()
         resume_due()

@@ -6,10 +6,10 @@ import pytest
 
 from payments import api as payments
 from payments import tasks
-from payments.gateways import ProviderRefused
 from payments.gateways.stripe_api import StripeProvider
 from payments.models import Outbox, Payment, Refund
 from tests.integration.payments.conftest import in_threads, violations
+from tests.provider import refunds_refused
 
 
 def status(order_id):
@@ -177,12 +177,8 @@ def test_void_that_finds_the_money_taken_records_the_capture_and_refunds_it(sand
     assert violations() == []
 
 
-def test_void_sends_the_money_back_again_that_the_provider_refused_to_return(sandbox, captured, order_id, monkeypatch):
-    def refuse(_adapter, **_asked):
-        raise ProviderRefused("no funds", operation="refund", provider_code="balance_insufficient")
-
-    with monkeypatch.context() as refusing:
-        refusing.setattr(StripeProvider, "create_refund", refuse)
+def test_void_sends_the_money_back_again_that_the_provider_refused_to_return(sandbox, captured, order_id):
+    with refunds_refused():
         for _call in range(2):
             with pytest.raises(payments.RefundRefused):
                 payments.void_payment(order_id=order_id, reason="customer")
@@ -216,8 +212,6 @@ def test_authorize_and_void_at_once_leave_no_money_held(sandbox, authorize, orde
 
 
 def test_void_between_creation_and_submission_abandons_the_intent(sandbox, authorize, order_id, monkeypatch):
-    from payments.gateways.stripe_api import StripeProvider
-
     real = StripeProvider.create_intent
 
     def create(self, **facts):
