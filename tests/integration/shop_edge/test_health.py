@@ -30,10 +30,10 @@ def away(*_arguments):
 
 
 def test_health_asks_no_database(anonymous, monkeypatch):
-    for alias in connections:
-        monkeypatch.setattr(connections[alias], "cursor", away)
-
-    response = anonymous.call("get", "/health")
+    with monkeypatch.context() as broken:
+        for alias in connections:
+            broken.setattr(connections[alias], "cursor", away)
+        response = anonymous.call("get", "/health")
 
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
@@ -48,9 +48,9 @@ def test_ready_where_everything_answers(anonymous):
 
 
 def test_a_database_that_is_away_is_503_by_its_name_only(anonymous, monkeypatch):
-    monkeypatch.setattr(connections["default"], "cursor", away)
-
-    response = anonymous.call("get", "/ready")
+    with monkeypatch.context() as broken:
+        broken.setattr(connections["default"], "cursor", away)
+        response = anonymous.call("get", "/ready")
 
     assert response.status_code == 503
     assert response["Content-Type"] == "application/problem+json"
