@@ -26,6 +26,8 @@ BEGINS_AT: Final = 0.4
 # Of so many orders, and so many in each round, some are bound to be confirmed while the provider's answers are lost.
 ENOUGH_FOR_UNKNOWN, ENOUGH_IN_ROUND = 40, 10
 AUDIT_COUNTS_AS_STILL_SECONDS: Final = 5
+# After each look at the books the judge rests for so many times as long: the shop is to have the machine.
+JUDGE_RESTS: Final = 4
 
 
 @dataclass
@@ -162,11 +164,12 @@ class Campaign:
         deadline = time.monotonic() + GIVEN_UP_SECONDS
         pause = threading.Event()
         while True:
+            asked_at = time.monotonic()
             left = ", ".join(self._open(ended_at, probe))
             self._well_at, self._last = time.monotonic(), left or self._last
             if not left or self._well_at > deadline:
                 return left
-            pause.wait(0.1)
+            pause.wait(max(0.1, JUDGE_RESTS * (self._well_at - asked_at)))
 
     def _open(self, ended_at: datetime, probe: Purchase) -> Iterator[str]:
         if not probe.order_id or not shipment_of(self.shop, probe.order_id):

@@ -69,7 +69,7 @@ def test_no_order_that_a_client_was_told_about_is_gone_after_postgresql_is_kille
     campaign = Campaign(shop, SEED + 1, clients=4)
 
     for _kill in range(KILLS):
-        campaign.round(NAMED["PostgreSQL killed"], orders=sized(slice=0, short=12, full=60))
+        campaign.round(NAMED["PostgreSQL killed"], orders=sized(slice=0, short=12, full=24))
     campaign.finish()
 
     proof(
