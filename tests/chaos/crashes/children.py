@@ -59,7 +59,7 @@ def live(act: Callable[[Tell], None], *, die_at: int | None = None) -> Lived:
     lived.killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     assert not trouble, f"the journey failed by itself:\n{trouble}"
     assert lived.killed or os.waitstatus_to_exitcode(status) == 0, f"the child ended by {status}"
-    # The server rolls back what was open, as any recovery comes later.
+    # Recovery comes once the server has rolled back what was open, as it does in production.
     await_no_other_session("the dead child's database session lives on")
     return lived
 

@@ -26,7 +26,7 @@ BEGINS_AT: Final = 0.4
 # Of so many orders, and so many in each round, some are bound to be confirmed while the provider's answers are lost.
 ENOUGH_FOR_UNKNOWN, ENOUGH_IN_ROUND = 40, 10
 AUDIT_COUNTS_AS_STILL_SECONDS: Final = 5
-# After each look at the books the judge rests for so many times as long: the shop is to have the machine.
+# After each look at the books the judge rests for so many times as long.
 JUDGE_RESTS: Final = 4
 
 
@@ -162,14 +162,13 @@ class Campaign:
     def _wait_until_well(self, ended_at: datetime, probe: Purchase) -> str:
         """Return what was still open when the time was over; "" once all is well."""
         deadline = time.monotonic() + GIVEN_UP_SECONDS
-        pause = threading.Event()
         while True:
             asked_at = time.monotonic()
             left = ", ".join(self._open(ended_at, probe))
             self._well_at, self._last = time.monotonic(), left or self._last
             if not left or self._well_at > deadline:
                 return left
-            pause.wait(max(0.1, JUDGE_RESTS * (self._well_at - asked_at)))
+            _leave_the_machine_to_the_shop(asked_at)
 
     def _open(self, ended_at: datetime, probe: Purchase) -> Iterator[str]:
         if not probe.order_id or not shipment_of(self.shop, probe.order_id):
@@ -180,14 +179,14 @@ class Campaign:
     def _rest(self, where: str, history: str) -> datetime:
         """Return the moment up to which everything is done; nothing of money is left then."""
         deadline = time.monotonic() + GIVEN_UP_SECONDS
-        pause = threading.Event()
         while True:
+            asked_at = time.monotonic()
             moment = datetime.now(UTC)
             left = ", ".join(unfinished(self.shop, before=moment))
             if not left or time.monotonic() > deadline:
                 self.violations[where] += [f"{history}: does not come to rest: {left}"] if left else []
                 return moment
-            pause.wait(0.1)
+            _leave_the_machine_to_the_shop(asked_at)
 
     def _judge(self, where: str, rested_at: datetime) -> None:
         known = self.all_violations()
@@ -210,6 +209,11 @@ class Campaign:
         if done.returncode != 0 and not wrong:
             wrong.append(f"the audit does not run: {(done.stdout + done.stderr).strip()[-500:]}")
         return wrong
+
+
+def _leave_the_machine_to_the_shop(asked_at: float) -> None:
+    """Pause after a look at the books, which read all of them since `asked_at` (monotonic seconds)."""
+    threading.Event().wait(max(0.1, JUDGE_RESTS * (time.monotonic() - asked_at)))
 
 
 def schedule(*, seed: int, rounds: int) -> list[Fault]:
