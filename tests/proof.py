@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import random
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,7 @@ HEADING: Final = "## The last campaign"
 
 
 Size = TypeVar("Size")
+Drawn = TypeVar("Drawn")
 
 
 def sized(*, slice: Size, short: Size, full: Size) -> Size:  # noqa: A002
@@ -35,6 +37,12 @@ def sized(*, slice: Size, short: Size, full: Size) -> Size:  # noqa: A002
     if EXTENT not in sizes:
         raise pytest.UsageError(f"PROVE={EXTENT} is none of {', '.join(sizes)}")
     return sizes[EXTENT]
+
+
+def drawn(those: Sequence[Drawn], *, one_in: int, of: str) -> list[Drawn]:
+    """Return one in so many of them, rounded up, in their order; SEED and `of`, which says whose they are, choose."""
+    chance = random.Random(f"{SEED} {of}")
+    return [those[number] for number in sorted(chance.sample(range(len(those)), -(-len(those) // one_in)))]
 
 
 @dataclass

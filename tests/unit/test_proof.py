@@ -72,6 +72,24 @@ def test_an_extent_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatc
         proof.sized(slice=1, short=2, full=3)
 
 
+def test_what_is_drawn_is_a_share_in_order_and_the_seed_chooses_it(monkeypatch: pytest.MonkeyPatch):
+    those = [f"point {number:02}" for number in range(31)]
+
+    few = proof.drawn(those, one_in=3, of="confirm")
+
+    assert len(few) == 11
+    assert few == sorted(few)
+    assert set(few) <= set(those)
+    assert few == proof.drawn(those, one_in=3, of="confirm") != proof.drawn(those, one_in=3, of="cancel")
+    monkeypatch.setattr(proof, "SEED", proof.SEED + 1)
+    assert few != proof.drawn(those, one_in=3, of="confirm")
+
+
+def test_all_or_none_are_drawn_of_all_or_none():
+    assert proof.drawn(range(5), one_in=1, of="any") == [0, 1, 2, 3, 4]
+    assert proof.drawn((), one_in=3, of="any") == []
+
+
 def test_the_result_takes_the_place_of_the_last_one(tmp_path: Path):
     page = tmp_path / "proof.md"
     page.write_text(f"# Proof\n\nProse.\n\n{proof.HEADING}\n\nold figures\n")

@@ -28,7 +28,7 @@ class Plan:
 
 PLAN = sized(
     slice=Plan(events=512, per_second=100, broker_kills=1, worker_kills=0),
-    short=Plan(events=4096, per_second=160, broker_kills=2, worker_kills=1),
+    short=Plan(events=2048, per_second=160, broker_kills=2, worker_kills=1),
     full=Plan(events=65_536, per_second=200, broker_kills=28, worker_kills=9),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,6 +20,8 @@ from tests.integration.orders.conftest import execute, violations
 from tests.sweeps import order_sweeps
 
 Walked = TypeVar("Walked", bound=Journey)
+Choose = Callable[[Sequence[str]], Iterable[int]]
+"""Of the names of all points, in their order, return the numbers of those at which to kill, in theirs."""
 STILL_ROUNDS = 2
 AT_REST_ONLY = {"I5", "I6", "I10", "I11"}
 
@@ -38,13 +40,25 @@ class Enumeration:
         return f"{self.journey}: {covered} of {known} points, {len(self.violations)} violations"
 
 
+def every_one(points: Sequence[str]) -> list[int]:
+    return list(range(len(points)))
+
+
+def beginning_with(name: str) -> Choose:
+    return lambda points: [number for number, point in enumerate(points) if point.startswith(name)]
+
+
+after_each = beginning_with("after")
+"""Nothing that survives lies between what is after a point and what is before the next."""
+
+
 def enumerate_crashes(
     journey: Walked,
     *,
-    only: Callable[[str], bool] = lambda _point: True,
+    choose: Choose,
     judge: Callable[[Walked, Lived], Iterable[str]] | None = None,
 ) -> Enumeration:
-    """Record the journey once, then kill it at each point of it (that `only` wants) and see what recovery makes of it.
+    """Record the journey once, then kill it at each point that is chosen and see what recovery makes of it.
 
     `judge` recovers and says what is wrong then, where sweeps in this process are not all that it takes.
     """
@@ -53,9 +67,8 @@ def enumerate_crashes(
     recorded = live(journey.act)
     found = Enumeration(journey.name, recorded.points)
     found.violations += [f"undisturbed: {wrong}" for wrong in judge(journey, recorded)]
-    for number, point in enumerate(recorded.points):
-        if not only(point):
-            continue
+    for number in choose(recorded.points):
+        point = recorded.points[number]
         journey.begin()
         lived = live(journey.act, die_at=number)
         assert lived.killed, f"{journey.name} did not come to its point {number}, {point}"
@@ -66,19 +79,19 @@ def enumerate_crashes(
     return found
 
 
-def enumerate_pairs(journey: Journey, *, only: Callable[[str], bool], part: int = 0, parts: int = 1) -> Enumeration:
-    """Kill the journey at each of its points, then what recovers it at each point of the recovery, and recover again.
+def enumerate_pairs(journey: Journey, *, first: Choose, second: Choose) -> Enumeration:
+    """Kill the journey at its `first` points, then what recovers it at each `second` one of the recovery; recover again.
 
-    Of `parts` so many, take the first deaths that fall to this `part`, from 0.
+    The points of the enumeration are the pairs that were chosen.
     """
     journey.begin()
     found = Enumeration(f"{journey.name}, pairs", [])
-    firsts = [(number, point) for number, point in enumerate(live(journey.act).points) if only(point)]
-    for number, point in firsts[part::parts]:
-        for again, next_point in enumerate(_die_twice(journey, number, None)[1].points):
-            if not only(next_point):
-                continue
-            pair = f"{point}, then {next_point}"
+    recorded = live(journey.act).points
+    for number in first(recorded):
+        recovering = _die_twice(journey, number, None)[1].points
+        for again in second(recovering):
+            next_point = recovering[again]
+            pair = f"{recorded[number]}, then {next_point}"
             found.points.append(pair)
             lived, recovery = _die_twice(journey, number, again)
             assert lived.killed, pair

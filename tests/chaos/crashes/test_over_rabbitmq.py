@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.crashes.enumeration import enumerate_crashes
+from tests.chaos.crashes.enumeration import beginning_with, enumerate_crashes
 from tests.chaos.crashes.over_rabbitmq import JOURNEYS, Applied, OverRabbitmq, recover_and_judge
 from tests.proof import Record, sized
 
-TRIED = sized(slice="after amqp ack", short="after amqp", full="")
+TRIED = beginning_with(sized(slice="after amqp ack", short="after amqp", full=""))
 
 
 @pytest.mark.timeout(900)
@@ -22,7 +22,7 @@ TRIED = sized(slice="after amqp ack", short="after amqp", full="")
 def test_what_dies_on_the_way_through_rabbitmq_comes_out_the_same(
     kind: type[OverRabbitmq], journey: Callable[[type[OverRabbitmq]], OverRabbitmq], proof: Record
 ):
-    found = enumerate_crashes(journey(kind), only=lambda point: point.startswith(TRIED), judge=recover_and_judge)
+    found = enumerate_crashes(journey(kind), choose=TRIED, judge=recover_and_judge)
 
     proof(
         f"process killed: {kind.name} over RabbitMQ",
@@ -31,5 +31,5 @@ def test_what_dies_on_the_way_through_rabbitmq_comes_out_the_same(
         violations=found.violations,
     )
     assert found.violations == []
-    assert found.died_at == [point for point in found.points if point.startswith(TRIED)]
+    assert found.died_at == [found.points[number] for number in TRIED(found.points)]
     assert len(found.points) >= kind.floor

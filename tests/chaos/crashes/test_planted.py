@@ -19,7 +19,7 @@ from shop import transactions
 from shop.events import bus, dead_letters, relay, topology
 from shop.events.worker import DeadLetteringConsumer
 from shop.tasks import deliver_event
-from tests.chaos.crashes.enumeration import Enumeration, enumerate_crashes
+from tests.chaos.crashes.enumeration import Enumeration, beginning_with, enumerate_crashes
 from tests.chaos.crashes.journeys import Confirm
 from tests.chaos.crashes.over_rabbitmq import Applied, Collected, OverRabbitmq, Published, recover_and_judge
 from tests.provider import Provider
@@ -111,7 +111,7 @@ def test_a_planted_bug_is_found(
 ):
     plant(monkeypatch)
 
-    found = enumerate_crashes(Confirm(provider, drain), only=lambda point: point.startswith(where))
+    found = enumerate_crashes(Confirm(provider, drain), choose=beginning_with(where))
 
     insist_on_found(plant, found)
 
@@ -133,7 +133,7 @@ def test_a_bug_planted_on_the_way_through_rabbitmq_is_found(
 ):
     plant(monkeypatch)
 
-    found = enumerate_crashes(journey(kind), only=lambda point: point.startswith(where), judge=recover_and_judge)
+    found = enumerate_crashes(journey(kind), choose=beginning_with(where), judge=recover_and_judge)
 
     insist_on_found(plant, found)
 

@@ -158,7 +158,7 @@ MUTANTS = (
         file=REFUND,
         old="        if (earlier := Refund.objects.filter(pk=refund_id).first()) is not None:\n",
         new="        if (earlier := None) is not None:\n",
-        killers=(f"{TESTS}/test_refunds.py::test_concurrent_calls_for_one_refund_make_it_once",),
+        killers=(f"{TESTS}/test_refunds.py::test_two_workers_who_both_saw_no_refund_make_one",),
     ),
     Mutant(
         removes="the question to the provider before a refund is repeated",

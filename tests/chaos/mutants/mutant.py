@@ -15,7 +15,7 @@ class Mutant:
 
     `removes` says which safeguard that is, `promise` what no longer holds (I1 to I11, or "edge": what is promised to
     no order but kept at the door: secrets, limits, whose order it is). `killers` are the tests of which at least one
-    must fail; few and quick ones, though others may notice as well.
+    must fail, each time; few and quick ones, none that needs a race to come out so, though others may notice as well.
     """
 
     removes: str

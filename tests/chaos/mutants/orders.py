@@ -218,7 +218,7 @@ MUTANTS = (
         file="notifications/services/sending.py",
         old="            due_at=Now() + timedelta(seconds=LEASE_SECONDS), attempts",
         new="            due_at=Now(), attempts",
-        killers=(f"{MAILS}::test_sweeps_at_once_on_real_connections_send_each_email_once",),
+        killers=(f"{MAILS}::test_worker_that_is_out_of_time_leaves_the_mail_to_its_lease",),
     ),
     Mutant(
         removes="the end of attempts at a mail that kills its worker",

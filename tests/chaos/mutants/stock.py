@@ -8,6 +8,7 @@ RESERVATIONS = "inventory/services/reservations.py"
 EXPIRY = "inventory/services/expiry.py"
 LEDGER = "inventory/services/ledger.py"
 TESTS = "tests/integration/inventory"
+USE_CASES = f"{TESTS}/test_transitions.py::test_every_use_case_in_every_status_does_what_the_table_says"
 MODEL = "tests/chaos/model/test_tables.py::test_reservations_move_as_the_model_does"
 
 MUTANTS = (
@@ -81,9 +82,7 @@ MUTANTS = (
         file=RESERVATIONS,
         old="    if kept.overdue:\n        lapsed",
         new="    if False:\n        lapsed",
-        killers=(
-            f"{TESTS}/test_expiry.py::test_sweep_racing_the_payment_of_an_overdue_hold_frees_it_once_and_never_pays",
-        ),
+        killers=(f"{USE_CASES}[OVERDUE_HELD-begin-!EXPIRED]",),
     ),
     Mutant(
         removes="the tombstone of a release that comes before its reservation",

@@ -17,17 +17,17 @@ from tests.chaos.processes.faults import NAMED
 from tests.chaos.processes.shop import ChaosShop
 from tests.proof import EXTENT, SEED, Record, sized
 
+# PostgreSQL is killed by the second test.
 SHORT: Final = (
     "worker killed",
     "provider half-open",
-    "PostgreSQL killed",
     "RabbitMQ killed",
     "provider's answers lost",
     "web server killed",
 )
 CHOSEN: Final = os.environ["FAULTS"].split(",") if "FAULTS" in os.environ else sized(slice=SHORT, short=SHORT, full=())
 ROUNDS: Final = int(os.environ.get("ROUNDS") or sized(slice=0, short=len(SHORT), full=26))
-ORDERS: Final = int(os.environ.get("ORDERS") or sized(slice=0, short=75, full=2080))
+ORDERS: Final = int(os.environ.get("ORDERS") or sized(slice=0, short=50, full=2080))
 # So many orders must stand at the end of the whole campaign; whoever chooses ORDERS has chosen otherwise.
 AT_LEAST: Final = sized(slice=0, short=0, full=0 if os.environ.get("ORDERS") else 2000)
 KILLS: Final = int(os.environ.get("KILLS") or sized(slice=0, short=2, full=10))

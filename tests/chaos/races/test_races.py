@@ -1,6 +1,6 @@
 """Everybody meets everybody: an actor is held at a point where it writes or calls, and another runs meanwhile.
 
-`make prove-full` runs every pair in every scene at every point of the first; `make prove` every pair at a few points,
+`make prove-full` runs every pair in every scene at every point of the first; `make prove` every pair at one point,
 drawn by the seed; the suite the six pairs that go wrong most easily.
 """
 
@@ -60,10 +60,10 @@ def test_two_meet(hardest: tuple[scenes.Scene, str, str], stage: Stage, pair: Pa
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", sized(slice=(), short=NAMES, full=()))
-def test_everybody_meets_everybody_at_a_few_points(first: str, stage: Stage, pair: Pair, proof: Record):
+def test_everybody_meets_everybody_at_a_point(first: str, stage: Stage, pair: Pair, proof: Record):
     chance = random.Random(f"{SEED} {first}")
 
-    races = run(stage, pair, a_cell_of_each_pair(first, chance), choose=a_few_of(2, chance))
+    races = run(stage, pair, a_cell_of_each_pair(first, chance), choose=a_few_of(1, chance))
 
     record(proof, first, races, cells=len(NAMES))
     assert races.violations == []

@@ -15,7 +15,7 @@ from tests.chaos.simulator.kinds import KINDS
 from tests.chaos.simulator.regressions import Regression, regressions
 from tests.proof import SEED, Record, sized
 
-PARTS, PART = sized(slice=(1, 20), short=(2, 50), full=(10, 1000))
+PARTS, PART = sized(slice=(1, 20), short=(2, 25), full=(10, 1000))
 ENOUGH_FOR_EVERY_KIND = 1000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from django.db import IntegrityError, transaction
 from payments import api as payments
 from payments import tasks
 from payments.models import Outbox, Payment, Refund
+from payments.services import refund as refunds
 from payments.story import tell_story
 from shop.clock import now
 from shop.ids import new_id
@@ -54,6 +56,23 @@ def test_concurrent_calls_for_one_refund_make_it_once(sandbox, captured, order_i
     # Whoever meets the provider while another one's call is under way is told to ask again.
     assert {type(one) for one in outcomes} <= {payments.PaymentState, payments.PaymentUnknown}, outcomes
     assert payments.PaymentState in {type(one) for one in outcomes}
+    assert sandbox.money(order_id) == (1, 3900)
+
+
+def test_two_workers_who_both_saw_no_refund_make_one(sandbox, captured, order_id, monkeypatch):
+    both_have_looked = threading.Barrier(2, timeout=30)
+    reserve = refunds._reserve
+
+    def reserve_together(*wanted):
+        both_have_looked.wait()
+        return reserve(*wanted)
+
+    monkeypatch.setattr(refunds, "_reserve", reserve_together)
+    refund_id = new_id()
+
+    outcomes = in_threads(*[lambda: refund(order_id, 1000, refund_id)] * 2)
+
+    assert {type(one) for one in outcomes} <= {payments.PaymentState, payments.PaymentUnknown}, outcomes
     assert sandbox.money(order_id) == (1, 3900)
 
 
