@@ -17,10 +17,11 @@ from tests.chaos.crashes.children import Lived, live
 from tests.chaos.crashes.journeys import Journey
 from tests.chaos.heard import unheard
 from tests.integration.orders.conftest import execute, violations
+from tests.proof import drawn
 from tests.sweeps import order_sweeps
 
 Walked = TypeVar("Walked", bound=Journey)
-Choose = Callable[[Sequence[str]], Iterable[int]]
+Choose = Callable[[Sequence[str]], Sequence[int]]
 """Of the names of all points, in their order, return the numbers of those at which to kill, in theirs."""
 STILL_ROUNDS = 2
 AT_REST_ONLY = {"I5", "I6", "I10", "I11"}
@@ -50,6 +51,11 @@ def beginning_with(name: str) -> Choose:
 
 after_each = beginning_with("after")
 """Nothing that survives lies between what is after a point and what is before the next."""
+
+
+def drawn_from(points: Choose, *, one_in: int, of: str) -> Choose:
+    """Choose one in so many of these points, drawn by the seed for what `of` names."""
+    return lambda names: drawn(points(names), one_in=one_in, of=of)
 
 
 def enumerate_crashes(

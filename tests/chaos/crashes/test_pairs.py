@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.chaos.crashes.enumeration import after_each, enumerate_pairs
+from tests.chaos.crashes.enumeration import after_each, drawn_from, enumerate_pairs
 from tests.chaos.crashes.journeys import Cancel, Confirm, Journey
-from tests.proof import EXTENT, Record, drawn, sized
+from tests.proof import EXTENT, Record, sized
 from tests.provider import Provider
 
 PARTS = {Confirm: 24, Cancel: 12}
@@ -29,8 +29,7 @@ def test_a_journey_and_its_recovery_killed_at_any_points_come_out_the_same(
     def first(points: Sequence[str]) -> list[int]:
         return after_each(points)[part :: PARTS[kind]]
 
-    def second(points: Sequence[str]) -> list[int]:
-        return drawn(after_each(points), one_in=ONE_IN, of=kind.name)
+    second = drawn_from(after_each, one_in=ONE_IN, of=kind.name)
 
     found = enumerate_pairs(kind(provider, drain), first=first, second=second)
 

@@ -26,7 +26,7 @@ from shop.rest import idempotency
 from tests.chaos.crashes.test_planted import published_before_it_is_sent
 from tests.chaos.simulator.history import Simulator, Told
 from tests.chaos.simulator.shrinking import shrink
-from tests.proof import EXTENT, Record, sized
+from tests.proof import EXTENT, Record, drawn, sized
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 MOST_SEEDS = 150
@@ -139,7 +139,9 @@ def first_broken(simulator: Simulator, seed: int) -> Told | None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    "plant", list(PLANTS)[: sized(slice=2, short=None, full=None)], ids=lambda plant: plant.__name__
+    "plant",
+    sized(slice=list(PLANTS)[:2], short=drawn(list(PLANTS), one_in=4, of="plants"), full=PLANTS),
+    ids=lambda plant: plant.__name__,
 )
 def test_a_planted_bug_is_found(plant: Plant, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, proof: Record):
     seed = PLANTS[plant]
