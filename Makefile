@@ -34,7 +34,7 @@ test: .venv/installed  ## Run the tests (PostgreSQL is real; with BROKER_URL als
 test-five: .venv/installed  ## Run the tests with a database per context
 	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup tests
 
-prove: .venv/installed  ## Inject every kind of fault, in ten minutes, and print what held
+prove: .venv/installed  ## Inject every kind of fault, in under ten minutes, and print what held
 	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(PROOF)
 
 prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md (ONLY=tests goes on with these)

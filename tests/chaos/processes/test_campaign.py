@@ -17,20 +17,20 @@ from tests.chaos.processes.faults import NAMED
 from tests.chaos.processes.shop import ChaosShop
 from tests.proof import EXTENT, SEED, Record, sized
 
-# PostgreSQL is killed by the second test.
 SHORT: Final = (
     "worker killed",
     "provider half-open",
+    "PostgreSQL killed",
     "RabbitMQ killed",
     "provider's answers lost",
     "web server killed",
 )
 CHOSEN: Final = os.environ["FAULTS"].split(",") if "FAULTS" in os.environ else sized(slice=SHORT, short=SHORT, full=())
 ROUNDS: Final = int(os.environ.get("ROUNDS") or sized(slice=0, short=len(SHORT), full=26))
-ORDERS: Final = int(os.environ.get("ORDERS") or sized(slice=0, short=50, full=2080))
+ORDERS: Final = int(os.environ.get("ORDERS") or sized(slice=0, short=60, full=2080))
 # So many orders must stand at the end of the whole campaign; whoever chooses ORDERS has chosen otherwise.
 AT_LEAST: Final = sized(slice=0, short=0, full=0 if os.environ.get("ORDERS") else 2000)
-KILLS: Final = int(os.environ.get("KILLS") or sized(slice=0, short=2, full=10))
+KILLS: Final = int(os.environ.get("KILLS") or 10)
 
 pytestmark = [
     pytest.mark.rabbitmq,
@@ -64,12 +64,13 @@ def test_orders_survive_whatever_happens_to_the_processes_and_between_them(shop:
     assert late(campaign) == [], shop.tails()
 
 
-@pytest.mark.timeout(sized(slice=60, short=600, full=3600))
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(EXTENT != "full", reason="a round of the other campaign kills PostgreSQL once; often is a campaign")
 def test_no_order_that_a_client_was_told_about_is_gone_after_postgresql_is_killed(shop: ChaosShop, proof: Record):
     campaign = Campaign(shop, SEED + 1, clients=4)
 
     for _kill in range(KILLS):
-        campaign.round(NAMED["PostgreSQL killed"], orders=sized(slice=0, short=12, full=24))
+        campaign.round(NAMED["PostgreSQL killed"], orders=24)
     campaign.finish()
 
     proof(
