@@ -1,15 +1,19 @@
 """Many buyers at once, each on a connection of its own."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 from inventory import api as inventory
 from inventory.models import Outbox, Reservation, StockMovement
+from inventory.services import ledger
 from shop import transactions
 from tests.integration.inventory.conftest import at_once, levels, reserve, status_of
+from tests.process.conftest import until
 
 pytestmark = pytest.mark.usefixtures("audited")
 
@@ -41,6 +45,28 @@ def test_orders_naming_the_same_products_in_opposite_order_never_deadlock(shelf)
 
     assert answers == [None] * 24
     assert [levels(sku) for sku in skus] == [(1000 - 80, 0, 80)] * 4
+
+
+def test_who_waits_for_a_product_holds_none_that_comes_after_it(shelf):
+    shelf("A", quantity=10)
+    shelf("B", quantity=5)
+
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.unit_of_work() as cursor:
+            cursor.execute("SELECT FROM inventory_stock WHERE sku = 'A' FOR UPDATE")
+            waiting = pool.submit(at_once, [lambda: reserve(("B", 1), ("A", 1))])
+            until(lambda: somebody_waits_for(cursor), "the buyer waits for A")
+
+            cursor.execute("SELECT FROM inventory_stock WHERE sku = 'B' FOR UPDATE NOWAIT")
+
+        [bought] = waiting.result(30)
+
+    assert status_of(bought) == "HELD"
+
+
+def somebody_waits_for(cursor: CursorWrapper) -> bool:
+    cursor.execute("SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+    return cursor.rowcount > 0
 
 
 def test_calls_for_one_order_at_once_end_as_one_reservation(shelf):
