@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import IntegrityError
 
 from inventory import api as inventory
 from orders.models import Order
@@ -115,6 +116,13 @@ def test_eight_callers_with_one_key_place_one_order(shopper: Shopper, sandbox: P
     assert final.json()["status"] == "CONFIRMED"
     assert {answer.content for answer in answers if answer.json()["status"] == "CONFIRMED"} <= {final.content}
     assert (sandbox.money(order_id), levels()) == ((1, 1250), (9, 0, 1))
+
+
+def test_the_database_itself_refuses_a_second_order_for_one_key(shopper: Shopper):
+    first, second = (id_in(shopper.place()) for _order in range(2))
+
+    with pytest.raises(IntegrityError, match="orders_one_order_per_key"):
+        Order.objects.filter(pk=second).update(idempotency_key=Order.objects.get(pk=first).idempotency_key)
 
 
 # --- what is taken -----------------------------------------------------------------------------------------------------
