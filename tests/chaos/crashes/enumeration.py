@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,16 +13,14 @@ from django.db.models import Model
 from inventory.models import Reservation
 from shop import transactions
 from shop.events.outbox import OutboxMessage
+from tests.chaos.choosing import Choose
 from tests.chaos.crashes.children import Lived, live
 from tests.chaos.crashes.journeys import Journey
 from tests.chaos.heard import unheard
 from tests.integration.orders.conftest import execute, violations
-from tests.proof import drawn
 from tests.sweeps import order_sweeps
 
 Walked = TypeVar("Walked", bound=Journey)
-Choose = Callable[[Sequence[str]], Sequence[int]]
-"""Of the names of all points, in their order, return the numbers of those at which to kill, in theirs."""
 STILL_ROUNDS = 2
 AT_REST_ONLY = {"I5", "I6", "I10", "I11"}
 
@@ -39,23 +37,6 @@ class Enumeration:
     def __str__(self) -> str:
         covered, known = len(self.died_at), len(self.points)
         return f"{self.journey}: {covered} of {known} points, {len(self.violations)} violations"
-
-
-def every_one(points: Sequence[str]) -> list[int]:
-    return list(range(len(points)))
-
-
-def beginning_with(name: str) -> Choose:
-    return lambda points: [number for number, point in enumerate(points) if point.startswith(name)]
-
-
-after_each = beginning_with("after")
-"""Nothing that survives lies between what is after a point and what is before the next."""
-
-
-def drawn_from(points: Choose, *, one_in: int, of: str) -> Choose:
-    """Choose one in so many of these points, drawn by the seed for what `of` names."""
-    return lambda names: drawn(points(names), one_in=one_in, of=of)
 
 
 def enumerate_crashes(

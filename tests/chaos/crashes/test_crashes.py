@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.crashes.enumeration import after_each, drawn_from, enumerate_crashes, every_one
+from tests.chaos.choosing import after_each, drawn_from, every_one
+from tests.chaos.crashes.enumeration import enumerate_crashes
 from tests.chaos.crashes.journeys import JOURNEYS, Confirm, Journey, RefundInPart
 from tests.proof import Record, sized
 from tests.provider import Provider

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.crashes.enumeration import beginning_with, drawn_from, enumerate_crashes
+from tests.chaos.choosing import beginning_with, drawn_from
+from tests.chaos.crashes.enumeration import enumerate_crashes
 from tests.chaos.crashes.over_rabbitmq import JOURNEYS, Applied, OverRabbitmq, recover_and_judge
 from tests.proof import Record, sized
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.chaos.crashes.enumeration import after_each, drawn_from, enumerate_pairs
+from tests.chaos.choosing import after_each, drawn_from
+from tests.chaos.crashes.enumeration import enumerate_pairs
 from tests.chaos.crashes.journeys import Cancel, Confirm, Journey
 from tests.proof import EXTENT, Record, sized
 from tests.provider import Provider
@@ -26,7 +27,7 @@ ONE_IN = sized(slice=1, short=4, full=1)
 def test_a_journey_and_its_recovery_killed_at_any_points_come_out_the_same(
     kind: type[Journey], part: int, provider: Provider, drain: Callable[[], None], proof: Record
 ):
-    def first(points: Sequence[str]) -> list[int]:
+    def first(points: Sequence[str]) -> Sequence[int]:
         return after_each(points)[part :: PARTS[kind]]
 
     second = drawn_from(after_each, one_in=ONE_IN, of=kind.name)

@@ -19,7 +19,8 @@ from shop import transactions
 from shop.events import bus, dead_letters, relay, topology
 from shop.events.worker import DeadLetteringConsumer
 from shop.tasks import deliver_event
-from tests.chaos.crashes.enumeration import Enumeration, beginning_with, enumerate_crashes
+from tests.chaos.choosing import beginning_with
+from tests.chaos.crashes.enumeration import Enumeration, enumerate_crashes
 from tests.chaos.crashes.journeys import Confirm
 from tests.chaos.crashes.over_rabbitmq import Applied, Collected, OverRabbitmq, Published, recover_and_judge
 from tests.provider import Provider

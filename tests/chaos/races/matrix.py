@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tests.chaos.choosing import Choose
 from tests.chaos.races import stage as scenes
 from tests.chaos.races.actors import ACTORS, Actor, Scene
 from tests.chaos.races.judge import wrongs
@@ -84,7 +85,7 @@ def a_cell_of_each_pair(first: str, chance: random.Random) -> list[Cell]:
     return [chosen[name] for name in NAMES]
 
 
-def run(stage: Stage, pair: Pair, cells: Iterable[Cell], *, choose: Callable[[Sequence[str]], Iterable[int]]) -> Races:
+def run(stage: Stage, pair: Pair, cells: Iterable[Cell], *, choose: Choose) -> Races:
     """Run each cell at those points of the first actor, by number, that `choose` takes of their names."""
     races = Races()
     known: dict[tuple[Scene, str], list[str]] = {}

@@ -18,6 +18,7 @@ from shipping.services import stopping
 from shop.events import inbox
 from shop.rest import idempotency
 from shop.states import StatusModel
+from tests.chaos.choosing import beginning_with
 from tests.chaos.races import stage as scenes
 from tests.chaos.races.matrix import BY_NAME, Cell, run
 from tests.chaos.races.overlap import Pair
@@ -107,7 +108,7 @@ class Planted:
     seen: str
 
     def point(self, points: Sequence[str]) -> Sequence[int]:
-        return [number for number, point in enumerate(points) if point.startswith(self.at)][-1:]
+        return beginning_with(self.at)(points)[-1:]
 
 
 CUSTOMER, STAFF = "cancel by customer", "cancel by staff"

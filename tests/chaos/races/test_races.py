@@ -7,10 +7,10 @@ drawn by the seed; the suite the six pairs that go wrong most easily.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.chaos.choosing import Choose, every_one
 from tests.chaos.races import stage as scenes
 from tests.chaos.races.matrix import ACTING, BY_NAME, NAMES, Cell, Races, a_cell_of_each_pair, cells_of, run
 from tests.chaos.races.overlap import Pair
@@ -29,7 +29,7 @@ PARTS = [(name, scene) for scene, (acting, _joining) in ACTING.items() for name 
 """What `make prove-full` shares among the workers of pytest-xdist."""
 
 
-def a_few_of(count: int, chance: random.Random) -> Callable[[Sequence[str]], list[int]]:
+def a_few_of(count: int, chance: random.Random) -> Choose:
     return lambda points: sorted(chance.sample(range(len(points)), min(count, len(points))))
 
 
@@ -79,7 +79,7 @@ def test_everybody_meets_everybody_at_a_point(first: str, stage: Stage, pair: Pa
 def test_everybody_meets_everybody_at_every_point(
     first: str, scene: scenes.Scene, stage: Stage, pair: Pair, proof: Record
 ):
-    races = run(stage, pair, cells_of(first, scene), choose=lambda points: range(len(points)))
+    races = run(stage, pair, cells_of(first, scene), choose=every_one)
 
     record(proof, first, races, cells=len(cells_of(first)))
     assert races.violations == []
