@@ -157,6 +157,6 @@ MUTANTS = (
         file="orders/migrations/0001_initial.py",
         old="fields=('customer_id', 'idempotency_key'), name",
         new="fields=('customer_id', 'idempotency_key', 'number'), name",
-        killers=("tests/integration/orders/test_rest.py::test_the_database_itself_refuses_a_second_order_for_one_key",),
+        killers=("tests/integration/orders/test_keys.py::test_the_database_itself_refuses_a_second_order_for_one_key",),
     ),
 )

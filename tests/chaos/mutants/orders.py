@@ -41,7 +41,7 @@ MUTANTS = (
         file=PLACING,
         old="    if row[1] != fingerprint:\n",
         new="    if False:\n",
-        killers=(f"{TESTS}/test_rest.py::test_the_same_key_with_another_body_is_422_while_the_first_is_undecided",),
+        killers=(f"{TESTS}/test_keys.py::test_the_same_key_with_another_body_is_422_while_the_first_is_undecided",),
     ),
     Mutant(
         removes="the order of commit before capture",

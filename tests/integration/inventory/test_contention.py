@@ -1,8 +1,8 @@
 """Many buyers at once, each on a connection of its own."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from threading import Event
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connections
@@ -51,17 +51,21 @@ def test_who_waits_for_a_product_holds_none_that_comes_after_it(shelf):
     shelf("A", quantity=10)
     shelf("B", quantity=5)
 
-    with ThreadPoolExecutor(1) as pool:
+    order_id, a_is_locked = uuid4(), Event()
+
+    def lock_a_then_b() -> None:
         with ledger.unit_of_work() as cursor:
             cursor.execute("SELECT FROM inventory_stock WHERE sku = 'A' FOR UPDATE")
-            waiting = pool.submit(at_once, [lambda: reserve(("B", 1), ("A", 1))])
+            a_is_locked.set()
             until(lambda: somebody_waits_for(cursor), "the buyer waits for A")
-
             cursor.execute("SELECT FROM inventory_stock WHERE sku = 'B' FOR UPDATE NOWAIT")
 
-        [bought] = waiting.result(30)
+    def buy() -> UUID:
+        a_is_locked.wait(30)
+        return reserve(("B", 1), ("A", 1), order_id=order_id)
 
-    assert status_of(bought) == "HELD"
+    assert at_once([lock_a_then_b, buy]) == [None, order_id]
+    assert status_of(order_id) == "HELD"
 
 
 def somebody_waits_for(cursor: CursorWrapper) -> bool:

@@ -65,7 +65,7 @@ def test_a_library_s_record_with_an_exception_comes_out_clean(log_format):
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter(log_format))
-    logger = logging.getLogger("test.library")
+    logger = logging.getLogger("test.dependency")
     logger.propagate = False
     logger.addHandler(handler)
     try:
