@@ -11,7 +11,7 @@ TIMED := tests/chaos/processes tests/chaos/broker
 PROOF_LOG := docs/proof.jsonl
 CAMPAIGN = PROVE=full $(RUN) -m pytest -q --proof-log $(PROOF_LOG) --proof-file docs/proof.md
 
-.PHONY: help demo run test test-five prove prove-full chaos simulate check format requirements schema model clean
+.PHONY: help demo run test test-five prove prove-full bench soak chaos simulate check format requirements schema model clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,13 +46,19 @@ prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/pro
 	if [ -n "$$rest" ]; then $(CAMPAIGN) -n 2 --dist load --maxschedchunk 1 $$rest || failed=1; fi; \
 	exit $$failed
 
+bench: .venv/installed  ## Measure what an order costs beside the article's way, django-oscar, pgbench, Celery (ROWS=rate8,hot64)
+	@$(RUN) -m tests.load $(ROWS)
+
+soak: .venv/installed  ## Keep the shop at 70 % of its capacity for MINUTES (5) while dependencies fail (FAULTS=slow,away,holds)
+	@$(RUN) -m tests.load.soak --minutes $(or $(MINUTES),5) --faults $(or $(FAULTS),slow,away,holds)
+
 simulate: .venv/installed  ## Simulate N histories from SEED on; VERBOSE=1 tells each in words
 	@$(RUN) -m tests.chaos.simulator --histories $(or $(N),1000) --seed $(or $(SEED),20261125) $(if $(VERBOSE),--verbose) $(if $(SHRINK),--shrink)
 
 chaos: .venv/installed  ## Kill, freeze and cut off real processes under a load of orders (ROUNDS, ORDERS, SEED choose)
 	PROVE=full $(RUN) -m pytest -q -s tests/chaos/processes
 
-check: .venv/installed  ## Lint, types, doors, migrations, deployment settings, API description
+check: .venv/installed  ## Lint, types, doors, migrations, deployment settings, descriptions of API and events
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -64,8 +70,9 @@ format: .venv/installed  ## Put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schema: .venv/installed  ## Write docs/openapi.yaml anew
+schema: .venv/installed  ## Write docs/openapi.yaml and docs/asyncapi.yaml anew
 	DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+	DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) manage.py asyncapi --file docs/asyncapi.yaml
 
 model:  ## Check the saga's model with spin: exhaustive safety, liveness, and that each of its mutants is caught
 	docs/model/check
@@ -74,6 +81,7 @@ requirements: .venv/installed  ## Pin the requirements anew
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras --generate-hashes --universal --no-header -o requirements.txt
 	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --no-header -o docker/requirements.txt
 
-clean:  ## Remove what the commands made
+clean:  ## Remove what the commands made, the embedded PostgreSQL's data included
 	-@test -x $(RUN) && $(RUN) -m config.embedded stop
+	-@test -x $(RUN) && env -u EMBEDDED_POSTGRES_DIR $(RUN) -m config.embedded remove
 	rm -rf .venv var staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -8,8 +8,14 @@ from typing import Any
 import kombu
 from celery import Celery, Task
 from celery.app.amqp import AMQP
-from celery.signals import task_prerun
-from django.db import close_old_connections
+from celery.signals import (
+    beat_init,
+    celeryd_after_setup,
+    task_prerun,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+)
 
 from config import observability
 
@@ -44,13 +50,54 @@ observability.connect(app)
 
 
 @task_prerun.connect
-def drop_broken_sessions(sender: Task[Any, Any], **_kwargs: Any) -> None:
-    """Give each task database sessions that work, as Django does for each request.
+def give_sessions_that_work(sender: Task[Any, Any], **_kwargs: Any) -> None:
+    """Give each task database sessions that work.
 
     Celery keeps them over CELERY_DB_REUSE_MAX tasks, broken or not: all of these would fail after PostgreSQL restarted.
     """
+    from shop.sessions import drop_broken_sessions
+
     if not sender.request.is_eager:
-        close_old_connections()
+        drop_broken_sessions()
+
+
+@worker_process_init.connect
+def deliver_and_sweep(**_kwargs: Any) -> None:
+    """Have a worker's process take deliveries, and run the sweeps that they wake: a message would cost more than a sweep."""
+    from shop import background
+    from shop.events import consumer
+
+    background.sweep_here()
+    consumer.start()
+
+
+@worker_ready.connect
+def let_deliveries_begin(sender: Any, **_kwargs: Any) -> None:
+    """Have the worker's processes take deliveries, from the first turn of its loop: right before it, it looks after them."""
+    from shop.events import consumer
+
+    if (hub := getattr(sender, "hub", None)) is not None:
+        hub.call_soon(consumer.begin)
+    else:
+        consumer.begin()
+
+
+@worker_process_shutdown.connect
+def finish_what_runs(**_kwargs: Any) -> None:
+    """Let deliveries end, and then the sweep that runs beside them."""
+    from shop import background
+    from shop.events import consumer
+
+    consumer.finish()
+    background.finish()
+
+
+@task_prerun.connect
+def tell_of_breakers(**_kwargs: Any) -> None:
+    """Have each process of a worker tell how its breakers stand now: time alone makes an open one half-open."""
+    from shop.resilience.breaker import tell_states
+
+    tell_states()
 
 
 @app.on_after_configure.connect
@@ -67,10 +114,38 @@ def apply_topology(sender: Celery, **_kwargs: Any) -> None:
     )
 
 
+@celeryd_after_setup.connect
+def consume_the_queues_of_the_role(instance: Any, **_arguments: Any) -> None:
+    """Have a worker consume what its role says (SHOP_ROLE), unless its command names queues.
+
+    Deliveries are taken by its processes; where the command names their queues Celery hands them over.
+    """
+    from django.conf import settings
+
+    from shop.events import consumer, topology
+
+    queues = instance.app.amqp.queues
+    names = [name for name in topology.queues_of_role(settings.SHOP_ROLE) if name in queues.consume_from]
+    if set(queues.consume_from) == set(queues):
+        consumer.consume_from([name for name in names if name in topology.delivery_queues()])
+        names = [name for name in names if name not in topology.delivery_queues()]
+    queues.select(names)
+
+
 @app.on_after_finalize.connect
 def schedule_sweeps(sender: Celery, **_kwargs: Any) -> None:
-    """Have beat ask for every sweep on its interval."""
+    """Have beat ask on their intervals for the sweeps of which nobody can say whether they have something to do."""
     from shop.background import sweeps
 
     for sweep in sweeps():
-        sender.add_periodic_task(sweep.every_seconds, sweep.task.s(), name=sweep.name)
+        if sweep.due is None and sweep.waits is None:
+            sender.add_periodic_task(sweep.every_seconds, sweep.task.s(), name=sweep.name)
+
+
+@beat_init.connect
+def look_out(**_arguments: Any) -> None:
+    """Have beat look for work, and ask for the sweeps that have some."""
+    from shop import background
+    from shop.work.lookout import Lookout
+
+    Lookout(background.sweeps(), background.ask).start()

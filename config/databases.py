@@ -15,6 +15,8 @@ from config.db.schemas import CONTEXTS
 from config.embedded.postgres import embedded_url
 
 ENGINE = "config.db.postgresql"
+RECONNECT_SECONDS = 2
+ANSWER_GRACE_SECONDS = 5
 
 
 def databases_from_env(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -35,6 +37,24 @@ def databases_from_env(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         database["OPTIONS"] = _options(env) | database["OPTIONS"]
         _refuse_shared_database(alias, databases, variables)
     return databases
+
+
+def asynchronous_commit_from_env(env: Mapping[str, str], databases: Mapping[str, dict[str, Any]]) -> bool:
+    """Return whether commits that a later one makes durable may not wait for the disk; false by default.
+
+    Raises:
+        ImproperlyConfigured: they may, with databases on several servers. Only within one server's log does a commit
+            that waits make durable what was committed before it.
+    """
+    if not _is_on(env.get("DATABASE_ASYNCHRONOUS_COMMIT", "")):
+        return False
+    servers = {(database["HOST"], database["PORT"] or 5432) for database in databases.values()}
+    if len(servers) > 1:
+        raise ImproperlyConfigured(
+            "DATABASE_ASYNCHRONOUS_COMMIT needs every context on one PostgreSQL server; leave it unset, or give no "
+            "context a server of its own."
+        )
+    return True
 
 
 def _parse(url: str, *, variable: str) -> dict[str, Any]:
@@ -70,12 +90,29 @@ def _options(env: Mapping[str, str]) -> dict[str, Any]:
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
+        # And within this time where something was sent that the other side's network never acknowledged.
+        "tcp_user_timeout": 1000 * _whole_number(env, "DATABASE_TCP_USER_TIMEOUT_SECONDS", default=10),
     }
     if _search_path(env) == "connection":
         options["options"] = " ".join(f"-c {name}={seconds}s" for name, seconds in _timeouts(env).items())
     if (pool_max := _pool_max(env)) is not None:
-        options["pool"] = {"min_size": min(2, pool_max), "max_size": pool_max, "timeout": 10}
+        options["pool"] = _pool(env, pool_max)
     return options
+
+
+def _pool(env: Mapping[str, str], pool_max: int) -> dict[str, Any]:
+    statement_timeout = _timeouts(env)["statement_timeout"]
+    return {
+        # The pool grows by one connection at a time: in a rush on a new process the last waits for all before it.
+        "min_size": max(1, pool_max // 2),
+        "max_size": pool_max,
+        "timeout": _whole_number(env, "DATABASE_POOL_WAIT_SECONDS", default=1),
+        # A thread that finds no connection asks for a new one; while an attempt backs off, none does. By default an
+        # attempt backs off up to five minutes, so that an outage lasts twice as long as it did.
+        "reconnect_timeout": RECONNECT_SECONDS,
+        # PostgreSQL ends a slow statement itself; one that hangs answers nothing, not even that.
+        "answer_seconds": statement_timeout + ANSWER_GRACE_SECONDS if statement_timeout else None,
+    }
 
 
 def _timeouts(env: Mapping[str, str]) -> dict[str, int]:
@@ -100,6 +137,10 @@ def _search_path(env: Mapping[str, str]) -> str:
     if chosen not in ("connection", "role"):
         raise ImproperlyConfigured(f"DATABASE_SEARCH_PATH must be 'connection' or 'role', not {chosen!r}.")
     return chosen
+
+
+def _is_on(text: str) -> bool:
+    return text.strip().lower() in Env.BOOLEAN_TRUE_STRINGS
 
 
 def _whole_number(env: Mapping[str, str], variable: str, *, default: int) -> int:

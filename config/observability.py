@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_init, worker_process_init, worker_process_shutdown
 
+from shop.observability import folding
 from shop.observability.tracing import setup_tracing
 
 
 def start(role: str) -> None:
-    """Start what this process says about itself; `role` is web, worker, beat or the name of a command."""
+    """Start what this process says about itself; `role` is web, deliveries, sweeps, worker, beat or the name of a command."""
     setup_tracing(role)
 
 
@@ -39,8 +41,11 @@ def start_worker(**_arguments: Any) -> None:
 
 @worker_process_init.connect
 def start_worker_process(**_arguments: Any) -> None:
-    """Trace in each process of a worker: exporting threads do not survive a fork."""
-    start("worker")
+    """Trace in each process of a worker, under its role: exporting threads do not survive a fork."""
+    start(os.environ.get("SHOP_ROLE") or "worker")
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        # It takes the place of one that ended, which may have been killed.
+        folding.fold(Path(folder))
 
 
 @worker_process_shutdown.connect

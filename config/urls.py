@@ -3,7 +3,10 @@
 from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView
+
+from shop.rest.compression import compressed
+from shop.rest.policies import DocsView
 
 
 def nothing(request: HttpRequest) -> HttpResponse:
@@ -20,8 +23,8 @@ urlpatterns = [
     path("_allauth/", include("allauth.headless.urls")),
     path("api/v1/", include("orders.rest.urls")),
     path("api/v1/", include("inventory.rest.urls")),
-    path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("api/v1/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/schema", compressed(SpectacularAPIView.as_view()), name="schema"),
+    path("api/v1/docs", DocsView.as_view(url_name="schema"), name="docs"),
     path("", include("payments.rest.urls")),
     path("", include("shop.rest.urls")),
 ]

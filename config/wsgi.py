@@ -2,12 +2,14 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
+from config.handlers import Handler
 from config.observability import start
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
 
 # Before the handler is made, which reads the middleware that tracing adds to.
 start("web")
-application = get_wsgi_application()
+django.setup(set_prefix=False)
+application = Handler()

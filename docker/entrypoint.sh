@@ -7,7 +7,7 @@ role=${1:-web}
 
 counters=${PROMETHEUS_MULTIPROC_DIR:-}
 case $role in
-    web | worker | beat)
+    web | worker | deliveries | sweeps | beat)
         export SHOP_ROLE="${SHOP_ROLE:-$role}"
         # Counters of an earlier life of this container would be added to those of this one.
         [ -z "$counters" ] || rm -rf "$counters"
@@ -32,7 +32,8 @@ case $role in
         [ -z "${ALLOWED_HOSTS:-}" ] || allow_own_addresses
         exec gunicorn -c docker/gunicorn.conf.py config.wsgi "$@"
         ;;
-    worker)
+    worker | deliveries | sweeps)
+        # SHOP_ROLE says which queues it consumes: a worker all of them, the two others a share each.
         # Without heartbeats, gossip and mingle a worker notices a frozen broker and recovers; with them it hangs.
         # Each container has its own name: the broker keeps one control queue per worker name.
         exec celery -A config worker --without-heartbeat --without-gossip --without-mingle \
@@ -53,7 +54,7 @@ case $role in
         ;;
     health)
         exec python -c 'import sys, urllib.request as r; sys.exit(r.urlopen(sys.argv[1], timeout=4).status != 200)' \
-            "http://127.0.0.1:${PORT:-8000}/health"
+            "http://127.0.0.1:${HEALTH_PORT:-${PORT:-8000}}/health"
         ;;
     worker-health)
         exec celery -A config inspect ping --destination "worker@$(hostname)" --timeout 10

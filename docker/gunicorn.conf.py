@@ -7,12 +7,17 @@ from __future__ import annotations
 
 # ruff: noqa: INP001  gunicorn reads this file by its path
 import os
+import socket
 from typing import Any
 
-bind = [f"0.0.0.0:{os.environ.get('PORT', '8000')}"]
-worker_class = "gthread"
+from shop.serving import any_address
+
+bind = [f"[{any_address()}]:{os.environ.get('PORT', '8000')}"]
+# With threads; and once it is told to stop, it stops listening before it ends what it has begun.
+worker_class = "shop.draining.DrainingWorker"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "16"))
+# Most of them wait for the provider, and a thread that waits holds no connection (ADR 14).
+threads = int(os.environ.get("WEB_THREADS", "32"))
 # A request may wait for a card's authorization; a worker that answers nobody for longer than this hangs.
 timeout = 60
 # Longer than any request may take, shorter than the orchestrator's patience (terminationGracePeriodSeconds).
@@ -32,11 +37,40 @@ def on_starting(server: Any) -> None:
     from shop.observability.logging import configure_for
 
     configure_for(log_format=os.environ.get("LOG_FORMAT", "json"), level=os.environ.get("LOG_LEVEL", "INFO"))
+    # Opened here, before the workers are forked: all accept on it, so there is no moment in which none does.
+    if port := int(os.environ.get("HEALTH_PORT") or 0):
+        address = any_address()
+        both = address == "::"
+        server.probes = socket.create_server(
+            (address, port),
+            family=socket.AF_INET6 if both else socket.AF_INET,
+            backlog=64,
+            reuse_port=True,
+            dualstack_ipv6=both,
+        )
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Hand the socket of the probes on to a new process."""
+    worker.probes = getattr(server, "probes", None)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Answer probes as soon as the application stands."""
+    if worker.probes is not None:
+        from shop.rest.probes import serve
+
+        serve(worker.probes)
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Take a process that ended out of the live metrics."""
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    """Take a process that ended out of the live metrics, and add its counts to those of others that ended."""
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        from pathlib import Path
+
         from prometheus_client import multiprocess
 
+        from shop.observability import folding
+
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+        folding.fold(Path(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -12,27 +11,44 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.forms import BaseDialogForm
 from unfold.widgets import (
-    UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
 )
 
 from inventory import api, queries
-from inventory.models import Outbox, Product, Reservation, ReservationLine, Status, Stock, StockMovement
+from inventory.models import (
+    History,
+    Outbox,
+    Product,
+    Reservation,
+    ReservationLine,
+    Status,
+    Stock,
+    StockMovement,
+    Watermark,
+)
 from inventory.rules import MAX_QUANTITY, SKU_PATTERN
+from payments import api as payments
 from shop.admin import (
+    AmountField,
+    HistoryAdmin,
+    LineField,
     OutboxAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
+    WatermarkAdmin,
     action,
     display,
+    major_units,
     money,
+    money_of,
     register_tile,
+    row_of,
     status_badge,
 )
 from shop.errors import Fault, Refusal
-from shop.money import Money, is_currency
+from shop.money import is_currency
 from shop.staff import log_action
 
 register_tile("inventory", "Stock", queries.stock_figures)
@@ -42,7 +58,7 @@ class QuantityForm(BaseDialogForm):
     """How many, and why."""
 
     quantity = forms.IntegerField(min_value=1, max_value=MAX_QUANTITY, widget=UnfoldAdminIntegerFieldWidget)
-    reference = forms.CharField(
+    reference = LineField(
         max_length=200, widget=UnfoldAdminTextInputWidget, help_text="Delivery note, count sheet, or what happened."
     )
 
@@ -50,22 +66,19 @@ class QuantityForm(BaseDialogForm):
 class ProductForm(BaseDialogForm):
     """What may be changed of a product; shows what it is now."""
 
-    name = forms.CharField(max_length=200, widget=UnfoldAdminTextInputWidget)
-    price = forms.DecimalField(
-        min_value=Decimal(0), widget=UnfoldAdminDecimalFieldWidget, help_text="In major units, e.g. 24.50."
-    )
+    name = LineField(max_length=200, widget=UnfoldAdminTextInputWidget)
+    price = AmountField(help_text="As customers read it: 24.50 EUR, 1250 JPY.")
     currency = forms.CharField(
         min_length=3, max_length=3, widget=UnfoldAdminTextInputWidget, help_text="ISO 4217 code, e.g. EUR."
     )
     active = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget)
 
     def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
-        product = Product.objects.filter(pk=object_id).first() if object_id else None
+        product = row_of(Product, object_id)
         if product is not None:
-            price = Decimal(product.price_minor).scaleb(-product.price.decimals)
             kwargs["initial"] = {
                 "name": product.name,
-                "price": price,
+                "price": major_units(product.price),
                 "currency": product.currency,
                 "active": product.active,
             }
@@ -79,10 +92,15 @@ class ProductForm(BaseDialogForm):
         currency = str(cleaned["currency"]).upper()
         if not is_currency(currency):
             raise ValidationError({"currency": f"{currency} is not an ISO 4217 code."})
-        minor = cleaned["price"].scaleb(Money.zero(currency).decimals)
-        if minor != minor.to_integral_value():
-            raise ValidationError({"price": f"{currency} has {Money.zero(currency).decimals} decimals."})
-        return cleaned | {"money": Money(int(minor), currency)}
+        try:
+            money = money_of(cleaned["price"], currency)
+        except ValidationError as refusal:
+            raise ValidationError({"price": refusal}) from refusal
+        try:
+            payments.check_chargeable(amount=money)
+        except payments.UnchargeableAmount as refusal:
+            raise ValidationError({"price": refusal.detail}) from refusal
+        return cleaned | {"money": money}
 
 
 class NewProductForm(ProductForm):
@@ -105,6 +123,7 @@ class ProductAdmin(ReadOnlyAdmin):
     list_filter = ("active", "currency")
     list_select_related = ("stock",)
     search_fields = ("sku", "name")
+    searches_exactly = False
     ordering = ("sku",)
     actions_list: Any = ("add_one",)
     actions_detail: Any = ("edit", "receive", "write_off")
@@ -224,6 +243,7 @@ class StockAdmin(ReadOnlyAdmin):
 
     list_display = ("product_id", "available", "reserved", "sold", "received", "written_off")
     search_fields = ("product__sku", "product__name")
+    searches_exactly = False
     ordering = ("product_id",)
 
 
@@ -233,7 +253,7 @@ class StockMovementAdmin(ReadOnlyAdmin):
 
     list_display = ("at", "sku", "kind", "available_delta", "reserved_delta", "sold_delta", "order_id", "reference")
     list_filter = ("kind",)
-    search_fields = ("sku__exact", "order_id__exact", "reference")
+    search_fields = ("sku__exact", "order_id__exact")
     ordering = ("-id",)
 
 
@@ -252,7 +272,7 @@ class ReservationAdmin(ReadOnlyAdmin):
     list_display = ("order_id", "status_label", "expires_at", "created_at", "version")
     list_filter = ("status",)
     search_fields = ("order_id__exact",)
-    ordering = ("-created_at",)
+    ordering = ("-order_id",)
     inlines = (ReservationLineInline,)
 
     status_label = status_badge(
@@ -269,3 +289,13 @@ class ReservationAdmin(ReadOnlyAdmin):
 @admin.register(Outbox)
 class InventoryOutboxAdmin(OutboxAdmin):
     """Inventory's facts on their way out."""
+
+
+@admin.register(History)
+class InventoryHistoryAdmin(HistoryAdmin):
+    """Facts of inventory that have left the outbox."""
+
+
+@admin.register(Watermark)
+class InventoryWatermarkAdmin(WatermarkAdmin):
+    """Since when inventory has all of its facts."""

@@ -5,14 +5,16 @@ Every call of the order's process is idempotent by `order_id`; every undo accept
 """
 
 from inventory.queries import (
+    InventoryBusy,
     InventoryUnavailable,
     ProductOffer,
     ReservationNotFound,
+    ReservationStanding,
     ReservationState,
     UnknownProduct,
     get_offers,
     get_reservation,
-    iter_reservations,
+    page_reservations,
 )
 from inventory.rules import InvalidQuantity, Line
 from inventory.services.expiry import release_expired_reservations
@@ -41,12 +43,14 @@ __all__ = [
     "InsufficientStock",
     "InvalidProduct",
     "InvalidQuantity",
+    "InventoryBusy",
     "InventoryUnavailable",
     "Line",
     "ProductOffer",
     "ReservationClosed",
     "ReservationMismatch",
     "ReservationNotFound",
+    "ReservationStanding",
     "ReservationState",
     "SkuTaken",
     "StockLevel",
@@ -58,7 +62,7 @@ __all__ = [
     "commit_stock",
     "get_offers",
     "get_reservation",
-    "iter_reservations",
+    "page_reservations",
     "receive_stock",
     "release_expired_reservations",
     "release_stock",

@@ -79,7 +79,7 @@ class StockShort(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StockLow(Event):
-    """What can be sold of a product went below the threshold; told once per crossing."""
+    """What can be sold of a product came down to the threshold or below it; told once per crossing."""
 
     type = "stock.low"
     product_id: UUID

@@ -13,9 +13,11 @@ from django.db.models.functions import Now
 
 from inventory.rules import SKU_PATTERN
 from shop.events.outbox import OutboxMessage
+from shop.events.past import HistoryEntry, WatermarkRow
 from shop.ids import new_id
 from shop.money import Money
 from shop.states import StatusModel, Transitions
+from shop.text import words
 
 
 class Product(models.Model):
@@ -131,7 +133,6 @@ class Reservation(StatusModel):
         ]
         indexes = [
             models.Index(fields=["expires_at"], name="inventory_reservation_held", condition=Q(status=Status.HELD)),
-            models.Index(fields=["created_at"], name="inventory_reservation_created"),
             models.Index(
                 fields=["status"],
                 name="inventory_reservation_open",
@@ -147,7 +148,7 @@ class ReservationLine(models.Model):
     """So many units of one SKU kept for one order; written with its reservation and never changed."""
 
     id = models.BigAutoField(primary_key=True)
-    reservation = models.ForeignKey(Reservation, on_delete=models.PROTECT, related_name="lines")
+    reservation = models.ForeignKey(Reservation, on_delete=models.PROTECT, related_name="lines", db_index=False)
     sku = models.CharField("SKU", max_length=64)
     quantity = models.PositiveIntegerField()
 
@@ -208,7 +209,7 @@ class StockMovement(models.Model):
         indexes = [models.Index(fields=["sku", "id"], name="inventory_stockmovement_sku")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.sku}"
+        return f"{words(self.kind)} {self.sku}"
 
 
 class Outbox(OutboxMessage):
@@ -216,3 +217,17 @@ class Outbox(OutboxMessage):
 
     class Meta(OutboxMessage.Meta):
         verbose_name_plural = "outbox"
+
+
+class History(HistoryEntry):
+    """Facts of inventory that the outbox has let go of; triggers refuse UPDATE and DELETE."""
+
+    class Meta(HistoryEntry.Meta):
+        verbose_name_plural = "history"
+
+
+class Watermark(WatermarkRow):
+    """Since when inventory has all of its facts."""
+
+    class Meta(WatermarkRow.Meta):
+        pass

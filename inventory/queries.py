@@ -6,17 +6,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import InterfaceError, OperationalError
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 
-from inventory.models import Outbox, Product, Reservation, ReservationLine, Status, StockMovement
+from inventory.models import Product, Reservation, ReservationLine, Status, StockMovement
 from inventory.rules import Line, is_sku
-from shop.errors import Fault, NotFound, Refusal
+from shop.counting import shown_count
+from shop.errors import Busy, Fault, NotFound, Refusal
+from shop.events.past import facts_about
 from shop.money import Money
-from shop.timeline import Happening, Story, Upcoming, facts_of
+from shop.resilience.contention import is_contention
+from shop.statements import Statement
+from shop.timeline import Happening, Story, Upcoming, told_by
+
+_OFFERS = Statement("inventory", "get_offers")
+_PAGE = Statement("inventory", "page_reservations")
 
 
 class InventoryUnavailable(Fault):
@@ -26,12 +34,23 @@ class InventoryUnavailable(Fault):
     title = "Inventory does not answer; try again"
 
 
+class InventoryBusy(Busy, InventoryUnavailable):
+    """Others had the stock locked for too long, or no connection came free: nothing was done, and nothing is broken."""
+
+    code = "inventory_busy"
+    title = "This stock is in great demand; try again"
+
+
 class UnknownProduct(Refusal):
-    """Some SKUs are not for sale: nobody knows them, or they are inactive."""
+    """Some SKUs are not for sale: nobody knows them, or they are inactive.
+
+    422 where no order was recorded; 409 where it canceled the order that facts.order_id names.
+    """
 
     code = "unknown_product"
     title = "The product is not for sale"
     http_status = 422
+    fact_types = {"skus": list[str]}
 
 
 class ReservationNotFound(NotFound):
@@ -39,6 +58,7 @@ class ReservationNotFound(NotFound):
 
     code = "reservation_not_found"
     title = "The order has no reservation"
+    fact_types = {"order_id": UUID}
 
 
 @dataclass(frozen=True)
@@ -63,11 +83,11 @@ class ReservationState:
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """Turn a database that is away, locked or slow into InventoryUnavailable."""
+    """Turn a database that is away or slow into InventoryUnavailable, and a wait for others into InventoryBusy."""
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise InventoryUnavailable from error
+        raise (InventoryBusy if is_contention(error) else InventoryUnavailable) from error
 
 
 def products_for_sale() -> QuerySet[Product]:
@@ -87,15 +107,10 @@ def products_for_sale() -> QuerySet[Product]:
 def get_offers(*, skus: Sequence[str]) -> dict[str, ProductOffer]:
     """Return the offer of each SKU. Raises: UnknownProduct(skus), InventoryUnavailable."""
     with reachable():
-        products = list(products_for_sale().filter(sku__in={sku for sku in skus if is_sku(sku)}))
+        rows = _OFFERS.run(skus=",".join({sku for sku in skus if is_sku(sku)}))
     offers = {
-        product.sku: ProductOffer(
-            product.sku,
-            product.name,
-            product.price,
-            getattr(product, "free"),  # noqa: B009
-        )
-        for product in products
+        sku: ProductOffer(sku, name, Money(price_minor, currency), available)
+        for sku, name, price_minor, currency, available in rows
     }
     if unknown := tuple(sorted(set(skus) - offers.keys())):
         raise UnknownProduct(f"not for sale: {', '.join(unknown)}", skus=unknown)
@@ -116,11 +131,19 @@ def count_reservations() -> dict[tuple[str, ...], float]:
     return {(str(status),): found.get(status, 0) for status in (Status.HELD, Status.PAYING)}
 
 
-def iter_reservations(*, after: UUID | None, limit: int) -> list[ReservationState]:
+class ReservationStanding(NamedTuple):
+    """One order's reservation as the audit holds it against the order; `lines` as "SKU:quantity", by SKU."""
+
+    order_id: UUID
+    status: str
+    lines: str
+
+
+def page_reservations(*, after: UUID, limit: int) -> list[ReservationStanding]:
     """Return up to `limit` reservations in the order of their ids, from the first one past `after`."""
     with reachable():
-        rows = Reservation.objects.order_by("order_id").prefetch_related("lines")
-        return [_state(row) for row in (rows.filter(order_id__gt=after) if after else rows)[:limit]]
+        rows = _PAGE.run(after=after, limit=limit)
+    return [ReservationStanding(*row) for row in rows]
 
 
 def _state(row: Reservation) -> ReservationState:
@@ -136,7 +159,7 @@ def stock_figures() -> dict[str, object]:
     return {
         "products for sale": Product.objects.filter(active=True).count(),
         "low on stock": Product.objects.filter(active=True, stock__available__lt=settings.STOCK_LOW_THRESHOLD).count(),
-        "open reservations": holds.count(),
+        "open reservations": shown_count(holds),
     }
 
 
@@ -157,13 +180,8 @@ def story_of(order_id: UUID) -> Story:
     if found is None:
         return Story()
     happened = tuple(
-        Happening(
-            message.occurred_at,
-            "inventory",
-            _WORDS.get(message.type, message.type),
-            facts_of(message.payload),
-        )
-        for message in Outbox.objects.filter(aggregate_id=order_id).order_by("id")
+        told_by(fact, context="inventory", what=_WORDS.get(fact.type, fact.type))
+        for fact in facts_about("inventory", [order_id])
     )
     upcoming = (
         (Upcoming("inventory", "the hold expires and its stock is free again", found.expires_at),)
@@ -174,7 +192,7 @@ def story_of(order_id: UUID) -> Story:
 
 
 def _from_ledger(order_id: UUID) -> tuple[Happening, ...]:
-    """Tell it from the ledger, which stays when the published events are pruned."""
+    """Tell it from the ledger: a release that kept no history threw the facts away."""
     return tuple(
         Happening(
             movement.at,

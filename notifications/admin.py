@@ -8,16 +8,20 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from notifications.models import Email, EmailStatus, Inbox, Outbox
+from notifications.models import Email, EmailStatus, History, Inbox, Outbox, Watermark
 from notifications.queries import dashboard_figures
 from notifications.services import emails
 from shop.admin import (
+    HistoryAdmin,
     InboxAdmin,
     OutboxAdmin,
     ReadOnlyAdmin,
+    WatermarkAdmin,
     action,
+    bulk_action,
     confirmation,
     display,
+    in_words,
     register_tile,
     status_badge,
 )
@@ -33,7 +37,7 @@ class EmailAdmin(ReadOnlyAdmin):
         "id",
         "order_id",
         "kind",
-        "reason",
+        "reason_shown",
         "refunded",
         "status_label",
         "attempts",
@@ -43,13 +47,17 @@ class EmailAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status", "kind", "queued_at")
     search_fields = ("id__exact", "order_id__exact")
-    ordering = ("-queued_at",)
+    ordering = ("-id",)
+    exclude = ("reason", "amount_minor", "currency")
+    readonly_fields = ("reason_shown", "refunded")
     actions = ("send_selected_again",)
     actions_detail: Any = ("send_one_again",)
 
     status_label = status_badge(
         colors={EmailStatus.PENDING: "info", EmailStatus.SENT: "success", EmailStatus.FAILED: "danger"}
     )
+
+    reason_shown = in_words("reason")
 
     @display(description="refunded", ordering="amount_minor")
     def refunded(self, email: Email) -> str:
@@ -68,7 +76,7 @@ class EmailAdmin(ReadOnlyAdmin):
             self._send_again(request, email)
         return self.back_to(request, object_id)
 
-    @action(description="Send again")
+    @bulk_action(description="Send again", consequence="Each email that was given up is sent to its customer.")
     def send_selected_again(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
         """Send the selected emails again."""
         for email in queryset:
@@ -81,6 +89,16 @@ class EmailAdmin(ReadOnlyAdmin):
 @admin.register(Outbox)
 class NotificationsOutboxAdmin(OutboxAdmin):
     """Facts of notifications on their way out."""
+
+
+@admin.register(History)
+class NotificationsHistoryAdmin(HistoryAdmin):
+    """Facts of notifications that have left the outbox."""
+
+
+@admin.register(Watermark)
+class NotificationsWatermarkAdmin(WatermarkAdmin):
+    """Since when notifications has all of its facts."""
 
 
 @admin.register(Inbox)

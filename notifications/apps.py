@@ -14,7 +14,10 @@ class NotificationsConfig(AppConfig):
     def ready(self) -> None:
         """Import what registers itself."""
         from notifications import audit, handlers, queries, tasks  # noqa: F401
+        from notifications.services import personal
+        from shop.personal.keepers import register_keeper
         from shop.timeline import register_narrator
 
         register_narrator("notifications", queries.story_of)
         audit.register()
+        register_keeper(personal.KEEPER)

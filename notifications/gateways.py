@@ -17,6 +17,7 @@ from django.core.validators import validate_email
 from notifications.rules import without_addresses
 from shop import transactions
 from shop.errors import Fault, Refusal
+from shop.observability import tracing
 
 TIMEOUT_SECONDS = 10
 PERMANENT = range(500, 600)  # RFC 5321, section 4.2.1: the same command is refused again
@@ -27,6 +28,7 @@ class Message:
     """One finished email. The address is never shown, logged or stored."""
 
     email_id: UUID
+    order_id: UUID
     to: str = field(repr=False)
     subject: str
     text: str = field(repr=False)
@@ -58,10 +60,11 @@ def send(message: Message) -> None:
 
     Raises: EmailUndeliverable, MailServerUnavailable; neither shows the address.
     """
-    transactions.forbid()
+    transactions.go_outside()
     try:
         validate_email(message.to)
-        _build(message).send()
+        with tracing.private_call_span("mail send", email_id=str(message.email_id), order_id=str(message.order_id)):
+            _build(message).send()
     except SoftTimeLimitExceeded:
         raise  # our worker is out of time, which says nothing about the mail server
     except Exception as error:  # noqa: BLE001  the boundary to every kind of backend; raised again as one of ours
@@ -75,11 +78,18 @@ def _build(message: Message) -> mail.EmailMultiAlternatives:
         subject=message.subject,
         body=message.text,
         to=[message.to],
-        headers={"Message-ID": message_id(message.email_id), "Auto-Submitted": "auto-generated"},
+        headers=_headers(message),
         connection=mail.get_connection(timeout=settings.EMAIL_TIMEOUT or TIMEOUT_SECONDS),
     )
     built.attach_alternative(message.html, "text/html")
     return built
+
+
+def _headers(message: Message) -> dict[str, str]:
+    headers = {"Message-ID": message_id(message.email_id), "Auto-Submitted": "auto-generated"}
+    if trace_id := tracing.current_trace_id():
+        headers["X-Trace-ID"] = trace_id  # under which the logs tell what led to it
+    return headers
 
 
 def _is_permanent(error: Exception) -> bool:

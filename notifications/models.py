@@ -7,10 +7,12 @@ from django.db.models.functions import Now
 
 from shop.events.inbox import InboxEntry
 from shop.events.outbox import OutboxMessage
+from shop.events.past import HistoryEntry, WatermarkRow
 from shop.ids import new_id
 from shop.models import DueModel
 from shop.money import Money
 from shop.states import StatusModel, Transitions
+from shop.text import words
 
 
 class EmailKind(models.TextChoices):
@@ -21,6 +23,11 @@ class EmailKind(models.TextChoices):
     ORDER_SHIPPED = "order_shipped"
     ORDER_REFUNDED = "order_refunded"
     REFUND_ISSUED = "refund_issued"
+    REFUND_RETURNED = "refund_returned"
+
+
+# These tell of one refund: its id is their cause, and they name its amount.
+OF_A_REFUND = [str(EmailKind.REFUND_ISSUED), str(EmailKind.REFUND_RETURNED)]
 
 
 class EmailStatus(models.TextChoices):
@@ -50,7 +57,7 @@ class Email(StatusModel, DueModel):
     kind = models.CharField(max_length=20, choices=EmailKind.choices)
     cause_id = models.UUIDField(editable=False)
     reason = models.CharField(max_length=80, blank=True, default="")
-    amount_minor = models.BigIntegerField(null=True, blank=True, help_text="What a refund gave back.")
+    amount_minor = models.BigIntegerField(null=True, blank=True, help_text="What a refund gave back, or did not.")
     currency = models.CharField(max_length=3, blank=True, default="")
     status = models.CharField(max_length=10, choices=EmailStatus.choices, default=EmailStatus.PENDING)
     queued_at = models.DateTimeField(db_default=Now())
@@ -58,22 +65,28 @@ class Email(StatusModel, DueModel):
     failed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta(DueModel.Meta):
+        indexes = [
+            *DueModel.Meta.indexes,
+            models.Index(
+                fields=["status"], name="notifications_email_open", condition=models.Q(status__in=["PENDING", "FAILED"])
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["order_id", "kind", "cause_id"], name="notifications_email_once_per_cause"),
             models.CheckConstraint(
                 name="notifications_email_amount_of_refund",
-                condition=models.Q(kind=EmailKind.REFUND_ISSUED, amount_minor__gt=0, currency__regex=r"^[A-Z]{3}$")
-                | ~models.Q(kind=EmailKind.REFUND_ISSUED)
+                condition=models.Q(kind__in=OF_A_REFUND, amount_minor__gt=0, currency__regex=r"^[A-Z]{3}$")
+                | ~models.Q(kind__in=OF_A_REFUND)
                 & models.Q(amount_minor=None, currency="", cause_id=models.F("order_id")),
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} for order {self.order_id}: {self.status}"
+        return f"email of order {self.order_id}: {words(self.kind)}, {words(self.status)}"
 
     @property
     def amount(self) -> Money | None:
-        """What the refund gave back; None for every other kind."""
+        """What the refund gave back, or did not; None where the email tells of no refund."""
         return None if self.amount_minor is None else Money(self.amount_minor, self.currency)
 
 
@@ -82,6 +95,20 @@ class Outbox(OutboxMessage):
 
     class Meta(OutboxMessage.Meta):
         verbose_name_plural = "outbox"
+
+
+class History(HistoryEntry):
+    """Facts of notifications that the outbox has let go of; triggers refuse UPDATE and DELETE."""
+
+    class Meta(HistoryEntry.Meta):
+        verbose_name_plural = "history"
+
+
+class Watermark(WatermarkRow):
+    """Since when notifications has all of its facts."""
+
+    class Meta(WatermarkRow.Meta):
+        pass
 
 
 class Inbox(InboxEntry):

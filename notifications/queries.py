@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
-
 from notifications import rules
+from notifications.events import EmailFailed, EmailQueued, EmailSent
 from notifications.models import Email, EmailStatus
+from shop.counting import shown_count
+from shop.events.past import PastFact, facts_about
 from shop.money import Money
-from shop.timeline import Happening, Story, Upcoming
+from shop.statements import Statement
+from shop.timeline import Happening, Story, Upcoming, marked
 
 CONTEXT = "notifications"
+_PAGE = Statement("notifications", "page_emails")
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,12 @@ def list_emails(*, order_id: UUID) -> tuple[EmailState, ...]:
     return tuple(state_of(email) for email in Email.objects.filter(order_id=order_id).order_by("queued_at", "id"))
 
 
-def emails_in_turn() -> QuerySet[Email]:
-    """Return the emails that wait for no earlier one of their order: customers read them as things happened.
+def page_emails(*, after: UUID, limit: int) -> list[tuple[UUID, tuple[str, ...]]]:
+    """Return the emails of up to `limit` orders by these orders' ids, from the first one past `after`.
 
-    An earlier one without a moment is never taken and so holds nobody back.
+    Each as "kind:cause:amount_minor", or "kind:cause:reason" where it tells of no refund.
     """
-    before = Q(queued_at__lt=OuterRef("queued_at")) | Q(queued_at=OuterRef("queued_at"), id__lt=OuterRef("id"))
-    unsent = Email.objects.filter(
-        before, order_id=OuterRef("order_id"), status=EmailStatus.PENDING, due_at__isnull=False
-    )
-    return Email.objects.filter(~Exists(unsent))
+    return [(order_id, tuple(emails.split(","))) for order_id, emails in _PAGE.run(after=after, limit=limit)]
 
 
 def state_of(email: Email) -> EmailState:
@@ -69,18 +68,23 @@ def state_of(email: Email) -> EmailState:
 
 def dashboard_figures() -> dict[str, object]:
     """Count what staff look after."""
-    counts = Email.objects.aggregate(
-        to_send=Count("pk", filter=Q(status=EmailStatus.PENDING)),
-        tried_in_vain_so_far=Count("pk", filter=Q(status=EmailStatus.PENDING, attempts__gt=0)),
-        given_up=Count("pk", filter=Q(status=EmailStatus.FAILED)),
-    )
-    return {name.replace("_", " "): count for name, count in counts.items()}
+    pending = Email.objects.filter(status=EmailStatus.PENDING)
+    return {
+        "to send": shown_count(pending),
+        "failed at least once": shown_count(pending.filter(attempts__gt=0)),
+        "given up": shown_count(Email.objects.filter(status=EmailStatus.FAILED)),
+    }
 
 
 def story_of(order_id: UUID) -> Story:
     """Tell which emails an order caused, and what happens to them next."""
     emails = list(Email.objects.filter(order_id=order_id).order_by("queued_at", "id"))
-    happened = tuple(happening for email in emails for happening in _happened(email))
+    told = facts_about(CONTEXT, [email.pk for email in emails])
+    happened = tuple(
+        happening
+        for email in emails
+        for happening in _happened(email, [fact for fact in told if fact.aggregate_id == email.pk])
+    )
     return Story(happened, tuple(upcoming for email in emails for upcoming in _upcoming(email)))
 
 
@@ -88,20 +92,27 @@ def _name(email: Email) -> str:
     return f'the email "{email.kind.replace("_", " ")}"'
 
 
-def _happened(email: Email) -> Iterator[Happening]:
-    told = {"reason": email.reason, "amount": email.amount and str(email.amount)}
-    why = {name: value for name, value in told.items() if value}
-    yield Happening(email.queued_at, CONTEXT, f"{_name(email)} was queued", {"email_id": email.pk, **why})
+def _happened(email: Email, told: Sequence[PastFact]) -> Iterator[Happening]:
+    latest = {fact.type: fact for fact in told}
+    queued = [fact for fact in told if fact.type == EmailQueued.type]
+    details = {"reason": email.reason, "amount": email.amount and str(email.amount)}
+    why = {name: value for name, value in details.items() if value}
+    begun = Happening(email.queued_at, CONTEXT, f"{_name(email)} was queued", {"email_id": email.pk, **why})
+    yield marked(begun, queued[0] if queued else None)
+    for fact in queued[1:]:
+        yield marked(Happening(fact.occurred_at, CONTEXT, f"{_name(email)} was queued again"), fact)
     if email.sent_at is not None:
-        yield Happening(email.sent_at, CONTEXT, f"{_name(email)} was sent", {"attempts": email.attempts})
+        sent = Happening(email.sent_at, CONTEXT, f"{_name(email)} was sent", {"attempts": email.attempts})
+        yield marked(sent, latest.get(EmailSent.type))
     if email.failed_at is not None and email.status == EmailStatus.FAILED:
         facts = {"attempts": email.attempts, "error": email.last_error}
-        yield Happening(email.failed_at, CONTEXT, f"{_name(email)} was given up", facts)
+        given_up = Happening(email.failed_at, CONTEXT, f"{_name(email)} was given up", facts)
+        yield marked(given_up, latest.get(EmailFailed.type))
 
 
 def _upcoming(email: Email) -> Iterator[Upcoming]:
     if email.status == EmailStatus.FAILED:
-        yield Upcoming(CONTEXT, f"staff decide whether {_name(email)} is sent again")
+        yield Upcoming(CONTEXT, f"staff decide whether {_name(email)} is sent again", by_staff=True)
     elif email.status == EmailStatus.PENDING and not email.attempts:
         yield Upcoming(CONTEXT, f"{_name(email)} is sent", email.due_at)
     elif email.status == EmailStatus.PENDING:

@@ -13,6 +13,7 @@ SUBJECTS = {
     "order_shipped": "Your order {number} is on its way",
     "order_refunded": "Your refund for order {number}",
     "refund_issued": "Your order {number}: a refund is on its way",
+    "refund_returned": "Your order {number}: your bank sent our refund back",
 }
 
 REASONS = {

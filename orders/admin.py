@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, Q, QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from orders import services
-from orders.models import Contact, Inbox, Order, OrderLine, OrderStatus, Outbox, Saga
-from orders.rules import CancelReason
+from orders.models import Contact, History, Inbox, Order, OrderLine, OrderStatus, Outbox, Saga, Watermark
+from orders.queries import OrderState
+from orders.rules import LOOPING, CancelReason
 from orders.sagas.run import cancel_order, refund_part, resume
+from payments import api as payments
 from shop.admin import (
+    AmountField,
+    HistoryAdmin,
     InboxAdmin,
+    LineField,
     OutboxAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
+    WatermarkAdmin,
     action,
+    bulk_action,
     confirmation,
     display,
+    in_words,
     money,
+    money_of,
+    preformatted,
     pretty_json,
     register_tile,
+    row_of,
+    shown_once,
     status_badge,
 )
 from shop.cards import refuse_card_number
+from shop.counting import shown_count
 from shop.money import Money
-from shop.timeline import story_of
+from shop.timeline import lines_of, story_of
 
 STATUS_COLORS: dict[str, str] = {
     OrderStatus.CONFIRMED: "success",
@@ -47,6 +61,10 @@ STATUS_COLORS: dict[str, str] = {
     OrderStatus.CANCELED: "danger",
     OrderStatus.REFUNDED: "danger",
 }
+
+
+RESUMED = "saga resumed"
+CANCELED = "canceled"
 
 
 class OrderLineInline(ReadOnlyInline):
@@ -73,44 +91,64 @@ class SagaInline(ReadOnlyInline):
     """How far its processes are."""
 
     model = Saga
-    fields = readonly_fields = ("name", "waiting_for", "due_at", "attempts", "parked_at", "finished_at", "last_error")
+    fields = readonly_fields = ("name", "waits_for", "due_at", "attempts", "parked_at", "finished_at", "last_error")
+
+    waits_for = in_words("waiting_for")
 
 
 class RefundForm(BaseDialogForm):
     """How much to return."""
 
-    amount_minor = forms.IntegerField(
-        min_value=1,
-        widget=UnfoldAdminIntegerFieldWidget,
-        help_text="in minor units: 250 is 2.50 of a two-decimal currency",
-    )
-    reason = forms.CharField(max_length=80, widget=UnfoldAdminTextInputWidget, validators=[refuse_card_number])
+    amount = AmountField()
+    reason = LineField(max_length=80, widget=UnfoldAdminTextInputWidget, validators=[refuse_card_number])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        order = row_of(Order, self.object_id)
+        self._currency = order.currency if order else ""
+        if order:
+            left = payments.get_refundable(order_id=order.pk)
+            # A payment that was voided before it began has no currency of its own.
+            left = left if left and left.minor else Money.zero(order.currency)
+            self.fields["amount"].label = f"Amount in {order.currency}"
+            self.fields["amount"].help_text = f"{left} may still be refunded."
+
+    def clean_amount(self) -> Money:
+        """Read the amount in the order's currency. Raises: ValidationError."""
+        if not self._currency:
+            raise ValidationError("There is no such order.")
+        amount = money_of(self.cleaned_data["amount"], self._currency)
+        if not amount.minor:
+            raise ValidationError("Nothing would be refunded: enter an amount.", code="nothing")
+        return amount
 
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
     """Orders."""
 
-    list_display = ("number", "status_label", "total", "placed_at", "cancel_reason", "tracking_number", "id")
+    list_display = ("number", "status_label", "total", "placed_at", "canceled_for", "tracking_number", "id")
     list_filter = ("status", "cancel_reason", "currency", "placed_at")
-    search_fields = ("number", "id__exact", "customer_id__exact", "contact__email")
+    search_fields = ("number", "id", "customer_id", "contact__email__iexact")
+    search_help_text = "An order's number or id, a customer's id, or a whole email address"
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("number", "status", "total", "story")}),
         ("Times", {"fields": ("placed_at", "pay_before", "confirmed_at", "closed_at")}),
         ("Parcel", {"fields": ("carrier", "tracking_number")}),
-        ("Why it was canceled", {"fields": ("cancel_reason", "refusal_json")}),
+        ("Why it was canceled", {"fields": ("canceled_for", "refusal_json")}),
         (
             "For engineers",
             {"fields": ("id", "customer_id", "version", "payment_method", "pays_at_once", "idempotency_key")},
         ),
     )
-    readonly_fields = ("refusal_json", "story", "total")
+    readonly_fields = ("canceled_for", "refusal_json", "story", "total")
     inlines = (OrderLineInline, ContactInline, SagaInline)
     actions = ("cancel_selected",)
     actions_detail: Any = ("cancel_one", "refund_one", "resume_one")
 
     status_label = status_badge(colors=STATUS_COLORS)
+    canceled_for = in_words("cancel_reason")
     total = money("total_minor", description="total")
 
     @display(description="refusal")
@@ -119,15 +157,11 @@ class OrderAdmin(ReadOnlyAdmin):
         return pretty_json(obj.refusal) if obj.refusal else SafeString("-")
 
     @display(description="story")
+    @shown_once
     def story(self, obj: Order) -> SafeString:
         """Show the whole story, as `manage.py explain_order` tells it."""
         told = story_of(obj.pk)
-        lines = [f"{each.at:%Y-%m-%d %H:%M:%S}  {each.context:<14} {each.what}" for each in told.happened]
-        lines += [
-            f"{f'{each.at:%Y-%m-%d %H:%M:%S}' if each.at else 'next':<19}  {each.context:<14} next: {each.what}"
-            for each in told.upcoming
-        ]
-        return format_html('<pre class="whitespace-pre-wrap text-xs">{}</pre>', "\n".join(lines))
+        return preformatted("\n".join(lines_of(told))) if told.happened else SafeString("-")
 
     def has_cancel_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Ask for orders.cancel_order."""
@@ -141,7 +175,11 @@ class OrderAdmin(ReadOnlyAdmin):
         """Ask for orders.resume_saga."""
         return request.user.has_perm("orders.resume_saga")
 
-    @action(description="Cancel, with a refund where paid", permissions=("cancel",))
+    @bulk_action(
+        description="Cancel, with a refund where paid",
+        consequence="Each order is canceled: its payment is voided or refunded in full, and its stock goes back.",
+        permissions=("cancel",),
+    )
     def cancel_selected(self, request: HttpRequest, queryset: QuerySet[Order]) -> None:
         """Cancel each selected order."""
         for order in queryset:
@@ -178,7 +216,7 @@ class OrderAdmin(ReadOnlyAdmin):
         """Return a part of this order's money."""
         order = self.get_object(request, object_id)
         if order and form.is_valid():
-            amount = Money(form.cleaned_data["amount_minor"], order.currency)
+            amount: Money = form.cleaned_data["amount"]
             if _same_refund_is_under_way(order.pk, amount):
                 self.message_user(
                     request,
@@ -210,21 +248,33 @@ class OrderAdmin(ReadOnlyAdmin):
     def resume_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
         """Walk this order's saga now, parked or not."""
         if order := self.get_object(request, object_id):
-
-            def walk() -> None:
-                services.resume_saga_now(order_id=order.pk)
-                resume(order_id=order.pk)
-
-            self.attempt(request, order, "saga resumed", walk)
+            self.attempt(request, order, RESUMED, lambda: _walk(order.pk))
         return self.back_to(request, object_id)
 
     def _cancel(self, request: HttpRequest, order: Order) -> None:
         self.attempt(
             request,
             order,
-            "canceled",
-            lambda: cancel_order(order_id=order.pk, reason=CancelReason.STAFF_REQUEST),
+            CANCELED,
+            lambda: _canceled(cancel_order(order_id=order.pk, reason=CancelReason.STAFF_REQUEST)),
         )
+
+
+def _walk(order_id: uuid.UUID) -> str:
+    """Walk an order as far as it goes now; return what came of it. Raises: the Fault that it met, as in every action."""
+    if not services.resume_saga_now(order_id=order_id):
+        return "nothing to resume: no saga of it is unfinished"
+    reached = resume(order_id=order_id)
+    if reached.fault is not None:
+        raise reached.fault
+    if reached.waiting_for:
+        return f"walked, and it waits for the {reached.waiting_for}: it is {reached.status}"
+    return RESUMED
+
+
+def _canceled(order: OrderState) -> str:
+    """Return what came of a cancel: what is left of it, the sweep finishes."""
+    return CANCELED if order.status in ("CANCELED", "REFUNDED") else f"is {order.status}, and goes on automatically"
 
 
 def _same_refund_is_under_way(order_id: uuid.UUID, amount: Money) -> bool:
@@ -246,12 +296,15 @@ def _same_refund_is_under_way(order_id: uuid.UUID, amount: Money) -> bool:
 class SagaAdmin(ReadOnlyAdmin):
     """Sagas: what is parked comes first."""
 
-    list_display = ("order", "name", "waiting_for", "due_at", "attempts", "parked_at", "finished_at")
+    list_display = ("order", "name", "waits_for", "due_at", "attempts", "parked_at", "walked_since", "finished_at")
     list_filter = ("name", "waiting_for", ("parked_at", admin.EmptyFieldListFilter))
-    search_fields = ("order__number", "order__id__exact")
-    ordering = ("-parked_at", "-started_at")
-    exclude = ("log",)
-    readonly_fields = ("log_json",)
+    search_fields = ("order__number", "order__id")
+    ordering = ("-id",)
+    urgent = Q(finished_at=None, parked_at__isnull=False)
+    exclude = ("log", "waiting_for")
+    readonly_fields = ("waits_for", "log_json")
+
+    waits_for = in_words("waiting_for")
 
     @display(description="log")
     def log_json(self, obj: Saga) -> SafeString:
@@ -264,19 +317,28 @@ class OrdersOutboxAdmin(OutboxAdmin):
     """Facts of orders on their way out."""
 
 
+@admin.register(History)
+class OrdersHistoryAdmin(HistoryAdmin):
+    """Facts of orders that have left the outbox."""
+
+
+@admin.register(Watermark)
+class OrdersWatermarkAdmin(WatermarkAdmin):
+    """Since when orders has all of its facts."""
+
+
 @admin.register(Inbox)
 class OrdersInboxAdmin(InboxAdmin):
     """Facts of others at orders."""
 
 
-def _figures() -> dict[str, object]:
-    counts = dict(Order.objects.values_list("status").annotate(count=Count("id")))
-    sagas = Saga.objects.filter(finished_at=None).aggregate(
-        parked=Count("id", filter=Q(parked_at__isnull=False)), open=Count("id")
-    )
-    return {status.label: counts[status] for status in OrderStatus if status in counts} | {
-        "Sagas under way": sagas["open"],
-        "Sagas parked": sagas["parked"],
+def _figures() -> Mapping[str, object]:
+    counts = {status.label: shown_count(Order.objects.filter(status=status)) for status in OrderStatus}
+    sagas = Saga.objects.filter(finished_at=None)
+    return {label: count for label, count in counts.items() if count != "0"} | {
+        "Sagas under way": shown_count(sagas.filter(due_at__isnull=False)),
+        "Sagas walked again and again": shown_count(sagas.filter(walked_since__lt=Now() - LOOPING)),
+        "Sagas parked": shown_count(sagas.filter(parked_at__isnull=False)),
     }
 
 

@@ -1,6 +1,29 @@
 """The door of orders: what other contexts may call. Arguments by keyword; answers are plain data, never models."""
 
-from orders.queries import Address, OrderLineState, OrderNotFound, OrderState, get_order
+from orders.queries import (
+    Address,
+    MoneyReturned,
+    OrderLineState,
+    OrderNotFound,
+    OrderStanding,
+    OrderState,
+    find_order_fact,
+    get_money_returned,
+    get_order,
+    page_orders,
+)
 from orders.rules import CancelReason
 
-__all__ = ["Address", "CancelReason", "OrderLineState", "OrderNotFound", "OrderState", "get_order"]
+__all__ = [
+    "Address",
+    "CancelReason",
+    "MoneyReturned",
+    "OrderLineState",
+    "OrderNotFound",
+    "OrderStanding",
+    "OrderState",
+    "find_order_fact",
+    "get_money_returned",
+    "get_order",
+    "page_orders",
+]

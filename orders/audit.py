@@ -1,15 +1,16 @@
-"""The promises that orders can check: its own, and those between it, the stock and the money."""
+"""The promises that orders can check: its own, and those between it, the stock, the money and the parcel."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
 
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from inventory import api as inventory
+from orders import laws
 from orders.events import (
     OrderAwaitingPayment,
     OrderCanceled,
@@ -23,120 +24,107 @@ from orders.events import (
     OrderShipped,
 )
 from orders.models import Order, OrderStatus, Saga
-from orders.queries import iter_orders
+from orders.queries import OrderStanding, page_orders
 from payments import api as payments
-from shop.audit import Check, Violation, register_check
-from shop.events.history import register_history_checks, register_inbox_check
+from shipping import api as shipping
+from shop.audit import Check, by_order, register_check, register_law
+from shop.events.history import register_history_checks
+from shop.events.laws import register_bus_checks
+from shop.events.told import should_show
+from shop.money import Money
+from shop.personal.keepers import ERASED
 
-PAGE = 1000
 # An order on its way may be seen between two commits of its own; one that is still has no excuse.
 STILL_FOR = timedelta(seconds=5)
-STUCK_AFTER = timedelta(minutes=5)
 
 KEPT = {OrderStatus.CONFIRMED, OrderStatus.SHIPPED, OrderStatus.DELIVERED}
 CAPTURED = {"CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED"}
 FENCED = {"VOIDED", "REFUNDED"}
-
-Row = tuple[Order, "inventory.ReservationState | None", "payments.PaymentState | None"]
-
-
-def _reservations() -> Iterator[inventory.ReservationState]:
-    after: uuid.UUID | None = None
-    while page := inventory.iter_reservations(after=after, limit=PAGE):
-        yield from page
-        after = page[-1].order_id
-
-
-def _payments() -> Iterator[payments.PaymentState]:
-    after: uuid.UUID | None = None
-    while page := payments.iter_payments(after=after, limit=PAGE):
-        yield from page
-        after = page[-1].order_id
+HOLDING = {"HELD", "PAYING", "COMMITTED"}
+# Who was never confirmed has no parcel.
+UNCONFIRMED = {
+    OrderStatus.PENDING,
+    OrderStatus.AWAITING_PAYMENT,
+    OrderStatus.CONFIRMING,
+    OrderStatus.CANCELING,
+    OrderStatus.CANCELED,
+}
+# How far a parcel is, in which order of it, and by which fact and subscriber the order learns of that.
+LEFT = {
+    "DISPATCHED": ({OrderStatus.SHIPPED, OrderStatus.DELIVERED}, "shipment.dispatched", "orders.mark_order_shipped"),
+    "DELIVERED": ({OrderStatus.DELIVERED}, "shipment.delivered", "orders.mark_order_delivered"),
+}
 
 
-def _joined() -> Iterator[Row]:
-    """Yield each order with its reservation and payment: three sorted streams, since no query may cross contexts."""
-    reservations, pays = _reservations(), _payments()
-    reservation, payment = next(reservations, None), next(pays, None)
-    for order in iter_orders(batch=PAGE):
-        while reservation is not None and reservation.order_id < order.pk:
-            reservation = next(reservations, None)
-        while payment is not None and payment.order_id < order.pk:
-            payment = next(pays, None)
-        yield (
-            order,
-            reservation if reservation is not None and reservation.order_id == order.pk else None,
-            payment if payment is not None and payment.order_id == order.pk else None,
-        )
+class Row(NamedTuple):
+    """What the contexts know of one order; None where one knows nothing."""
+
+    order_id: UUID
+    order: OrderStanding | None
+    reservation: inventory.ReservationStanding | None
+    payment: payments.PaymentStanding | None
+    parcel: shipping.ShipmentStanding | None
 
 
-def _is_still(order: Order) -> bool:
-    """Say whether nothing is left to do for the order, and nothing was a moment ago."""
+READING = by_order(
+    "orders", Row, page_orders, inventory.page_reservations, payments.page_payments, shipping.page_shipments
+)
+
+
+def _is_still(order: OrderStanding) -> bool:
+    """Return whether nothing is left to do for the order, and nothing was a moment ago."""
     moving = Saga.objects.filter(Q(finished_at=None) | Q(finished_at__gt=Now() - STILL_FOR), order_id=OuterRef("pk"))
-    return Order.objects.filter(~Exists(moving), pk=order.pk, version=order.version).exists()
+    return Order.objects.filter(~Exists(moving), pk=order.order_id, version=order.version).exists()
 
 
-def _fresh(order_id: uuid.UUID) -> Row:
-    return (
-        Order.objects.get(pk=order_id),
-        inventory.get_reservation(order_id=order_id),
-        payments.get_payment(order_id=order_id),
-    )
-
-
-Judge = Callable[[Row], str | None]
-
-
-def _judged(promise: str, judge: Judge) -> Callable[[], Iterable[Violation]]:
-    """Make a check of a judgment on one order; what looks wrong is read again before it is reported."""
-
-    def run() -> Iterator[Violation]:
-        for row in _joined():
-            if judge(row) is None:
-                continue
-            detail = judge(_fresh(row[0].pk))
-            if detail is not None:
-                yield Violation(promise, f"order {row[0].pk}", detail)
-
-    return run
+def _judge_owner(row: Row) -> str | None:
+    if row.order is not None:
+        return None
+    parts = {"reservation": row.reservation, "payment": row.payment, "shipment": row.parcel}
+    owned = ", ".join(f"a {name} that is {part.status}" for name, part in parts.items() if part is not None)
+    return f"there is no such order, but {owned}"
 
 
 def _judge_i2(row: Row) -> str | None:
-    _order, reservation, payment = row
+    reservation, payment = row.reservation, row.payment
     if reservation is None or reservation.status not in ("RELEASED", "EXPIRED"):
         return None
-    if payment is None or payment.status in FENCED or (payment.status == "NEW" and not payment.intent_id):
+    if payment is None or payment.status in FENCED or (payment.status == "NEW" and not payment.has_intent):
         return None
+    if (payment.lost or payment.settled) and not payment.kept:
+        return None  # the bank has taken back what was left of it, or staff have paid it back
     return f"its reservation is {reservation.status} while its payment is {payment.status}"
 
 
 def _judge_i3(row: Row) -> str | None:
-    order, reservation, payment = row
-    if payment is None or payment.captured.minor == 0 or payment.status == "REFUNDED":
+    order, reservation, payment = row.order, row.reservation, row.payment
+    if order is None or payment is None or payment.status == "REFUNDED" or not payment.kept:
         return None
     if reservation is not None and reservation.status == "COMMITTED":
         return None
     if order.status in (OrderStatus.CANCELING, OrderStatus.REFUNDING):
         return None
-    return f"{payment.captured} were captured while its reservation is {reservation and reservation.status}"
+    captured = Money(payment.captured, payment.currency)
+    return f"{captured} were captured while its reservation is {reservation and reservation.status}"
 
 
 def _judge_i4(row: Row) -> str | None:
-    order, _reservation, payment = row
-    if payment is None or payment.captured.minor == 0:
+    order, payment = row.order, row.payment
+    if order is None or payment is None:
         return None
-    if payment.captured != order.total:
-        return f"{payment.captured} were captured for a total of {order.total}"
-    if payment.refunded > payment.captured:
-        return f"{payment.refunded} were refunded of {payment.captured} captured"
+    if payment.status != "VOIDED" and (payment.amount, payment.currency) != (order.total, order.currency):
+        told = f"{Money(payment.amount, payment.currency)} for a total of {Money(order.total, order.currency)}"
+        return f"its payment is of {told}; {Money(payment.captured, payment.currency)} were captured"
+    if payment.refunded + payment.settled > payment.captured:
+        return f"{payment.refunded} and {payment.settled} {payment.currency} went back of {payment.captured} captured"
     return None
 
 
 def _judge_i5(row: Row) -> str | None:
-    order, reservation, payment = row
+    order, reservation, payment = row.order, row.reservation, row.payment
     committed = reservation is not None and reservation.status == "COMMITTED"
     captured = payment is not None and payment.status in CAPTURED
-    if (order.status in KEPT) == (committed and captured) or not _is_still(order):
+    if order is None or (order.status in KEPT) == (committed and captured) or not _is_still(order):
         return None
     return (
         f"it is {order.status} while its reservation is {reservation and reservation.status} "
@@ -144,44 +132,90 @@ def _judge_i5(row: Row) -> str | None:
     )
 
 
+def _judge_lines(row: Row) -> str | None:
+    order, reservation = row.order, row.reservation
+    # A tombstone has none.
+    if order is None or reservation is None or not reservation.lines or reservation.lines == order.lines:
+        return None
+    return f"it is of {order.lines or 'nothing'}, its reservation of {reservation.lines}"
+
+
+def _judge_parcel(row: Row) -> str | None:
+    order, parcel = row.order, row.parcel
+    if order is None or parcel is None or parcel.status == "CANCELED":
+        return None
+    if order.status in UNCONFIRMED or order.status == OrderStatus.REFUNDED:
+        return f"it is {order.status} while its parcel {parcel.shipment_id} is {parcel.status}"
+    return None
+
+
 def _judge_i6(row: Row) -> str | None:
-    order, _reservation, payment = row
-    if order.status not in (OrderStatus.CANCELED, OrderStatus.REFUNDED) or payment is None:
+    order, payment = row.order, row.payment
+    if order is None or order.status not in (OrderStatus.CANCELED, OrderStatus.REFUNDED) or payment is None:
         return None
-    if payment.captured == payment.refunded and payment.status in (*FENCED, "NEW"):
+    if not payment.kept and (payment.status in (*FENCED, "NEW") or payment.lost or payment.settled):
         return None
-    return f"it is {order.status} while {payment.captured - payment.refunded} are kept; its payment is {payment.status}"
+    return (
+        f"it is {order.status} while {Money(payment.kept, payment.currency)} are kept; its payment is {payment.status}"
+    )
 
 
-def _check_i7() -> Iterator[Violation]:
-    repeated = Order.objects.values("customer_id", "idempotency_key").annotate(orders=Count("id")).filter(orders__gt=1)
-    for row in repeated:
-        yield Violation("I7", f"customer {row['customer_id']}", f"{row['orders']} orders for one Idempotency-Key")
+def _judge_left_stock(row: Row) -> str | None:
+    order, reservation = row.order, row.reservation
+    if order is None or reservation is None or reservation.status not in HOLDING:
+        return None
+    if order.status not in (OrderStatus.CANCELED, OrderStatus.REFUNDED):
+        return None
+    return f"it is {order.status} while its reservation is {reservation.status}"
 
 
-def _check_i10() -> Iterator[Violation]:
-    overdue = Saga.objects.filter(Q(finished_at=None), due_at__lt=Now() - STUCK_AFTER).annotate(since=F("due_at"))
-    for saga in overdue:
-        yield Violation("I10", f"order {saga.order_id}", f"its {saga.name} saga is due since {saga.since:%F %T} UTC")
-    ended = [*KEPT, OrderStatus.CANCELED, OrderStatus.REFUNDED]
-    driven = Saga.objects.filter(order_id=OuterRef("pk"), finished_at=None, due_at__isnull=False)
-    orphans = Order.objects.exclude(status__in=ended).filter(~Exists(driven))
-    for order in orphans.filter(placed_at__lt=Now() - STILL_FOR):
-        yield Violation("I10", f"order {order.pk}", f"it is {order.status} and no saga will move it")
+def _judge_sent(row: Row) -> str | None:
+    order, parcel = row.order, row.parcel
+    if order is None or order.status not in (OrderStatus.SHIPPED, OrderStatus.DELIVERED):
+        return None
+    left = ("DELIVERED",) if order.status == OrderStatus.DELIVERED else ("DISPATCHED", "DELIVERED")
+    if parcel is None or parcel.status not in left:
+        return f"it is {order.status} while its parcel is {parcel and parcel.status}"
+    # A person is erased context by context.
+    erased = ERASED in (order.tracking_number, parcel.tracking_number)
+    if not erased and (order.carrier, order.tracking_number) != (parcel.carrier, parcel.tracking_number):
+        told, sent = f"{order.carrier} {order.tracking_number}", f"{parcel.carrier} {parcel.tracking_number}"
+        return f"it was sent with {told}, its parcel with {sent}"
+    return None
+
+
+def _judge_left(row: Row) -> str | None:
+    order, parcel = row.order, row.parcel
+    if order is None or parcel is None or parcel.status not in LEFT:
+        return None
+    known, fact, subscriber = LEFT[parcel.status]
+    if order.status not in KEPT - known:
+        return None
+    told = shipping.find_shipment_fact(shipment_id=parcel.shipment_id, event_type=fact)
+    late = should_show(told, subscriber=subscriber)
+    return f"it is {order.status} while its parcel is {parcel.status}" if late else None
 
 
 def register() -> None:
     """Have the audit run these checks."""
-    for check in (
-        Check("I2", "orders", "stock is free only where no payment can come", _judged("I2", _judge_i2)),
-        Check("I3", "orders", "money is captured only for committed stock", _judged("I3", _judge_i3)),
-        Check("I4", "orders", "one capture of the order's total, refunds within it", _judged("I4", _judge_i4)),
-        Check("I5", "orders", "confirmed means captured and committed, and back", _judged("I5", _judge_i5)),
-        Check("I6", "orders", "canceled means that no money was kept", _judged("I6", _judge_i6)),
-        Check("I7", "orders", "one order per Idempotency-Key", _check_i7),
-        Check("I10", "orders", "no order is stuck", _check_i10),
+    for promise, title, judge in (
+        ("I2", "stock is free only where no payment can come", _judge_i2),
+        ("I3", "money is captured only for committed stock", _judge_i3),
+        ("I4", "one capture of the order's total, refunds within it", _judge_i4),
+        ("I5", "confirmed means captured and committed, and back", _judge_i5),
+        ("I5", "stock, money and parcels belong to an order", _judge_owner),
+        ("I5", "the stock of an order is what it bought", _judge_lines),
+        ("I5", "only confirmed orders have a parcel", _judge_parcel),
+        ("I6", "canceled means that no money was kept", _judge_i6),
+        ("I5", "what was sent has left, as it was told", _judge_sent),
+        ("I8", "an order knows that its parcel left and arrived", _judge_left),
+        ("I10", "no order that has ended keeps stock", _judge_left_stock),
     ):
-        register_check(check)
+        READING.register(promise, title, judge)
+    for law in laws.LAWS:
+        register_law("orders", law, **laws.VALUES)
+    register_check(Check("I7", "orders", "each kept answer names its key's order", laws.check_kept_answers))
+    register_bus_checks("orders")
     register_history_checks(
         context="orders",
         model=Order,
@@ -201,4 +235,3 @@ def register() -> None:
         born={OrderStatus.PENDING},
         since_field="placed_at",
     )
-    register_inbox_check("orders")

@@ -1,4 +1,4 @@
-"""The facts that orders publishes: one for every move of an order's status, and order.refund_issued."""
+"""The facts that orders publishes: one for every move of an order's status that is written, and order.refund_issued."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class OrderPlaced(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderAwaitingPayment(Event):
-    """Its stock is reserved."""
+    """Its stock is reserved and it waits, for its customer or for an answer; an order paid at once is not told of."""
 
     type = "order.awaiting_payment"
     order_id: uuid.UUID
@@ -98,8 +98,18 @@ class OrderRefunded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OrderRefundReturned(Event):
+    """The bank sent back a refund that the customer had been told of: the amount is owed until it is made good."""
+
+    type = "order.refund_returned"
+    order_id: uuid.UUID
+    refund_id: uuid.UUID
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrderRefundIssued(Event):
-    """Staff returned a part of the money; the order goes on."""
+    """Money went back by a refund of its own: a part of a running order's, or what the bank had returned before."""
 
     type = "order.refund_issued"
     order_id: uuid.UUID

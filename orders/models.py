@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from shop.events.inbox import InboxEntry
 from shop.events.outbox import OutboxMessage
+from shop.events.past import HistoryEntry, WatermarkRow
 from shop.ids import new_id
 from shop.models import DueModel
 from shop.money import Money
+from shop.personal.keepers import ERASED, ERASED_EMAIL
 from shop.states import StatusModel, Transitions
 
 # Crockford's base 32: no letter that reads like a digit.
@@ -40,10 +42,13 @@ class OrderStatus(models.TextChoices):
 
 # Not paid yet and not at an end: such an order may hold stock that nobody has paid for.
 UNPAID_STATUSES = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT, OrderStatus.CONFIRMING)
+# Of these, no payment was accepted yet.
+HOLDING_STATUSES = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
 
 ORDER_TRANSITIONS = Transitions(
     {
-        OrderStatus.PENDING: {OrderStatus.AWAITING_PAYMENT, OrderStatus.CANCELING},
+        # Straight to CONFIRMING where the walk that reserved the stock went on and was told that the card is authorized.
+        OrderStatus.PENDING: {OrderStatus.AWAITING_PAYMENT, OrderStatus.CONFIRMING, OrderStatus.CANCELING},
         OrderStatus.AWAITING_PAYMENT: {OrderStatus.CONFIRMING, OrderStatus.CANCELING},
         # Only where the authorization is gone at the provider.
         OrderStatus.CONFIRMING: {OrderStatus.CONFIRMED, OrderStatus.CANCELING},
@@ -66,7 +71,7 @@ class Order(StatusModel):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     number = models.CharField(max_length=10, unique=True, default=new_order_number, editable=False)
-    customer_id = models.UUIDField(db_index=True)
+    customer_id = models.UUIDField()
     idempotency_key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     status = models.CharField(max_length=16, choices=OrderStatus.choices, default=OrderStatus.PENDING)
@@ -75,6 +80,8 @@ class Order(StatusModel):
     payment_method = models.CharField(max_length=255, blank=True, help_text="the provider's token, never a card")
     pays_at_once = models.BooleanField(help_text="a payment method came with the order: reserve for payment directly")
     pay_before = models.DateTimeField()
+    email_key = models.BigIntegerField(null=True, editable=False)
+    address_key = models.BigIntegerField(null=True, editable=False)
     cancel_reason = models.CharField(max_length=32, blank=True)
     refusal = models.JSONField(null=True, blank=True, help_text="the facts of the refusal that canceled it")
     carrier = models.CharField(max_length=40, blank=True)
@@ -89,12 +96,20 @@ class Order(StatusModel):
             models.CheckConstraint(condition=models.Q(total_minor__gt=0), name="orders_total_positive"),
         ]
         indexes = [
-            models.Index(fields=["customer_id", "-placed_at", "id"], name="orders_of_customer"),
+            models.Index(fields=["customer_id", "-id"], name="orders_newest_of_customer"),
             models.Index(fields=["status", "placed_at"], name="orders_by_status"),
             models.Index(
                 fields=["customer_id"],
                 name="orders_unpaid_of_customer",
                 condition=models.Q(status__in=UNPAID_STATUSES),
+            ),
+            *(
+                models.Index(
+                    fields=[key],
+                    name=f"orders_held_by_{key}",
+                    condition=models.Q(**{"status__in": HOLDING_STATUSES, f"{key}__isnull": False}),
+                )
+                for key in ("email_key", "address_key")
             ),
         ]
         permissions = [("cancel_order", "Can cancel orders"), ("refund_order", "Can refund orders")]
@@ -111,7 +126,7 @@ class Order(StatusModel):
 class OrderLine(models.Model):
     """One product as it was sold: its name and price at that moment stay with the order."""
 
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="lines")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="lines", db_index=False)
     position = models.PositiveSmallIntegerField()
     sku = models.CharField(max_length=64)
     name = models.CharField(max_length=200)
@@ -131,7 +146,7 @@ class OrderLine(models.Model):
 
 
 class Contact(models.Model):
-    """Who gets the order: the only place for personal data, so that it can be erased on its own."""
+    """Who gets the order. Erased, the row stays with its country, and every other text says so (docs/personal-data.md)."""
 
     order = models.OneToOneField(Order, on_delete=models.PROTECT, primary_key=True, related_name="contact")
     email = models.EmailField()
@@ -142,6 +157,29 @@ class Contact(models.Model):
     region = models.CharField(max_length=100, blank=True)
     postal_code = models.CharField(max_length=20, blank=True)
     country = models.CharField(max_length=2)
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        indexes = [
+            # As `iexact` asks.
+            models.Index(Upper("email"), name="orders_contact_email"),
+            models.Index(fields=["order"], name="orders_contact_kept", condition=models.Q(erased_at=None)),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="orders_contact_erased_is_gone",
+                condition=models.Q(erased_at=None)
+                | models.Q(
+                    email=ERASED_EMAIL,
+                    name=ERASED,
+                    line1=ERASED,
+                    line2="",
+                    city=ERASED,
+                    region="",
+                    postal_code=ERASED,
+                ),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"contact of {self.order_id}"
@@ -155,16 +193,30 @@ class Saga(DueModel):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="sagas")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="sagas", db_index=False)
     name = models.CharField(max_length=16)
     waiting_for = models.CharField(max_length=32, blank=True)
     parked_at = models.DateTimeField(null=True)
+    walked_since = models.DateTimeField(null=True, help_text="Since then walks have begun and none came to its end.")
     log = models.JSONField(default=list)
     started_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
 
     class Meta(DueModel.Meta):
         constraints = [models.UniqueConstraint(fields=["order", "name"], name="orders_one_saga_of_a_kind")]
+        indexes = [
+            *DueModel.Meta.indexes,
+            models.Index(
+                fields=["parked_at"],
+                name="orders_saga_parked",
+                condition=models.Q(finished_at=None, parked_at__isnull=False),
+            ),
+            models.Index(
+                fields=["walked_since"],
+                name="orders_saga_walked",
+                condition=models.Q(finished_at=None, walked_since__isnull=False),
+            ),
+        ]
         permissions = [("resume_saga", "Can resume sagas")]
 
     def __str__(self) -> str:
@@ -176,6 +228,20 @@ class Outbox(OutboxMessage):
 
     class Meta(OutboxMessage.Meta):
         verbose_name_plural = "outbox"
+
+
+class History(HistoryEntry):
+    """Facts of orders that the outbox has let go of; triggers refuse UPDATE and DELETE."""
+
+    class Meta(HistoryEntry.Meta):
+        verbose_name_plural = "history"
+
+
+class Watermark(WatermarkRow):
+    """Since when orders has all of its facts."""
+
+    class Meta(WatermarkRow.Meta):
+        pass
 
 
 class Inbox(InboxEntry):

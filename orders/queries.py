@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from django.db.models import BooleanField, ExpressionWrapper, F, Max, Q, QuerySet
+import msgspec
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from orders.models import Contact, Order, OrderLine, Saga
+from orders.rules import ids_of_full_refunds
+from payments import api as payments
+from shop.counting import count_up_to
 from shop.errors import NotFound
+from shop.events.told import Told, find_told
 from shop.money import Money
+from shop.statements import Statement
+
+_GET_ORDER = Statement("orders", "get_order")
+_GET_PROGRESS = Statement("orders", "get_progress")
+_PAGE_ORDERS = Statement("orders", "page_orders")
+_read_json = msgspec.json.decode
 
 
 class OrderNotFound(NotFound):
@@ -20,6 +31,7 @@ class OrderNotFound(NotFound):
 
     code = "order_not_found"
     title = "There is no such order"
+    fact_types = {"order_id": uuid.UUID}
 
 
 @dataclass(frozen=True)
@@ -50,7 +62,7 @@ class OrderLineState:
         return self.unit_price * self.quantity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OrderState:
     """An order as other contexts and the API see it."""
 
@@ -65,24 +77,80 @@ class OrderState:
     shipping_address: Address
     placed_at: datetime
     pay_before: datetime
-    confirmed_at: datetime | None
-    closed_at: datetime | None
-    cancel_reason: str
-    refusal: dict[str, object] | None
-    carrier: str
-    tracking_number: str
     has_payment_method: bool
+    confirmed_at: datetime | None = None
+    closed_at: datetime | None = None
+    cancel_reason: str = ""
+    refusal: dict[str, object] | None = None
+    carrier: str = ""
+    tracking_number: str = ""
+    # Whether the address and the email address are erased: nothing can be sent any more.
+    erased: bool = False
 
 
 def get_order(*, order_id: uuid.UUID, customer_id: uuid.UUID | None = None) -> OrderState:
     """Return one order; with `customer_id` only if it is theirs. Raises: OrderNotFound."""
-    rows = orders_with_details().filter(pk=order_id)
-    if customer_id is not None:
-        rows = rows.filter(customer_id=customer_id)
-    row = rows.first()
-    if row is None:
+    row = _GET_ORDER.one(order_id=order_id)
+    if row is None or customer_id not in (None, row[2]):
         raise OrderNotFound(order_id=str(order_id))
-    return order_state(row)
+    return _state_of(row)
+
+
+def _state_of(row: tuple[Any, ...]) -> OrderState:
+    """Return the state that a row of get_order.sql holds."""
+    order_id, number, customer_id, status, version, total_minor, currency, placed_at, pay_before, *rest = row
+    confirmed_at, closed_at, cancel_reason, refusal, carrier, tracking_number, *rest = rest
+    has_payment_method, email, *address, erased, lines = rest
+    return OrderState(
+        order_id=order_id,
+        number=number,
+        customer_id=customer_id,
+        status=status,
+        version=version,
+        total=Money(total_minor, currency),
+        lines=tuple(
+            OrderLineState(sku, name, quantity, Money(price, currency))
+            for sku, name, quantity, price in _read_json(lines or "[]")
+        ),
+        email=email,
+        shipping_address=Address(*address),
+        erased=erased,
+        placed_at=placed_at,
+        pay_before=pay_before,
+        confirmed_at=confirmed_at,
+        closed_at=closed_at,
+        cancel_reason=cancel_reason,
+        refusal=_read_json(refusal) if refusal else None,
+        carrier=carrier,
+        tracking_number=tracking_number,
+        has_payment_method=has_payment_method,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoneyReturned:
+    """What went back to the customer of a canceled order: by its cancel, and by other refunds before that."""
+
+    by_cancel: Money
+    before: Money
+
+    @property
+    def in_all(self) -> Money:
+        """The sum of both."""
+        return self.by_cancel + self.before
+
+
+def get_money_returned(*, order: OrderState) -> MoneyReturned:
+    """Return what went back of a confirmed order that was canceled, as payments has recorded it by now."""
+    payment = payments.get_payment(order_id=order.order_id)
+    if payment is None:
+        nothing = Money.zero(order.total.currency)
+        return MoneyReturned(by_cancel=nothing, before=nothing)
+    by_cancel = payments.sum_given_back(order_id=order.order_id, refund_ids=ids_of_full_refunds(order.order_id))
+    currency = payment.refunded.currency
+    return MoneyReturned(
+        by_cancel=Money(by_cancel, currency), before=Money(max(payment.refunded.minor - by_cancel, 0), currency)
+    )
 
 
 def orders_with_details() -> QuerySet[Order]:
@@ -115,6 +183,7 @@ def order_state(row: Order) -> OrderState:
             postal_code=contact.postal_code,
             country=contact.country,
         ),
+        erased=contact.erased_at is not None,
         placed_at=row.placed_at,
         pay_before=row.pay_before,
         confirmed_at=row.confirmed_at,
@@ -129,7 +198,7 @@ def order_state(row: Order) -> OrderState:
 
 @dataclass
 class OrderProgress:
-    """What a saga needs to know of an order to take its next step."""
+    """What a saga needs to know of an order to take its next step, and what it has learned on the way."""
 
     order_id: uuid.UUID
     status: str
@@ -141,29 +210,61 @@ class OrderProgress:
     pay_before: datetime
     placed_at: datetime
     cancel_reason: str
+    # What the row says while the walk passes through `status`, which is not written; "" where the row says `status`.
+    stored: str = ""
+    # The whole order as its row says, where the walk has known it from the start; it saves the answer a read.
+    known: OrderState | None = None
+    payment: payments.PaymentState | None = None
+
+    @property
+    def standing(self) -> list[str]:
+        """The statuses that the row may have unless somebody moved it on: another may have written what is passed."""
+        return [status for status in (self.stored, self.status) if status]
+
+    def pass_through(self, status: str) -> None:
+        """Go on as from `status` without writing it."""
+        self.stored, self.status = self.stored or self.status, status
+
+    def note_move(self, *, to: str, version: int, confirmed_at: datetime | None) -> None:
+        """Keep what a move of the order's row has written."""
+        self.status, self.stored = to, ""
+        if self.known is not None:
+            self.known = replace(self.known, status=to, version=version, confirmed_at=confirmed_at)
 
 
 def get_progress(*, order_id: uuid.UUID) -> OrderProgress:
     """Return where an order stands, by the database's clock. Raises: OrderNotFound."""
-    row = (
-        Order.objects.filter(pk=order_id)
-        .annotate(overdue=ExpressionWrapper(Q(pay_before__lt=Now()), output_field=BooleanField()))
-        .first()
-    )
+    row = _GET_PROGRESS.one(order_id=order_id)
     if row is None:
         raise OrderNotFound(order_id=str(order_id))
+    status, total_minor, currency, payment_method, pays_at_once, overdue, pay_before, placed_at, reason, lines = row
     return OrderProgress(
-        order_id=row.pk,
-        status=row.status,
-        total=row.total,
-        lines=tuple(row.lines.values_list("sku", "quantity")),
-        payment_method=row.payment_method,
-        pays_at_once=row.pays_at_once,
-        overdue=row.overdue,
-        pay_before=row.pay_before,
-        placed_at=row.placed_at,
-        cancel_reason=row.cancel_reason,
+        order_id=order_id,
+        status=status,
+        total=Money(total_minor, currency),
+        lines=tuple((sku, quantity) for sku, quantity in _read_json(lines or "[]")),
+        payment_method=payment_method,
+        pays_at_once=pays_at_once,
+        overdue=overdue,
+        pay_before=pay_before,
+        placed_at=placed_at,
+        cancel_reason=reason,
     )
+
+
+def has_payment_method(*, order_id: uuid.UUID, payment_method: str) -> bool:
+    """Return whether an order is, or was to be, paid with this very payment method."""
+    return Order.objects.filter(pk=order_id, payment_method=payment_method).exists()
+
+
+def find_by_number(name: str) -> uuid.UUID | None:
+    """Return the order of a number, however it was read out or written down; None where there is none.
+
+    Crockford's base 32 has no O, I and L; spaces and hyphens group the digits.
+    """
+    number = name.replace(" ", "").replace("-", "").upper().translate(str.maketrans("OIL", "011"))
+    found: uuid.UUID | None = Order.objects.filter(number=number).values_list("pk", flat=True).first()
+    return found
 
 
 def get_sagas(*, order_id: uuid.UUID) -> list[Saga]:
@@ -173,18 +274,48 @@ def get_sagas(*, order_id: uuid.UUID) -> list[Saga]:
 
 def count_parked_sagas() -> dict[tuple[str, ...], float]:
     """Return how many sagas wait for a human, for the scrape of metrics."""
-    return {(): Saga.objects.filter(finished_at=None, parked_at__isnull=False).count()}
+    return {(): count_up_to(Saga.objects.filter(finished_at=None, parked_at__isnull=False))}
 
 
 def oldest_due_saga() -> dict[tuple[str, ...], float]:
     """Return for how many seconds the saga that is due the longest has been so, for the scrape of metrics."""
-    late = Saga.objects.filter(due_at__lt=Now()).aggregate(late=Max(Now() - F("due_at")))["late"]
+    late = Saga.objects.filter(due_at__lt=Now()).order_by("due_at").values_list(Now() - F("due_at"), flat=True).first()
     return {(): late.total_seconds() if late else 0.0}
 
 
-def iter_orders(*, batch: int = 1000) -> Iterator[Order]:
-    """Yield every order by rising id, a page at a time."""
-    after = uuid.UUID(int=0)
-    while page := list(Order.objects.filter(pk__gt=after).order_by("pk")[:batch]):
-        yield from page
-        after = page[-1].pk
+def longest_walked_saga() -> dict[tuple[str, ...], float]:
+    """Return for how many seconds a saga has been walked at most without one walk coming to its end, for the scrape."""
+    walked = Saga.objects.filter(finished_at=None, walked_since__isnull=False).order_by("walked_since")
+    age = walked.values_list(Now() - F("walked_since"), flat=True).first()
+    return {(): age.total_seconds() if age else 0.0}
+
+
+class OrderStanding(NamedTuple):
+    """An order as audits hold it against the rows of others; `lines` as "SKU:quantity", by SKU.
+
+    `refunds`: what was told of its refunds, as "kind:refund_id:amount_minor" with commas, as far back as facts are kept.
+    """
+
+    order_id: uuid.UUID
+    status: str
+    version: int
+    total: int
+    currency: str
+    placed_at: datetime
+    confirmed_at: datetime | None
+    cancel_reason: str
+    carrier: str
+    tracking_number: str
+    lines: str
+    refunds: str
+
+
+def page_orders(*, after: uuid.UUID, limit: int) -> list[OrderStanding]:
+    """Return up to `limit` orders in the order of their ids, from the first one past `after`."""
+    rows = _PAGE_ORDERS.run(after=after, limit=limit)
+    return [OrderStanding(*row) for row in rows]
+
+
+def find_order_fact(*, order_id: uuid.UUID, event_type: str) -> Told:
+    """Return how far the last fact of this type is that was told of an order."""
+    return find_told("orders", aggregate_id=order_id, event_type=event_type)

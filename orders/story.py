@@ -6,9 +6,12 @@ import uuid
 from datetime import datetime
 
 from orders import queries
-from orders.models import Order, Outbox, Saga
+from orders.models import Order, Saga
+from orders.rules import LOOPING
 from orders.sagas.checkout import SAGAS
-from shop.timeline import Happening, Story, Upcoming, facts_of
+from shop.clock import now
+from shop.events.past import facts_about
+from shop.timeline import Happening, Story, Upcoming, told_by
 
 _IN_WORDS = {
     "order.placed": "the order was recorded",
@@ -20,8 +23,9 @@ _IN_WORDS = {
     "order.shipped": "its parcel left",
     "order.delivered": "its parcel arrived",
     "order.refunding": "it is being canceled with a refund",
-    "order.refunded": "all its money went back and its stock is on the shelf again",
+    "order.refunded": "the rest of its money went back and its stock is on the shelf again",
     "order.refund_issued": "a part of its money went back",
+    "order.refund_returned": "a refund that the customer had been told of came back",
 }
 
 
@@ -31,13 +35,8 @@ def narrate(order_id: uuid.UUID) -> Story:
     if order is None:
         return Story()
     happened = [
-        Happening(
-            row.occurred_at,
-            "orders",
-            _IN_WORDS.get(row.type, row.type),
-            facts_of(row.payload),
-        )
-        for row in Outbox.objects.filter(aggregate_id=order_id).order_by("id")
+        told_by(fact, context="orders", what=_IN_WORDS.get(fact.type, fact.type))
+        for fact in facts_about("orders", [order_id])
     ]
     upcoming: list[Upcoming] = []
     for saga in queries.get_sagas(order_id=order_id):
@@ -60,8 +59,15 @@ def _next_look(order: Order, saga: Saga) -> Upcoming:
     steps = [step.name for step in table.stages().get(order.status, ())] or ["undo what was done"]
     if saga.parked_at is not None:
         what = f"{saga.name} is PARKED for staff after {saga.attempts} failed attempts; it still tries {steps[0]} again"
+    elif saga.walked_since is not None and now() - saga.walked_since > LOOPING:
+        what = (
+            f"{saga.name} has begun {steps[0]} again and again since {saga.walked_since:%Y-%m-%d %H:%M:%S} UTC, and no "
+            "walk came to its end: the workers' log says why (saga.database_unavailable, saga.out_of_time)"
+        )
     elif saga.waiting_for == "payment_method":
         what = "the order waits for a payment method; without one it is canceled"
+    elif saga.waiting_for == "dispute":
+        what = f"{saga.name} waits until the customer's bank has decided the dispute"
     elif saga.attempts:
         what = f"{saga.name} tries {', then '.join(steps)} again after {saga.attempts} failed attempts"
     elif saga.waiting_for:

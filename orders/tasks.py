@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from orders.sagas.run import resume_due
+from orders.sagas.run import DUE, resume_due
 from shop.background import sweep
 
 
-@sweep(every_seconds=2)
+@sweep(every_seconds=2, at_once=6, due=DUE.rows.due)
 def resume_sagas() -> int:
     """Walk every order whose saga is due: what a dead process left, a backoff that has passed, a deadline."""
     return resume_due()

@@ -3,48 +3,145 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from payments import services
-from payments.models import Outbox, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent, WebhookEvent
+from payments import rules, services
+from payments.models import (
+    Dispute,
+    DisputeStatus,
+    History,
+    Outbox,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    StrayIntent,
+    Watermark,
+    WebhookEvent,
+)
 from payments.queries import payment_figures
 from shop.admin import (
+    HistoryAdmin,
     OutboxAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
+    WatermarkAdmin,
     action,
+    bulk_action,
     confirmation,
+    display,
+    in_words,
     money,
     register_tile,
     status_badge,
 )
 from shop.ids import derived_id
+from shop.money import Money
 
 register_tile("payments", "Payments", payment_figures)
+
+
+# Shown as people read them.
+PAYMENT_SUMS = (
+    "amount_minor",
+    "captured_minor",
+    "refunded_minor",
+    "refund_reserved_minor",
+    "owed_minor",
+    "settled_minor",
+    "lost_minor",
+)
+PAYMENT_SUMS_SHOWN = (
+    "amount_shown",
+    "captured_shown",
+    "refunded_shown",
+    "reserved_shown",
+    "owed_shown",
+    "settled_shown",
+    "lost_shown",
+)
 
 
 class RefundInline(ReadOnlyInline):
     """A payment's refunds."""
 
     model = Refund
-    fields = ("refund_id", "status", "amount_minor", "reason", "failure_code", "created_at")
+    fields = ("refund_id", "status", "amount_shown", "reason", "failed_for", "created_at")
     readonly_fields = fields
+
+    failed_for = in_words("failure_code")
+
+    @display(description="amount")
+    def amount_shown(self, refund: Refund) -> str:
+        """Show how much goes back."""
+        return Money(refund.amount_minor, refund.payment.currency).localized()
+
+
+class DisputeInline(ReadOnlyInline):
+    """A payment's disputes."""
+
+    model = Dispute
+    fields = ("provider_dispute_id", "status", "amount_shown", "reason_shown", "evidence_due_at", "closed_at")
+    readonly_fields = fields
+
+    amount_shown = money("amount_minor")
+    reason_shown = in_words("reason")
+
+
+class OwedFilter(admin.SimpleListFilter):
+    """Payments whose customers are owed money that a refund failed to bring."""
+
+    title = "owed to the customer"
+    parameter_name = "owed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the list of those that wait for staff."""
+        return [("yes", "Money is owed")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+        """Keep those that owe."""
+        return queryset.filter(owed_minor__gt=0) if self.value() == "yes" else queryset
 
 
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     """Payments, and what may be done about one."""
 
-    list_display = ("order_id", "status_label", "amount_shown", "refunded_shown", "decline_code", "changed_at")
-    list_filter = ("status", "currency")
+    list_display = (
+        "order_id",
+        "status_label",
+        "amount_shown",
+        "refunded_shown",
+        "owed_shown",
+        "dispute_shown",
+        "declined_for",
+        "changed_at",
+    )
+    list_filter = (OwedFilter, "status", "dispute_status", "currency")
     search_fields = ("order_id__exact", "intent_id__exact")
-    ordering = ("-created_at",)
-    inlines = (RefundInline,)
+    ordering = ("-order_id",)
+    urgent = Q(owed_minor__gt=0)
+    fieldsets = (
+        (None, {"fields": ("order_id", "status", *PAYMENT_SUMS_SHOWN, "dispute_shown", "declined_for", "voided_for")}),
+        (
+            "For engineers",
+            {
+                "fields": (
+                    *("currency", "payment_method", "intent_id", "attempt", "attempt_began_at"),
+                    *("created_at", "changed_at", "due_at", "attempts", "last_error", "version"),
+                )
+            },
+        ),
+    )
+    inlines = (RefundInline, DisputeInline)
+    exclude = (*PAYMENT_SUMS, "decline_code", "void_reason", "dispute_status")
+    readonly_fields = (*PAYMENT_SUMS_SHOWN, "dispute_shown", "declined_for", "voided_for")
     actions = ("ask_about_selected",)
-    actions_detail: Any = ("ask_about_one", "refund_one")
+    actions_detail: Any = ("ask_about_one", "refund_one", "settle_one")
 
     status_label = status_badge(
         colors={
@@ -57,6 +154,18 @@ class PaymentAdmin(ReadOnlyAdmin):
     )
     amount_shown = money("amount_minor")
     refunded_shown = money("refunded_minor")
+    owed_shown = money("owed_minor")
+    captured_shown = money("captured_minor")
+    reserved_shown = money("refund_reserved_minor", description="set aside for refunds under way")
+    settled_shown = money("settled_minor", description="paid back otherwise")
+    lost_shown = money("lost_minor", description="lost to disputes")
+    declined_for = in_words("decline_code")
+    voided_for = in_words("void_reason")
+
+    @display(description="dispute", ordering="dispute_status")
+    def dispute_shown(self, payment: Payment) -> str:
+        """Show how its dispute stands."""
+        return str(DisputeStatus(payment.dispute_status).label) if payment.dispute_status else "-"
 
     def has_ask_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Ask for the permission to have the provider asked."""
@@ -66,7 +175,11 @@ class PaymentAdmin(ReadOnlyAdmin):
         """Ask for the permission to give money back."""
         return request.user.has_perm("payments.refund_payment_in_full")
 
-    @action(description="Ask the provider how it stands", permissions=("ask",))
+    @bulk_action(
+        description="Ask the provider how it stands",
+        consequence="The provider is asked about each payment, one after the other, and what it says is recorded.",
+        permissions=("ask",),
+    )
     def ask_about_selected(self, request: HttpRequest, queryset: QuerySet[Payment]) -> None:
         """Ask the provider about each selected payment and record what it says."""
         for payment in queryset:
@@ -106,7 +219,27 @@ class PaymentAdmin(ReadOnlyAdmin):
                 request,
                 payment,
                 "refunded what was left",
-                lambda: services.refund_payment(order_id=payment.pk, refund_id=refund_id, amount=None, reason="staff"),
+                lambda: _refunded(payment, refund_id),
+            )
+        return self.back_to(request, object_id)
+
+    @action(
+        description="Owed money paid otherwise",
+        permissions=("refund",),
+        url_path="settle",
+        icon="account_balance",
+        dialog=confirmation(
+            "Owed money paid otherwise",
+            "You have paid the customer all that is owed by another way, a bank transfer say. It will not be refunded "
+            "any more.",
+            submit="It was paid",
+        ),
+    )
+    def settle_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Record that what is owed was paid by another way."""
+        if payment := self.get_object(request, object_id):
+            self.attempt(
+                request, payment, "paid what was owed otherwise", lambda: services.settle_owed(order_id=payment.pk)
             )
         return self.back_to(request, object_id)
 
@@ -114,11 +247,22 @@ class PaymentAdmin(ReadOnlyAdmin):
         self.attempt(request, payment, "asked the provider", lambda: services.refresh_payment(order_id=payment.pk))
 
 
+def _refunded(payment: Payment, refund_id: UUID) -> str | None:
+    """Give back what is left; return what to say where nothing was."""
+    if not payment.refundable.minor and not payment.refund_reserved_minor:
+        return "nothing is left to refund"
+    services.refund_payment(order_id=payment.pk, refund_id=refund_id, amount=None, reason="staff")
+    return None
+
+
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
     """Refunds."""
 
-    list_display = ("refund_id", "payment", "status_label", "amount_minor", "reason", "created_at", "due_at")
+    list_display = ("refund_id", "payment", "status_label", "amount_shown", "reason", "created_at", "due_at")
+    list_select_related = ("payment",)
+    exclude = ("amount_minor", "failure_code")
+    readonly_fields = ("amount_shown", "failed_for")
     list_filter = ("status", "reason")
     search_fields = ("refund_id__exact", "payment__order_id__exact", "provider_refund_id__exact")
     ordering = ("-created_at",)
@@ -131,6 +275,88 @@ class RefundAdmin(ReadOnlyAdmin):
             RefundStatus.FAILED: "danger",
         }
     )
+    failed_for = in_words("failure_code")
+
+    @display(description="amount", ordering="amount_minor")
+    def amount_shown(self, refund: Refund) -> str:
+        """Show how much goes back."""
+        return Money(refund.amount_minor, refund.payment.currency).localized()
+
+
+@admin.register(Dispute)
+class DisputeAdmin(ReadOnlyAdmin):
+    """Disputes: they are answered at the provider; here stands what that decides."""
+
+    list_display = (
+        "provider_dispute_id",
+        "payment",
+        "status_label",
+        "amount_shown",
+        "reason_shown",
+        "evidence_due_at",
+        "what_to_do",
+        "opened_at",
+        "closed_at",
+    )
+    list_filter = ("status", "reason", ("closed_at", admin.EmptyFieldListFilter))
+    search_fields = ("provider_dispute_id__exact", "payment__order_id__exact")
+    ordering = ("-opened_at",)
+    urgent = Q(status__in=sorted(rules.UNANSWERED_DISPUTES))
+    exclude = ("amount_minor", "withdrawn_minor", "fee_minor", "reason")
+    readonly_fields = ("amount_shown", "withdrawn_shown", "fee_shown", "reason_shown")
+    actions_detail: Any = ("ask_about_one",)
+
+    status_label = status_badge(
+        colors={
+            DisputeStatus.NEEDS_RESPONSE: "danger",
+            DisputeStatus.APPEAL_NEEDS_RESPONSE: "danger",
+            DisputeStatus.WARNING_NEEDS_RESPONSE: "warning",
+            DisputeStatus.UNDER_REVIEW: "info",
+            DisputeStatus.APPEAL_UNDER_REVIEW: "info",
+            DisputeStatus.WARNING_UNDER_REVIEW: "info",
+            DisputeStatus.WON: "success",
+            DisputeStatus.LOST: "danger",
+        }
+    )
+    amount_shown = money("amount_minor")
+    withdrawn_shown = money("withdrawn_minor", "account_currency")
+    fee_shown = money("fee_minor", "account_currency")
+    reason_shown = in_words("reason")
+
+    @display(description="what to do", label={"answer it at Stripe": "danger", "decide about the parcel": "warning"})
+    def what_to_do(self, dispute: Dispute) -> str:
+        """Say what waits for staff."""
+        if dispute.status in rules.UNANSWERED_DISPUTES:
+            return "answer it at Stripe"
+        if dispute.status in rules.OPEN_DISPUTES:
+            return "wait for the bank"
+        return "decide about the parcel" if dispute.lost_minor else "-"
+
+    def has_ask_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Ask for the permission to have the provider asked."""
+        return request.user.has_perm("payments.ask_provider")
+
+    @action(
+        description="Ask the provider",
+        permissions=("ask",),
+        url_path="ask",
+        icon="sync",
+        dialog=confirmation("Ask the provider", "Retrieve the dispute and record how it stands.", submit="Ask"),
+    )
+    def ask_about_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Ask the provider about this dispute and record what it says."""
+        if dispute := self.get_object(request, object_id):
+            self.attempt(
+                request,
+                dispute,
+                "asked the provider",
+                lambda: _asked(dispute),
+            )
+        return self.back_to(request, object_id)
+
+
+def _asked(dispute: Dispute) -> None:
+    services.ask_about_dispute(dispute_id=dispute.pk)
 
 
 @admin.register(WebhookEvent)
@@ -151,6 +377,8 @@ class StrayIntentAdmin(ReadOnlyAdmin):
     list_filter = ("reason", ("settled_at", admin.EmptyFieldListFilter))
     search_fields = ("intent_id__exact", "order_id__exact")
     ordering = ("-id",)
+    exclude = ("amount_minor",)
+    readonly_fields = ("amount_shown",)
 
     amount_shown = money("amount_minor")
 
@@ -158,3 +386,13 @@ class StrayIntentAdmin(ReadOnlyAdmin):
 @admin.register(Outbox)
 class PaymentsOutboxAdmin(OutboxAdmin):
     """What payments has told the others."""
+
+
+@admin.register(History)
+class PaymentsHistoryAdmin(HistoryAdmin):
+    """Facts of payments that have left the outbox."""
+
+
+@admin.register(Watermark)
+class PaymentsWatermarkAdmin(WatermarkAdmin):
+    """Since when payments has all of its facts."""

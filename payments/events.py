@@ -8,6 +8,12 @@ from uuid import UUID
 from shop.events.event import Event
 from shop.money import Money
 
+# Note [Answered facts]
+#
+# `answered` says that a call of the order's own saga made this move and learns of it by its answer. The saga goes on with
+# that, so orders does not ask to be sent the fact. Where the caller dies in between, the saga's lease brings it back, as
+# after any crash. A fact of an earlier release has no such field and counts as not answered.
+
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentOpened(Event):
@@ -55,6 +61,7 @@ class PaymentFailed(Event):
 
     order_id: UUID
     decline_code: str
+    answered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +72,7 @@ class PaymentAuthorized(Event):
 
     order_id: UUID
     amount: Money
+    answered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +83,7 @@ class PaymentCaptured(Event):
 
     order_id: UUID
     amount: Money
+    answered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,11 +94,16 @@ class PaymentVoided(Event):
 
     order_id: UUID
     reason: str
+    answered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentRefunded(Event):
-    """`amount` was given back by one refund, `total` so far; `full`: nothing of the capture is left."""
+    """`amount` was given back by one refund, `total` so far; `full`: nothing of the capture is left.
+
+    `again`: this refund stands in for one that the bank had returned after the payment was REFUNDED, or gives back what
+    an appeal won after the end. Where no status moves (it was REFUNDED before), the envelope's subject is the refund.
+    """
 
     type = "payment.refunded"
 
@@ -98,6 +112,17 @@ class PaymentRefunded(Event):
     amount: Money
     total: Money
     full: bool
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentSettledOtherwise(Event):
+    """Staff paid `amount`, which a refund had failed to give back, by another way."""
+
+    type = "payment.settled_otherwise"
+
+    order_id: UUID
+    amount: Money
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +160,10 @@ class RefundSucceeded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RefundFailed(Event):
-    """The refund did not happen, or came back: the customer is still owed the amount."""
+    """The refund did not happen, or came back: the customer is still owed the amount.
+
+    `returned`: it had counted as given back, so its customer was told that the money is on its way.
+    """
 
     type = "refund.failed"
 
@@ -143,6 +171,7 @@ class RefundFailed(Event):
     order_id: UUID
     amount: Money
     reason: str
+    returned: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,3 +184,41 @@ class StrayMoneyFound(Event):
     intent_id: str
     reason: str
     amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentDisputeOpened(Event):
+    """The customer disputes the payment at their bank, or the bank inquires about it."""
+
+    type = "payment.dispute_opened"
+
+    dispute_id: UUID
+    order_id: UUID
+    status: str
+    reason: str
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentDisputeChanged(Event):
+    """An open dispute moved, or one that was over is open again. `revision` rises with each fact of a dispute."""
+
+    type = "payment.dispute_changed"
+
+    dispute_id: UUID
+    order_id: UUID
+    status: str
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentDisputeClosed(Event):
+    """A dispute is over. `lost`: what it took of the payment for good, zero where it was won or came to nothing."""
+
+    type = "payment.dispute_closed"
+
+    dispute_id: UUID
+    order_id: UUID
+    status: str
+    lost: Money
+    revision: int

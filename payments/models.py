@@ -8,9 +8,11 @@ from django.db.models.functions import Now
 
 from payments import rules
 from shop.events.outbox import OutboxMessage
+from shop.events.past import HistoryEntry, WatermarkRow
 from shop.models import DueModel
 from shop.money import Money
 from shop.states import StatusModel, Transitions
+from shop.text import words
 
 # A void that comes before its payment leaves a row without money, so without a currency: ISO 4217's "none".
 NO_CURRENCY = "XXX"
@@ -81,13 +83,31 @@ class Payment(StatusModel, DueModel):
     captured_minor = models.BigIntegerField(default=0, db_default=0)
     refunded_minor = models.BigIntegerField(default=0, db_default=0)
     refund_reserved_minor = models.BigIntegerField(default=0, db_default=0)
+    owed_minor = models.BigIntegerField(default=0, db_default=0, help_text="Of refunds that did not arrive.")
+    settled_minor = models.BigIntegerField(default=0, db_default=0, help_text="Paid back by staff, not by a refund.")
+    lost_minor = models.BigIntegerField(default=0, db_default=0, help_text="Taken back by disputes for good.")
+    covered_minor = models.BigIntegerField(
+        default=0, db_default=0, help_text="Owed, but for what lost disputes took; owed again where that comes back."
+    )
+    dispute_status = models.CharField(
+        max_length=24, blank=True, default="", db_default="", help_text="Of its disputes, the one that stops most."
+    )
     decline_code = models.CharField(max_length=80, blank=True, default="", db_default="")
     void_reason = models.CharField(max_length=80, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
     changed_at = models.DateTimeField(db_default=Now())
 
     class Meta(DueModel.Meta):
-        indexes = [*DueModel.Meta.indexes, models.Index(fields=["created_at"], name="payments_payment_created")]
+        indexes = [
+            *DueModel.Meta.indexes,
+            models.Index(
+                fields=["changed_at"],
+                name="payments_payment_unanswered",
+                condition=Q(status__in=[str(PaymentStatus.SUBMITTED), str(PaymentStatus.UNKNOWN)]),
+            ),
+            models.Index(fields=["owed_minor"], name="payments_payment_owed", condition=Q(owed_minor__gt=0)),
+            models.Index(fields=["dispute_status"], name="payments_payment_disputed", condition=~Q(dispute_status="")),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="payments_payment_status_known", condition=Q(status__in=[str(status) for status in PaymentStatus])
@@ -103,6 +123,12 @@ class Payment(StatusModel, DueModel):
                 & Q(refund_reserved_minor__gte=0)
                 & Q(captured_minor__gte=F("refunded_minor") + F("refund_reserved_minor")),
             ),
+            models.CheckConstraint(
+                name="payments_settled_within_capture",
+                condition=Q(owed_minor__gte=0)
+                & Q(settled_minor__gte=0)
+                & Q(captured_minor__gte=F("refunded_minor") + F("refund_reserved_minor") + F("settled_minor")),
+            ),
         ]
         permissions = [
             ("refund_payment_in_full", "Can refund a payment in full"),
@@ -110,7 +136,7 @@ class Payment(StatusModel, DueModel):
         ]
 
     def __str__(self) -> str:
-        return f"payment of order {self.order_id}: {self.status}"
+        return f"payment of order {self.order_id}: {words(self.status)}"
 
     @property
     def amount(self) -> Money:
@@ -119,8 +145,9 @@ class Payment(StatusModel, DueModel):
 
     @property
     def refundable(self) -> Money:
-        """What of the capture is neither given back nor promised to a refund under way."""
-        return Money(self.captured_minor - self.refunded_minor - self.refund_reserved_minor, self.currency)
+        """What of the capture is neither given back, nor promised to a refund under way, paid back otherwise or lost."""
+        gone = self.refunded_minor + self.refund_reserved_minor + self.settled_minor + self.lost_minor
+        return Money(max(self.captured_minor - gone, 0), self.currency)
 
     def key(self, op: str) -> str:
         """Return the idempotency key of `op`: known from this row alone, so stored before the call is made."""
@@ -166,6 +193,17 @@ class Refund(StatusModel, DueModel):
     changed_at = models.DateTimeField(db_default=Now())
 
     class Meta(DueModel.Meta):
+        indexes = [
+            *DueModel.Meta.indexes,
+            models.Index(fields=["-created_at"], name="payments_refund_created"),
+            models.Index(
+                fields=["status"],
+                name="payments_refund_open",
+                condition=Q(
+                    status__in=[str(RefundStatus.REQUESTED), str(RefundStatus.PENDING), str(RefundStatus.FAILED)]
+                ),
+            ),
+        ]
         constraints = [
             models.CheckConstraint(name="payments_refund_is_positive", condition=Q(amount_minor__gt=0)),
             models.CheckConstraint(
@@ -174,11 +212,91 @@ class Refund(StatusModel, DueModel):
         ]
 
     def __str__(self) -> str:
-        return f"refund {self.refund_id}: {self.status}"
+        return f"refund {self.refund_id}: {words(self.status)}"
 
     def key(self) -> str:
         """Return the idempotency key under which the provider is asked."""
         return rules.refund_key(order_id=self.payment_id, refund_id=self.refund_id, attempt=self.attempt)
+
+
+class DisputeStatus(models.TextChoices):
+    """Where a dispute stands: the provider's words in capitals. See rules.py, Note [Disputed payments]."""
+
+    WARNING_NEEDS_RESPONSE = "WARNING_NEEDS_RESPONSE", "inquiry: to be answered"
+    WARNING_UNDER_REVIEW = "WARNING_UNDER_REVIEW", "inquiry: answered, under review"
+    WARNING_CLOSED = "WARNING_CLOSED", "inquiry closed"
+    NEEDS_RESPONSE = "NEEDS_RESPONSE", "chargeback: to be answered"
+    UNDER_REVIEW = "UNDER_REVIEW", "chargeback: answered, under review"
+    APPEAL_NEEDS_RESPONSE = "APPEAL_NEEDS_RESPONSE", "appeal: to be answered"
+    APPEAL_UNDER_REVIEW = "APPEAL_UNDER_REVIEW", "appeal: answered, under review"
+    WON = "WON", "won"
+    LOST = "LOST", "lost"
+    PREVENTED = "PREVENTED", "prevented"
+
+
+_AN_INQUIRY = {
+    DisputeStatus.WARNING_NEEDS_RESPONSE,
+    DisputeStatus.WARNING_UNDER_REVIEW,
+    DisputeStatus.WARNING_CLOSED,
+}
+_A_CHARGEBACK = set(DisputeStatus) - _AN_INQUIRY
+
+
+class Dispute(StatusModel, DueModel):
+    """A customer's complaint at their bank about one payment, as the provider showed it when it was last asked.
+
+    The provider decides how it moves; only an inquiry can become anything, and no chargeback an inquiry again. Amounts:
+    what is disputed is in the payment's currency, what was withdrawn and the fee in that of the account at the provider.
+    """
+
+    TRANSITIONS = Transitions(
+        {status: set(DisputeStatus) - {status} for status in _AN_INQUIRY}
+        | {status: _A_CHARGEBACK - {status} for status in _A_CHARGEBACK}
+        | {DisputeStatus.PREVENTED: ()}
+    )
+
+    dispute_id = models.UUIDField(primary_key=True, editable=False)
+    provider_dispute_id = models.CharField(max_length=255, unique=True)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="disputes")
+    status = models.CharField(max_length=24, choices=DisputeStatus.choices, editable=False)
+    reason = models.CharField(max_length=80, blank=True, default="")
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    withdrawn_minor = models.BigIntegerField(default=0, help_text="Taken from the account and not given back.")
+    fee_minor = models.BigIntegerField(default=0, help_text="The provider's fees for it.")
+    account_currency = models.CharField(max_length=3, default=NO_CURRENCY)
+    evidence_due_at = models.DateTimeField(null=True, blank=True)
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+    answers = models.PositiveIntegerField(default=0, help_text="How many answers of the provider were recorded.")
+    created_at = models.DateTimeField(db_default=Now())
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta(DueModel.Meta):
+        indexes = [
+            *DueModel.Meta.indexes,
+            models.Index(fields=["-opened_at"], name="payments_dispute_opened"),
+            models.Index(
+                fields=["evidence_due_at"],
+                name="payments_dispute_unanswered",
+                condition=Q(status__in=sorted(rules.UNANSWERED_DISPUTES)),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="payments_dispute_status_known", condition=Q(status__in=[str(status) for status in DisputeStatus])
+            ),
+            models.CheckConstraint(name="payments_dispute_not_negative", condition=Q(amount_minor__gte=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"dispute {self.provider_dispute_id}: {self.get_status_display()}"
+
+    @property
+    def lost_minor(self) -> int:
+        """What of the capture it took for good; all of it where it is counted in another currency."""
+        taken = rules.lost_of(status=self.status, disputed_minor=self.amount_minor, withdrawn=self.withdrawn_minor > 0)
+        return taken if self.currency == self.payment.currency else self.payment.captured_minor * bool(taken)
 
 
 class WebhookEvent(DueModel):
@@ -224,7 +342,7 @@ class StrayIntent(DueModel):
         pass
 
     def __str__(self) -> str:
-        return f"stray intent {self.intent_id}: {self.reason}"
+        return f"stray intent {self.intent_id}: {self.get_reason_display()}"
 
 
 class Outbox(OutboxMessage):
@@ -232,3 +350,17 @@ class Outbox(OutboxMessage):
 
     class Meta(OutboxMessage.Meta):
         verbose_name_plural = "outbox"
+
+
+class History(HistoryEntry):
+    """Facts of payments that the outbox has let go of; triggers refuse UPDATE and DELETE."""
+
+    class Meta(HistoryEntry.Meta):
+        verbose_name_plural = "history"
+
+
+class Watermark(WatermarkRow):
+    """Since when payments has all of its facts."""
+
+    class Meta(WatermarkRow.Meta):
+        pass

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, Sum
 from django.db.models.functions import Now
 
-from payments.models import Payment, PaymentStatus, Refund, RefundStatus, StrayIntent
+from payments import rules
+from payments.models import NO_CURRENCY, Dispute, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent
+from shop.counting import count_up_to, shown_count
 from shop.money import Money
+from shop.statements import Statement
 
+READ_PAYMENT = Statement("payments", "read_payment")
+_PAGE = Statement("payments", "page_payments")
+GIVEN_BACK = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
 UNANSWERED = (PaymentStatus.SUBMITTED, PaymentStatus.UNKNOWN)
 WAITING = (*UNANSWERED, PaymentStatus.REQUIRES_ACTION)
 
@@ -25,10 +33,35 @@ class PaymentState:
     amount: Money
     captured: Money
     refunded: Money
+    # Of refunds that did not arrive, until a human makes good for it; and what was paid back by another way.
+    owed: Money
+    settled: Money
+    # What disputes took back for good, and how its disputes stand: "" where there are none.
+    lost: Money
+    dispute: str = ""
     intent_id: str = ""
     client_secret: str = field(default="", repr=False)
     decline_code: str = ""
     next_action: str = ""
+    version: int = field(default=0, compare=False)
+    # Part of the idempotency keys; see Payment.key.
+    attempt: int = field(default=1, compare=False)
+
+    @property
+    def kept(self) -> Money:
+        """What of the capture is still ours: not given back, paid back otherwise, or lost to a dispute."""
+        gone = self.refunded.minor + self.settled.minor + self.lost.minor
+        return Money(max(self.captured.minor - gone, 0), self.captured.currency)
+
+    @property
+    def has_currency(self) -> bool:
+        """Whether it has a currency of its own: one that was closed before it began has none, and no money."""
+        return self.amount.currency != NO_CURRENCY
+
+    @property
+    def is_charged_back(self) -> bool:
+        """Whether a chargeback is open, so that nothing can be refunded until it is decided."""
+        return self.dispute in rules.CHARGEBACKS
 
 
 def state_of(payment: Payment, *, client_secret: str = "", next_action: str = "") -> PaymentState:
@@ -39,17 +72,49 @@ def state_of(payment: Payment, *, client_secret: str = "", next_action: str = ""
         amount=payment.amount,
         captured=Money(payment.captured_minor, payment.currency),
         refunded=Money(payment.refunded_minor, payment.currency),
+        owed=Money(payment.owed_minor, payment.currency),
+        settled=Money(payment.settled_minor, payment.currency),
+        lost=Money(payment.lost_minor, payment.currency),
+        dispute=payment.dispute_status,
         intent_id=payment.intent_id or "",
         client_secret=client_secret,
         decline_code=payment.decline_code,
         next_action=next_action,
+        version=payment.version,
+        attempt=payment.attempt,
     )
 
 
 def get_payment(*, order_id: UUID) -> PaymentState | None:
     """Return the recorded state of an order's payment, None where there is none; the provider isn't asked."""
+    row = READ_PAYMENT.one(order_id=order_id)
+    if row is None:
+        return None
+    status, amount_minor, currency, captured_minor, refunded_minor, owed_minor, settled_minor, *rest = row
+    intent_id, decline_code, version, attempt, lost_minor, dispute = rest
+    return PaymentState(
+        order_id=order_id,
+        status=status,
+        amount=Money(amount_minor, currency),
+        captured=Money(captured_minor, currency),
+        refunded=Money(refunded_minor, currency),
+        owed=Money(owed_minor, currency),
+        settled=Money(settled_minor, currency),
+        lost=Money(lost_minor, currency),
+        dispute=dispute,
+        intent_id=intent_id or "",
+        decline_code=decline_code,
+        version=version,
+        attempt=attempt,
+    )
+
+
+def get_refundable(*, order_id: UUID) -> Money | None:
+    """Return what of an order's payment may still be refunded, None where there is none; nothing during a chargeback."""
     payment = Payment.objects.filter(pk=order_id).first()
-    return state_of(payment) if payment else None
+    if payment is None:
+        return None
+    return Money.zero(payment.currency) if payment.dispute_status in rules.CHARGEBACKS else payment.refundable
 
 
 def get_payments(*, order_ids: Collection[UUID]) -> dict[UUID, PaymentState]:
@@ -57,22 +122,126 @@ def get_payments(*, order_ids: Collection[UUID]) -> dict[UUID, PaymentState]:
     return {payment.order_id: state_of(payment) for payment in Payment.objects.filter(pk__in=order_ids)}
 
 
+@dataclass(frozen=True)
+class RefundState:
+    """One refund; `reason` is what staff wrote, and not for the customer."""
+
+    refund_id: UUID
+    status: str
+    amount: Money
+    reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class RefundPage:
+    """Refunds of one payment, newest first, and whether there are more on either side."""
+
+    refunds: tuple[RefundState, ...]
+    has_newer: bool
+    has_older: bool
+
+
+class UnknownRefund(LookupError):
+    """The payment has no such refund to begin a page at."""
+
+
+def page_refunds(
+    *, order_id: UUID, limit: int, older_than: UUID | None = None, newer_than: UUID | None = None
+) -> RefundPage:
+    """Return up to `limit` refunds of an order, newest first: the newest, or the next ones beside the one that is named.
+
+    Raises: UnknownRefund.
+    """
+    rows = Refund.objects.filter(payment_id=order_id).select_related("payment")
+    upwards = newer_than is not None
+    if (beside := newer_than or older_than) is not None:
+        made_at = rows.filter(pk=beside).values_list("created_at", flat=True).first()
+        if made_at is None:
+            raise UnknownRefund(beside)
+        side = "gt" if upwards else "lt"
+        rows = rows.filter(
+            Q(**{f"created_at__{side}": made_at}) | Q(created_at=made_at, **{f"refund_id__{side}": beside})
+        )
+    order = ("created_at", "refund_id") if upwards else ("-created_at", "-refund_id")
+    found = list(rows.order_by(*order)[: limit + 1])
+    has_more, found = len(found) > limit, found[:limit]
+    if upwards:
+        found.reverse()
+    return RefundPage(
+        tuple(
+            RefundState(
+                refund_id=row.refund_id,
+                status=str(row.status),
+                amount=Money(row.amount_minor, row.payment.currency),
+                reason=row.reason,
+                created_at=row.created_at,
+            )
+            for row in found
+        ),
+        has_newer=has_more if upwards else beside is not None,
+        has_older=upwards or has_more,
+    )
+
+
+def sum_given_back(*, order_id: UUID, refund_ids: Collection[UUID]) -> int:
+    """Return the minor units that these of an order's refunds gave back, without those that did not arrive."""
+    given_back = Refund.objects.filter(payment_id=order_id, pk__in=refund_ids, status__in=GIVEN_BACK)
+    return int(given_back.aggregate(total=Sum("amount_minor"))["total"] or 0)
+
+
 def has_refund(*, refund_id: UUID) -> bool:
     """Say whether a refund of this id was asked for, whatever became of it."""
     return Refund.objects.filter(pk=refund_id).exists()
 
 
-def iter_payments(*, after: UUID | None = None, limit: int = 500) -> list[PaymentState]:
-    """Return up to `limit` payments in the order of their ids, from behind `after` on."""
-    rows = Payment.objects.order_by("pk")
-    if after is not None:
-        rows = rows.filter(pk__gt=after)
-    return [state_of(payment) for payment in rows[:limit]]
+class PaymentStanding(NamedTuple):
+    """One order's payment as the audit holds it against the order; amounts in minor units of `currency`."""
+
+    order_id: UUID
+    status: str
+    amount: int
+    currency: str
+    captured: int
+    refunded: int
+    settled: int
+    lost: int
+    has_intent: bool
+
+    @property
+    def kept(self) -> int:
+        """What of the capture is still ours: not given back, paid back otherwise, or lost to a dispute."""
+        return max(0, self.captured - self.refunded - self.settled - self.lost)
+
+
+def page_payments(*, after: UUID, limit: int) -> list[PaymentStanding]:
+    """Return up to `limit` payments in the order of their ids, from the first one past `after`."""
+    return [PaymentStanding(*row) for row in _PAGE.run(after=after, limit=limit)]
 
 
 def count_unresolved(*, older_than: timedelta = timedelta(0)) -> int:
     """Count the payments whose outcome is not known, other than those that wait for their customer (for alerts)."""
-    return Payment.objects.filter(status__in=UNANSWERED, changed_at__lte=Now() - older_than).count()
+    return count_up_to(Payment.objects.filter(status__in=UNANSWERED, changed_at__lte=Now() - older_than))
+
+
+def count_owed() -> int:
+    """Count the payments whose customers are owed money that a refund failed to bring (for alerts)."""
+    return count_up_to(Payment.objects.filter(owed_minor__gt=0))
+
+
+def count_open_disputes() -> dict[tuple[str, ...], int]:
+    """Count the disputes that are open, by status (for the dashboard)."""
+    open_now = Dispute.objects.filter(status__in=sorted(rules.OPEN_DISPUTES))
+    counted = dict(open_now.values_list("status").annotate(disputes=Count("pk")))
+    return {(status.lower(),): counted.get(status, 0) for status in sorted(rules.OPEN_DISPUTES)}
+
+
+def seconds_to_answer() -> dict[tuple[str, ...], float]:
+    """Return how long is left to answer the most urgent dispute (for alerts); nothing where none is to be answered."""
+    waiting = Dispute.objects.filter(status__in=sorted(rules.UNANSWERED_DISPUTES), evidence_due_at__isnull=False)
+    left = ExpressionWrapper(F("evidence_due_at") - Now(), output_field=DurationField())
+    first = waiting.order_by("evidence_due_at").annotate(left=left).values_list("left", flat=True).first()
+    return {} if first is None else {(): first.total_seconds()}
 
 
 def waiting_too_long(*, limit: timedelta) -> list[Payment]:
@@ -83,11 +252,13 @@ def waiting_too_long(*, limit: timedelta) -> list[Payment]:
 def payment_figures() -> dict[str, object]:
     """Return the dashboard's figures: what waits for the provider, for the customer, or for a human."""
     return {
-        "without an outcome": Payment.objects.filter(
-            status__in=(PaymentStatus.SUBMITTED, PaymentStatus.UNKNOWN)
-        ).count(),
-        "waiting for the customer": Payment.objects.filter(status=PaymentStatus.REQUIRES_ACTION).count(),
-        "refunds under way": Refund.objects.filter(status=RefundStatus.REQUESTED).count(),
-        "refunds refused": Refund.objects.filter(status=RefundStatus.FAILED).count(),
-        "stray intents to settle": StrayIntent.objects.filter(settled_at=None).count(),
+        "without an outcome": shown_count(Payment.objects.filter(status__in=UNANSWERED)),
+        "waiting for the customer": shown_count(
+            Payment.objects.filter(status=PaymentStatus.REQUIRES_ACTION, due_at__isnull=False)
+        ),
+        "refunds under way": shown_count(Refund.objects.filter(status=RefundStatus.REQUESTED)),
+        "refunds refused": shown_count(Refund.objects.filter(status=RefundStatus.FAILED)),
+        "money owed to customers": shown_count(Payment.objects.filter(owed_minor__gt=0)),
+        "disputes to answer": shown_count(Dispute.objects.filter(status__in=sorted(rules.UNANSWERED_DISPUTES))),
+        "stray intents to settle": shown_count(StrayIntent.objects.filter(settled_at=None)),
     }

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from payments.models import Outbox, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent, StrayReason, WebhookEvent
+from payments import rules
+from payments.models import (
+    Dispute,
+    DisputeStatus,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    StrayIntent,
+    StrayReason,
+    WebhookEvent,
+)
 from payments.queries import WAITING
 from shop.clock import now
-from shop.timeline import Happening, Story, Upcoming, facts_of
+from shop.events.past import facts_about
+from shop.money import Money
+from shop.timeline import Happening, Story, Upcoming, told_by
 
 CONTEXT = "payments"
 
@@ -22,10 +36,14 @@ _IN_WORDS = {
     "payment.captured": "the money was taken",
     "payment.voided": "the payment was closed: no money was taken, and none can be",
     "payment.refunded": "money was given back",
+    "payment.settled_otherwise": "staff paid what was owed by another way",
     "refund.requested": "a refund was written down",
     "refund.pending": "Stripe accepted the refund; the bank works on it",
     "refund.succeeded": "the refund is done",
     "refund.failed": "the refund failed: the customer is still owed the amount",
+    "payment.dispute_opened": "the customer's bank disputes the payment",
+    "payment.dispute_changed": "the dispute moved on",
+    "payment.dispute_closed": "the dispute is over",
 }
 _OUTCOMES = {
     "": "waits to be looked at",
@@ -43,18 +61,21 @@ def tell_story(order_id: UUID) -> Story:
         return Story()
     refunds = list(Refund.objects.filter(payment_id=order_id))
     strays = list(StrayIntent.objects.filter(order_id=order_id))
-    told = Outbox.objects.filter(aggregate_id__in=[order_id, *(refund.pk for refund in refunds)]).order_by("id")
-    happened = [
-        Happening(fact.occurred_at, CONTEXT, _words(fact.type, fact.payload), facts_of(fact.payload)) for fact in told
-    ]
+    disputes = list(Dispute.objects.filter(payment_id=order_id))
+    subjects = [order_id, *(refund.pk for refund in refunds), *(dispute.pk for dispute in disputes)]
+    told = facts_about(CONTEXT, subjects)
+    happened = [told_by(fact, context=CONTEXT, what=_words(fact.type, fact.payload)) for fact in told]
     happened += [_notice(notice) for notice in _notices(payment)]
     happened += [_stray(stray) for stray in strays]
-    return Story(tuple(happened), tuple(_upcoming(payment, refunds, strays)))
+    upcoming = [*_upcoming(payment, refunds, strays), *(each for dispute in disputes for each in _disputed(dispute))]
+    return Story(tuple(happened), tuple(upcoming))
 
 
 def _words(fact: str, payload: dict[str, Any]) -> str:
     if fact == "payment.refunded" and payload.get("full"):
         return "all the money was given back"
+    if fact.startswith("payment.dispute_") and payload.get("status") in DisputeStatus:
+        return f"{_IN_WORDS[fact]} ({DisputeStatus(payload['status']).label})"
     return _IN_WORDS.get(fact, fact)
 
 
@@ -78,6 +99,15 @@ def _stray(stray: StrayIntent) -> Happening:
     return Happening(stray.found_at, CONTEXT, "Stripe holds an intent that must not hold money", facts)
 
 
+def _disputed(dispute: Dispute) -> Iterator[Upcoming]:
+    if dispute.status in rules.UNANSWERED_DISPUTES:
+        amount = Money(dispute.amount_minor, dispute.currency)
+        what = f"dispute {dispute.provider_dispute_id} of {amount} ({dispute.reason}) is to be answered at Stripe"
+        yield Upcoming(CONTEXT, what, dispute.evidence_due_at, by_staff=True)
+    elif dispute.status in rules.OPEN_DISPUTES:
+        yield Upcoming(CONTEXT, f"the bank decides about dispute {dispute.provider_dispute_id}")
+
+
 def _upcoming(payment: Payment, refunds: list[Refund], strays: list[StrayIntent]) -> list[Upcoming]:
     coming = []
     if payment.status in WAITING:
@@ -94,6 +124,12 @@ def _upcoming(payment: Payment, refunds: list[Refund], strays: list[StrayIntent]
         for refund in refunds
         if refund.status == RefundStatus.PENDING
     ]
+    if payment.owed_minor:
+        owed = Money(payment.owed_minor, payment.currency)
+        failed = any(refund.status == RefundStatus.FAILED for refund in refunds)
+        whence = "of a refund that did not arrive" if failed else "that an appeal brought back after the order's end"
+        what = f"{owed} {whence} is owed to the customer: refund it, or settle it otherwise"
+        coming.append(Upcoming(CONTEXT, what, by_staff=True))
     coming += [
         Upcoming(CONTEXT, f"intent {stray.intent_id} is canceled or refunded", stray.due_at)
         for stray in strays

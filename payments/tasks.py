@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -13,17 +11,18 @@ from django.db.models.functions import Now
 
 from payments import services
 from payments.gateways import ProviderMismatch, ProviderRefused
-from payments.models import Payment, PaymentStatus, Refund, RefundStatus, StrayIntent, WebhookEvent
+from payments.models import Dispute, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent, WebhookEvent
 from payments.queries import WAITING
 from shop import transactions
 from shop.background import sweep
 from shop.clock import now
-from shop.errors import Fault, Refusal
-from shop.retention import delete_for_a_while
+from shop.errors import Fault
+from shop.retention import Pruning, delete_for_a_while
+from shop.work.rows import Claimed, DueRows, key_itself
+from shop.work.turn import Work, take_turn, told
 
 log = structlog.get_logger(__name__)
 
-LIMIT = 50
 # Longer than a row's calls can take; whoever loses the lease does no harm.
 LEASE_SECONDS = 30
 # A customer who authenticates is asked for from the sixth step of the backoff on: after half a minute, then rarer.
@@ -32,36 +31,43 @@ CUSTOMER_PATIENCE = 6
 BANK_PATIENCE = 13
 BANK_CAP_SECONDS = 86_400
 RECONCILE_WINDOW = timedelta(hours=3)
+# As long as Stripe repeats a webhook: where all of them are lost, this finds the dispute while there is time to answer.
+DISPUTE_WINDOW = timedelta(days=3)
+# Where the key is another account's, everything is missing: so many tell of it within the task's time.
+MOST_MISSING = 20
+# What the provider may answer to a question about any row: ask again later, as after a Fault.
+NO_ANSWER = (Fault, ProviderMismatch, ProviderRefused)
 
 
-@sweep(every_seconds=5)
+def _apply(intent_id: str) -> None:
+    services.apply_notices(intent_id=intent_id)
+
+
+def _postpone_notices(notice: Claimed[str], error: Exception) -> None:
+    services.postpone_notices(intent_id=notice.row, error=told(error), attempts=notice.attempts + 1)
+
+
+WEBHOOKS = Work(
+    sweep="payments.apply_webhooks",
+    rows=DueRows(model=WebhookEvent, lease_seconds=lambda: LEASE_SECONDS, read=str, columns=("intent_id",)),
+    do=_apply,
+    postpone=_postpone_notices,
+)
+
+
+@sweep(every_seconds=5, at_once=2, due=WEBHOOKS.rows.due)
 def apply_webhooks() -> int:
     """Apply the webhooks that wait."""
-    return services.apply_webhook_events(ids=WebhookEvent.claim_due(limit=LIMIT, lease_seconds=LEASE_SECONDS))
+    return services.close_notices() + take_turn(WEBHOOKS)
 
 
-@sweep(every_seconds=5)
-def resolve_unknown_payments() -> int:
-    """Ask how the payments stand whose outcome is not known."""
-    return sum(_resolve(order_id) for order_id in Payment.claim_due(limit=LIMIT, lease_seconds=LEASE_SECONDS))
-
-
-def _resolve(order_id: UUID) -> int:
-    payment = Payment.objects.get(pk=order_id)
-    version = payment.version
-    try:
-        services.refresh_payment(order_id=order_id)
-    except (Fault, ProviderMismatch, ProviderRefused) as error:
-        Payment.postpone(order_id, error=str(error), attempts=payment.attempts + 1)
-        log.warning("payment.unresolved", order_id=str(order_id), attempts=payment.attempts + 1, error=str(error))
-        return 0
-    except Exception as error:  # a bug, or a row that is spoiled: it keeps no other from its turn
-        log.exception("payment.not_resolved", order_id=str(order_id))
-        Payment.postpone(order_id, error=repr(error), attempts=payment.attempts + 1)
-        return 0
+def _resolve(order_id: UUID) -> bool:
+    """Ask how a payment stands; return False where the answer is what was known."""
+    version = Payment.objects.values_list("version", flat=True).get(pk=order_id)
+    services.refresh_payment(order_id=order_id)
     payment = Payment.objects.get(pk=order_id)
     if payment.version != version:
-        return 1
+        return True
     if payment.status in WAITING:
         patience = CUSTOMER_PATIENCE if payment.status == PaymentStatus.REQUIRES_ACTION else 0
         Payment.postpone(order_id, error=payment.last_error, attempts=max(payment.attempts + 1, patience))
@@ -69,45 +75,100 @@ def _resolve(order_id: UUID) -> int:
         # An unanswered capture or cancel that did not happen: whoever asked for it asks again.
         with transactions.transaction("payments"):
             Payment.objects.filter(pk=order_id, version=version).update(due_at=None, attempts=0)
-    return 0
+    return False
 
 
-@sweep(every_seconds=10)
-def resume_refunds() -> int:
-    """Take up again the refunds whose answer did not come, and ask about those on which a bank still works."""
-    return _each(Refund, Refund.claim_due(limit=LIMIT, lease_seconds=LEASE_SECONDS), _resume)
+UNKNOWN_PAYMENTS = Work(
+    sweep="payments.resolve_unknown_payments",
+    rows=DueRows(model=Payment, lease_seconds=lambda: LEASE_SECONDS, read=key_itself),
+    do=_resolve,
+    faults=NO_ANSWER,
+)
 
 
-def _resume(refund_id: UUID) -> int:
+@sweep(every_seconds=5, at_once=2, due=UNKNOWN_PAYMENTS.rows.due)
+def resolve_unknown_payments() -> int:
+    """Ask how the payments stand whose outcome is not known."""
+    return take_turn(UNKNOWN_PAYMENTS)
+
+
+def _resume(refund_id: UUID) -> bool:
+    """Send or ask about a refund; return False where its bank still works on it."""
     refund = Refund.objects.get(pk=refund_id)
     if refund.status != RefundStatus.PENDING:
-        services.resume_refund(refund_id=refund_id)
-        return 1
+        services.resume_refund(refund_id=refund_id, awaited=False)
+        return True
     if services.ask_about_pending_refund(refund_id=refund_id) != RefundStatus.PENDING:
-        return 1
+        return True
     attempts = max(refund.attempts + 1, BANK_PATIENCE)
     Refund.postpone(refund_id, error="", attempts=attempts, cap_seconds=BANK_CAP_SECONDS)
-    return 0
+    return False
 
 
-@sweep(every_seconds=30)
+REFUNDS = Work(
+    sweep="payments.resume_refunds",
+    rows=DueRows(model=Refund, lease_seconds=lambda: LEASE_SECONDS, read=key_itself),
+    do=_resume,
+    faults=NO_ANSWER,
+)
+
+
+@sweep(every_seconds=10, due=REFUNDS.rows.due)
+def resume_refunds() -> int:
+    """Take up again the refunds whose answer did not come, and ask about those on which a bank still works."""
+    return take_turn(REFUNDS)
+
+
+def _settle(stray_id: int) -> None:
+    services.settle_stray(stray_id=stray_id)
+
+
+STRAYS = Work(
+    sweep="payments.settle_strays",
+    rows=DueRows(model=StrayIntent, lease_seconds=lambda: LEASE_SECONDS, read=int),
+    do=_settle,
+    faults=NO_ANSWER,
+)
+
+
+@sweep(every_seconds=30, due=STRAYS.rows.due)
 def settle_strays() -> int:
     """Cancel or refund what the provider holds and no payment of ours stands for."""
-    due = StrayIntent.claim_due(limit=LIMIT, lease_seconds=LEASE_SECONDS)
-    return _each(StrayIntent, due, _settle)
+    return take_turn(STRAYS)
 
 
-def _settle(stray_id: int) -> int:
-    services.settle_stray(stray_id=stray_id)
-    return 1
+def _ask_about_dispute(dispute_id: UUID) -> None:
+    services.ask_about_dispute(dispute_id=dispute_id)
+
+
+def _postpone_dispute(dispute: Claimed[UUID], error: Exception) -> None:
+    DISPUTES.rows.postpone(dispute, error=told(error), cap_seconds=BANK_CAP_SECONDS)
+
+
+DISPUTES = Work(
+    sweep="payments.ask_about_disputes",
+    rows=DueRows(model=Dispute, lease_seconds=lambda: LEASE_SECONDS, read=key_itself),
+    do=_ask_about_dispute,
+    faults=NO_ANSWER,
+    postpone=_postpone_dispute,
+)
+
+
+@sweep(every_seconds=60, due=DISPUTES.rows.due)
+def ask_about_disputes() -> int:
+    """Ask how the disputes stand that are open, or were a while ago."""
+    return take_turn(DISPUTES)
 
 
 @sweep(every_seconds=3600)
 def reconcile_recent() -> int:
-    """Reconcile the last hours with the provider's list; see that every refund under way is asked about."""
+    """Reconcile the last hours with the provider's list; see that every refund under way is asked about, and what is owed."""
     services.wake_pending_refunds()
+    services.note_forgotten()
     try:
-        report = services.reconcile_payments(since=now() - RECONCILE_WINDOW)
+        report = services.reconcile_payments(
+            since=now() - RECONCILE_WINDOW, most_missing=MOST_MISSING, disputes_since=now() - DISPUTE_WINDOW
+        )
     except Fault as error:
         log.warning("payment.not_reconciled", error=str(error))
         return 0
@@ -116,28 +177,11 @@ def reconcile_recent() -> int:
 
 @sweep(every_seconds=3600)
 def prune_webhooks() -> int:
-    """Delete the notices that were applied so long ago that events are deleted too; return how many went.
+    """Delete the notices that were applied so long ago that the history is deleted too; return how many went.
 
-    Stripe repeats a notice for three days, and one whose signature is older than minutes is refused anyway.
+    They are part of an order's story. Without a retention none goes. Stripe repeats a notice for three days, and one whose signature is older than minutes is refused anyway.
     """
-    kept = timedelta(days=settings.EVENTS_RETENTION_DAYS)
-    return delete_for_a_while("payments", WebhookEvent.objects.filter(applied_at__lt=Now() - kept))
-
-
-def _each(model: type[Refund | StrayIntent], due: list[Any], settle: Callable[[Any], int]) -> int:
-    """Settle each claimed row and return how many were; one that fails waits by itself and keeps no other from its turn."""
-    done = 0
-    for pk in due:
-        try:
-            done += settle(pk)
-        except Refusal as refusal:
-            log.warning("payment.work_refused", model=model.__name__, pk=str(pk), code=refusal.code)
-            done += 1
-        except (Fault, ProviderMismatch, ProviderRefused) as error:
-            row = model._default_manager.get(pk=pk)
-            model.postpone(pk, error=str(error), attempts=row.attempts + 1)
-        except Exception as error:  # a bug, or a row that is spoiled: it keeps no other from its turn
-            log.exception("payment.work_broke_off", model=model.__name__, pk=str(pk))
-            row = model._default_manager.get(pk=pk)
-            model.postpone(pk, error=repr(error), attempts=row.attempts + 1)
-    return done
+    if not (kept := timedelta(days=settings.HISTORY_RETENTION_DAYS)):
+        return 0
+    applied = WebhookEvent.objects.filter(applied_at__lt=Now() - kept)
+    return delete_for_a_while(Pruning("payments", applied, age="received_at", kept=kept))

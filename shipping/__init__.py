@@ -2,5 +2,6 @@
 
 Owns the shipments, their bookings and tracking numbers. Does not own addresses (it reads them from the order when it
 books and keeps none), stock, or the order's status.
-Publishes shipment.created, .booked, .dispatched, .delivered, .canceled. Hears order.confirmed.
+Publishes shipment.created, .booked, .dispatched, .delivered, .canceled. Hears order.confirmed, and
+payment.dispute_*, which hold a parcel.
 """

@@ -12,17 +12,33 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from shipping import rules
-from shipping.models import Inbox, Outbox, SandboxBooking, Shipment, ShipmentStatus, SurplusBooking
-from shipping.queries import dashboard_figures
-from shipping.services import shipments, surplus
+from shipping.models import (
+    History,
+    Hold,
+    Inbox,
+    Outbox,
+    SandboxBooking,
+    Shipment,
+    ShipmentStatus,
+    SurplusBooking,
+    Watermark,
+)
+from shipping.queries import dashboard_figures, held_now
+from shipping.services import holds, shipments, surplus
 from shop.admin import (
+    HistoryAdmin,
     InboxAdmin,
+    LineField,
     OutboxAdmin,
     ReadOnlyAdmin,
+    WatermarkAdmin,
     action,
+    bulk_action,
     confirmation,
     display,
+    in_words,
     register_tile,
+    row_of,
     status_badge,
 )
 
@@ -32,7 +48,7 @@ register_tile("shipping", "Shipments", dashboard_figures)
 class DispatchForm(BaseDialogForm):
     """Which parcel left with whom."""
 
-    carrier = forms.CharField(
+    carrier = LineField(
         max_length=rules.CARRIER_NAME_LENGTH,
         widget=UnfoldAdminTextInputWidget,
         help_text="Who takes the parcel, as the customer knows the company",
@@ -41,7 +57,7 @@ class DispatchForm(BaseDialogForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        shipment = Shipment.objects.filter(pk=str(self.object_id)).first()
+        shipment = row_of(Shipment, self.object_id)
         if shipment is not None:
             self.initial = {"carrier": shipment.carrier, "tracking_number": shipment.tracking_number}
 
@@ -62,9 +78,11 @@ class ShipmentAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status", "carrier", ("refusal_code", admin.EmptyFieldListFilter), "created_at")
     search_fields = ("id__exact", "order_id__exact", "tracking_number__exact", "carrier_reference__exact")
-    ordering = ("-created_at",)
+    ordering = ("-id",)
+    exclude = ("refusal_code", "cancel_reason")
+    readonly_fields = ("refused_for", "canceled_for")
     actions = ("confirm_selected", "retry_selected")
-    actions_detail: Any = ("dispatch_one", "confirm_one", "retry_one", "book_by_hand")
+    actions_detail: Any = ("dispatch_one", "confirm_one", "retry_one", "book_by_hand", "release_one")
 
     status_label = status_badge(
         colors={
@@ -75,11 +93,21 @@ class ShipmentAdmin(ReadOnlyAdmin):
         }
     )
 
-    @display(description="waits for", label={"staff": "warning"})
+    refused_for = in_words("refusal_code")
+    canceled_for = in_words("cancel_reason")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Shipment]:
+        """Note of each whether a dispute holds it."""
+        noted: QuerySet[Shipment] = super().get_queryset(request).annotate(held=held_now())
+        return noted
+
+    @display(description="waits for", label={"staff": "warning", "dispute": "danger"})
     def waits_for(self, shipment: Shipment) -> str:
         """Say who is next: staff, where nothing happens to this shipment by itself though it is not at its end."""
         if not Shipment.TRANSITIONS[shipment.status]:
             return "-"
+        if shipment.status in (ShipmentStatus.PENDING, ShipmentStatus.BOOKED) and getattr(shipment, "held", False):
+            return "dispute"
         return "staff" if shipment.due_at is None else "carrier"
 
     @action(
@@ -147,13 +175,32 @@ class ShipmentAdmin(ReadOnlyAdmin):
             self._retry(request, shipment, carrier="manual")
         return self.back_to(request, object_id)
 
-    @action(description="Mark delivered")
+    @action(
+        description="Release held parcel",
+        url_path="release",
+        icon="lock_open",
+        dialog=confirmation(
+            "Release held parcel",
+            "The parcel goes on its way although its payment is disputed at the customer's bank, or was lost to it.",
+            submit="Release",
+        ),
+    )
+    def release_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """Let a parcel go that a dispute holds."""
+        if shipment := self.get_object(request, object_id):
+            self.attempt(request, shipment, "released", lambda: holds.release_by_staff(shipment_id=shipment.pk))
+        return self.back_to(request, object_id)
+
+    @bulk_action(
+        description="Mark delivered",
+        consequence="Each parcel counts as arrived: its order is DELIVERED and can no longer be canceled.",
+    )
     def confirm_selected(self, request: HttpRequest, queryset: QuerySet[Shipment]) -> None:
         """Record that the selected parcels have arrived."""
         for shipment in queryset:
             self._confirm(request, shipment)
 
-    @action(description="Retry booking")
+    @bulk_action(description="Retry booking", consequence="The carrier is asked again, now, to take each parcel.")
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Shipment]) -> None:
         """Ask the carrier again to take the selected parcels."""
         for shipment in queryset:
@@ -169,6 +216,23 @@ class ShipmentAdmin(ReadOnlyAdmin):
             f"booking retried{f' with {carrier}' if carrier else ''}",
             lambda: shipments.retry_booking(shipment_id=shipment.pk, carrier=carrier),
         )
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnlyAdmin):
+    """Parcels that a dispute of their payment holds: released on the page of the shipment."""
+
+    list_display = ("order_id", "dispute_id", "waits_for", "held_at", "released_at", "released_by_staff")
+    list_filter = (("released_at", admin.EmptyFieldListFilter), "for_staff", "released_by_staff")
+    search_fields = ("order_id__exact", "dispute_id__exact")
+    ordering = ("-held_at",)
+
+    @display(description="waits for", label={"staff": "warning"})
+    def waits_for(self, hold: Hold) -> str:
+        """Say who is next: staff, where the dispute is lost."""
+        if hold.released_at is not None:
+            return "-"
+        return "staff" if hold.for_staff else "the bank"
 
 
 @admin.register(SurplusBooking)
@@ -231,7 +295,7 @@ class SurplusBookingAdmin(ReadOnlyAdmin):
             )
         return self.back_to(request, object_id)
 
-    @action(description="Try again")
+    @bulk_action(description="Try again", consequence="The carrier is asked again, now, to take each booking back.")
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[SurplusBooking]) -> None:
         """Ask the carrier again to take the selected bookings back."""
         for booking in queryset:
@@ -258,6 +322,16 @@ class SandboxBookingAdmin(ReadOnlyAdmin):
 @admin.register(Outbox)
 class ShippingOutboxAdmin(OutboxAdmin):
     """Facts of shipping on their way out."""
+
+
+@admin.register(History)
+class ShippingHistoryAdmin(HistoryAdmin):
+    """Facts of shipping that have left the outbox."""
+
+
+@admin.register(Watermark)
+class ShippingWatermarkAdmin(WatermarkAdmin):
+    """Since when shipping has all of its facts."""
 
 
 @admin.register(Inbox)

@@ -1,6 +1,8 @@
 """The door of shipping: what other contexts may call. Everything takes keyword arguments and gives frozen values."""
 
-from shipping.queries import ShipmentState, get_shipment
+from shipping.gateways import CarrierUnavailable
+from shipping.queries import ShipmentStanding, ShipmentState, find_shipment_fact, get_shipment, page_shipments
+from shipping.services.holds import ShipmentHeld
 from shipping.services.shipments import (
     ShipmentAlreadyDispatched,
     ShipmentClosed,
@@ -14,15 +16,20 @@ from shipping.services.shipments import (
 from shipping.services.stopping import cancel_shipment
 
 __all__ = [
+    "CarrierUnavailable",
     "ShipmentAlreadyDispatched",
     "ShipmentClosed",
+    "ShipmentHeld",
     "ShipmentNotBooked",
     "ShipmentNotDispatched",
     "ShipmentNotFound",
+    "ShipmentStanding",
     "ShipmentState",
     "TrackingNumberUnusable",
     "cancel_shipment",
     "confirm_delivery",
     "dispatch_shipment",
+    "find_shipment_fact",
     "get_shipment",
+    "page_shipments",
 ]

@@ -16,10 +16,13 @@ class ShippingConfig(AppConfig):
     def ready(self) -> None:
         """Import what registers itself."""
         from shipping import audit, handlers, queries, tasks  # noqa: F401
+        from shipping.services import personal
+        from shop.personal.keepers import register_keeper
         from shop.timeline import register_narrator
 
         register_narrator("shipping", queries.story_of)
         audit.register()
+        register_keeper(personal.KEEPER)
         register(carrier_is_known)
 
 

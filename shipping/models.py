@@ -8,9 +8,11 @@ from django.db.models.functions import Now
 from shipping.rules import CARRIER_NAME_LENGTH, TRACKING_NUMBER_LENGTH
 from shop.events.inbox import InboxEntry
 from shop.events.outbox import OutboxMessage
+from shop.events.past import HistoryEntry, WatermarkRow
 from shop.ids import new_id
 from shop.models import DueModel
 from shop.states import StatusModel, Transitions
+from shop.text import words
 
 
 class ShipmentStatus(models.TextChoices):
@@ -57,6 +59,24 @@ class Shipment(StatusModel, DueModel):
     canceled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta(DueModel.Meta):
+        indexes = [
+            *DueModel.Meta.indexes,
+            models.Index(
+                fields=["status"],
+                name="shipping_shipment_open",
+                condition=models.Q(status__in=["PENDING", "BOOKED", "DISPATCHED"]),
+            ),
+            models.Index(
+                fields=["tracking_number"],
+                name="shipping_shipment_tracking",
+                condition=~models.Q(tracking_number=""),
+            ),
+            models.Index(
+                fields=["carrier_reference"],
+                name="shipping_shipment_reference",
+                condition=~models.Q(carrier_reference=""),
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="shipping_shipment_left_with_tracking",
@@ -69,7 +89,7 @@ class Shipment(StatusModel, DueModel):
         ]
 
     def __str__(self) -> str:
-        return f"shipment {self.id} of order {self.order_id}: {self.status}"
+        return f"shipment {self.id} of order {self.order_id}: {words(self.status)}"
 
 
 class SurplusBooking(DueModel):
@@ -99,6 +119,26 @@ class SurplusBooking(DueModel):
         return f"surplus booking {self.carrier_reference} at {self.carrier} of order {self.order_id}"
 
 
+class Hold(models.Model):
+    """Why a parcel does not leave for now: a dispute of its payment. It may be there before the shipment is.
+
+    `revision`: of the dispute's fact that was heard last; older ones change nothing. While `released_at` is null no carrier
+    is asked to take the parcel and staff cannot hand it over. `for_staff`: the dispute is lost, so staff decide. A hold
+    that staff have released (`released_by_staff`) stays so.
+    """
+
+    dispute_id = models.UUIDField(primary_key=True, editable=False)
+    order_id = models.UUIDField(db_index=True)
+    revision = models.PositiveIntegerField()
+    for_staff = models.BooleanField(default=False)
+    held_at = models.DateTimeField(db_default=Now())
+    released_at = models.DateTimeField(null=True, blank=True)
+    released_by_staff = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return f"hold of order {self.order_id} for dispute {self.dispute_id}"
+
+
 class SandboxBooking(models.Model):
     """What the sandbox carrier remembers of one booking; it stands for a carrier's own database.
 
@@ -119,6 +159,20 @@ class Outbox(OutboxMessage):
 
     class Meta(OutboxMessage.Meta):
         verbose_name_plural = "outbox"
+
+
+class History(HistoryEntry):
+    """Facts of shipping that the outbox has let go of; triggers refuse UPDATE and DELETE."""
+
+    class Meta(HistoryEntry.Meta):
+        verbose_name_plural = "history"
+
+
+class Watermark(WatermarkRow):
+    """Since when shipping has all of its facts."""
+
+    class Meta(WatermarkRow.Meta):
+        pass
 
 
 class Inbox(InboxEntry):

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Exists, OuterRef
 
-from shipping.models import Shipment, ShipmentStatus, SurplusBooking
-from shop.timeline import Happening, Story, Upcoming
+from shipping.models import Hold, Shipment, ShipmentStatus, SurplusBooking
+from shop.counting import shown_count
+from shop.events.past import facts_about
+from shop.events.told import Told, find_told
+from shop.statements import Statement
+from shop.timeline import Happening, Story, Upcoming, marked
 
 CONTEXT = "shipping"
+_PAGE = Statement("shipping", "page_shipments")
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,27 @@ class ShipmentState:
     cancel_reason: str
     dispatched_at: datetime | None
     delivered_at: datetime | None
+
+
+class ShipmentStanding(NamedTuple):
+    """One order's shipment as the audit holds it against the order."""
+
+    order_id: UUID
+    shipment_id: UUID
+    status: str
+    carrier: str
+    tracking_number: str
+
+
+def page_shipments(*, after: UUID, limit: int) -> list[ShipmentStanding]:
+    """Return up to `limit` shipments in the order of their orders' ids, from the first one past `after`."""
+    rows = _PAGE.run(after=after, limit=limit)
+    return [ShipmentStanding(*row) for row in rows]
+
+
+def find_shipment_fact(*, shipment_id: UUID, event_type: str) -> Told:
+    """Return how far the last fact of this type is that was told of a shipment."""
+    return find_told("shipping", aggregate_id=shipment_id, event_type=event_type)
 
 
 def state_of(shipment: Shipment) -> ShipmentState:
@@ -49,16 +76,22 @@ def get_shipment(*, order_id: UUID) -> ShipmentState | None:
     return state_of(shipment) if shipment else None
 
 
+def held_now() -> Exists:
+    """Return whether a dispute holds the parcel, as an expression for a shipment's row."""
+    return Exists(Hold.objects.filter(order_id=OuterRef("order_id"), released_at=None))
+
+
 def dashboard_figures() -> dict[str, object]:
     """Count what staff look after."""
-    counts = Shipment.objects.aggregate(
-        to_book=Count("pk", filter=Q(status=ShipmentStatus.PENDING, refusal_code="")),
-        refused_by_the_carrier=Count("pk", filter=Q(status=ShipmentStatus.PENDING) & ~Q(refusal_code="")),
-        to_dispatch=Count("pk", filter=Q(status=ShipmentStatus.BOOKED)),
-        on_their_way=Count("pk", filter=Q(status=ShipmentStatus.DISPATCHED)),
-    )
-    counts["booked_too_often_for_staff"] = SurplusBooking.objects.filter(taken_back_at=None, due_at=None).count()
-    return {name.replace("_", " "): count for name, count in counts.items()}
+    pending = Shipment.objects.filter(status=ShipmentStatus.PENDING)
+    return {
+        "to book": shown_count(pending.filter(refusal_code="")),
+        "refused by the carrier": shown_count(pending.exclude(refusal_code="")),
+        "to dispatch": shown_count(Shipment.objects.filter(status=ShipmentStatus.BOOKED)),
+        "held for a dispute": shown_count(Hold.objects.filter(released_at=None)),
+        "on their way": shown_count(Shipment.objects.filter(status=ShipmentStatus.DISPATCHED)),
+        "booked too often for staff": shown_count(SurplusBooking.objects.filter(taken_back_at=None, due_at=None)),
+    }
 
 
 def story_of(order_id: UUID) -> Story:
@@ -67,48 +100,87 @@ def story_of(order_id: UUID) -> Story:
     if shipment is None:
         return Story()
     surplus = list(SurplusBooking.objects.filter(order_id=order_id).order_by("id"))
+    holds = list(Hold.objects.filter(order_id=order_id).order_by("held_at"))
     happened = [*_happened(shipment), *(each for row in surplus for each in _happened_to_surplus(row))]
-    upcoming = [*_upcoming(shipment), *(_upcoming_for_surplus(row) for row in surplus if row.taken_back_at is None)]
+    happened += [each for hold in holds for each in _happened_to_hold(hold)]
+    held = next((hold for hold in holds if hold.released_at is None), None)
+    upcoming = [
+        *(_upcoming_for_held(shipment, held) if held else _upcoming(shipment)),
+        *(_upcoming_for_surplus(row) for row in surplus if row.taken_back_at is None),
+    ]
     return Story(tuple(happened), tuple(upcoming))
 
 
 def _happened(shipment: Shipment) -> Iterator[Happening]:
     carrier, number = shipment.carrier, shipment.tracking_number
+    told = {fact.type: fact for fact in facts_about(CONTEXT, [shipment.pk])}
     if shipment.canceled_at is None or shipment.created_at < shipment.canceled_at:
-        yield Happening(shipment.created_at, CONTEXT, "the shipment was created", {"shipment_id": shipment.pk})
-    moments: list[tuple[datetime | None, str, dict[str, object]]] = [
+        created = Happening(shipment.created_at, CONTEXT, "the shipment was created", {"shipment_id": shipment.pk})
+        yield marked(created, told.get("shipment.created"))
+    moments: list[tuple[str, datetime | None, str, dict[str, object]]] = [
         (
+            "shipment.booked",
             shipment.booked_at,
             f"the parcel was booked with {carrier}",
             {"carrier_reference": shipment.carrier_reference},
         ),
-        (shipment.dispatched_at, f"the parcel left with {carrier}", {"tracking_number": number}),
-        (shipment.delivered_at, "the parcel was delivered", {}),
-        (shipment.canceled_at, "the shipment was canceled", {"reason": shipment.cancel_reason}),
+        (
+            "shipment.dispatched",
+            shipment.dispatched_at,
+            f"the parcel left with {carrier}",
+            {"tracking_number": number},
+        ),
+        ("shipment.delivered", shipment.delivered_at, "the parcel was delivered", {}),
+        (
+            "shipment.canceled",
+            shipment.canceled_at,
+            "the shipment was canceled",
+            {"reason": shipment.cancel_reason},
+        ),
     ]
-    for at, what, facts in moments:
+    for fact, at, what, facts in moments:
         if at is not None:
-            yield Happening(at, CONTEXT, what, facts)
+            yield marked(Happening(at, CONTEXT, what, facts), told.get(fact))
 
 
 def _upcoming(shipment: Shipment) -> Iterator[Upcoming]:
     again = f", attempt {shipment.attempts + 1} (the last failed: {shipment.last_error})" if shipment.attempts else ""
+    by_staff = False
     match shipment.status:
         case ShipmentStatus.PENDING if shipment.refusal_code:
+            by_staff = True
             what = f"staff decide: the carrier refused the parcel ({shipment.refusal_code}: {shipment.last_error})"
         case ShipmentStatus.PENDING:
             what = f"the carrier is asked{' again' if again else ''} to take the parcel{again}"
         case ShipmentStatus.BOOKED if shipment.due_at is None:
-            what = "staff hand the parcel over and enter its tracking number"
+            by_staff, what = True, "staff hand the parcel over and enter its tracking number"
         case ShipmentStatus.DISPATCHED if shipment.due_at is None:
-            what = "staff mark the parcel as delivered"
+            by_staff, what = True, "staff mark the parcel as delivered"
         case ShipmentStatus.BOOKED | ShipmentStatus.DISPATCHED:
             what = f"the carrier is asked{' again' if again else ''} how far the parcel is{again}"
         case ShipmentStatus.CANCELED if shipment.due_at is not None:
             what = f"the booking is taken back at the carrier{again}"
         case _:
             return
-    yield Upcoming(CONTEXT, what, shipment.due_at)
+    yield Upcoming(CONTEXT, what, shipment.due_at, by_staff=by_staff)
+
+
+def _happened_to_hold(hold: Hold) -> Iterator[Happening]:
+    facts: dict[str, object] = {"dispute_id": hold.dispute_id}
+    yield Happening(hold.held_at, CONTEXT, "the parcel was held, since its payment is disputed", facts)
+    if hold.released_at is not None:
+        by = "staff released the held parcel" if hold.released_by_staff else "the held parcel was released"
+        yield Happening(hold.released_at, CONTEXT, by, facts)
+
+
+def _upcoming_for_held(shipment: Shipment, hold: Hold) -> Iterator[Upcoming]:
+    if shipment.status not in (ShipmentStatus.PENDING, ShipmentStatus.BOOKED):
+        yield from _upcoming(shipment)
+    elif hold.for_staff:
+        what = "staff decide: the money was lost to a dispute; cancel the order, or release its parcel"
+        yield Upcoming(CONTEXT, what, by_staff=True)
+    else:
+        yield Upcoming(CONTEXT, "the parcel waits until the customer's bank has decided the dispute")
 
 
 def _happened_to_surplus(row: SurplusBooking) -> Iterator[Happening]:
@@ -120,5 +192,7 @@ def _happened_to_surplus(row: SurplusBooking) -> Iterator[Happening]:
 
 def _upcoming_for_surplus(row: SurplusBooking) -> Upcoming:
     if row.due_at is None:
-        return Upcoming(CONTEXT, f"staff settle the booking too many with the carrier ({row.last_error})")
+        return Upcoming(
+            CONTEXT, f"staff settle the booking too many with the carrier ({row.last_error})", by_staff=True
+        )
     return Upcoming(CONTEXT, "the booking too many is taken back at the carrier", row.due_at)

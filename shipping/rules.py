@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from shop.text import NotOneLine, clean_line
+
 TRACKING_NUMBER_LENGTH = 64
 CARRIER_NAME_LENGTH = 40
 
@@ -18,5 +20,8 @@ class Stage(StrEnum):
 
 def clean_tracking_number(text: str) -> str:
     """Return the number as carriers print it, without blanks around or inside; "" where nothing usable is left."""
-    number = "".join(text.split()).upper()
+    try:
+        number = clean_line("".join(text.split())).upper()
+    except NotOneLine:
+        return ""
     return number if number.isprintable() and len(number) <= TRACKING_NUMBER_LENGTH else ""

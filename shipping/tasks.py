@@ -6,25 +6,25 @@ from shipping.services import booking, surplus
 from shop.background import sweep
 
 
-@sweep(every_seconds=5)
+@sweep(every_seconds=5, at_once=2, due=booking.BOOKING.rows.due)
 def book_due_shipments() -> int:
     """Ask the carrier to take the parcels that wait."""
     return booking.book_due_shipments()
 
 
-@sweep(every_seconds=2)
+@sweep(every_seconds=2, due=booking.TRACKING.rows.due)
 def track_shipments() -> int:
     """Ask the carrier how far the parcels are whose moment has come."""
     return booking.track_shipments()
 
 
-@sweep(every_seconds=30)
+@sweep(every_seconds=30, due=booking.VOIDING.rows.due)
 def void_canceled_bookings() -> int:
     """Take back at the carrier what canceled shipments had booked."""
     return booking.void_canceled_bookings()
 
 
-@sweep(every_seconds=5)
+@sweep(every_seconds=5, due=surplus.TAKING_BACK.rows.due)
 def take_back_surplus_bookings() -> int:
     """Take back at the carrier what was booked a second time."""
     return surplus.take_back_surplus_bookings()

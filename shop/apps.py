@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class ShopConfig(AppConfig):
-    """Register the kernel's sweeps and Celery task."""
+    """Register the kernel's sweeps and Celery task, its figures, and what the bus tells of an order; bear any message."""
 
     name = "shop"
     default_auto_field = "django.db.models.BigAutoField"
@@ -12,6 +12,22 @@ class ShopConfig(AppConfig):
     def ready(self) -> None:
         """Import what registers itself."""
         from shop import tasks  # noqa: F401
-        from shop.observability.metrics import register_kernel_gauges
+        from shop.events import history, laws, republish, story, trusted, unheard
+        from shop.observability.metrics import register_gauge, register_kernel_gauges
+        from shop.personal import erasure
+        from shop.timeline import register_narrator
 
+        trusted.accept_any_properties()
+        unheard.register_unheard_checks()
+        history.register_past_checks()
+        laws.register_kernel_checks()
+        republish.start_counting()
         register_kernel_gauges()
+        register_narrator("bus", story.narrate)
+        register_gauge(
+            "shop_erasure_oldest_seconds",
+            "Age of the oldest erasure of a person that is not finished",
+            context="shop",
+            read=erasure.oldest_open,
+        )
+        erasure.register_audit_check()

@@ -7,52 +7,105 @@ after a commit that makes a row due. A wake only makes it sooner: it may be lost
 from __future__ import annotations
 
 import os
-import queue
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, Protocol
 
 import structlog
 from celery import Task, current_app, shared_task
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from shop import transactions
+from shop.actors import acting
 from shop.events import topology
+from shop.moments import Moments
+from shop.work.places import run_in_place
 
 log = structlog.get_logger(__name__)
+
+# A runner without work gives its database sessions back.
+IDLE_SECONDS = 10.0
+FINISH_SECONDS = 10.0
+# How many errands may wait for this process before what it writes is left to the sweeps.
+ERRANDS_MAX = 4
+_END = ""
+_ERRANDS = "errands"
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A registered sweep: `run()` takes what is due and returns how many pieces it took."""
+    """A registered sweep: `run()` takes a turn at what is due and returns how many pieces it took.
+
+    `at_once`: how many runs of it there may be at a time, in all processes. `due` names, by context, an SQL condition
+    which holds while there is something to do; `waits` asks elsewhere. A sweep without either runs on its interval.
+    """
 
     name: str
     context: str
     every_seconds: float
     run: Callable[[], int]
     task: Task[Any, Any]
+    at_once: int = 1
+    due: Callable[[], Mapping[str, str]] | None = None
+    waits: Callable[[], bool] | None = None
+
+    def run_in_place(self) -> int:
+        """Run it unless it runs often enough already: the way in for tasks and wakes."""
+        return run_in_place(self.name, self.run, at_once=self.at_once)
 
 
 _sweeps: dict[str, Sweep] = {}
 
 
-def sweep(*, every_seconds: float) -> Callable[[Callable[[], int]], Callable[[], int]]:
-    """Register the decorated function of a context's tasks.py, `<context>.<function>`, as a sweep and Celery task."""
+def sweep(
+    *,
+    every_seconds: float,
+    at_once: int = 1,
+    due: Callable[[], Mapping[str, str]] | None = None,
+    waits: Callable[[], bool] | None = None,
+) -> Callable[[Callable[[], int]], Callable[[], int]]:
+    """Register the decorated function of a context's tasks.py, `<context>.<function>`, as a sweep and Celery task.
+
+    The arguments are those of Sweep. It is asked for at least every `every_seconds` while something is due.
+    """
 
     def register(run: Callable[[], int]) -> Callable[[], int]:
         context = run.__module__.partition(".")[0]
         name = f"{context}.{run.__name__}"
 
         def task(**_later_arguments: object) -> int:
-            return run()
+            return _sweeps[name].run_in_place()
 
         made = shared_task(name=name, expires=60, ignore_result=True, acks_late=False)(task)
-        _sweeps[name] = Sweep(name=name, context=context, every_seconds=every_seconds, run=run, task=made)
+        _sweeps[name] = Sweep(
+            name=name,
+            context=context,
+            every_seconds=every_seconds,
+            run=_as_itself(name, run),
+            task=made,
+            at_once=at_once,
+            due=due,
+            waits=waits,
+        )
         return run
 
     return register
+
+
+def _as_itself(name: str, run: Callable[[], int]) -> Callable[[], int]:
+    """Have the sweep be the one who does what it does, whoever woke it."""
+
+    @wraps(run)
+    def acts() -> int:
+        with acting(f"sweep {name}"):
+            return run()
+
+    return acts
 
 
 def sweeps() -> tuple[Sweep, ...]:
@@ -66,40 +119,133 @@ def wake(name: str, *, context: str) -> None:
     Never blocks and never raises: the caller's work is durable, and the schedule finds it anyway.
     """
     if settings.EVENTS_WAKE_IN_PROCESS:
-        transactions.after_commit(context, lambda: _runner().ask(name))
+        transactions.after_commit(context, lambda: ask(name))
+
+
+def ask(name: str) -> None:
+    """Have the sweep `name` run soon, by the workers or in this process. Never blocks and never raises."""
+    _runner().ask(name)
+
+
+class Errand(Protocol):
+    """A piece of work that this process has claimed for itself."""
+
+    def run(self) -> None:
+        """Do it."""
+        ...
+
+    def drop(self) -> None:
+        """Leave it to the sweeps."""
+        ...
+
+
+def errands_left() -> int:
+    """Return how many more errands this process takes: none where another process runs the sweeps that it wakes."""
+    here = settings.EVENTS_WAKE_IN_PROCESS and (not settings.BROKER_URL or _sweeps_here())
+    return _runner().room() if here else 0
+
+
+def run_soon(errand: Errand) -> None:
+    """Have this process run the errand, after those that wait. It drops what it has not begun when it ends."""
+    _runner().take(errand)
+
+
+def run_later(errand: Errand, *, after_seconds: float) -> None:
+    """Have this process run the errand in so many seconds, if it runs any: else it is left to the sweeps."""
+    if settings.EVENTS_WAKE_IN_PROCESS:
+        _runner().take_later(errand, after=after_seconds)
+    else:
+        errand.drop()
 
 
 class _Runner(threading.Thread):
-    """Runs woken sweeps of this process one after the other, or hands them to the workers where a broker is configured.
+    """Runs errands and woken sweeps one after the other.
 
-    Wakes for a sweep that already waits fold into one.
+    It runs sweeps itself in a worker's process and where no broker is configured; else it sends a message for each.
+    Wakes for a sweep that already waits fold into one, and two runs of one sweep are EVENTS_NUDGE_GATHER_SECONDS apart.
+    A worker needs no message to tell itself what it just did, and its deliveries do not wait for this thread.
     """
 
     def __init__(self) -> None:
         super().__init__(name="background", daemon=True)
-        self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._waiting: set[str] = set()
-        self._lock = threading.Lock()
+        self._moments = Moments()
+        self._errands: deque[Errand] = deque()
+        self._later: deque[tuple[float, Errand]] = deque()
+        self._sweeps_now = False
+
+    def room(self) -> int:
+        """Return how many more errands may wait: none behind a sweep, whose turn takes seconds where there is a backlog."""
+        return 0 if self._sweeps_now else max(0, ERRANDS_MAX - len(self._errands))
+
+    def take(self, errand: Errand) -> None:
+        """Have the errand run soon."""
+        self._errands.append(errand)
+        self._moments.ask(_ERRANDS)
+
+    def take_later(self, errand: Errand, *, after: float) -> None:
+        """Have the errand run in so many seconds."""
+        self._later.append((time.monotonic() + after, errand))
+        self._moments.ask(_ERRANDS, after=after)
 
     def ask(self, name: str) -> None:
-        with self._lock:
-            if name in self._waiting:
-                return
-            self._waiting.add(name)
-        self._asked.put(name)
+        """Have the sweep `name` run soon."""
+        self._moments.ask(name, apart=settings.EVENTS_NUDGE_GATHER_SECONDS)
+
+    def finish(self, *, timeout: float) -> None:
+        """End the thread after what it is doing; wait for that up to `timeout` seconds."""
+        self._moments.ask(_END)
+        self.join(timeout)
 
     def run(self) -> None:
+        """Run what is asked for, until `finish`."""
         while True:
-            name = self._asked.get()
-            with self._lock:
-                self._waiting.discard(name)
-            try:
-                self._run_sweep(name)
-            except Exception as error:  # noqa: BLE001  a wake may fail for any reason: the schedule comes by
-                log.warning("background.wake_failed", sweep=name, error=repr(error))
+            names = self._moments.take(timeout=IDLE_SECONDS)
+            if _END in names:
+                self._drop_errands()
+            if not names or _END in names:
+                connections.close_all()
+            if _END in names:
+                return
+            for name in names:
+                try:
+                    self._run_errands()
+                    if name != _ERRANDS:
+                        self._run_sweep(name)
+                except Exception as error:  # noqa: BLE001  a wake may fail for any reason: the schedule comes by
+                    log.warning("background.wake_failed", sweep=name, error=repr(error))
+
+    def _run_errands(self) -> None:
+        """Run those that wait now; the others have to wait for the sweeps that are asked for."""
+        self._take_what_is_due()
+        if not self._errands:
+            return
+        close_old_connections()
+        try:
+            for _each in range(len(self._errands)):
+                self._errands.popleft().run()
+        finally:
+            if self._errands:
+                self._moments.ask(_ERRANDS)
+            close_old_connections()
+
+    def _take_what_is_due(self) -> None:
+        present = time.monotonic()
+        for _each in range(len(self._later)):
+            due, errand = self._later.popleft()
+            if due <= present:
+                self._errands.append(errand)
+            else:
+                self._later.append((due, errand))
+                self._moments.ask(_ERRANDS, after=due - present)
+
+    def _drop_errands(self) -> None:
+        self._errands.extend(errand for _due, errand in self._later)
+        self._later.clear()
+        while self._errands:
+            self._errands.popleft().drop()
 
     def _run_sweep(self, name: str) -> None:
-        if settings.BROKER_URL:
+        if settings.BROKER_URL and not _sweeps_here():
             current_app.send_task(
                 name,
                 queue=topology.named(f"{_sweeps[name].context}.tasks"),
@@ -109,7 +255,31 @@ class _Runner(threading.Thread):
             )
             return
         close_old_connections()
-        _sweeps[name].run()
+        self._sweeps_now = True
+        try:
+            _sweeps[name].run_in_place()
+        finally:
+            self._sweeps_now = False
+            close_old_connections()
+
+
+_worker_pid = 0
+
+
+def sweep_here() -> None:
+    """Have this process, a worker's, run the sweeps that it wakes itself (EVENTS_SWEEP_WHERE_WOKEN)."""
+    global _worker_pid  # noqa: PLW0603  a process is one or is none
+    _worker_pid = os.getpid()
+
+
+def finish() -> None:
+    """Let a woken sweep that is running end, before this process does."""
+    if _made is not None and _made[0] == os.getpid():
+        _made[1].finish(timeout=FINISH_SECONDS)
+
+
+def _sweeps_here() -> bool:
+    return settings.EVENTS_SWEEP_WHERE_WOKEN and _worker_pid == os.getpid()
 
 
 _made: tuple[int, _Runner] | None = None

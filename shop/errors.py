@@ -6,14 +6,19 @@ beside the code that raises them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
 class ShopError(Exception):
-    """Carry a stable code, a sentence for a human, and the facts as attributes."""
+    """Carry a stable code, a sentence for a human, and the facts as attributes.
+
+    `fact_types`: fact -> its type, with `| None` for one that is not always there. The API's description is made of it.
+    """
 
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Something went wrong"
+    fact_types: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, detail: str = "", **facts: Any) -> None:
         super().__init__(detail or self.title)
@@ -50,3 +55,14 @@ class Fault(ShopError):
     title = "A dependency is unavailable; try again"
     http_status: ClassVar[int] = 503
     retry_after_seconds: int = 5
+
+
+class Busy(Fault):
+    """Our own side was busy: a lock, a place in a queue or a connection was not to be had in time.
+
+    Nothing was done. It says nothing about the dependency, so no breaker counts it.
+    """
+
+    code = "busy"
+    title = "The shop is busy; try again"
+    retry_after_seconds: int = 1

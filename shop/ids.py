@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from datetime import datetime
 
 
 def new_id() -> uuid.UUID:
@@ -17,6 +18,12 @@ def new_id() -> uuid.UUID:
     fraction = nanoseconds * 4096 // 1_000_000
     value = milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
     return uuid.UUID(int=value)
+
+
+def first_id_at(moment: datetime) -> uuid.UUID:
+    """Return an id that no `new_id` of this moment or later is below: 0 for the distant past."""
+    milliseconds = max(0, int(moment.timestamp() * 1000) - 1)
+    return uuid.UUID(int=milliseconds << 80)
 
 
 def derived_id(*parts: object) -> uuid.UUID:

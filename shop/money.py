@@ -1,18 +1,20 @@
 """Money: a whole number of minor units and a currency, never a float.
 
-The number of decimals per currency comes from CLDR through Babel: JPY has none, EUR two, KWD three.
+The number of decimals per currency is ISO 4217's, by a table of our own: JPY has none, EUR two, KWD three.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
 
-from babel.core import get_global
-from babel.numbers import format_currency, get_currency_precision
+from babel import Locale
 
-CURRENCIES: frozenset[str] = frozenset(get_global("all_currencies"))
+from shop.currencies import EXPONENTS
+
+CURRENCIES: frozenset[str] = frozenset(EXPONENTS)
 
 
 class CurrencyMismatch(TypeError):
@@ -21,7 +23,7 @@ class CurrencyMismatch(TypeError):
 
 def is_currency(code: str) -> bool:
     """Say whether `code` is a three-letter ISO 4217 code in capitals."""
-    return code in CURRENCIES
+    return code in EXPONENTS
 
 
 @dataclass(frozen=True, order=False, slots=True)
@@ -44,8 +46,8 @@ class Money:
 
     @property
     def decimals(self) -> int:
-        """How many decimals the currency is written with."""
-        return int(get_currency_precision(self.currency))
+        """How many decimals the currency's minor unit has: ISO 4217's exponent."""
+        return EXPONENTS[self.currency]
 
     def _same(self, other: Money) -> int:
         if self.currency != other.currency:
@@ -79,4 +81,7 @@ class Money:
 
     def localized(self, *, locale: str = "en_US") -> str:
         """Return the amount as a customer of `locale` reads it, e.g. "€24.50"."""
-        return str(format_currency(Decimal(self.minor).scaleb(-self.decimals), self.currency, locale=locale))
+        pattern = copy(Locale.parse(locale).currency_formats["standard"])
+        pattern.frac_prec = (self.decimals, self.decimals)
+        major = Decimal(self.minor).scaleb(-self.decimals)
+        return str(pattern.apply(major, locale, currency=self.currency, currency_digits=False))

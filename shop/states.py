@@ -15,7 +15,7 @@ from django.db.models.sql import UpdateQuery
 
 from shop import transactions
 from shop.events.event import Event
-from shop.events.outbox import publish
+from shop.events.outbox import announce, fact, outbox_of
 
 
 class IllegalTransition(RuntimeError):
@@ -93,11 +93,25 @@ def change_status(
     )
     query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
     query.add_update_values({"status": str(to), "version": models.F("version") + 1, **values})
-    sql, parameters = query.get_compiler(alias).as_sql()
+    update, parameters = query.get_compiler(alias).as_sql()
+    told = fact(event)
+    # One statement: the fact is written exactly if the row moved, and with the version that it moved to.
     with connections[alias].cursor() as cursor:
-        cursor.execute(f"{sql} RETURNING version", parameters)
+        transactions.note_statement(f"{context}.change_status")
+        cursor.execute(
+            f"WITH moved AS ({update} RETURNING {model._meta.pk.column} AS pk, version),"
+            f" told AS ({_TELL.format(outbox=outbox_of(context)._meta.db_table)}) SELECT version FROM moved",
+            [*parameters, *told.values()],
+        )
         row = cursor.fetchone()
     if row is None:
         return None
-    publish(event, aggregate_id=pk, aggregate_version=row[0])
+    announce(event)
     return int(row[0])
+
+
+_TELL = (
+    "INSERT INTO {outbox} (event_id, type, schema_version, payload, traceparent, actor, request_id, last_error,"
+    " aggregate_id, aggregate_version) SELECT %s::uuid, %s, %s::smallint, %s::jsonb, %s, %s, %s::uuid, '', pk, version"
+    " FROM moved"
+)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from shop.clock import now
+from shop.events.past import PastFact
 from shop.money import Money
 
 
@@ -21,15 +23,25 @@ class Happening:
     context: str
     what: str
     facts: dict[str, object] = field(default_factory=dict)
+    # The trace that it happened in, 32 hexadecimal digits; "" where nobody traced it.
+    trace: str = ""
+    # Who did it (shop/actors.py); "" where nobody has said.
+    by: str = ""
+    # The request that it was done in; "" outside of any.
+    request: str = ""
 
 
 @dataclass(frozen=True)
 class Upcoming:
-    """One thing that will happen by itself; `at` is None where it waits for somebody outside."""
+    """One thing that will happen automatically; `at` is None where it waits for somebody outside.
+
+    `by_staff`: it does not happen until a member of staff does it.
+    """
 
     context: str
     what: str
     at: datetime | None = None
+    by_staff: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,37 @@ def _in_words(value: object) -> object:
             return value
 
 
+def told_by(fact: PastFact, *, context: str, what: str) -> Happening:
+    """Return a fact as a happening, with who did it and its trace."""
+    return marked(Happening(fact.occurred_at, context, what, facts_of(fact.payload)), fact)
+
+
+def marked(happening: Happening, fact: PastFact | None) -> Happening:
+    """Return a happening with who did it, the request and the trace (W3C Trace Context, `version-trace-span-flags`)."""
+    if fact is None:
+        return happening
+    trace = fact.traceparent.split("-")[1] if fact.traceparent.count("-") > 1 else ""
+    request = "" if fact.request_id is None else str(fact.request_id)
+    return replace(happening, trace=trace, by=fact.actor, request=request)
+
+
+Lookup = Callable[[str], uuid.UUID | None]
+_lookups: list[Lookup] = []
+
+
+def register_lookup(lookup: Lookup) -> None:
+    """Have `lookup` find the order that somebody names otherwise than by its id; None where it knows none."""
+    _lookups.append(lookup)
+
+
+def order_named(name: str) -> uuid.UUID | None:
+    """Return the id of the order that is meant: an id itself, or the number that its customer knows."""
+    try:
+        return uuid.UUID(name)
+    except ValueError:
+        return next((found for lookup in _lookups if (found := lookup(name)) is not None), None)
+
+
 Narrator = Callable[[uuid.UUID], Story]
 _narrators: dict[str, Narrator] = {}
 
@@ -67,10 +110,49 @@ def register_narrator(context: str, narrator: Narrator) -> None:
 
 
 def story_of(order_id: uuid.UUID) -> Story:
-    """Return the whole story of one order, in the order of time; what waits for somebody outside comes last."""
+    """Return the whole story of one order, in the order of time; what waits for staff comes first, for others last."""
     stories = [narrator(order_id) for narrator in _narrators.values()]
     happened = sorted((h for story in stories for h in story.happened), key=lambda h: h.at)
     upcoming = sorted(
-        (u for story in stories for u in story.upcoming), key=lambda u: (u.at is None, u.at and u.at.timestamp())
+        (u for story in stories for u in story.upcoming),
+        key=lambda u: (not u.by_staff, u.at is None, u.at and u.at.timestamp()),
     )
     return Story(tuple(happened), tuple(upcoming))
+
+
+def lines_of(story: Story) -> list[str]:
+    """Return a story as lines of text: what happened, what waits for staff, what happens automatically."""
+    first = story.happened[0].at
+    lines, told_last = [f"{first:%Y-%m-%d %H:%M:%S} UTC"], {"by": "", "request": "", "trace": ""}
+    for happening in story.happened:
+        facts = [_told(name, value) for name, value in happening.facts.items() if value not in ("", None)]
+        # Each of these is told where it changes: most of a story is the work of one request.
+        for name, last in told_last.items():
+            if (value := getattr(happening, name)) and value != last:
+                told_last[name] = value
+                facts.append(f"{name} {value}")
+        offset = (happening.at - first).total_seconds()
+        told = f"  ({', '.join(facts)})" if facts else ""
+        lines.append(f"  +{offset:9.3f}s  {happening.context:<14} {happening.what}{told}")
+    if waiting := [step for step in story.upcoming if step.by_staff]:
+        lines.append("waits for staff:")
+        lines += [f"  {'':<13}  {step.context:<14} {step.what}" for step in waiting]
+    if automatic := [step for step in story.upcoming if not step.by_staff]:
+        lines.append("next, automatically:")
+        for step in automatic:
+            lines.append(f"  {_when(step.at):<13}  {step.context:<14} {step.what}")
+    if not story.upcoming:
+        lines.append("nothing is left to do")
+    return lines
+
+
+def _told(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return name if value else f"not {name}"
+    return f"{name} {value}"
+
+
+def _when(at: datetime | None) -> str:
+    if at is None:
+        return "when it comes"
+    return "due now" if at <= now() else f"{at:%H:%M:%S} UTC"

@@ -11,12 +11,30 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.db import connections
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.test import client
 from django.test.utils import setup_databases, teardown_databases
 
+from config.handlers import TwoChains
+from tests import contract
 from tests.sessions import await_no_other_session
 from tests.sql_guard import SqlGuard
 
 UNIT = Path(__file__).parent / "unit"
+
+
+class ClientHandler(TwoChains, client.ClientHandler):
+    """The handler of a test's client, with the chains of middleware that production has."""
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer as production does, and note what docs/openapi.yaml does not say of the answer."""
+        response = super().get_response(request)
+        contract.judge(request, response)
+        return response
+
+
+client.ClientHandler = ClientHandler
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -102,6 +120,14 @@ def sql_guard() -> Iterator[SqlGuard]:
     with SqlGuard() as guard:
         yield guard
     assert not guard.violations, "\n".join(guard.violations)
+
+
+@pytest.fixture(autouse=True)
+def described_answers() -> Iterator[None]:
+    """Fail the test that gets an answer which docs/openapi.yaml does not describe."""
+    contract.noted.clear()
+    yield
+    assert not contract.noted, "\n".join(contract.noted)
 
 
 @pytest.fixture

@@ -107,11 +107,11 @@ def close_provider_connection() -> None:
 
 
 @contextlib.contextmanager
-def refunds_refused() -> Iterator[None]:
+def refunds_refused(code: str = "balance_insufficient") -> Iterator[None]:
     """Have every refund refused, as by a provider whose account has no funds."""
 
     def refuse(_adapter: Any, **_asked: Any) -> Any:
-        raise ProviderRefused("no funds", operation="refund", provider_code="balance_insufficient")
+        raise ProviderRefused("no refund now", operation="refund", provider_code=code)
 
     with pytest.MonkeyPatch.context() as planted:
         planted.setattr(stripe_api.StripeProvider, "create_refund", refuse)

@@ -8,7 +8,12 @@ from shop.background import Sweep, sweeps
 ASIDE = frozenset(
     {
         "shop.prune_events",
+        "shop.publish_unheard",
+        "shop.prune_history",
         "shop.prune_idempotency_keys",
+        "shop.prune_sessions",
+        "shop.prune_staff_log",
+        "shop.erase_aged_contacts",
         "shop.collect_dead_letters",
         "payments.prune_webhooks",
         "payments.reconcile_recent",

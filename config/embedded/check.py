@@ -1,4 +1,4 @@
-"""The part of `make check` that needs Django: migrations, deployment settings, the API's description.
+"""The part of `make check` that needs Django: migrations, deployment settings, the descriptions of API and events.
 
 Runs each check as a new user would, prints one line for each, and the whole output of one that fails.
 """
@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from config.embedded.postgres import EmbeddedPostgres
 from config.embedded.processes import ROOT, python
 
-SCHEMA = "docs/openapi.yaml"
+# Each committed description, and the command that makes it anew.
+SCHEMAS = {"docs/openapi.yaml": "spectacular", "docs/asyncapi.yaml": "asyncapi"}
 # Values that look like production's; nothing here is a secret or an address.
 PRODUCTION = {
     "DJANGO_SETTINGS_MODULE": "config.settings.production",
@@ -48,7 +49,7 @@ def main() -> int:
                 "--file",
                 os.devnull,
             ),
-            _check_schema_is_current(),
+            *(_check_schema_is_current(*schema) for schema in SCHEMAS.items()),
         ]
     finally:
         if server is not None:
@@ -72,11 +73,11 @@ def _check(what: str, settings: Mapping[str, str], *arguments: str) -> bool:
     return _told(what, result.returncode == 0, result.stdout + result.stderr)
 
 
-def _check_schema_is_current() -> bool:
-    result = _manage(TEST, "spectacular")
-    committed = (ROOT / SCHEMA).read_text() if (ROOT / SCHEMA).exists() else ""
+def _check_schema_is_current(path: str, command: str) -> bool:
+    result = _manage(TEST, command)
+    committed = (ROOT / path).read_text() if (ROOT / path).exists() else ""
     return _told(
-        f"{SCHEMA} is what the code describes",
+        f"{path} is what the code describes",
         result.returncode == 0 and result.stdout == committed,
         f"{result.stderr}\nrun `make schema`, look at the difference, and commit it",
     )

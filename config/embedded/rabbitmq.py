@@ -86,13 +86,24 @@ class PrivateRabbitmq:
     the end of this process ends it for good. It runs as whoever calls; only Erlang's port mapper (epmd) stays behind.
     """
 
-    def __init__(self, port: int | None = None, data_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        port: int | None = None,
+        data_dir: Path | None = None,
+        *,
+        metrics_port: int | None = None,
+        settings: str = "",
+    ) -> None:
         """Describe a node; starts nothing.
 
         Args:
             port: Its AMQP port; unset, a free one that it keeps.
             data_dir: Where it keeps everything; unset, a temporary directory that `close` removes.
+            metrics_port: Where its Prometheus plugin answers; unset, it runs without the plugin.
+            settings: Further lines of its rabbitmq.conf.
         """
+        self.metrics_port = metrics_port
+        self._settings = settings
         self.port = port or free_port()
         self._distribution_port = free_port()
         self._temporary = data_dir is None
@@ -131,7 +142,11 @@ class PrivateRabbitmq:
         if self.is_running():
             return
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        (self.data_dir / "rabbitmq.conf").write_text("disk_free_limit.absolute = 50MB\n")
+        configuration = f"disk_free_limit.absolute = 50MB\n{self._settings}\n"
+        if self.metrics_port is not None:
+            configuration += f"prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {self.metrics_port}\n"
+            (self.data_dir / "enabled_plugins").write_text("[rabbitmq_prometheus].\n")
+        (self.data_dir / "rabbitmq.conf").write_text(configuration)
         (self.data_dir / "rabbitmq-env.conf").touch()
         with self.log_file.open("ab") as log:
             self._server = subprocess.Popen(  # noqa: S603  # nosec B603  # the installed server, our own arguments

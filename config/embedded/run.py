@@ -7,13 +7,17 @@ import signal
 import sys
 import threading
 import uuid
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 
-from config.embedded import demo_data
+from config.embedded import demo_data, running
 from config.embedded.processes import ROOT, StartFailed, is_free
 from config.embedded.stack import Stack, prepare_django
 
+# What commands in another shell need to reach this shop.
+TOLD = ("STRIPE_API_BASE", "STOREFRONT_URL", "EMAIL_URL")
 PORT = int(os.environ.get("PORT", "8000"))
 
 
@@ -25,8 +29,8 @@ def main() -> int:
     stop = threading.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: stop.set())
-    settings = {"EMAIL_URL": os.environ.get("EMAIL_URL", f"filemail:///{ROOT / 'var' / 'mail'}")}
-    stack = Stack(home=ROOT / "var", web_port=PORT, keeps_state=True, settings=settings)
+    stack = Stack(home=ROOT / "var", web_port=PORT, keeps_state=True)
+    stack.settings = own_settings(stack)
     try:
         _say("starting ...")
         stack.start_database()
@@ -35,6 +39,7 @@ def main() -> int:
 
         call_command("seed_demo", verbosity=0)
         stack.start_services(say=_say)
+        running.tell({name: os.environ[name] for name in TOLD if name in os.environ})
         _greet(stack)
         while not stop.wait(1):
             stack.check()
@@ -43,8 +48,15 @@ def main() -> int:
         return 1
     finally:
         _say("\nstopping ...")
+        running.forget()
         stack.stop()
     return 0
+
+
+def own_settings(stack: Stack) -> dict[str, str]:
+    """Return what this shop sets unless the environment does: mails go to files, and their links lead to this server."""
+    ours = {"EMAIL_URL": f"filemail:///{ROOT / 'var' / 'mail'}", "STOREFRONT_URL": stack.url}
+    return {name: os.environ.get(name, value) for name, value in ours.items()}
 
 
 def _greet(stack: Stack) -> None:
@@ -59,7 +71,7 @@ def _greet(stack: Stack) -> None:
 API         {stack.url}/api/v1/docs
 admin       {stack.url}/admin/   {demo_data.STAFF.email} / {demo_data.STAFF.password}
 shopper     {demo_data.SHOPPER.email} / {demo_data.SHOPPER.password}
-mail        var/mail/   logs  var/log/
+mail        {where_mail_goes(os.environ["EMAIL_URL"])}   logs  var/log/
 
 Place an order:
 
@@ -71,7 +83,27 @@ curl -i {stack.url}/api/v1/orders \\
        "shipping_address": {{"name": "Ada Example", "line1": "1 Harbor Street", "city": "Lisbon",
                             "postal_code": "1100-001", "country": "PT"}}}}'
 
-Ctrl-C stops everything; data stays in var/.""")
+In another shell: python manage.py explain_order ORDER, audit, reconcile_payments ...
+Ctrl-C stops everything; {_where_data_stays(stack)}.""")
+
+
+def where_mail_goes(email_url: str) -> str:
+    """Return the folder or the server that mails go to, without its password; or in which file of the logs they stand."""
+    there = urlsplit(email_url)
+    if there.scheme == "filemail":
+        folder = Path("/", there.path.lstrip("/"))
+        return f"{folder.relative_to(ROOT) if folder.is_relative_to(ROOT) else folder}/"
+    if there.scheme == "consolemail":
+        return "in the logs"
+    return f"{there.scheme} {there.hostname or ''}{f':{there.port}' if there.port else ''}".rstrip()
+
+
+def _where_data_stays(stack: Stack) -> str:
+    """As root PostgreSQL's data is outside of the checkout (Note [Running as root])."""
+    if stack.postgres is None:
+        return "orders stay in the database that DATABASE_URL names, the sandbox's books in var/"
+    home = stack.postgres.log_file.parent
+    return "data stays in var/" if home == stack.postgres.home else f"data stays in {home} and in var/"
 
 
 def _say(line: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from config.embedded.postgres import EmbeddedPostgres
 from config.embedded.processes import ROOT, Process, StartFailed, answers, free_port, python
+from payments.rules import NOTICES
 
 SANDBOX_KEY = "sk_test_sandbox"
 SANDBOX_WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105  shared with the sandbox, which is no secret
@@ -122,7 +123,7 @@ class Stack:
         command = python(
             "-m", "payments.sandbox", "--port", str(self.sandbox_port), "--database", database,
             "--secret-key", SANDBOX_KEY, "--webhook-secret", SANDBOX_WEBHOOK_SECRET,
-            "--webhook-url", f"{self.url}/webhooks/stripe",
+            "--webhook-url", f"{self.url}/webhooks/stripe", "--webhook-events", ",".join(sorted(NOTICES)),
         )  # fmt: skip
         self._run("sandbox", command, {}).wait_until(answers(f"{self.sandbox_url}/sandbox/health"))
 

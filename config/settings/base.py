@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
+from urllib.parse import quote
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
-from config.databases import databases_from_env
+from config.databases import asynchronous_commit_from_env, databases_from_env
+from config.mail import mail_from_env
+from config.origins import origins_from_env
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -40,19 +45,28 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "shop.observability.lines.RequestLineMiddleware",
+    "shop.rest.arrival.PlainHttpMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "shop.rest.policies.PoliciesMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "shop.rest.edge.NamedRequests",
     "shop.rest.throttling.EdgeHeadersMiddleware",
+    "shop.rest.arrival.ArrivalMiddleware",
+    "shop.rest.sign_in.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_prometheus.middleware.PrometheusAfterMiddleware",
+    "shop.observability.request_metrics.PageMetricsMiddleware",
 ]
+
+# Of the addresses that programs call with a token or a signature (config.handlers; docs/adr/0023).
+API_PATHS = ("/api/v1/", "/webhooks/")
+API_MIDDLEWARE = ["shop.rest.edge.ApiMiddleware"]
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -71,6 +85,12 @@ TEMPLATES = [
 ]
 
 DATABASES = databases_from_env(env.ENVIRON)
+# A pooler in transaction mode gives each transaction another server connection, which does not know what was prepared.
+DATABASE_PREPARED_STATEMENTS = env.bool(
+    "DATABASE_PREPARED_STATEMENTS", env.str("DATABASE_SEARCH_PATH", "connection") != "role"
+)
+# Writes that a later commit of the same order makes durable do not wait for the disk (ADR 0027).
+DATABASE_ASYNCHRONOUS_COMMIT = asynchronous_commit_from_env(env.ENVIRON, DATABASES)
 DATABASE_ROUTERS = ["config.routers.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -107,19 +127,25 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
+STOREFRONT_URL = env.str("STOREFRONT_URL", "")
+_LINKS = STOREFRONT_URL or "http://localhost:8000"
 HEADLESS_FRONTEND_URLS = {
-    "account_confirm_email": env.str("STOREFRONT_URL", "http://localhost:8000") + "/account/verify-email/{key}",
-    "account_reset_password": env.str("STOREFRONT_URL", "http://localhost:8000") + "/account/password/reset",
-    "account_reset_password_from_key": env.str("STOREFRONT_URL", "http://localhost:8000")
-    + "/account/password/reset/key/{key}",
-    "account_signup": env.str("STOREFRONT_URL", "http://localhost:8000") + "/account/signup",
+    "account_confirm_email": _LINKS + "/account/verify-email/{key}",
+    "account_reset_password": _LINKS + "/account/password/reset",
+    "account_reset_password_from_key": _LINKS + "/account/password/reset/key/{key}",
+    "account_signup": _LINKS + "/account/signup",
 }
+
+CSRF_FAILURE_VIEW = "shop.rest.problem.csrf_failure"
+# Origins (scheme://host[:port]) of storefronts whose pages call the API and the sign-in from a browser.
+CORS_ALLOWED_ORIGINS = origins_from_env(env.list("CORS_ALLOWED_ORIGINS", default=[]))
 
 # --- the API ----------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["shop.rest.authentication.SessionTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["shop.rest.parsing.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "shop.rest.negotiation.ContentNegotiation",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "shop.rest.pagination.CursorPagination",
     "DEFAULT_SCHEMA_CLASS": "shop.rest.openapi.Schema",
@@ -142,23 +168,57 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "PATH_CONVERTER_OVERRIDES": {"any_uuid": {"type": "string", "format": "uuid"}},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "shop.rest.openapi.add_problem_responses",
+        "shop.rest.openapi.complete",
     ],
 }
 IDEMPOTENCY_RETENTION_HOURS = env.int("IDEMPOTENCY_RETENTION_HOURS", 48)
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# How long personal data is kept where nobody asks for its erasure (docs/personal-data.md); 0: without an end.
+CONTACT_RETENTION_DAYS = env.int("CONTACT_RETENTION_DAYS", 3650)
+DISCARDED_RETENTION_DAYS = env.int("DISCARDED_RETENTION_DAYS", 365)
+STAFF_LOG_RETENTION_DAYS = env.int("STAFF_LOG_RETENTION_DAYS", 3650)
+# Requests are counted in it (shop.rest.throttling). In memory, whoever has not called for longest is forgotten first, so
+# each holds more callers than one process can serve within a rate's minute. Customers are counted apart: a flood of
+# addresses cannot push them out.
+CACHES = {
+    name: {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": name,
+        "OPTIONS": {"MAX_ENTRIES": 20_000, "CULL_FREQUENCY": 20},
+    }
+    for name in ("default", "customers")
+}
 if CACHE_URL := env.str("CACHE_URL", ""):
-    CACHES = {"default": env.cache_url_config(CACHE_URL)}
+    CACHES = {name: env.cache_url_config(CACHE_URL) for name in CACHES}
+
+# Names this installation in the metadata of what it makes at the provider, and to outsiders.
+INSTALLATION_NAME = env.str("INSTALLATION_NAME", "shop")
 
 # --- events and background work ---------------------------------------------------------------------------------------
 BROKER_URL = env.str("BROKER_URL", "")
 EVENTS_TRANSPORT = "shop.events.broker.CeleryTransport" if BROKER_URL else "shop.events.bus.InlineTransport"
 EVENTS_NAMESPACE = env.str("EVENTS_NAMESPACE", "")
+# What outsiders know this shop's events by (shop/events/cloudevents.py).
+EVENTS_SOURCE = env.str("EVENTS_SOURCE", f"/{quote(INSTALLATION_NAME)}").rstrip("/")
+EVENTS_TYPE_PREFIX = env.str("EVENTS_TYPE_PREFIX", "shop")
+if not re.fullmatch(r"[\w.~:/@!$&'()*+,;=%-]+", EVENTS_SOURCE, re.ASCII):
+    raise ImproperlyConfigured("EVENTS_SOURCE is a URI without query and fragment, such as https://shop.example.com")
+if not re.fullmatch(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)*", EVENTS_TYPE_PREFIX):
+    raise ImproperlyConfigured("EVENTS_TYPE_PREFIX is a name in lower case, such as com.example.shop")
 EVENTS_MAX_ATTEMPTS = env.int("EVENTS_MAX_ATTEMPTS", 10)
 EVENTS_RETENTION_DAYS = env.int("EVENTS_RETENTION_DAYS", 30)
+# Of the facts that have left the outbox, and of the provider's notices: an order's story is as old as these.
+HISTORY_RETENTION_DAYS = env.int("HISTORY_RETENTION_DAYS", 3650)
 EVENTS_WAKE_IN_PROCESS = env.bool("EVENTS_WAKE_IN_PROCESS", True)
+# 1 while workers run that do not know messages of many deliveries (docs/deployment.md).
+EVENTS_DELIVERIES_PER_MESSAGE = env.int("EVENTS_DELIVERIES_PER_MESSAGE", 50)
+EVENTS_NUDGE_GATHER_SECONDS = env.float("EVENTS_NUDGE_GATHER_SECONDS", 0.05)
+EVENTS_SWEEP_WHERE_WOKEN = env.bool("EVENTS_SWEEP_WHERE_WOKEN", True)
+EVENTS_GATHER_SECONDS = env.float("EVENTS_GATHER_SECONDS", 0.015)
+EVENTS_GATHER_UNHEARD_SECONDS = env.float("EVENTS_GATHER_UNHEARD_SECONDS", 1.0)
+EVENTS_UNHEARD_AFTER_MINUTES = env.float("EVENTS_UNHEARD_AFTER_MINUTES", 15.0)
 
 CELERY_BROKER_URL = BROKER_URL or "memory://"
 CELERY_TASK_SERIALIZER = "json"
@@ -179,6 +239,9 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Of nudges: they may be lost, so none waits for a confirm or for a broker that is away (the relay's publishes do).
 CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 CELERY_DB_REUSE_MAX = 1000
+# Workers of two shops on one broker may have the same name.
+CELERY_CONTROL_EXCHANGE = f"{EVENTS_NAMESPACE}celery"
+CELERY_EVENT_EXCHANGE = f"{EVENTS_NAMESPACE}celeryev"
 
 DEMO_DATA_ALLOWED = False
 
@@ -187,9 +250,17 @@ DEMO_DATA_ALLOWED = False
 SAGA_LEASE_SECONDS = env.float("SAGA_LEASE_SECONDS", 10.0)
 ORDER_MAX_LINES = env.int("ORDER_MAX_LINES", 100)
 ORDER_MAX_QUANTITY = env.int("ORDER_MAX_QUANTITY", 1000)
+# Two thirds of the threads wait for providers; the rest answers what costs little, and turns away quickly.
+MAX_ORDERS_AT_WORK = env.int("MAX_ORDERS_AT_WORK", max(1, env.int("WEB_THREADS", 32) * 2 // 3))
 MAX_OPEN_ORDERS_PER_CUSTOMER = env.int("MAX_OPEN_ORDERS_PER_CUSTOMER", 5)
+# Of one product, held without a payment: so many pieces, or this share of what is free, whichever is more.
+MAX_HELD_UNPAID_PIECES = env.int("MAX_HELD_UNPAID_PIECES", 10)
+MAX_HELD_UNPAID_SHARE = env.float("MAX_HELD_UNPAID_SHARE", 0.2)
+LIMIT_HELD_UNPAID_BY_ADDRESS = env.bool("LIMIT_HELD_UNPAID_BY_ADDRESS", True)
 
 # --- inventory --------------------------------------------------------------------------------------------------------
+# What many threads of a process ask for at the same time is written in one transaction.
+COALESCE = env.bool("COALESCE", True)
 RESERVATION_TTL_SECONDS = env.int("RESERVATION_TTL_SECONDS", 15 * 60)
 STOCK_LOW_THRESHOLD = env.int("STOCK_LOW_THRESHOLD", 5)
 
@@ -197,8 +268,6 @@ STOCK_LOW_THRESHOLD = env.int("STOCK_LOW_THRESHOLD", 5)
 STRIPE_API_KEY = env.str("STRIPE_API_KEY", "sk_test_sandbox")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", "" if "STRIPE_API_KEY" in env.ENVIRON else "http://127.0.0.1:12111")
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=["whsec_sandbox"])
-# Names this installation in the metadata of what it makes at the provider.
-INSTALLATION_NAME = env.str("INSTALLATION_NAME", "shop")
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", 3.0)
 
 # --- breakers (on Stripe and on inventory) ----------------------------------------------------------------------------
@@ -211,13 +280,15 @@ BREAKER_RESET_SECONDS = env.float("BREAKER_RESET_SECONDS", 30.0)
 # --- shipping and mail ------------------------------------------------------------------------------------------------
 SHIPPING_CARRIER = env.str("SHIPPING_CARRIER", "manual")
 SANDBOX_CARRIER_TRANSIT_SECONDS = env.float("SANDBOX_CARRIER_TRANSIT_SECONDS", 60.0)
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+EMAIL_CONFIG = mail_from_env(env)
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Shop <orders@shop.example>")
 
 # --- seen from outside ------------------------------------------------------------------------------------------------
 PROMETHEUS_EXPORT_MIGRATIONS = False
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+# What is believed of it is settled before (shop/observability/request_ids.py).
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 LOG_FORMAT = env.str("LOG_FORMAT", "console")
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
 SHOP_ROLE = env.str("SHOP_ROLE", "shop")
@@ -228,6 +299,13 @@ LOGGING = {"version": 1}
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+# A 5xx that the shop answers is a 503 that says when to come again. What broke is an error of its own (request_failed,
+# request.database_unavailable).
+DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL = logging.WARNING
+# The request's line names the user that the request found out by itself; asking here would cost statements.
+DJANGO_STRUCTLOG_USER_ID_FIELD = None
+DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_TASK_SUCCESS_LOG_LEVEL = logging.DEBUG
 
 # --- the admin --------------------------------------------------------------------------------------------------------
 # The sidebar's sections in their order: app label -> icon (fonts.google.com/icons).
@@ -244,6 +322,7 @@ UNFOLD = {
     "SITE_HEADER": "Shop operations",
     "SITE_SYMBOL": "storefront",
     "SHOW_VIEW_ON_SITE": False,
+    "SITE_URL": "shop.admin.storefront",
     "DASHBOARD_CALLBACK": "shop.admin.dashboard",
     "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "shop.admin.navigation"},
 }

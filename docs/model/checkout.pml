@@ -69,11 +69,11 @@ restart:
         atomic { if :: hold == NO_HOLD -> if :: available > 0 -> available--; hold = (at_once -> PAYING : HELD) :: else -> hold = SHORT fi
                     :: else fi; h = hold; INVARIANTS };
         CRASH;
-        atomic { if :: order == PENDING && h == SHORT -> order = CANCELING
-                    :: order == PENDING && h != SHORT -> order = AWAITING_PAYMENT
-                    :: else fi; INVARIANTS }
+        if :: h == SHORT -> atomic { if :: order == PENDING -> order = CANCELING :: else fi; INVARIANTS }
+           :: else -> goto pay        /* AWAITING_PAYMENT is passed through: written only where the walk ends in it */
+        fi
      :: order == AWAITING_PAYMENT ->
-        /* paying at once there is nothing to ask: a stale worker is stopped by the payment's tombstone, not by the hold */
+pay:    /* paying at once there is nothing to ask: a stale worker is stopped by the payment's tombstone, not by the hold */
         if :: at_once -> h = PAYING
            :: else -> atomic { if :: hold == HELD -> hold = PAYING :: else fi; h = hold; INVARIANTS }; CRASH fi;
         if
@@ -89,21 +89,26 @@ restart:
 #endif
               i = intent;                                          /* retrieve: what really happened */
               CRASH;
-              atomic { if :: payment == SUBMITTED && i == PI_CAPTURABLE -> payment = AUTHORIZED
-                          :: payment == SUBMITTED && i == PI_DECLINED -> payment = DECLINED
-                          :: payment == SUBMITTED && i == PI_CANCELED -> payment = VOIDED
-                          :: else fi; p = payment; INVARIANTS }
+              if
+              :: i == PI_CAPTURABLE -> p = AUTHORIZED              /* passed through: seen by this worker, not written */
+              :: true ->
+                 atomic { if :: payment == SUBMITTED && i == PI_CAPTURABLE -> payment = AUTHORIZED
+                             :: payment == SUBMITTED && i == PI_DECLINED -> payment = DECLINED
+                             :: payment == SUBMITTED && i == PI_CANCELED -> payment = VOIDED
+                             :: else fi; p = payment; INVARIANTS }
+              fi
            :: else
            fi;
            CRASH;
 #ifdef M5_BLIND_WRITE
            if :: p == AUTHORIZED -> atomic { order = CONFIRMING; INVARIANTS } :: else fi;
 #endif
-           atomic { if :: order == AWAITING_PAYMENT && (p == AUTHORIZED || p == CAPTURED) -> order = CONFIRMING
-                       :: order == AWAITING_PAYMENT && (p == DECLINED || p == VOIDED || p == REFUNDED) -> order = CANCELING
+           atomic { if :: (order == PENDING || order == AWAITING_PAYMENT) && (p == AUTHORIZED || p == CAPTURED) -> order = CONFIRMING
+                       :: (order == PENDING || order == AWAITING_PAYMENT) && (p == DECLINED || p == VOIDED || p == REFUNDED) -> order = CANCELING
+                       :: order == PENDING && p == SUBMITTED -> order = AWAITING_PAYMENT          /* not answered, or the customer acts */
                        :: else fi; INVARIANTS }
         :: else ->
-           atomic { if :: order == AWAITING_PAYMENT -> order = CANCELING :: else fi; INVARIANTS }
+           atomic { if :: order == PENDING || order == AWAITING_PAYMENT -> order = CANCELING :: else fi; INVARIANTS }
         fi
      :: order == CONFIRMING ->
 #ifdef M4_CAPTURE_BEFORE_COMMIT
@@ -115,8 +120,8 @@ restart:
         CRASH;
         i = intent;
         CRASH;
-        atomic { if :: payment == AUTHORIZED && i == PI_SUCCEEDED -> payment = CAPTURED
-                    :: payment == AUTHORIZED && i == PI_CANCELED -> payment = VOIDED    /* authorisation expired */
+        atomic { if :: (payment == SUBMITTED || payment == AUTHORIZED) && i == PI_SUCCEEDED -> payment = CAPTURED
+                    :: (payment == SUBMITTED || payment == AUTHORIZED) && i == PI_CANCELED -> payment = VOIDED    /* authorisation expired */
                     :: else fi; p = payment; INVARIANTS };
         CRASH;
         atomic { if :: order == CONFIRMING && p == CAPTURED -> order = CONFIRMED; outcome = CONFIRMED
@@ -172,7 +177,7 @@ end: do
 #ifdef M2_SWEEPER_FREES_PAYING
   :: atomic { hold == PAYING -> hold = EXPIRED; available++; INVARIANTS; break }
 #endif
-  :: atomic { hold == PAYING && order == AWAITING_PAYMENT -> order = CANCELING; INVARIANTS; break }  /* only asks */
+  :: atomic { hold == PAYING && (order == PENDING || order == AWAITING_PAYMENT) -> order = CANCELING; INVARIANTS; break }  /* only asks */
   :: atomic { TERMINAL -> break }
   od }
 
@@ -180,7 +185,7 @@ proctype webhook() { mtype seen;                                    /* a snapsho
 end: do
   :: atomic { (intent == PI_CAPTURABLE || intent == PI_SUCCEEDED) -> seen = intent };
      atomic { if :: seen == PI_CAPTURABLE && payment == SUBMITTED -> payment = AUTHORIZED
-                 :: seen == PI_SUCCEEDED && payment == AUTHORIZED -> payment = CAPTURED
+                 :: seen == PI_SUCCEEDED && (payment == SUBMITTED || payment == AUTHORIZED) -> payment = CAPTURED
                  :: else fi; seen = 0; INVARIANTS }
   :: atomic { TERMINAL -> break }
   od }

@@ -1,5 +1,5 @@
-"""Inventory's use cases: one function is one transaction of this context.
+"""Inventory's use cases: one function is one transaction of this context, or a few that each leave a whole state.
 
-Every one takes its locks in the same order, so that none can deadlock with another: reservations by id, then stock by
-SKU, as late as possible. The work on the database's side is in `ledger.py`.
+Locks are taken in one order, so that nobody waits in a circle: reservations by id, then stock by SKU, as late as
+possible. Only a new reservation is inserted after its stock is locked, and whoever inserts one waits for nothing more.
 """

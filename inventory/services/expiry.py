@@ -2,85 +2,76 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
 from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
 from django.db.backends.utils import CursorWrapper
 
-from inventory.events import StockExpired
 from inventory.metrics import EXPIRED
-from inventory.models import Reservation, ReservationLine, Status
-from inventory.rules import Line
 from inventory.services import ledger
-from shop import transactions
-from shop.states import change_status
+from inventory.services import reservation_store as store
+from inventory.services.reservation_store import Asked, Kept
 
 log = structlog.get_logger(__name__)
 
-BATCH = 100
+# Holds that one transaction expires: their stock stays locked for about 50 ms.
+BATCH = 500
+SWEEP_SECONDS = 10.0
 
 
-def release_expired_reservations(*, limit: int = 500) -> int:
-    """Expire up to `limit` holds whose time is over, the oldest first; return how many.
+def release_expired_reservations(*, limit: int | None = None) -> int:
+    """Expire holds whose time is over, the oldest first, at most `limit` and for about 10 seconds; return how many.
 
-    May run anywhere, any number at once: each skips what another has locked. Raises: InventoryUnavailable.
+    May run anywhere, any number at once: each skips what another has locked. Raises: InventoryBusy,
+    InventoryUnavailable.
     """
-    expired = 0
-    while expired < limit:
-        size = min(BATCH, limit - expired)
-        with ledger.unit_of_work() as cursor:
-            cursor.execute(
-                "SELECT order_id FROM inventory_reservation WHERE status = 'HELD' AND expires_at <= now()"
-                " ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED",
-                [size],
-            )
-            done = _expire(cursor, [row[0] for row in cursor.fetchall()])
+    expired, ends = 0, time.monotonic() + SWEEP_SECONDS
+    while limit is None or expired < limit:
+        size = BATCH if limit is None else min(BATCH, limit - expired)
+        done = _expire_oldest(size)
         expired += done
-        if done < size:
+        if done < size or time.monotonic() > ends:
             break
     return expired
 
 
 def expire_reservations(*, order_ids: Sequence[UUID]) -> int:
-    """Expire those of these holds whose time is over and that are still HELD, waiting for whoever has them locked."""
+    """Expire those of these overdue holds that are still HELD, waiting for whoever has them locked.
+
+    A hold's end never changes, so one that was overdue when it was looked up still is.
+    """
+    with store.one_statement():
+        expired = _expire(order_ids)
+    _tell_expired(len(expired))
+    return len(expired)
+
+
+def _expire_oldest(size: int) -> int:
     with ledger.unit_of_work() as cursor:
-        cursor.execute(
-            "SELECT order_id FROM inventory_reservation WHERE order_id = ANY(%s) AND status = 'HELD'"
-            " AND expires_at <= now() ORDER BY order_id FOR UPDATE",
-            [list(order_ids)],
-        )
-        return _expire(cursor, [row[0] for row in cursor.fetchall()])
+        order_ids = lock_overdue(cursor, size)
+        expired = _expire(order_ids) if order_ids else {}
+    _tell_expired(len(expired))
+    return len(expired)
 
 
-def expired_holds(cursor: CursorWrapper, *, skus: Sequence[str]) -> list[UUID]:
-    """Return orders whose hold on one of these SKUs is over, the oldest first, without locking them."""
+def _expire(order_ids: Sequence[UUID]) -> dict[UUID, Kept]:
+    asked = [Asked.of(order_id) for order_id in order_ids]
+    return store.move(store.EXPIRE, asked, patience=ledger.patience())
+
+
+def lock_overdue(cursor: CursorWrapper, size: int) -> list[UUID]:
+    """Lock the oldest holds whose time is over, without those that somebody else has locked."""
     cursor.execute(
-        "SELECT order_id FROM inventory_reservation AS r WHERE status = 'HELD' AND expires_at <= now() AND EXISTS"
-        " (SELECT 1 FROM inventory_reservationline AS line WHERE line.reservation_id = r.order_id"
-        "  AND line.sku = ANY(%s)) ORDER BY expires_at LIMIT %s",
-        [list(skus), BATCH],
+        "SELECT order_id FROM inventory_reservation WHERE status = 'HELD' AND expires_at <= now()"
+        " ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED",
+        [size],
     )
     return [row[0] for row in cursor.fetchall()]
 
 
-def _expire(cursor: CursorWrapper, order_ids: Sequence[UUID]) -> int:
-    """Expire these locked holds; their stock is moved in one statement for all of them."""
-    if not order_ids:
-        return 0
-    lines: defaultdict[UUID, list[Line]] = defaultdict(list)
-    for line in ReservationLine.objects.filter(reservation__in=order_ids).order_by("sku"):
-        lines[line.reservation_id].append(Line(line.sku, line.quantity))
-    for order_id in order_ids:
-        event = StockExpired(order_id=order_id, lines=tuple(lines[order_id]))
-        if change_status(Reservation, order_id, expected={Status.HELD}, to=Status.EXPIRED, event=event) is None:
-            raise RuntimeError(f"reservation {order_id} moved under our lock")
-    ledger.move(cursor, ledger.EXPIRE, [(order_id, line) for order_id in order_ids for line in lines[order_id]])
-    transactions.after_commit("inventory", lambda: _tell_expired(len(order_ids)))
-    return len(order_ids)
-
-
 def _tell_expired(count: int) -> None:
-    EXPIRED.inc(count)
-    log.info("reservations.expired", count=count)
+    if count:
+        EXPIRED.inc(count)
+        log.info("reservations.expired", count=count)

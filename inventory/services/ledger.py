@@ -5,6 +5,7 @@ Nothing here decides; whether stock suffices is asked of `inventory.rules` while
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,12 +70,12 @@ RETURN = Move(MovementKind.RETURNED, sold=-1, available=+1)
 
 
 @contextmanager
-def unit_of_work() -> Iterator[CursorWrapper]:
-    """Open inventory's transaction, in which no statement and no wait for a lock outlasts the breaker's patience.
+def unit_of_work(lock_patience: str | None = None) -> Iterator[CursorWrapper]:
+    """Open inventory's transaction, in which no wait for a lock outlasts the breaker's patience, no statement twice that.
 
-    Raises: InventoryUnavailable.
+    The wait for a lock must be the shorter one: only so can a product in demand be told from an ill database.
+    Raises: InventoryBusy, InventoryUnavailable.
     """
-    patience = f"{max(1, round(settings.BREAKER_TIMEOUT_SECONDS * 1000))}ms"
     with (
         reachable(),
         transactions.transaction("inventory"),
@@ -82,22 +83,53 @@ def unit_of_work() -> Iterator[CursorWrapper]:
     ):
         cursor.execute(
             "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)",
-            [patience, patience],
+            [lock_patience or patience(), patience(share=2)],
         )
         yield cursor
 
 
+def patience(*, share: float = 1) -> str:
+    """Return for how long to wait for a lock, as PostgreSQL reads it."""
+    return _milliseconds(share * settings.BREAKER_TIMEOUT_SECONDS)
+
+
+class Patience:
+    """How long a use case of several steps waits for locks in all."""
+
+    LEAST_SECONDS = 0.05
+
+    def __init__(self) -> None:
+        self._ends = time.monotonic() + settings.BREAKER_TIMEOUT_SECONDS
+
+    def left(self) -> str:
+        """Return for how long to wait for a lock now, as PostgreSQL reads it."""
+        return _milliseconds(max(self.LEAST_SECONDS, self._ends - time.monotonic()))
+
+    def is_over(self) -> bool:
+        """Return whether all of it is used up."""
+        return time.monotonic() > self._ends
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{max(1, round(seconds * 1000))}ms"
+
+
 def lock(cursor: CursorWrapper, skus: Sequence[str]) -> dict[str, Level]:
-    """Lock the stock of these SKUs, in their order. Raises: UnknownProduct."""
+    """Lock the stock of these SKUs, in their order, and return it by SKU, without those that nobody knows."""
     cursor.execute(
         "SELECT s.sku, p.id, p.active, s.available FROM inventory_stock AS s JOIN inventory_product AS p ON p.sku = s.sku"
         " WHERE s.sku = ANY(%s) ORDER BY s.sku FOR UPDATE OF s",
         [list(skus)],
     )
-    levels = {row[0]: Level(*row) for row in cursor.fetchall()}
-    if unknown := tuple(sorted(set(skus) - levels.keys())):
-        raise UnknownProduct(f"not for sale: {', '.join(unknown)}", skus=unknown)
-    return levels
+    return {row[0]: Level(*row) for row in cursor.fetchall()}
+
+
+def lock_one(cursor: CursorWrapper, sku: str) -> Level:
+    """Lock the stock of one SKU. Raises: UnknownProduct."""
+    level = lock(cursor, [sku]).get(sku)
+    if level is None:
+        raise UnknownProduct(f"not for sale: {sku}", skus=(sku,))
+    return level
 
 
 def move(
@@ -144,7 +176,7 @@ def move(
 
 
 def tell_if_low(before: Level, after: StockLevel) -> None:
-    """Publish that a product ran low, if this movement took it below the threshold."""
+    """Publish that a product ran low, if this movement took it to the threshold or below."""
     threshold = settings.STOCK_LOW_THRESHOLD
     if rules.ran_low(before=before.available, after=after.available, threshold=threshold):
         publish(

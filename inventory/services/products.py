@@ -14,9 +14,12 @@ from inventory.queries import UnknownProduct
 from inventory.rules import Line
 from inventory.services import ledger
 from inventory.services.ledger import StockLevel
+from payments import api as payments
+from shop.cards import holds_card_number
 from shop.errors import Refusal
 from shop.events.outbox import publish
 from shop.money import Money
+from shop.text import NotOneLine, clean_line
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +50,7 @@ class StockWouldGoNegative(Refusal):
 
 
 def add_product(*, sku: str, name: str, price: Money, active: bool = True) -> UUID:
-    """Add a product without stock and return its id. Raises: InvalidProduct, SkuTaken."""
+    """Add a product without stock and return its id. Raises: InvalidProduct, SkuTaken, UnchargeableAmount."""
     if not rules.is_sku(sku):
         raise InvalidProduct("a SKU is 1 to 64 letters, digits, dots, dashes and underscores", sku=sku)
     product = Product(
@@ -70,7 +73,7 @@ def add_product(*, sku: str, name: str, price: Money, active: bool = True) -> UU
 def change_product(*, sku: str, name: str, price: Money, active: bool) -> None:
     """Change what a product is called, what it costs, and whether it is for sale; orders keep what they were told.
 
-    Raises: UnknownProduct, InvalidProduct.
+    Raises: UnknownProduct, InvalidProduct, UnchargeableAmount.
     """
     name, price = _checked_name(name), _checked_price(price)
     with ledger.unit_of_work():
@@ -89,7 +92,7 @@ def receive_stock(*, sku: str, quantity: int, reference: str) -> StockLevel:
     """
     line = Line(sku, rules.checked_quantity(quantity))
     with ledger.unit_of_work() as cursor:
-        before = ledger.lock(cursor, [sku])[sku]
+        before = ledger.lock_one(cursor, sku)
         after = ledger.move(cursor, ledger.RECEIVE, [(None, line)], reference=reference[:200])[sku]
         publish(
             StockReceived(product_id=before.product_id, sku=sku, quantity=quantity),
@@ -107,7 +110,7 @@ def write_off_stock(*, sku: str, quantity: int, reason: str) -> StockLevel:
     """
     line = Line(sku, rules.checked_quantity(quantity))
     with ledger.unit_of_work() as cursor:
-        before = ledger.lock(cursor, [sku])[sku]
+        before = ledger.lock_one(cursor, sku)
         if rules.shortages([line], {sku: before.available}):
             raise StockWouldGoNegative(
                 f"{quantity} of {sku} cannot be written off: {before.available} can",
@@ -127,12 +130,20 @@ def write_off_stock(*, sku: str, quantity: int, reason: str) -> StockLevel:
 
 
 def _checked_name(name: str) -> str:
-    if not 1 <= len(name.strip()) <= MAX_NAME:
+    """Return a name as it is kept: it goes into mails. Raises: InvalidProduct."""
+    try:
+        cleaned = clean_line(name)
+    except NotOneLine as error:
+        raise InvalidProduct("a name is one line of text without control characters") from error
+    if not 1 <= len(cleaned) <= MAX_NAME:
         raise InvalidProduct(f"a name has 1 to {MAX_NAME} characters")
-    return name.strip()
+    if holds_card_number(cleaned):
+        raise InvalidProduct("a name holds no card number")
+    return cleaned
 
 
 def _checked_price(price: Money) -> Money:
     if not 0 <= price.minor <= MAX_PRICE_MINOR:
         raise InvalidProduct(f"a price is 0 to {MAX_PRICE_MINOR} minor units", price_minor=price.minor)
+    payments.check_chargeable(amount=price)
     return price

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 import structlog
 from django.db.models.functions import Now
 
@@ -13,11 +16,17 @@ from notifications.queries import EmailState, state_of
 from shop import transactions
 from shop.background import wake
 from shop.errors import NotFound, Refusal
-from shop.events.outbox import publish
+from shop.events.outbox import announce, fact
+from shop.ids import new_id
 from shop.money import Money
+from shop.statements import Statement
 from shop.states import change_status
+from shop.work import handover
 
 log = structlog.get_logger(__name__)
+
+_QUEUE = Statement("notifications", "queue_emails")
+_SWEEP = "notifications.send_due_emails"
 
 
 class EmailNotFound(NotFound):
@@ -34,27 +43,54 @@ class EmailNotFailed(Refusal):
     title = "The email was sent, or still is being sent by itself"
 
 
+@dataclass(frozen=True, kw_only=True)
+class NewEmail:
+    """An email to be queued. `cause_id` tells apart what may happen to an order more than once; None for the rest."""
+
+    kind: EmailKind
+    order_id: UUID
+    reason: str = ""
+    cause_id: UUID | None = None
+    amount: Money | None = None
+
+
 def queue_email(
     *, kind: EmailKind, order_id: UUID, reason: str = "", cause_id: UUID | None = None, amount: Money | None = None
 ) -> None:
-    """Leave an email to be sent, in the open transaction. Idempotent by (kind, order, cause): one email for each.
+    """Leave an email to be sent, in the open transaction. Idempotent by (kind, order, cause): one email for each."""
+    queue_emails([NewEmail(kind=kind, order_id=order_id, reason=reason, cause_id=cause_id, amount=amount)])
 
-    `cause_id` tells apart what may happen to an order more than once; None for the rest.
-    """
-    transactions.require("notifications")
-    told = {"amount_minor": amount.minor, "currency": amount.currency} if amount else {}
-    email, created = Email.objects.get_or_create(
-        order_id=order_id,
-        kind=kind,
-        cause_id=cause_id or order_id,
-        defaults={"reason": reason, "due_at": Now(), **told},
-    )
-    if not created:
-        log.info("email.exists", order_id=str(order_id), kind=str(kind))
-        return
-    publish(EmailQueued(order_id=order_id, kind=str(kind)), aggregate_id=email.pk, aggregate_version=1)
-    wake("notifications.send_due_emails", context="notifications")
-    log.info("email.queued", order_id=str(order_id), kind=str(kind), email_id=str(email.pk))
+
+def queue_emails(emails: Sequence[NewEmail]) -> None:
+    """Leave emails to be sent, in the open transaction and one statement. Idempotent as `queue_email`."""
+    wanted = {new_id(): email for email in emails}
+    events = {key: EmailQueued(order_id=email.order_id, kind=str(email.kind)) for key, email in wanted.items()}
+    rows = [{"id": key, **_columns(email), **fact(events[key])} for key, email in wanted.items()]
+    # Emails of one order are sent in turn, which only the sweep sees to.
+    in_turn = len({email.order_id for email in emails}) < len(emails)
+    lease = None if in_turn else handover.lease_seconds(_SWEEP, rows=len(emails))
+    queued = {row[0]: row[1] for row in _QUEUE.run(emails=msgspec.json.encode(rows).decode(), lease=lease)}
+    for key, email in wanted.items():
+        if key not in queued:
+            log.debug("email.exists", order_id=str(email.order_id), kind=str(email.kind))
+            continue
+        announce(events[key])
+        log.debug("email.queued", order_id=str(email.order_id), kind=str(email.kind), email_id=str(key))
+        if (leased_until := queued[key]) is not None:
+            handover.hand_over(_SWEEP, pk=key, row=Email(pk=key, **_columns(email)), leased_until=leased_until)
+    if None in queued.values():
+        wake(_SWEEP, context="notifications")
+
+
+def _columns(email: NewEmail) -> dict[str, object]:
+    return {
+        "order_id": email.order_id,
+        "kind": str(email.kind),
+        "cause_id": email.cause_id or email.order_id,
+        "reason": email.reason,
+        "amount_minor": email.amount.minor if email.amount else None,
+        "currency": email.amount.currency if email.amount else "",
+    }
 
 
 def send_again(*, email_id: UUID) -> EmailState:
@@ -75,7 +111,7 @@ def send_again(*, email_id: UUID) -> EmailState:
         )
         if moved is None:
             raise EmailNotFailed(email_id=email_id, status=email.status)
-        wake("notifications.send_due_emails", context="notifications")
+        wake(_SWEEP, context="notifications")
         email.refresh_from_db()
     log.info("email.requeued", order_id=str(email.order_id), kind=email.kind, email_id=str(email_id))
     return state_of(email)

@@ -5,56 +5,60 @@ Nothing outside is asked within a transaction, and the outcome is recorded by co
 
 from __future__ import annotations
 
-from datetime import timedelta
 from email.utils import parseaddr
 
 import structlog
-from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db.models import F
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
 from notifications import gateways, rules
 from notifications.events import EmailFailed, EmailSent
 from notifications.models import Email, EmailKind, EmailStatus
-from notifications.queries import emails_in_turn
 from orders import api as orders
 from shop import transactions
+from shop.background import wake
 from shop.errors import Fault, Refusal
+from shop.events import outbox
+from shop.events.outbox import announce, fact
+from shop.statements import Statement
 from shop.states import change_status
+from shop.work.rows import Claimed, DueRows, whole
+from shop.work.turn import Work, take_turn
 
 log = structlog.get_logger(__name__)
+
+
+class RecipientErased(Refusal):
+    """The order's address is erased: no mail goes to anybody, whoever asks for it."""
+
+    code = "recipient_erased"
+    title = "The recipient's data was erased; there is no address to send to"
+
 
 # Note [Once per cause]
 # Each cause has one row, and two sweeps never claim a row at once, so each cause is mailed once. Only a process that
 # dies after the mail server took the mail and before SENT is committed leaves a row that is sent again when its lease
 # ends: at least once, chosen over silence. The copy has the same Message-ID, so that mail systems can fold the two.
 
-BATCH = 100
 LEASE_SECONDS = 120
+RECORD_SENT = Statement("notifications", "record_sent")
 
 
 def send_due_emails() -> int:
-    """Send every email whose moment has come, each under its own lease; return how many were tried.
+    """Take a turn at the emails that are due, each under its own lease; return how many were tried.
 
-    The first Fault ends the batch, for a mail server that hangs would cost each of the others its timeout, too: they
-    stay due for the next sweep.
+    The first Fault ends the turn, for a mail server that hangs would cost each of the others its timeout, too: they
+    stay due for the next turn.
     """
-    transactions.forbid()
-    tried = 0
-    while tried < BATCH and (email := _claim()) is not None:
-        tried += 1
-        try:
-            _try(email)
-        except Fault as fault:
-            log.warning("email.batch_stopped", tried=tried, error=fault.code)
-            break
-    return tried
+    return take_turn(SENDING)
 
 
-def render(email: Email, order: orders.OrderState) -> gateways.Message:
-    """Return the finished email: subject, text and HTML from the templates of its kind."""
+def render(email: Email, order: orders.OrderState, *, returned: orders.MoneyReturned | None = None) -> gateways.Message:
+    """Return the finished email: subject, text and HTML from the templates of its kind.
+
+    `returned`: what an email about a refunded order names; other kinds need none.
+    """
     lines = [
         {
             "name": line.name,
@@ -74,10 +78,15 @@ def render(email: Email, order: orders.OrderState) -> gateways.Message:
         "total": order.total.localized(),
         "reason": rules.reason_in_words(email.reason),
         "amount": email.amount.localized() if email.amount else "",
+        "returned": _returned_in_words(returned),
+        # Nobody has paid for an order that was never confirmed, and its email and name may be anybody's: a mail to a stranger
+        # must not carry a text of the sender's choice.
+        "greeting": f"Hello {order.shipping_address.name}" if order.confirmed_at else "Hello",
         "shop_name": parseaddr(settings.DEFAULT_FROM_EMAIL)[0] or "The shop",
     }
     return gateways.Message(
         email_id=email.pk,
+        order_id=order.order_id,
         to=order.email,
         subject=subject,
         text=render_to_string(f"notifications/{kind}.txt", context),
@@ -85,74 +94,56 @@ def render(email: Email, order: orders.OrderState) -> gateways.Message:
     )
 
 
-def _claim() -> Email | None:
-    """Take the email that has waited longest (Note [Once per cause]) and count the attempt, so that even one that kills its worker ends.
-
-    One that comes after another of its order which has yet to be sent or given up is not taken.
-    """
-    with transactions.transaction("notifications"):
-        email = (
-            emails_in_turn()
-            .filter(due_at__lte=Now(), status=EmailStatus.PENDING)
-            .select_for_update(skip_locked=True)
-            .order_by("due_at", "queued_at", "id")
-            .first()
-        )
-        if email is None:
-            return None
-        Email.objects.filter(pk=email.pk).update(
-            due_at=Now() + timedelta(seconds=LEASE_SECONDS), attempts=F("attempts") + 1
-        )
-        email.attempts += 1
-    return email
+def _returned_in_words(returned: orders.MoneyReturned | None) -> dict[str, str]:
+    """Return the amounts that went back as a customer reads them, without those that are nothing."""
+    if returned is None:
+        return {}
+    amounts = {"by_cancel": returned.by_cancel, "before": returned.before, "in_all": returned.in_all}
+    return {name: amount.localized() for name, amount in amounts.items() if amount.minor}
 
 
 def _try(email: Email) -> None:
-    """Send one email and record what came of it; whatever that is, the order does not learn of it.
-
-    Raises: the Fault, after noting it.
-    """
-    if email.attempts > rules.MAX_ATTEMPTS:
+    """Send one email and record that it was sent. Raises: EmailUndeliverable, MailServerUnavailable, orders' refusals."""
+    if email.attempts >= rules.MAX_ATTEMPTS:
         _give_up(email, email.last_error or "its worker died every time")
         return
-    try:
-        gateways.send(render(email, orders.get_order(order_id=email.order_id)))
-    except Refusal as refusal:
-        _give_up(email, f"{refusal.code}: {refusal}")
-    except Fault as fault:
-        _try_later(email, f"{fault.code}: {fault}")
-        raise
-    except SoftTimeLimitExceeded:
-        raise  # nobody knows what became of it: its lease decides
-    except Exception as error:
-        # A bug, in a template say: count it as a failed attempt, and let it rise so that it is seen.
-        _try_later(email, type(error).__name__)
-        raise
-    else:
-        _record_sent(email)
+    order = orders.get_order(order_id=email.order_id)
+    if order.erased:
+        raise RecipientErased(order_id=str(order.order_id))
+    is_refunded = email.kind == EmailKind.ORDER_REFUNDED
+    returned = orders.get_money_returned(order=order) if is_refunded else None
+    gateways.send(render(email, order, returned=returned))
+    _record_sent(email)
+
+
+def _after_refusal(claimed: Claimed[Email], refusal: Refusal) -> None:
+    _give_up(claimed.row, f"{refusal.code}: {refusal}")
+
+
+def _after_failure(claimed: Claimed[Email], error: Exception) -> None:
+    """Try later, or give up: the claim has counted the attempt. Of a bug, in a template say, its name is kept."""
+    _try_later(claimed, f"{error.code}: {error}" if isinstance(error, Fault) else type(error).__name__)
 
 
 def _record_sent(email: Email) -> None:
-    with transactions.transaction("notifications"):
-        change_status(
-            Email,
-            email.pk,
-            expected={EmailStatus.PENDING},
-            to=EmailStatus.SENT,
-            event=EmailSent(order_id=email.order_id, kind=email.kind),
-            sent_at=Now(),
-            due_at=None,
-            last_error="",
-        )
+    """Move the email to SENT, with its fact, unless it is there already: one statement, one transaction."""
+    Email.TRANSITIONS.check({EmailStatus.PENDING}, EmailStatus.SENT)
+    event = EmailSent(order_id=email.order_id, kind=email.kind)
+    with transactions.single("notifications"):
+        sent = RECORD_SENT.one(email_id=email.pk, **fact(event))
+        if sent is not None:
+            announce(event)
+    if sent == (True,):
+        wake(SENDING.sweep, context="notifications")
     log.info("email.sent", email_id=str(email.pk), order_id=str(email.order_id), kind=email.kind)
 
 
-def _try_later(email: Email, error: str) -> None:
-    if email.attempts >= rules.MAX_ATTEMPTS:
-        _give_up(email, error)
+def _try_later(claimed: Claimed[Email], error: str) -> None:
+    attempts = claimed.attempts + 1
+    if attempts >= rules.MAX_ATTEMPTS:
+        _give_up(claimed.row, error)
         return
-    wait = Email.postpone(email.pk, error=error, attempts=email.attempts, cap_seconds=rules.BACKOFF_CAP_SECONDS)
-    log.warning("email.postponed", email_id=str(email.pk), in_seconds=round(wait), attempts=email.attempts, error=error)
+    EMAILS.postpone(claimed, error=error, cap_seconds=rules.BACKOFF_CAP_SECONDS)
 
 
 def _give_up(email: Email, error: str) -> None:
@@ -168,3 +159,33 @@ def _give_up(email: Email, error: str) -> None:
             last_error=error[-4000:],
         )
     log.error("email.failed", email_id=str(email.pk), order_id=str(email.order_id), kind=email.kind, error=error)
+
+
+# Taken in the order of their causes, since customers read them as things happened: one that comes after another of its
+# order waits until that is sent or given up; an earlier one without a moment is never taken and holds nobody back. coalesce()
+# has the earlier ones found by their order: the index of all that waits looks cheap while nothing does, and is then read
+# once for each email of a backlog.
+IN_TURN = (
+    "status = 'PENDING' AND NOT EXISTS (SELECT 1 FROM notifications_email AS earlier WHERE earlier.order_id ="
+    " due.order_id AND coalesce(earlier.status, '') = 'PENDING' AND coalesce(earlier.due_at, '-infinity') > '-infinity'"
+    " AND (earlier.queued_at, earlier.id) < (due.queued_at, due.id))"
+)
+# The claim counts the attempt, so that an email that crashes its worker is given up eventually.
+EMAILS: DueRows[Email] = DueRows(
+    model=Email,
+    lease_seconds=lambda: LEASE_SECONDS,
+    only=IN_TURN,
+    counts_attempts=True,
+    **whole(Email),
+)
+SENDING = Work(
+    sweep="notifications.send_due_emails",
+    rows=EMAILS,
+    do=_try,
+    at_a_time=20,
+    claims_until_empty=True,
+    ends_at_fault=True,
+    refused=_after_refusal,
+    postpone=_after_failure,
+    trace=lambda email: outbox.trace_of("notifications", email.pk),
+)

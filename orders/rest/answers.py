@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import status
@@ -11,26 +13,79 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
 from orders.models import OrderStatus
-from orders.queries import OrderState
-from orders.rest.serializers import OrderOut
+from orders.queries import OrderProgress, OrderState, get_order
 from orders.rules import CancelReason
+from orders.sagas.engine import Reached
 from orders.services import OrderIsCanceled
 from payments import api as payments
 from shop.errors import Fault
+from shop.money import Money
 from shop.rest.preconditions import etag_of
-from shop.rest.problem import Problem, problem_of
+from shop.rest.problem import Problem, money_json, problem_of
 
 UNDER_WAY = {OrderStatus.PENDING, OrderStatus.CONFIRMING, OrderStatus.CANCELING, OrderStatus.REFUNDING}
 # The answer did not come, the order lives and is being asked after: neither a failure nor a reason to try again.
 UNDECIDED = "payment_unknown"
+# Refusals of the one payment method that was tried.
+OF_A_PAYMENT_METHOD = {
+    payments.CardDeclined.code,
+    payments.PaymentMethodRefused.code,
+    payments.PaymentRefusedByProvider.code,
+}
 
 
 def represent(order: OrderState, *, payment: payments.PaymentState | None) -> dict[str, Any]:
-    """Return the order as the API writes it."""
-    body: dict[str, Any] = dict(OrderOut(_Represented(order, payment)).data)
-    if body["payment"] is not None and body["payment"].get("client_secret") is None:
-        del body["payment"]["client_secret"]
-    return body
+    """Return the order as the API writes it: what OrderOut describes, field by field, at a tenth of its cost."""
+    return {
+        "id": str(order.order_id),
+        "number": order.number,
+        "status": order.status,
+        "next_action": next_action(order, payment),
+        "total": money_json(order.total),
+        "lines": [
+            {
+                "sku": line.sku,
+                "name": line.name,
+                "quantity": line.quantity,
+                "unit_price": money_json(line.unit_price),
+                "line_total": money_json(line.line_total),
+            }
+            for line in order.lines
+        ],
+        "email": order.email,
+        "shipping_address": dict(vars(order.shipping_address)),
+        "placed_at": moment(order.placed_at),
+        "pay_before": moment(order.pay_before),
+        "confirmed_at": None if order.confirmed_at is None else moment(order.confirmed_at),
+        "cancel_reason": order.cancel_reason or None,
+        "carrier": order.carrier,
+        # What stands in its place is for the tables: a parcel that left has a number there.
+        "tracking_number": "" if order.erased else order.tracking_number,
+        "payment": None if payment is None else _represent_payment(payment, currency=order.total.currency),
+    }
+
+
+def _represent_payment(payment: payments.PaymentState, *, currency: str) -> dict[str, Any]:
+    """Return a payment as PaymentOut describes it.
+
+    One that was closed before it began has no currency of its own: nothing is nothing in the order's `currency`.
+    """
+    nothing = None if payment.has_currency else money_json(Money.zero(currency))
+    secret = {"client_secret": payment.client_secret} if payment.client_secret else {}
+    return {
+        "status": payment.status,
+        "captured": nothing or money_json(payment.captured),
+        "refunded": nothing or money_json(payment.refunded),
+        "owed": nothing or money_json(payment.owed),
+        "lost": nothing or money_json(payment.lost),
+        "dispute": payment.dispute,
+        **secret,
+    }
+
+
+def moment(at: datetime) -> str:
+    """Return a moment as the API writes it: ISO 8601, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def tag_of(body: dict[str, Any]) -> str:
@@ -43,26 +98,6 @@ def tag_of(body: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-class _Represented:
-    """The order with what only the API adds."""
-
-    def __init__(self, order: OrderState, payment: payments.PaymentState | None) -> None:
-        self._order = order
-        self.payment = None if payment is None else _RepresentedPayment(payment)
-        self.next_action = next_action(order, payment)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._order, name)
-
-
-class _RepresentedPayment:
-    def __init__(self, payment: payments.PaymentState) -> None:
-        self.status = payment.status
-        self.captured = payment.captured
-        self.refunded = payment.refunded
-        self.client_secret = payment.client_secret or None
-
-
 def next_action(order: OrderState, payment: payments.PaymentState | None) -> str:
     """Return what the storefront does next with this order."""
     if order.status == OrderStatus.AWAITING_PAYMENT:
@@ -72,38 +107,53 @@ def next_action(order: OrderState, payment: payments.PaymentState | None) -> str
     return "wait" if order.status in UNDER_WAY else "none"
 
 
-def answer_checkout(request: Any, order: OrderState, *, fault: Fault | None) -> Response:
-    """Answer a request to place or pay an order.
+def answer_recorded(request: Any, placed: OrderProgress) -> Response:
+    """Answer a request that does not wait: 202, or how an order stands that its key had placed before."""
+    if placed.known is not None:
+        return _answer(request, placed.known, payment=None)
+    return answer_checkout(request, Reached(placed.status), order_id=placed.order_id)
+
+
+def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untried: bool = False) -> Response:
+    """Answer a request to place or pay an order, by how far its walk came.
 
     201 confirmed, or waiting for the customer; 202 under way; 402 declined; 409 canceled for another reason; 503 a
-    dependency is down. Each names the order, which is recorded in every case.
+    dependency is down. Each names the order, which is recorded in every case. `untried`: the request brought a payment
+    method that was never tried, since the order was canceled already.
     """
-    location = reverse("order", kwargs={"order_id": order.order_id}, request=request)
+    order = reached.order or get_order(order_id=order_id)
     if order.status in (OrderStatus.CANCELING, OrderStatus.CANCELED):
-        response = refused(order).response()
-        response["Location"] = location
+        response = refused(order, untried=untried).response()
+        response["Location"] = _location(request, order)
         return response
-    payment = payments.get_payment(order_id=order.order_id)
-    if payment is not None and payment.status == "REQUIRES_ACTION":
+    payment = reached.payment or payments.get_payment(order_id=order_id)
+    fault = reached.fault
+    if payment is not None and payment.status == "REQUIRES_ACTION" and not payment.client_secret:
         try:
-            payment = payments.refresh_payment(order_id=order.order_id)
+            payment = payments.refresh_payment(order_id=order_id)
         except Fault as unanswered:
             # The order is recorded and waits; only what its customer authenticates with could not be had.
             fault = fault or unanswered
+    return _answer(request, order, payment=payment, fault=fault)
+
+
+def _answer(
+    request: Any, order: OrderState, *, payment: payments.PaymentState | None, fault: Fault | None = None
+) -> Response:
     action = next_action(order, payment)
     waits_for_customer = action == "provide_payment_method" or (
         action == "authenticate" and payment is not None and bool(payment.client_secret)
     )
     if fault is not None and fault.code != UNDECIDED and not waits_for_customer:
         response = problem_of(fault, order_id=str(order.order_id), order_status=order.status).response()
-        response["Location"] = location
+        response["Location"] = _location(request, order)
         return response
     decided = order.status not in UNDER_WAY | {OrderStatus.AWAITING_PAYMENT}
     body = represent(order, payment=payment)
     response = Response(
         body,
         status=status.HTTP_201_CREATED if decided or waits_for_customer else status.HTTP_202_ACCEPTED,
-        headers={"Location": location, "ETag": etag_of(tag_of(body)), "Cache-Control": "no-store"},
+        headers=headers_of(request, order, represented=body),
     )
     if response.status_code == status.HTTP_202_ACCEPTED:
         response["Retry-After"] = "1"
@@ -112,12 +162,27 @@ def answer_checkout(request: Any, order: OrderState, *, fault: Fault | None) -> 
     return response
 
 
-def refused(order: OrderState) -> Problem:
-    """Return why the order was canceled, as a problem that names it."""
+def headers_of(request: Any, order: OrderState, *, represented: dict[str, Any]) -> dict[str, str]:
+    """Return the headers of an answer that made or changed an order: where it is, as which version, and no caching."""
+    return {"Location": _location(request, order), "ETag": etag_of(tag_of(represented)), "Cache-Control": "no-store"}
+
+
+def _location(request: Any, order: OrderState) -> str:
+    return reverse("order", kwargs={"order_id": order.order_id}, request=request)
+
+
+def refused(order: OrderState, *, untried: bool = False) -> Problem:
+    """Return why the order was canceled, as a problem that names it.
+
+    What the provider said of an earlier payment method is not told of one that was never tried.
+    """
     facts = dict(order.refusal or {})
+    untried = untried and facts.get("code") in OF_A_PAYMENT_METHOD
+    if untried:
+        facts = {"detail": "The order was canceled before; this payment method was not tried"}
     code = str(facts.pop("code", OrderIsCanceled.code))
     detail = str(facts.pop("detail", "")) or OrderIsCanceled.title
-    declined = order.cancel_reason == CancelReason.CARD_DECLINED
+    declined = order.cancel_reason == CancelReason.CARD_DECLINED and not untried
     return Problem(
         code=code,
         title="The card was declined" if declined else OrderIsCanceled.title,

@@ -5,46 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from babel import Locale
 from django.conf import settings
 from rest_framework import serializers
 
 from orders.models import OrderStatus
 from orders.queries import Address
 from orders.rules import CancelReason
-from shop.rest.fields import MoneyField, StrictSerializer
+from shop.countries import COUNTRIES
+from shop.rest.fields import MailAddressField, MoneyField, StrictSerializer, TextField
 
-TERRITORIES: frozenset[str] = frozenset(map(str, Locale("en").territories))
-# What CLDR lists besides countries: continents by number, the European Union, the euro zone, "unknown".
-COUNTRIES = frozenset(code for code in TERRITORIES if re.fullmatch("[A-Z]{2}", code)) - {"EU", "EZ", "UN", "ZZ"}
 # The provider's tokens; and what looks like the digits of a card in one is not taken for a token.
 PAYMENT_METHOD = re.compile(r"pm_(?!.*\d{12})\w{1,252}", re.ASCII)
-
-
-class TextField(serializers.CharField):
-    """One line of text without control characters: what is printed on a label or put into a mail."""
-
-    default_error_messages = {"control": "This must be one line of text without control characters."}
-
-    def to_internal_value(self, data: Any) -> str:
-        """Read a line of text."""
-        if not isinstance(data, str):
-            self.fail("invalid")
-        text: str = super().to_internal_value(data)
-        if not text.isprintable():
-            self.fail("control")
-        return text
-
-
-class MailAddressField(serializers.EmailField):
-    """An email address; what breaks or turns a line is no part of one, though Django takes it in a domain."""
-
-    def to_internal_value(self, data: Any) -> str:
-        """Read an email address."""
-        address: str = super().to_internal_value(data)
-        if not address.isprintable():
-            self.fail("invalid")
-        return address
 
 
 class CountField(serializers.IntegerField):
@@ -133,6 +104,18 @@ class NothingSerializer(StrictSerializer):
     """An empty body."""
 
 
+class AddressOut(serializers.Serializer[Any]):
+    """Where the parcel goes. Once it is erased, each text is `erased` or empty, and the country stays."""
+
+    name = serializers.CharField()
+    line1 = serializers.CharField()
+    line2 = serializers.CharField(allow_blank=True)
+    city = serializers.CharField()
+    region = serializers.CharField(allow_blank=True)
+    postal_code = serializers.CharField(allow_blank=True)
+    country = serializers.CharField(help_text="ISO 3166-1 alpha-2")
+
+
 class OrderLineOut(serializers.Serializer[Any]):
     """A line as it was sold."""
 
@@ -143,12 +126,35 @@ class OrderLineOut(serializers.Serializer[Any]):
     line_total = MoneyField()
 
 
+# The statuses of payments, whose door shows no models.
+PAYMENT_STATUSES = [
+    "NEW",
+    "SUBMITTED",
+    "REQUIRES_ACTION",
+    "UNKNOWN",
+    "DECLINED",
+    "AUTHORIZED",
+    "CAPTURED",
+    "PARTIALLY_REFUNDED",
+    "REFUNDED",
+    "VOIDED",
+]
+
+
 class PaymentOut(serializers.Serializer[Any]):
     """The payment of an order."""
 
-    status = serializers.CharField()
+    status = serializers.ChoiceField(choices=PAYMENT_STATUSES)
     captured = MoneyField()
     refunded = MoneyField()
+    owed = MoneyField(
+        help_text="of refunds that the bank sent back or the provider refused: staff make good for it, another refund does"
+    )
+    lost = MoneyField(help_text="what disputes at the customer's bank took back for good")
+    dispute = serializers.CharField(
+        allow_blank=True,
+        help_text="how the customer's dispute at their bank stands, such as NEEDS_RESPONSE or LOST; empty without one",
+    )
     client_secret = serializers.CharField(
         required=False, help_text="only while the customer has to authenticate: pass it to the provider's script"
     )
@@ -165,17 +171,42 @@ class OrderOut(serializers.Serializer[Any]):
     )
     total = MoneyField()
     lines = OrderLineOut(many=True)
-    email = serializers.EmailField()
-    shipping_address = AddressSerializer()
+    email = serializers.EmailField(help_text="`erased@erased.invalid` once the recipient's contact is erased")
+    shipping_address = AddressOut()
     placed_at = serializers.DateTimeField()
     pay_before = serializers.DateTimeField()
     confirmed_at = serializers.DateTimeField(allow_null=True)
     cancel_reason = serializers.ChoiceField(
-        choices=[(reason.value, reason.value) for reason in CancelReason], allow_blank=True
+        choices=[(reason.value, reason.value) for reason in CancelReason],
+        allow_null=True,
+        help_text="null while the order is not being canceled",
     )
     carrier = serializers.CharField(allow_blank=True)
-    tracking_number = serializers.CharField(allow_blank=True)
+    tracking_number = serializers.CharField(
+        allow_blank=True, help_text="empty until the parcel leaves, and once the recipient's contact is erased"
+    )
     payment = PaymentOut(allow_null=True)
+
+
+class RefundOut(serializers.Serializer[Any]):
+    """Money on its way back, or returned."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(
+        choices=["REQUESTED", "PENDING", "SUCCEEDED", "FAILED"],
+        help_text="PENDING: the bank has it; FAILED: it did not arrive, and payment.owed of the order tells what is owed",
+    )
+    amount = MoneyField()
+    created_at = serializers.DateTimeField()
+    reason = serializers.CharField(required=False, allow_blank=True, help_text="what staff wrote; for staff")
+
+
+class RefundPageOut(serializers.Serializer[Any]):
+    """A page of refunds."""
+
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    results = RefundOut(many=True)
 
 
 class OrderPageOut(serializers.Serializer[Any]):

@@ -1,13 +1,16 @@
 """Addresses of orders, below /api/v1/."""
 
-from django.urls import path
+from django.urls import path, register_converter
 
 from orders.rest import views
+from shop.rest.query import AnyCaseUUIDConverter
+
+register_converter(AnyCaseUUIDConverter, "any_uuid")
 
 urlpatterns = [
     path("orders", views.OrdersView.as_view(), name="orders"),
-    path("orders/<uuid:order_id>", views.OrderView.as_view(), name="order"),
-    path("orders/<uuid:order_id>/payment", views.OrderPaymentView.as_view(), name="order-payment"),
-    path("orders/<uuid:order_id>/cancel", views.OrderCancelView.as_view(), name="order-cancel"),
-    path("orders/<uuid:order_id>/refunds", views.OrderRefundsView.as_view(), name="order-refunds"),
+    path("orders/<any_uuid:order_id>", views.OrderView.as_view(), name="order"),
+    path("orders/<any_uuid:order_id>/payment", views.OrderPaymentView.as_view(), name="order-payment"),
+    path("orders/<any_uuid:order_id>/cancel", views.OrderCancelView.as_view(), name="order-cancel"),
+    path("orders/<any_uuid:order_id>/refunds", views.OrderRefundsView.as_view(), name="order-refunds"),
 ]

@@ -5,48 +5,38 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from django.http import HttpRequest
 from rest_framework import status
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from orders import services
 from orders.models import Order
-from orders.queries import OrderState, get_order, order_state, orders_with_details
-from orders.rest.answers import answer_checkout, represent, tag_of
+from orders.queries import OrderState, get_order, has_payment_method, order_state, orders_with_details
+from orders.rest.answers import answer_checkout, answer_recorded, headers_of, represent, tag_of
+from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, REFUNDING
+from orders.rest.refunds import answer_refunds
 from orders.rest.serializers import (
     NothingSerializer,
-    OrderOut,
-    OrderPageOut,
     PaymentMethodSerializer,
     PlaceOrderSerializer,
     RefundSerializer,
     address_of,
 )
+from orders.rest.usual import usual_order
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, place_order, refund_part, resume
+from orders.sagas.run import cancel_order, place_order, refund_part, resume, resume_for_somebody
 from payments import api as payments
 from shop.accounts import User
 from shop.errors import Fault
-from shop.rest.idempotency import idempotent
-from shop.rest.pagination import PAGE_PARAMETERS, CursorPagination
+from shop.rest.admission import AdmittedView
+from shop.rest.idempotency import idempotent, operation_id
+from shop.rest.pagination import PAGE_QUERY, CursorPagination
 from shop.rest.preconditions import conditional_response, etag_of, require_match
 from shop.rest.problem import problem_of
+from shop.rest.query import StrictQueryView
 from shop.staff import log_action
-
-PREFER = OpenApiParameter(
-    "Prefer", str, OpenApiParameter.HEADER, description="`respond-async`: answer 202 at once instead of waiting"
-)
-CHECKOUT_ANSWERS = {
-    201: OpenApiResponse(OrderOut, description="Confirmed, or waiting for the customer (see next_action)"),
-    202: OpenApiResponse(OrderOut, description="Recorded and under way: follow Location"),
-    402: OpenApiResponse(description="The card was declined; facts.order_id names the order"),
-    409: OpenApiResponse(description="Out of stock, or the total has changed"),
-    429: OpenApiResponse(description="Too many requests, or too many unpaid orders: pay or cancel one of them"),
-    503: OpenApiResponse(description="A dependency is down; repeat with the same Idempotency-Key after Retry-After"),
-}
 
 
 class CustomerRequest(Request):
@@ -63,6 +53,16 @@ def _visible_order(request: Request, order_id: uuid.UUID) -> OrderState:
     return get_order(order_id=order_id, customer_id=None if may_see_all else request.user.pk)
 
 
+def _require_match(request: Request, order: OrderState) -> None:
+    """Insist that the caller means the order as it stands, where If-Match says which. Raises: PreconditionFailed."""
+    if "If-Match" in request.headers:
+        require_match(request, tag_of(represent(order, payment=payments.get_payment(order_id=order.order_id))))
+
+
+def _responds_async(request: HttpRequest | Request) -> bool:
+    return "respond-async" in request.headers.get("Prefer", "").lower()
+
+
 def _validated(kind: type[Any], request: Request) -> dict[str, Any]:
     serializer = kind(data=request.data)
     serializer.is_valid(raise_exception=True)
@@ -74,18 +74,22 @@ def _note_staff(request: Request, order_id: uuid.UUID, did: str) -> None:
     log_action(staff=request.user, obj=Order.objects.get(pk=order_id), message=did)
 
 
-class OrdersView(APIView):
+class OrdersView(AdmittedView):
     """The caller's orders."""
 
-    @extend_schema(
-        operation_id="place_order", request=PlaceOrderSerializer, responses=CHECKOUT_ANSWERS, parameters=[PREFER]
-    )
+    query_parameters = {"GET": PAGE_QUERY}
+
+    def works_on_order(self, request: HttpRequest) -> bool:
+        """Return whether the order is walked in the request: with `respond-async` it is only recorded."""
+        return request.method == "POST" and not _responds_async(request)
+
+    @PLACING
     @idempotent
     def post(self, request: CustomerRequest) -> Response:
         """Place an order: record it, reserve its stock, charge its card, confirm it."""
-        body = _validated(PlaceOrderSerializer, request)
-        waits = "respond-async" not in request.headers.get("Prefer", "").lower()
-        order_id = place_order(
+        body = usual_order(request.data) or _validated(PlaceOrderSerializer, request)
+        waits = not _responds_async(request)
+        placed = place_order(
             customer_id=request.user.pk,
             idempotency_key=request.idempotency_key,
             fingerprint=request.idempotency_fingerprint,
@@ -96,13 +100,13 @@ class OrdersView(APIView):
             expected_total=body.get("expected_total"),
             inline=waits,
         )
-        fault = resume(order_id=order_id).fault if waits else None
-        response = answer_checkout(request, get_order(order_id=order_id), fault=fault)
-        if not waits:
-            response["Preference-Applied"] = "respond-async"
+        if waits:
+            return answer_checkout(request, resume(order_id=placed.order_id, placed=placed), order_id=placed.order_id)
+        response = answer_recorded(request, placed)
+        response["Preference-Applied"] = "respond-async"
         return response
 
-    @extend_schema(operation_id="list_orders", responses=OrderPageOut, parameters=PAGE_PARAMETERS)
+    @LISTING
     def get(self, request: CustomerRequest) -> Response:
         """List the caller's orders, newest first."""
         pages = CursorPagination()
@@ -116,10 +120,10 @@ class OrdersView(APIView):
         return page
 
 
-class OrderView(APIView):
+class OrderView(StrictQueryView):
     """One order."""
 
-    @extend_schema(operation_id="get_order", responses=OrderOut)
+    @READING
     def get(self, request: Request, order_id: uuid.UUID) -> Response:
         """Return an order; with If-None-Match 304 while it has not changed."""
         order = _visible_order(request, order_id)
@@ -127,10 +131,10 @@ class OrderView(APIView):
         return conditional_response(request, body, version=tag_of(body))
 
 
-class OrderPaymentView(APIView):
+class OrderPaymentView(AdmittedView):
     """How an order is paid."""
 
-    @extend_schema(operation_id="pay_order", request=PaymentMethodSerializer, responses=CHECKOUT_ANSWERS)
+    @PAYING
     @idempotent
     def post(self, request: Request, order_id: uuid.UUID) -> Response:
         """Give an order its payment method, or go on after the customer has authenticated."""
@@ -138,31 +142,25 @@ class OrderPaymentView(APIView):
         order = _visible_order(request, order_id)
         if order.customer_id != request.user.pk:
             raise PermissionDenied
-        if body.get("payment_method") and not (order.cancel_reason or order.confirmed_at):
-            services.provide_payment_method(order_id=order_id, payment_method=body["payment_method"])
-        reached = resume(order_id=order_id)
-        return answer_checkout(request, get_order(order_id=order_id), fault=reached.fault)
+        _require_match(request, order)
+        untried = False
+        if method := body.get("payment_method"):
+            if not (order.cancel_reason or order.confirmed_at):
+                services.provide_payment_method(order_id=order_id, payment_method=method)
+            untried = bool(order.cancel_reason) and not has_payment_method(order_id=order_id, payment_method=method)
+        return answer_checkout(request, resume_for_somebody(order_id=order_id), order_id=order_id, untried=untried)
 
 
-class OrderCancelView(APIView):
+class OrderCancelView(AdmittedView):
     """The end of an order before its parcel leaves."""
 
-    @extend_schema(
-        operation_id="cancel_order",
-        request=NothingSerializer,
-        responses={
-            200: OpenApiResponse(OrderOut, description="Canceled, or refunded"),
-            202: OpenApiResponse(OrderOut, description="Being canceled: follow Location"),
-            409: OpenApiResponse(description="Being confirmed this moment, or shipped already"),
-        },
-    )
+    @CANCELING
     @idempotent
     def post(self, request: Request, order_id: uuid.UUID) -> Response:
         """Cancel an order; a confirmed one gets all its money back."""
         _validated(NothingSerializer, request)
         order = _visible_order(request, order_id)
-        if "If-Match" in request.headers:
-            require_match(request, tag_of(represent(order, payment=payments.get_payment(order_id=order_id))))
+        _require_match(request, order)
         own = order.customer_id == request.user.pk
         if not own and not request.user.has_perm("orders.cancel_order"):
             raise PermissionDenied
@@ -182,23 +180,44 @@ class OrderCancelView(APIView):
         return Response(
             represented,
             status=status.HTTP_200_OK if done else status.HTTP_202_ACCEPTED,
-            headers={"ETag": etag_of(tag_of(represented)), "Cache-Control": "no-store"},
+            headers={
+                "ETag": etag_of(tag_of(represented)),
+                "Cache-Control": "no-store",
+                **({} if done else {"Retry-After": "1"}),
+            },
         )
 
 
-class OrderRefundsView(APIView):
-    """Money returned while the order goes on; for staff."""
+class OrderRefundsView(StrictQueryView):
+    """Money returned while the order goes on: seen by its customer and by staff, made by staff."""
 
-    @extend_schema(operation_id="refund_order", request=RefundSerializer, responses={201: OrderOut})
+    query_parameters = {"GET": PAGE_QUERY}
+
+    @LISTING_REFUNDS
+    def get(self, request: Request, order_id: uuid.UUID) -> Response:
+        """List the refunds of an order, newest first."""
+        order = _visible_order(request, order_id)
+        sees_reasons = request.user.is_staff and request.user.has_perm("orders.view_order")
+        page = answer_refunds(request, order_id=order.order_id, with_reasons=sees_reasons)
+        page["Cache-Control"] = "no-store"
+        return page
+
+    @REFUNDING
     @idempotent
     def post(self, request: CustomerRequest, order_id: uuid.UUID) -> Response:
-        """Return a part of an order's money."""
+        """Return a part of an order's money. For staff with the permission `orders.refund_order` only; customers get 403."""
         if not (request.user.is_staff and request.user.has_perm("orders.refund_order")):
             raise PermissionDenied
         body = _validated(RefundSerializer, request)
+        if "If-Match" in request.headers:
+            _require_match(request, get_order(order_id=order_id))
         try:
             order = refund_part(
-                order_id=order_id, operation=request.idempotency_key, amount=body["amount"], reason=body["reason"]
+                order_id=order_id,
+                operation=str(operation_id(request)),
+                amount=body["amount"],
+                reason=body["reason"],
+                formerly=request.idempotency_key,
             )
         except Fault as fault:
             _note_staff(
@@ -206,6 +225,7 @@ class OrderRefundsView(APIView):
             )
             raise
         _note_staff(request, order_id, f"refunded {body['amount']} over the API")
+        represented = represent(order, payment=payments.get_payment(order_id=order_id))
         return Response(
-            represent(order, payment=payments.get_payment(order_id=order_id)), status=status.HTTP_201_CREATED
+            represented, status=status.HTTP_201_CREATED, headers=headers_of(request, order, represented=represented)
         )

@@ -1,9 +1,10 @@
 """The whole checkout on one screen: each step beside its undo, and the pivot. Checked as docs/model/checkout.pml.
 
-Where an order stands is its status; `then` names the status that a step leads to. A Refusal before the pivot unwinds:
+Where an order stands is its status; `then` names the status that a step leads to, and one that a walk only `passes`
+through is not written: a crash there costs a second look, which finds the stock reserved (ADR 0020). A Refusal before the pivot unwinds:
 the undos run in reverse over whatever was started, and accept that nothing was. A Fault is tried again with backoff:
-before the pivot until the order's payment deadline, after which it unwinds; from CONFIRMING on, for as long as it
-takes, with a call for a human. Anything else that is raised is a bug and parks the saga for a human at once.
+before the pivot until the order's payment deadline, after which it unwinds unless the provider, asked once more, holds
+the money; from CONFIRMING on, for as long as it takes, with a call for a human. Anything else that is raised is a bug and parks the saga for a human at once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from orders.sagas.steps import (
     authorize_payment,
     capture_payment,
     commit_stock,
+    is_authorized,
     refund_payment,
     release_stock,
     reserve_stock,
@@ -26,7 +28,7 @@ CHECKOUT = Saga(
     name="checkout",
     starts=OrderStatus.PENDING,
     steps=(
-        Step(reserve_stock, undo=release_stock, then=OrderStatus.AWAITING_PAYMENT, until_deadline=True),
+        Step(reserve_stock, undo=release_stock, then=OrderStatus.AWAITING_PAYMENT, passes=True, until_deadline=True),
         Step(authorize_payment, undo=void_payment, then=OrderStatus.CONFIRMING, until_deadline=True),
         # Note [Committed stock is released last]: commit_stock has no undo of its own. Undone in its turn it would
         # free stock before void_payment has fenced the payment at the provider, and a capture that is under way would
@@ -36,6 +38,7 @@ CHECKOUT = Saga(
     ),
     unwinding=OrderStatus.CANCELING,
     unwound=OrderStatus.CANCELED,
+    last_look=is_authorized,
 )
 
 # A confirmed order is canceled by returning everything. Shipping decides alone whether the parcel can still be stopped;

@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 
 from orders import services
-from orders.queries import OrderProgress, get_progress
+from orders.queries import OrderProgress, OrderState, get_progress
 from orders.rules import cancel_reason
+from payments import api as payments
 from shop.clock import now
 from shop.errors import Fault, Refusal
 from shop.resilience.retry import backoff_seconds
+from shop.rest.problem import plain
 
 log = structlog.get_logger(__name__)
 
@@ -32,12 +35,16 @@ Action = Callable[[OrderProgress], None]
 
 
 class WaitingForOutside(Exception):
-    """A step can go on only once somebody outside has acted; `for_whom` says who."""
+    """A step can go on only once somebody outside has acted; `for_whom` says who.
 
-    def __init__(self, for_whom: str, *, look_again_seconds: float) -> None:
+    `until_deadline`: look again at the order's payment deadline at the latest.
+    """
+
+    def __init__(self, for_whom: str, *, look_again_seconds: float, until_deadline: bool = True) -> None:
         super().__init__(for_whom)
         self.for_whom = for_whom
         self.look_again_seconds = look_again_seconds
+        self.until_deadline = until_deadline
 
 
 class PaymentDeadlinePassed(Refusal):
@@ -58,6 +65,7 @@ class PaymentUnavailable(Refusal):
 class Step:
     """One step: what it does, its undo, and the status that the order reaches `then`.
 
+    `passes`: a walk that goes on from there leaves the status unwritten; it is written where the walk ends in it.
     `until_deadline`: a Fault is retried until the order's payment deadline, then unwinds. `if_refused`: where the order
     goes if this step is refused, for a saga that does not unwind.
     """
@@ -65,6 +73,7 @@ class Step:
     do: Action
     undo: Action | None = None
     then: str | None = None
+    passes: bool = False
     until_deadline: bool = False
     if_refused: str | None = None
 
@@ -76,13 +85,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Saga:
-    """A process over one order as a table: where it starts, its steps, and how it unwinds."""
+    """A process over one order as a table: where it starts, its steps, and how it unwinds.
+
+    `last_look`: asked once before a step is refused because its time is over; True where the outside was in time.
+    """
 
     name: str
     starts: str
     steps: tuple[Step, ...]
     unwinding: str | None = None
     unwound: str | None = None
+    last_look: Callable[[OrderProgress], bool] | None = None
 
     def stages(self) -> dict[str, tuple[Step, ...]]:
         """Return the steps to take in each status of the order, on the way forward."""
@@ -114,6 +127,20 @@ class _Walk:
     order: OrderProgress
     steps: list[dict[str, Any]] = field(default_factory=list)
     moved: bool = False
+    in_time: bool | None = None
+
+    def was_in_time(self) -> bool:
+        """Return whether the outside had done its part before our look, which comes late; asked once in a walk.
+
+        Where that cannot be asked the order turns around as if not: its undos fence whatever is under way.
+        """
+        if self.in_time is None:
+            try:
+                self.in_time = self.saga.last_look is not None and self.saga.last_look(self.order)
+            except Fault as fault:
+                log.warning("saga.last_look_failed", saga=self.saga.name, error=fault.code)
+                self.in_time = False
+        return self.in_time
 
     def take(self, action: Action, *, undo: bool = False) -> None:
         began = time.monotonic()
@@ -137,22 +164,33 @@ class Reached:
     status: str
     fault: Fault | None = None
     waiting_for: str = ""
+    # What the walk knows by then, so that an answer need not read it: None where it must be read.
+    order: OrderState | None = None
+    payment: payments.PaymentState | None = None
 
 
-def run(sagas: tuple[Saga, ...], *, order_id: uuid.UUID) -> Reached:
+def run(sagas: tuple[Saga, ...], *, order_id: uuid.UUID, placed: OrderProgress | None = None) -> Reached:
     """Walk an order as far as it goes now, and return where it stands.
 
-    A Fault or a wait for somebody outside ends the walk; the saga's row then says when it is looked at again.
+    `placed` is the order as this very caller has just placed it; without it the order is read. A Fault or a wait for
+    somebody outside ends the walk; the saga's row then says when it is looked at again.
     Raises: OrderNotFound; and any bug, after parking the saga.
     """
-    order = get_progress(order_id=order_id)
+    order = placed or get_progress(order_id=order_id)
     steps: list[dict[str, Any]] = []
     with structlog.contextvars.bound_contextvars(order_id=str(order_id)):
         began_as = order.status
         while saga := next((saga for saga in sagas if saga.drives(order.status)), None):
             if (ended := _take_stage(_Walk(saga, order, steps, moved=order.status != began_as))) is not None:
                 return ended
-    return Reached(order.status)
+    return _reached(order)
+
+
+def _reached(order: OrderProgress, *, fault: Fault | None = None, waiting_for: str = "") -> Reached:
+    if fault is not None:
+        # Where a call was not answered, what the walk knows may be behind the rows.
+        return Reached(order.status, fault=fault)
+    return Reached(order.status, waiting_for=waiting_for, order=order.known, payment=order.payment)
 
 
 def _take_stage(walk: _Walk) -> Reached | None:
@@ -164,23 +202,33 @@ def _take_stage(walk: _Walk) -> Reached | None:
         else:
             _go_forward(walk)
     except WaitingForOutside as wait:
+        if not _write_what_was_passed(walk):
+            return None
         services.suspend_saga(
             order_id=order.order_id,
             saga=saga.name,
             waiting_for=wait.for_whom,
             look_again_seconds=wait.look_again_seconds,
+            until_deadline=wait.until_deadline,
             steps=walk.steps,
         )
-        return Reached(order.status, waiting_for=wait.for_whom)
+        return _reached(order, waiting_for=wait.for_whom)
     except Fault as fault:
+        if not _write_what_was_passed(walk):
+            return None
         _postpone(walk, f"{fault.code}: {fault}", parks_after=PARK_AFTER_ATTEMPTS)
-        return Reached(order.status, fault=fault)
+        return _reached(order, fault=fault)
     except (OperationalError, InterfaceError):
         # Our own database is away or would not wait: no bug, and nothing could be noted. The saga's lease brings it back.
         log.warning("saga.database_unavailable", saga=saga.name, status=order.status)
         raise
+    except SoftTimeLimitExceeded:
+        # The worker's time is over, not the order's. The saga's lease brings it back.
+        log.warning("saga.out_of_time", saga=saga.name, status=order.status)
+        raise
     except Exception as error:
         log.exception("saga.bug", saga=saga.name, status=order.status)
+        _write_what_was_passed(walk)
         _postpone(walk, "".join(traceback.format_exception(error)), parks_after=1)
         raise
     return None
@@ -191,16 +239,19 @@ def _go_forward(walk: _Walk) -> None:
     stage = saga.stages()[order.status]
     for step in stage:
         try:
-            if step.until_deadline and order.overdue:
+            if step.until_deadline and order.overdue and not walk.was_in_time():
                 failed = services.saga_attempts(order_id=order.order_id, saga=saga.name)
                 raise (PaymentUnavailable if failed else PaymentDeadlinePassed)(order_id=str(order.order_id))
             walk.take(step.do)
         except Refusal as refusal:
             _turn_around(walk, step, refusal)
             return
-    target = stage[-1].then
-    assert target is not None  # noqa: S101  stages() ends each stage with a step that has one
-    _move(walk, target, ends_saga=target == saga.ends)
+    last = stage[-1]
+    assert last.then is not None  # noqa: S101  stages() ends each stage with a step that has one
+    if last.passes:
+        order.pass_through(str(last.then))
+    else:
+        _move(walk, last.then, ends_saga=last.then == saga.ends)
 
 
 def _turn_around(walk: _Walk, step: Step, refusal: Refusal) -> None:
@@ -214,11 +265,9 @@ def _turn_around(walk: _Walk, step: Step, refusal: Refusal) -> None:
         )
         _look_again(walk)
     elif saga.unwinding is not None:
-        facts = {"code": refusal.code, "detail": refusal.detail, **_plain(refusal.facts)}
+        facts = {"code": refusal.code, "detail": refusal.detail, **plain(refusal.facts)}
         reason = cancel_reason(refusal.code)
-        if services.refuse_order(order=order, reason=reason, facts=facts):
-            order.status, order.cancel_reason = str(saga.unwinding), reason
-        else:
+        if not services.refuse_order(order=order, reason=reason, facts=facts):
             _look_again(walk)
     else:
         raise SagaStuck(f"{step.name} was refused and {saga.name} has no way back: {refusal}") from refusal
@@ -237,11 +286,18 @@ def _unwind(walk: _Walk) -> None:
     _move(walk, saga.unwound, ends_saga=True)
 
 
+def _write_what_was_passed(walk: _Walk) -> bool:
+    """Write the status that the walk has passed into and ends in; False where somebody else moved the order first."""
+    order = walk.order
+    if not order.stored:
+        return True
+    passed, order.status, order.stored = order.status, order.stored, ""
+    _move(walk, passed, ends_saga=False)
+    return order.status == passed
+
+
 def _move(walk: _Walk, to: str, *, ends_saga: bool) -> None:
-    moved = services.advance_order(order=walk.order, to=to, saga=walk.saga.name, steps=walk.steps, ends_saga=ends_saga)
-    if moved:
-        walk.order.status = str(to)
-    else:
+    if not services.advance_order(order=walk.order, to=to, saga=walk.saga.name, steps=walk.steps, ends_saga=ends_saga):
         _look_again(walk)
 
 
@@ -271,7 +327,3 @@ def _postpone(walk: _Walk, error: str, *, parks_after: int) -> None:
 
 def _stage_of(walk: _Walk) -> tuple[Step, ...]:
     return walk.saga.stages().get(walk.order.status, ())
-
-
-def _plain(facts: dict[str, Any]) -> dict[str, Any]:
-    return {name: value if isinstance(value, str | int | bool | None) else str(value) for name, value in facts.items()}

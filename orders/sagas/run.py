@@ -10,14 +10,19 @@ import structlog
 from inventory import api as inventory
 from orders import services
 from orders.gateways import inventory_breaker
-from orders.queries import Address, OrderState, get_order
+from orders.queries import Address, OrderProgress, OrderState, get_order, get_progress
 from orders.rules import CancelReason
 from orders.sagas import engine
 from orders.sagas.checkout import SAGAS
+from orders.sagas.steps import RefundNotMade
 from payments import api as payments
-from shop.errors import Fault
+from shop.errors import Fault, Refusal
+from shop.events import outbox
 from shop.ids import derived_id
 from shop.money import Money
+from shop.observability.lines import one_line
+from shop.observability.tracing import entrance
+from shop.work.turn import Work, take_turn
 
 log = structlog.get_logger(__name__)
 
@@ -33,60 +38,93 @@ def place_order(
     payment_method: str = "",
     expected_total: Money | None = None,
     inline: bool = True,
-) -> uuid.UUID:
-    """Record an order at the prices that inventory names now; return its id. Idempotent by (customer, key).
+) -> OrderProgress:
+    """Record an order at the prices that inventory names now; return how it stands. Idempotent by (customer, key).
 
     `lines` are (sku, quantity). Nothing is reserved or charged yet: `resume` does that, called by whoever said
-    `inline`, else by the sweep at once.
+    `inline`, else by the sweep at once. An order that this key has placed is met by its unique key; only where placing
+    it again is refused (a price has changed, a product is gone) it is looked for first.
     Raises: inventory's UnknownProduct, IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders,
-    TotalChanged, and the Faults of inventory.
+    TooMuchHeldUnpaid, TotalChanged, and the Faults of inventory.
     """
-    placed = services.find_placed_order(
-        customer_id=customer_id, idempotency_key=idempotency_key, fingerprint=fingerprint
-    )
-    if placed is not None:
-        return placed
-    offers = inventory_breaker.call(inventory.get_offers, skus=sorted({sku for sku, _quantity in lines}))
-    return services.place_order(
-        customer_id=customer_id,
-        idempotency_key=idempotency_key,
-        fingerprint=fingerprint,
-        lines=[
-            services.PricedLine(sku=sku, name=offers[sku].name, quantity=quantity, unit_price=offers[sku].price)
-            for sku, quantity in lines
-        ],
-        email=email,
-        shipping_address=shipping_address,
-        payment_method=payment_method,
-        expected_total=expected_total,
-        inline=inline,
-    )
+    try:
+        offers = inventory_breaker.call(inventory.get_offers, skus=sorted({sku for sku, _quantity in lines}))
+        return services.place_order(
+            customer_id=customer_id,
+            idempotency_key=idempotency_key,
+            fingerprint=fingerprint,
+            lines=[
+                services.PricedLine(
+                    sku=sku,
+                    name=offers[sku].name,
+                    quantity=quantity,
+                    unit_price=offers[sku].price,
+                    free=offers[sku].available,
+                )
+                for sku, quantity in lines
+            ],
+            email=email,
+            shipping_address=shipping_address,
+            payment_method=payment_method,
+            expected_total=expected_total,
+            inline=inline,
+        )
+    except (Refusal, Fault):
+        placed = services.find_placed_order(
+            customer_id=customer_id, idempotency_key=idempotency_key, fingerprint=fingerprint
+        )
+        if placed is None:
+            raise
+        return get_progress(order_id=placed)
 
 
-def resume(*, order_id: uuid.UUID) -> engine.Reached:
-    """Walk an order as far as it goes now. Raises: OrderNotFound; a bug, after parking the saga."""
-    return engine.run(SAGAS, order_id=order_id)
+def resume(*, order_id: uuid.UUID, placed: OrderProgress | None = None) -> engine.Reached:
+    """Walk an order as far as it goes now; `placed` is what `place_order` has just returned.
+
+    Raises: OrderNotFound; a bug, after parking the saga.
+    """
+    with entrance("order.resumed", order_id=str(order_id)), one_line("order.resumed", order_id=str(order_id)):
+        return engine.run(SAGAS, order_id=order_id, placed=placed)
 
 
-def resume_due(*, limit: int = 50) -> int:
-    """Walk every order whose saga is due; return how many. One that fails does not stop the others."""
-    due = services.claim_due_sagas(limit=limit)
-    for order_id in due:
-        try:
-            resume(order_id=order_id)
-        except Exception:
-            # The engine has parked it and told why; its neighbors go on.
-            log.exception("saga.resume_failed", order_id=str(order_id))
-    return len(due)
+def resume_for_somebody(*, order_id: uuid.UUID) -> engine.Reached:
+    """Walk an order because its customer or staff asked; not while its refused refund waits for its next try.
+
+    The provider's refusals are counted, and tries are few: whoever asks again must not use them up. Raises: as `resume`.
+    """
+    if services.rests_on_the_way_back(order_id=order_id, after=RefundNotMade.code):
+        return engine.Reached(get_progress(order_id=order_id).status)
+    return resume(order_id=order_id)
+
+
+def resume_due(*, limit: int | None = None) -> int:
+    """Take a turn at the orders whose sagas are due, `limit` at most; return how many were walked."""
+    return take_turn(DUE, limit=limit)
+
+
+def _resume(order_id: uuid.UUID) -> None:
+    """Walk an order for the sweep. The engine itself has written down when a walk that ended early is taken up again."""
+    resume(order_id=order_id)
+
+
+DUE = Work(
+    sweep=services.RESUME_SWEEP,
+    rows=services.DUE_SAGAS,
+    do=_resume,
+    trace=lambda order_id: outbox.trace_of("orders", order_id),
+)
 
 
 def cancel_order(*, order_id: uuid.UUID, reason: CancelReason) -> OrderState:
     """Cancel an order and walk it as far as it goes now; what remains, the sweep finishes. Idempotent.
 
-    Raises: OrderNotFound, OrderBeingConfirmed, OrderAlreadyShipped.
+    Raises: OrderNotFound, OrderBeingConfirmed, OrderAlreadyShipped; payments' PaymentDisputed: its money is at the bank.
     """
+    payment = payments.get_payment(order_id=order_id)
+    if payment is not None and payment.is_charged_back and get_order(order_id=order_id).status == "CONFIRMED":
+        raise payments.PaymentDisputed(order_id=order_id, dispute=payment.dispute)
     services.request_cancel(order_id=order_id, reason=reason)
-    resume(order_id=order_id)
+    resume_for_somebody(order_id=order_id)
     order = get_order(order_id=order_id)
     if order.status in ("SHIPPED", "DELIVERED"):
         # The carrier had the parcel before anybody here knew.
@@ -94,17 +132,27 @@ def cancel_order(*, order_id: uuid.UUID, reason: CancelReason) -> OrderState:
     return order
 
 
-def refund_part(*, order_id: uuid.UUID, operation: str, amount: Money, reason: str) -> OrderState:
-    """Return a part of a running order's money; the order goes on. Idempotent by (order, operation).
+def _is_owed(order: OrderState) -> bool:
+    """Return whether money of an order that has ended is owed: a refund of it came back from the bank."""
+    payment = payments.get_payment(order_id=order.order_id)
+    return order.status in ("CANCELED", "REFUNDED") and payment is not None and payment.owed.minor > 0
 
-    Raises: OrderNotFound, NotRefundable, payments' RefundExceedsCapture and its Faults; after a Fault the refund is
-    recorded and finished by payments' own sweep.
+
+def refund_part(*, order_id: uuid.UUID, operation: str, amount: Money, reason: str, formerly: str = "") -> OrderState:
+    """Return a part of a running order's money, or of what is owed of an ended one. Idempotent by (order, operation).
+
+    `operation` names the user who asks as well: the same key of two users is two refunds. `formerly`: what an earlier
+    release called this operation, without the user; a refund of that name is taken up, and not made a second time.
+    Raises: OrderNotFound, NotRefundable, payments' RefundExceedsCapture, PaymentDisputed and its Faults; after a
+    Fault the refund is recorded and finished by payments' own sweep.
     """
     order = get_order(order_id=order_id)
     refund_id = derived_id("refund", order_id, operation)
-    # Asked again, a refund that was taken on is answered as it was, also where the order has been canceled meanwhile.
-    runs = order.status in ("CONFIRMED", "SHIPPED", "DELIVERED")
-    if not runs and not payments.has_refund(refund_id=refund_id):
+    if formerly and payments.has_refund(refund_id=(earlier := derived_id("refund", order_id, formerly))):
+        refund_id = earlier
+    # Asked again, a refund that was taken on is answered as it was, also where the order was canceled meanwhile.
+    may_refund = order.status in ("CONFIRMED", "SHIPPED", "DELIVERED") or _is_owed(order)
+    if not may_refund and not payments.has_refund(refund_id=refund_id):
         raise services.NotRefundable(order_id=str(order_id), status=order.status)
     try:
         payments.refund_payment(order_id=order_id, refund_id=refund_id, amount=amount, reason=reason)

@@ -5,15 +5,20 @@ Payments guards the provider with a breaker of its own; inventory is guarded her
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from inventory import api as inventory
 from orders.gateways import inventory_breaker
 from orders.queries import OrderProgress
-from orders.rules import FULL_REFUNDS, id_of_full_refund, seconds_to_next_look
+from orders.rules import FULL_REFUND_IDS, FULL_REFUNDS, id_of_full_refund, seconds_to_next_look
 from orders.sagas.engine import WaitingForOutside
 from payments import api as payments
 from shipping import api as shipping
 from shop import clock
 from shop.errors import Fault, Refusal
+
+# Banks take weeks. What the provider says meanwhile is payments' to find out.
+DISPUTE_SECONDS = 6 * 3600
 
 
 class ParcelLeft(Refusal):
@@ -24,10 +29,11 @@ class ParcelLeft(Refusal):
 
 
 class RefundNotMade(Fault):
-    """The provider would not return the money now: a dispute, or an account without funds. The order waits for it."""
+    """The provider would not return the money now: an account without funds, say. The order waits for it."""
 
     code = "refund_not_made"
     title = "The provider did not return the money"
+    fact_types = {"order_id": UUID}
 
 
 def reserve_stock(order: OrderProgress) -> None:
@@ -51,11 +57,19 @@ def authorize_payment(order: OrderProgress) -> None:
         raise WaitingForOutside("payment_method", look_again_seconds=3600)
     if not order.pays_at_once:
         inventory_breaker.call(inventory.begin_payment, order_id=order.order_id)
-    payment = payments.authorize_payment(
+    payment = order.payment = payments.authorize_payment(
         order_id=order.order_id, amount=order.total, payment_method=order.payment_method
     )
     if payment.status == "REQUIRES_ACTION":
         raise WaitingForOutside("customer", look_again_seconds=seconds_to_next_look(clock.now() - order.placed_at))
+
+
+def is_authorized(order: OrderProgress) -> bool:
+    """Ask the provider whether it holds the order's money: a customer may have approved in time, and the webhook be lost."""
+    if not order.payment_method:
+        return False
+    payment = payments.refresh_payment(order_id=order.order_id)
+    return payment is not None and payment.status in ("AUTHORIZED", "CAPTURED")
 
 
 def void_payment(order: OrderProgress) -> None:
@@ -67,6 +81,8 @@ def void_payment(order: OrderProgress) -> None:
         payments.void_payment(order_id=order.order_id, reason=order.cancel_reason)
     except payments.RefundRefused as refusal:
         raise _not_made(order, refusal) from refusal
+    except payments.PaymentDisputed as refusal:
+        raise _decided_by_the_bank() from refusal
 
 
 def commit_stock(order: OrderProgress) -> None:
@@ -76,7 +92,7 @@ def commit_stock(order: OrderProgress) -> None:
 
 def capture_payment(order: OrderProgress) -> None:
     """Take the money."""
-    payments.capture_payment(order_id=order.order_id)
+    order.payment = payments.capture_payment(order_id=order.order_id, seen=order.payment)
 
 
 def stop_parcel(order: OrderProgress) -> None:
@@ -97,9 +113,10 @@ def refund_payment(order: OrderProgress) -> None:
 
     A part of theirs that fails at the bank is left over then, and goes back by a further refund. So does what the
     provider refused to return: one further try a walk, until a human finds out why. Money that was returned in the
-    provider's dashboard counts.
+    provider's dashboard counts. A refusal for a dispute is not counted as a try.
     """
-    for further in range(FULL_REFUNDS):
+    refused = 0
+    for further in range(FULL_REFUND_IDS):
         refund_id = id_of_full_refund(order.order_id, further)
         failed_before = payments.has_refund(refund_id=refund_id)
         try:
@@ -108,13 +125,30 @@ def refund_payment(order: OrderProgress) -> None:
             )
         except payments.RefundRefused as refusal:
             if failed_before:
+                refused += not refusal.by_dispute
+                if refused == FULL_REFUNDS:
+                    break
                 continue
             raise _not_made(order, refusal) from refusal
+        except payments.PaymentDisputed as refusal:
+            raise _decided_by_the_bank() from refusal
         if payment.status == "REFUNDED":
-            return
+            return _owe_what_comes_back(payment)
     left = payments.get_payment(order_id=order.order_id)
-    if left is None or left.refunded != left.captured:
+    if left is None or left.kept.minor:
         raise RefundNotMade("money of this order is still to go back", order_id=str(order.order_id))
+    return _owe_what_comes_back(left)
+
+
+def _owe_what_comes_back(payment: payments.PaymentState) -> None:
+    """Owe the customer what a dispute took, should an appeal bring it back: the order has ended by then."""
+    if payment.lost.minor:
+        payments.owe_what_comes_back(order_id=payment.order_id)
+
+
+def _decided_by_the_bank() -> WaitingForOutside:
+    """Return what to raise while a chargeback is open; its end wakes the saga, and a lost word of it costs hours only."""
+    return WaitingForOutside("dispute", look_again_seconds=DISPUTE_SECONDS, until_deadline=False)
 
 
 def _not_made(order: OrderProgress, refusal: payments.RefundRefused) -> RefundNotMade:

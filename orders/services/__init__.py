@@ -3,9 +3,11 @@
 from orders.services.hearing import (
     RefundUnderWay,
     announce_partial_refund,
+    announce_returned_refund,
     note_parcel_delivered,
     note_parcel_dispatched,
 )
+from orders.services.holding import TooMuchHeldUnpaid
 from orders.services.moving import (
     NotPayable,
     NotRefundable,
@@ -28,15 +30,19 @@ from orders.services.placing import (
     place_order,
 )
 from orders.services.saga_rows import (
-    claim_due_sagas,
-    hurry_saga,
+    DUE_SAGAS,
+    RESUME_SWEEP,
+    hurry_sagas,
     postpone_saga,
+    rests_on_the_way_back,
     resume_saga_now,
     saga_attempts,
     suspend_saga,
 )
 
 __all__ = [
+    "DUE_SAGAS",
+    "RESUME_SWEEP",
     "MixedCurrencies",
     "NotPayable",
     "NotRefundable",
@@ -47,12 +53,13 @@ __all__ = [
     "PricedLine",
     "RefundUnderWay",
     "TooManyOpenOrders",
+    "TooMuchHeldUnpaid",
     "TotalChanged",
     "advance_order",
     "announce_partial_refund",
-    "claim_due_sagas",
+    "announce_returned_refund",
     "find_placed_order",
-    "hurry_saga",
+    "hurry_sagas",
     "note_parcel_delivered",
     "note_parcel_dispatched",
     "place_order",
@@ -60,6 +67,7 @@ __all__ = [
     "provide_payment_method",
     "refuse_order",
     "request_cancel",
+    "rests_on_the_way_back",
     "resume_saga_now",
     "saga_attempts",
     "ship_instead",

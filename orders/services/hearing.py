@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from orders.events import (
     OrderDelivered,
     OrderRefundIssued,
+    OrderRefundReturned,
     OrderShipped,
 )
 from orders.models import Order, OrderStatus
@@ -25,6 +26,7 @@ class RefundUnderWay(Refusal):
 
     code = "refund_under_way"
     title = "The order's refund is still under way"
+    fact_types = {"order_id": uuid.UUID}
 
 
 def note_parcel_dispatched(*, order_id: uuid.UUID, carrier: str, tracking_number: str) -> None:
@@ -61,14 +63,14 @@ def note_parcel_delivered(*, order_id: uuid.UUID, carrier: str, tracking_number:
         raise RefundUnderWay(order_id=str(order_id))
 
 
-def announce_partial_refund(*, order_id: uuid.UUID, refund_id: uuid.UUID, amount: Money) -> None:
-    """Publish that a part of a paid order's money went back, in the caller's transaction; however late it is heard.
+def announce_partial_refund(*, order_id: uuid.UUID, refund_id: uuid.UUID, amount: Money, again: bool = False) -> None:
+    """Publish that money of a paid order went back, in the caller's transaction; however late it is heard.
 
     The refund that cancels an order is told by order.refunded, and money that went back while an unpaid order was
-    unwound by order.canceled.
+    unwound by order.canceled. `again`: what the bank had returned was refunded once more, which neither of them told.
     """
     transactions.require("orders")
-    unwound = (OrderStatus.CANCELING, OrderStatus.CANCELED)
+    unwound = () if again else (OrderStatus.CANCELING, OrderStatus.CANCELED)
     order = Order.objects.select_for_update().filter(pk=order_id).exclude(status__in=unwound).first()
     if order is not None and not is_full_refund(refund_id, order_id):
         publish(
@@ -76,3 +78,19 @@ def announce_partial_refund(*, order_id: uuid.UUID, refund_id: uuid.UUID, amount
             aggregate_id=order_id,
             aggregate_version=order.version,
         )
+
+
+def announce_returned_refund(*, order_id: uuid.UUID, refund_id: uuid.UUID, amount: Money) -> None:
+    """Publish that a refund came back which the customer was told of, in the caller's transaction.
+
+    An order that is still being canceled or refunded has told nothing of it, and its saga refunds the money once more.
+    """
+    transactions.require("orders")
+    order = Order.objects.select_for_update().filter(pk=order_id).exclude(status=OrderStatus.CANCELING).first()
+    if order is None or (order.status == OrderStatus.REFUNDING and is_full_refund(refund_id, order_id)):
+        return
+    publish(
+        OrderRefundReturned(order_id=order_id, refund_id=refund_id, amount=amount),
+        aggregate_id=order_id,
+        aggregate_version=order.version,
+    )

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import structlog
 from django.db.models.functions import Now
 
@@ -23,10 +24,13 @@ from orders.events import (
 from orders.models import Order, OrderStatus, Saga
 from orders.queries import OrderNotFound, OrderProgress
 from orders.rules import CancelReason
+from orders.services.holding import NO_KEYS
 from orders.services.saga_rows import close_saga, lease
 from shop import transactions
 from shop.errors import Refusal
 from shop.events.event import Event
+from shop.events.outbox import announce, fact
+from shop.statements import Statement
 from shop.states import change_status
 
 log = structlog.get_logger(__name__)
@@ -37,6 +41,7 @@ class OrderBeingConfirmed(Refusal):
 
     code = "order_being_confirmed"
     title = "The order is being confirmed; ask again in a few seconds, then it can be canceled with a refund"
+    fact_types = {"order_id": uuid.UUID}
 
 
 class OrderAlreadyShipped(Refusal):
@@ -44,10 +49,11 @@ class OrderAlreadyShipped(Refusal):
 
     code = "order_already_shipped"
     title = "The parcel has left; the order can be returned, not canceled"
+    fact_types = {"order_id": uuid.UUID}
 
 
 class OrderIsCanceled(Refusal):
-    """The order was canceled on request before it was paid; facts.cancel_reason says by whom."""
+    """The order was canceled before it was paid, or before this payment method came; facts.cancel_reason says why."""
 
     code = "order_canceled"
     title = "The order was canceled"
@@ -58,13 +64,15 @@ class NotPayable(Refusal):
 
     code = "order_not_payable"
     title = "This order does not wait for a payment method"
+    fact_types = {"order_id": uuid.UUID, "status": str}
 
 
 class NotRefundable(Refusal):
     """No money of this order can be returned in part: it holds none, or it is all on its way back."""
 
     code = "order_not_refundable"
-    title = "Only a confirmed, shipped or delivered order can be refunded in part"
+    title = "Only a confirmed, shipped or delivered order, or one whose refund came back, can be refunded in part"
+    fact_types = {"order_id": uuid.UUID, "status": str}
 
 
 _EVENT_OF_MOVE: dict[str, Callable[[OrderProgress], Event]] = {
@@ -76,11 +84,7 @@ _EVENT_OF_MOVE: dict[str, Callable[[OrderProgress], Event]] = {
 }
 
 
-_STAMPS: dict[str, dict[str, Any]] = {
-    OrderStatus.CONFIRMED: {"confirmed_at": Now()},
-    OrderStatus.CANCELED: {"closed_at": Now()},
-    OrderStatus.REFUNDED: {"closed_at": Now()},
-}
+_ADVANCE_ORDER = Statement("orders", "advance_order")
 
 
 def advance_order(*, order: OrderProgress, to: str, saga: str, steps: list[dict[str, Any]], ends_saga: bool) -> bool:
@@ -88,20 +92,27 @@ def advance_order(*, order: OrderProgress, to: str, saga: str, steps: list[dict[
 
     Returns False where somebody else moved the order first: the saga looks again.
     """
-    with transactions.transaction("orders"):
-        version = change_status(
-            Order,
-            order.order_id,
-            expected={order.status},
-            to=to,
-            event=_EVENT_OF_MOVE[to](order),
-            **_STAMPS.get(to, {}),
+    Order.TRANSITIONS.check(order.standing, to)
+    event = _EVENT_OF_MOVE[to](order)
+    with transactions.single("orders"):
+        # Lost in a crash, the saga is open and takes the same step again. What follows waits for the disk: the commit
+        # of the stock before a capture, the rest of the saga's row, the answer before the customer gets it.
+        moved = _ADVANCE_ORDER.one(
+            asynchronous=True,
+            order_id=order.order_id,
+            expected=order.standing,
+            to=str(to),
+            ends_saga=saga if ends_saga else "",
+            steps=msgspec.json.encode(steps).decode(),
+            **fact(event),
         )
-        if version is not None and ends_saga:
-            close_saga(order.order_id, saga, steps)
-    if version is None:
+        if moved is not None:
+            announce(event)
+    if moved is None:
         return False
-    log.info(_EVENT_OF_MOVE[to](order).type, order_id=str(order.order_id), version=version)
+    version, confirmed_at, _commits = moved
+    order.note_move(to=str(to), version=version, confirmed_at=confirmed_at)
+    log.info(event.type, order_id=str(order.order_id), version=version)
     if ends_saga:
         metrics.count_outcome(outcome=order.cancel_reason or str(to).lower(), placed_at=order.placed_at)
     return True
@@ -114,19 +125,22 @@ def refuse_order(
     facts: dict[str, Any],
 ) -> bool:
     """Turn an order around: from here it is unwound. Returns False where somebody else moved it first."""
-    with transactions.transaction("orders"):
+    with transactions.single("orders"):
         version = change_status(
             Order,
             order.order_id,
-            expected={order.status},
+            expected=order.standing,
             to=OrderStatus.CANCELING,
             event=OrderCanceling(order_id=order.order_id, reason=reason),
             cancel_reason=reason,
             refusal=facts,
+            **NO_KEYS,
         )
-    if version is not None:
-        log.info("order.canceling", order_id=str(order.order_id), reason=str(reason))
-    return version is not None
+    if version is None:
+        return False
+    order.status, order.stored, order.cancel_reason, order.known = str(OrderStatus.CANCELING), "", reason, None
+    log.info("order.canceling", order_id=str(order.order_id), reason=str(reason))
+    return True
 
 
 def ship_instead(*, order: OrderProgress, carrier: str, tracking_number: str, steps: list[dict[str, Any]]) -> bool:
@@ -166,6 +180,7 @@ def request_cancel(*, order_id: uuid.UUID, reason: CancelReason) -> str:
                 to=OrderStatus.CANCELING,
                 event=OrderCanceling(order_id=order_id, reason=reason),
                 cancel_reason=reason,
+                **NO_KEYS,
             )
             Saga.objects.filter(order_id=order_id, name="checkout", finished_at=None).update(
                 due_at=Now() + lease(), waiting_for=""

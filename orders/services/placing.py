@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
+import msgspec
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, connections
-from django.db.models.functions import Now
 
 from orders.events import OrderPlaced
-from orders.models import UNPAID_STATUSES, Contact, Order, OrderLine, Saga
-from orders.queries import Address
-from orders.rules import may_open_another, order_total
+from orders.models import Order, OrderStatus, new_order_number
+from orders.queries import Address, OrderLineState, OrderProgress, OrderState, get_progress
+from orders.rules import order_total
+from orders.services.holding import TooMuchHeldUnpaid, holder_keys
 from orders.services.saga_rows import RESUME_SWEEP, lease
 from shop import transactions
 from shop.background import wake
+from shop.clock import now
 from shop.errors import Refusal
-from shop.events.outbox import publish
+from shop.events.outbox import announce, fact
+from shop.ids import new_id
 from shop.money import Money
 from shop.rest.idempotency import IdempotencyKeyReused
+from shop.statements import Statement
+
+_PLACE_ORDER = Statement("orders", "place_order")
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +38,7 @@ class MixedCurrencies(Refusal):
     code = "mixed_currencies"
     title = "All lines of an order must be priced in one currency; place one order per currency"
     http_status = 422
+    fact_types = {"currencies": list[str]}
 
 
 class NothingToPay(Refusal):
@@ -41,6 +47,7 @@ class NothingToPay(Refusal):
     code = "nothing_to_pay"
     title = "An order must cost something"
     http_status = 422
+    fact_types = {"total": Money}
 
 
 class TotalChanged(Refusal):
@@ -49,6 +56,7 @@ class TotalChanged(Refusal):
     code = "total_changed"
     title = "The total has changed; show the customer the new one and order again with a new Idempotency-Key"
     http_status = 409
+    fact_types = {"expected_total": Money, "total": Money}
 
 
 class TooManyOpenOrders(Refusal):
@@ -57,16 +65,27 @@ class TooManyOpenOrders(Refusal):
     code = "too_many_open_orders"
     title = "Too many orders are waiting for their payment; pay or cancel one of them, then order again"
     http_status = 429
+    fact_types = {"unpaid": int, "allowed": int}
 
 
 @dataclass(frozen=True)
 class PricedLine:
-    """A line with the server's own price and name at the moment of sale."""
+    """A line with the server's own price and name at the moment of sale, and how much of the product was free then."""
 
     sku: str
     name: str
     quantity: int
     unit_price: Money
+    free: int = 0
+
+
+@dataclass(frozen=True)
+class _Room:
+    """The unpaid orders of a customer, and the first product of which one more order would hold too much."""
+
+    unpaid: int
+    over_sku: str | None
+    over_wanted: int | None
 
 
 def find_placed_order(*, customer_id: uuid.UUID, idempotency_key: str, fingerprint: str) -> uuid.UUID | None:
@@ -97,84 +116,128 @@ def place_order(
     payment_method: str,
     expected_total: Money | None = None,
     inline: bool = True,
-) -> uuid.UUID:
-    """Record an order, PENDING; return its id. Idempotent by (customer, key).
+) -> OrderProgress:
+    """Record an order, PENDING; return how it stands. Idempotent by (customer, key).
 
     `inline`: the caller walks the saga itself, so the sweep leaves it alone for a lease; otherwise it is due at once.
 
-    Raises: IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders, TotalChanged.
+    Raises: IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders, TooMuchHeldUnpaid, TotalChanged.
     """
     currencies = {line.unit_price.currency for line in lines}
     if len(currencies) != 1:
         raise MixedCurrencies(currencies=sorted(currencies))
     total = order_total(((line.unit_price, line.quantity) for line in lines), currencies.pop())
     if expected_total is not None and expected_total != total:
-        raise TotalChanged(expected_total=str(expected_total), total=str(total))
+        raise TotalChanged(expected_total=expected_total, total=total)
     if not total.minor:
         raise NothingToPay(total=total)
-    try:
-        with transactions.transaction("orders"):
-            _insist_on_room(customer_id)
-            order = Order.objects.create(
-                customer_id=customer_id,
-                idempotency_key=idempotency_key,
-                fingerprint=fingerprint,
-                total_minor=total.minor,
-                currency=total.currency,
-                payment_method=payment_method,
-                pays_at_once=bool(payment_method),
-                pay_before=Now() + timedelta(seconds=settings.RESERVATION_TTL_SECONDS),
-            )
-            _record_details(order, lines, email, shipping_address)
-            Saga.objects.create(order=order, name="checkout", due_at=Now() + lease() if inline else Now())
+    order = OrderState(
+        order_id=new_id(),
+        number=new_order_number(),
+        customer_id=customer_id,
+        status=str(OrderStatus.PENDING),
+        version=1,
+        total=total,
+        lines=tuple(OrderLineState(line.sku, line.name, line.quantity, line.unit_price) for line in lines),
+        email=email,
+        shipping_address=shipping_address,
+        placed_at=now(),
+        pay_before=now(),
+        has_payment_method=bool(payment_method),
+    )
+    free = {line.sku: line.free for line in lines}
+    room, placed_at, pay_before = _record(order, idempotency_key, fingerprint, payment_method, free, inline=inline)
+    if placed_at is None or pay_before is None:
+        # The key placed an order before, which may have been the last that there was room for; or there is no room.
+        existing = find_placed_order(customer_id=customer_id, idempotency_key=idempotency_key, fingerprint=fingerprint)
+        if existing is not None:
+            return get_progress(order_id=existing)
+        raise _no_room(customer_id, room)
+    log.info("order.placed", order_id=str(order.order_id), total_minor=total.minor, currency=total.currency)
+    return _progress(replace(order, placed_at=placed_at, pay_before=pay_before), payment_method)
+
+
+def _no_room(customer_id: uuid.UUID, room: _Room) -> Refusal:
+    """Return why there was no room. What others hold at the same address is not told."""
+    if room.over_sku is None or room.unpaid >= settings.MAX_OPEN_ORDERS_PER_CUSTOMER:
+        log.info("order.too_many_open", customer_id=str(customer_id), unpaid=room.unpaid)
+        return TooManyOpenOrders(unpaid=room.unpaid, allowed=settings.MAX_OPEN_ORDERS_PER_CUSTOMER)
+    log.info("order.too_much_held", customer_id=str(customer_id), sku=room.over_sku, wanted=room.over_wanted)
+    return TooMuchHeldUnpaid(sku=room.over_sku, wanted=room.over_wanted)
+
+
+def _record(
+    order: OrderState,
+    idempotency_key: str,
+    fingerprint: str,
+    payment_method: str,
+    free: Mapping[str, int],
+    *,
+    inline: bool,
+) -> tuple[_Room, datetime | None, datetime | None]:
+    """Write the order in one statement; return the room there was for it, and its moments if it was written."""
+    event = OrderPlaced(order_id=order.order_id, total=order.total)
+    with transactions.single("orders"):
+        # Lost in a crash, the order was lost before its payment was written down, which waits for the disk, and before
+        # its customer had an answer. One that is only recorded is answered right away.
+        row = _PLACE_ORDER.one(
+            asynchronous=inline,
+            order_id=order.order_id,
+            number=order.number,
+            customer_id=order.customer_id,
+            idempotency_key=idempotency_key,
+            fingerprint=fingerprint,
+            total_minor=order.total.minor,
+            currency=order.total.currency,
+            payment_method=payment_method,
+            time_to_pay=timedelta(seconds=settings.RESERVATION_TTL_SECONDS),
+            allowed=settings.MAX_OPEN_ORDERS_PER_CUSTOMER,
+            lines=_lines_as_json(order.lines, free),
+            pieces=settings.MAX_HELD_UNPAID_PIECES,
+            share=settings.MAX_HELD_UNPAID_SHARE,
+            **vars(holder_keys(email=order.email, address=order.shipping_address)),
+            email=order.email,
+            **vars(order.shipping_address),
+            saga_id=new_id(),
+            due_in=lease() if inline else timedelta(0),
+            **fact(event),
+        )
+        assert row is not None  # noqa: S101  place_order.sql always returns its one row
+        *room, placed_at, pay_before, _commits = row
+        if placed_at is not None:
+            announce(event)
             if not inline:
                 wake(RESUME_SWEEP, context="orders")
-            publish(OrderPlaced(order_id=order.pk, total=total), aggregate_id=order.pk, aggregate_version=1)
-    except (IntegrityError, TooManyOpenOrders):
-        # The same key placed at the same moment leads here, and its order may have been the last that there was room for.
-        existing = find_placed_order(customer_id=customer_id, idempotency_key=idempotency_key, fingerprint=fingerprint)
-        if existing is None:
-            raise
-        return existing
-    log.info("order.placed", order_id=str(order.pk), total_minor=total.minor, currency=total.currency)
-    return order.pk
+    return _Room(*room), placed_at, pay_before
 
 
-def _insist_on_room(customer_id: uuid.UUID) -> None:
-    """Refuse another order where the customer has too many unpaid; orders of one customer are placed one by one.
+def _lines_as_json(lines: Sequence[OrderLineState], free: Mapping[str, int]) -> str:
+    return msgspec.json.encode(
+        [
+            {
+                "position": position,
+                "sku": line.sku,
+                "name": line.name,
+                "quantity": line.quantity,
+                "unit_price_minor": line.unit_price.minor,
+                "free": free[line.sku],
+            }
+            for position, line in enumerate(lines, start=1)
+        ]
+    ).decode()
 
-    The lock ends with the transaction and is the first thing that it takes, so it waits for nobody but another order
-    of the same customer. The count is a statement of its own: it has to see what the lock has waited for.
-    Raises: TooManyOpenOrders.
-    """
-    with connections[transactions.require("orders")].cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"orders of {customer_id}"])
-    unpaid = Order.objects.filter(customer_id=customer_id, status__in=UNPAID_STATUSES).count()
-    if not may_open_another(unpaid=unpaid, allowed=settings.MAX_OPEN_ORDERS_PER_CUSTOMER):
-        log.info("order.too_many_open", customer_id=str(customer_id), unpaid=unpaid)
-        raise TooManyOpenOrders(unpaid=unpaid, allowed=settings.MAX_OPEN_ORDERS_PER_CUSTOMER)
 
-
-def _record_details(order: Order, lines: Sequence[PricedLine], email: str, address: Address) -> None:
-    OrderLine.objects.bulk_create(
-        OrderLine(
-            order=order,
-            position=position,
-            sku=line.sku,
-            name=line.name,
-            quantity=line.quantity,
-            unit_price_minor=line.unit_price.minor,
-        )
-        for position, line in enumerate(lines, start=1)
-    )
-    Contact.objects.create(
-        order=order,
-        email=email,
-        name=address.name,
-        line1=address.line1,
-        line2=address.line2,
-        city=address.city,
-        region=address.region,
-        postal_code=address.postal_code,
-        country=address.country,
+def _progress(order: OrderState, payment_method: str) -> OrderProgress:
+    return OrderProgress(
+        order_id=order.order_id,
+        status=order.status,
+        total=order.total,
+        lines=tuple((line.sku, line.quantity) for line in order.lines),
+        payment_method=payment_method,
+        pays_at_once=order.has_payment_method,
+        overdue=False,
+        pay_before=order.pay_before,
+        placed_at=order.placed_at,
+        cancel_reason="",
+        known=order,
     )

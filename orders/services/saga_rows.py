@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,14 +13,28 @@ from django.db.models import F, JSONField, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
-from orders.models import Order, Saga
+from orders.models import Order, OrderStatus, Saga
 from shop import transactions
 from shop.background import wake
 from shop.clock import database_now
+from shop.statements import Statement
+from shop.work.rows import DueRows, key_itself
 
 log = structlog.get_logger(__name__)
 
+# What a saga waits for that has failed.
+RETRY = "retry"
 RESUME_SWEEP = "orders.resume_sagas"
+_HURRY_SAGAS = Statement("orders", "hurry_sagas")
+# The sagas that are due; what a worker gets of one is its order's id. A walk that comes to no end, since our database
+# fails, its time is over or its worker dies, notes nothing: only `walked_since`, which the claim writes, tells of it.
+DUE_SAGAS: DueRows[uuid.UUID] = DueRows(
+    model=Saga,
+    lease_seconds=lambda: settings.SAGA_LEASE_SECONDS,
+    read=key_itself,
+    columns=("order_id",),
+    also=", walked_since = coalesce(claimed.walked_since, now())",
+)
 
 
 def lease() -> timedelta:
@@ -27,18 +42,22 @@ def lease() -> timedelta:
     return timedelta(seconds=settings.SAGA_LEASE_SECONDS)
 
 
-def hurry_saga(*, order_id: uuid.UUID) -> None:
-    """Make the waiting saga of an order due now, in the caller's transaction; one that runs is left alone."""
-    transactions.require("orders")
-    waiting = Saga.objects.filter(order_id=order_id, finished_at=None).exclude(waiting_for="")
-    if waiting.update(due_at=Now(), waiting_for=""):
+def hurry_sagas(*, order_ids: Sequence[uuid.UUID]) -> None:
+    """Make the waiting sagas of these orders due now, in the caller's transaction; one that runs is left alone."""
+    if _HURRY_SAGAS.run(order_ids=list(order_ids)):
         wake(RESUME_SWEEP, context="orders")
 
 
 def suspend_saga(
-    *, order_id: uuid.UUID, saga: str, waiting_for: str, look_again_seconds: float, steps: list[dict[str, Any]]
+    *,
+    order_id: uuid.UUID,
+    saga: str,
+    waiting_for: str,
+    look_again_seconds: float,
+    steps: list[dict[str, Any]],
+    until_deadline: bool = True,
 ) -> None:
-    """Let a saga rest until somebody outside acts; it looks again after a while, and at the payment deadline."""
+    """Let a saga rest until somebody outside acts; it looks again after a while, and `until_deadline` at the order's."""
     with transactions.transaction("orders"):
         row = _open_saga(order_id, saga)
         if row is None:
@@ -46,13 +65,15 @@ def suspend_saga(
         pay_before = Order.objects.values_list("pay_before", flat=True).get(pk=order_id)
         present = database_now(alias=transactions.alias_for("orders"))
         # A deadline that passed during the walk is looked at in the next one, at once.
+        look_again_at = present + timedelta(seconds=look_again_seconds)
         deadline = max(pay_before, present) + timedelta(milliseconds=1)
         Saga.objects.filter(pk=row.pk, finished_at=None).update(
-            due_at=min(present + timedelta(seconds=look_again_seconds), deadline),
+            due_at=min(look_again_at, deadline) if until_deadline else look_again_at,
             waiting_for=waiting_for,
             attempts=0,
             last_error="",
             parked_at=None,
+            walked_since=None,
             log=(row.log + steps)[-200:],
         )
 
@@ -77,7 +98,8 @@ def postpone_saga(
             due_at=Now() + timedelta(seconds=wait_seconds),
             attempts=attempts,
             last_error=error[-4000:],
-            waiting_for="retry",
+            waiting_for=RETRY,
+            walked_since=None,
             parked_at=Now() if newly_parked else row.parked_at,
             log=(row.log + steps)[-200:],
         )
@@ -90,18 +112,23 @@ def saga_attempts(*, order_id: uuid.UUID, saga: str) -> int:
     return Saga.objects.filter(order_id=order_id, name=saga).values_list("attempts", flat=True).first() or 0
 
 
-def claim_due_sagas(*, limit: int) -> list[uuid.UUID]:
-    """Claim sagas whose moment has come and return the ids of their orders."""
-    claimed = Saga.claim_due(limit=limit, lease_seconds=settings.SAGA_LEASE_SECONDS)
-    return list(Saga.objects.filter(pk__in=claimed).values_list("order_id", flat=True))
+def rests_on_the_way_back(*, order_id: uuid.UUID, after: str) -> bool:
+    """Return whether an order is being canceled and its saga, which failed by the Fault of code `after`, rests."""
+    returning = Order.objects.filter(pk=order_id, status__in=(OrderStatus.CANCELING, OrderStatus.REFUNDING))
+    resting = Saga.objects.filter(
+        finished_at=None, waiting_for=RETRY, due_at__gt=Now(), last_error__startswith=f"{after}:"
+    )
+    return resting.filter(order_id__in=returning.values("pk")).exists()
 
 
 def resume_saga_now(*, order_id: uuid.UUID) -> bool:
-    """Make an unfinished saga of an order due at once (staff asks); False where none is unfinished."""
+    """Take an unfinished saga of an order for the caller, who walks it right after this; False where none is unfinished.
+
+    A parked one is parked no more. The sweep leaves it alone for a lease, so that it is not walked twice at once.
+    """
     with transactions.transaction("orders"):
-        resumed = Saga.objects.filter(order_id=order_id, finished_at=None).update(due_at=Now(), parked_at=None)
-        wake(RESUME_SWEEP, context="orders")
-    return bool(resumed)
+        open_sagas = Saga.objects.filter(order_id=order_id, finished_at=None)
+        return bool(open_sagas.update(due_at=Now() + lease(), parked_at=None))
 
 
 def _open_saga(order_id: uuid.UUID, saga: str) -> Saga | None:

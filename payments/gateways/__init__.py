@@ -5,6 +5,7 @@ Swapping the provider means another adapter of PaymentProvider, named here.
 
 from payments.gateways.provider import (
     CardRefused,
+    DisputeSnapshot,
     IntentSnapshot,
     PaymentProvider,
     PaymentProviderUnavailable,
@@ -18,6 +19,7 @@ from payments.gateways.stripe_webhooks import InvalidWebhook, Notice, read_notic
 
 __all__ = [
     "CardRefused",
+    "DisputeSnapshot",
     "IntentSnapshot",
     "InvalidWebhook",
     "Notice",

@@ -51,6 +51,24 @@ class RefundSnapshot:
     created_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
+class DisputeSnapshot:
+    """A dispute as the provider held it at one moment; `status` in the provider's words.
+
+    `withdrawn` and `fee` are in the currency of our account there: what was taken for it less what was given back.
+    """
+
+    provider_dispute_id: str
+    intent_id: str
+    status: str
+    reason: str
+    amount: Money
+    withdrawn: Money
+    fee: Money
+    created_at: datetime
+    evidence_due_at: datetime | None
+
+
 class PaymentUnknown(Fault):
     """The provider's answer did not arrive, or says nothing: the effect may have happened. Ask before anything else.
 
@@ -60,6 +78,7 @@ class PaymentUnknown(Fault):
     code = "payment_unknown"
     title = "The card provider did not answer; what happened is being found out"
     retry_after_seconds = 2
+    fact_types = {"operation": str, "key_is_spent": bool, "order_id": UUID | None, "http_status": int | None}
 
     def __init__(self, detail: str, *, operation: str, key_is_spent: bool = False, **facts: Any) -> None:
         super().__init__(detail, operation=operation, key_is_spent=key_is_spent, **facts)
@@ -70,6 +89,7 @@ class PaymentProviderUnavailable(Fault):
 
     code = "payment_provider_unavailable"
     title = "The card provider is unavailable; nothing was charged"
+    fact_types = {"operation": str}
 
     def __init__(self, detail: str, *, operation: str, retry_after_seconds: int = 5) -> None:
         super().__init__(detail, operation=operation)
@@ -92,9 +112,10 @@ class ProviderRefused(ShopError):
 
     code = "provider_refused"
 
-    def __init__(self, detail: str, *, operation: str, provider_code: str) -> None:
+    def __init__(self, detail: str, *, operation: str, provider_code: str, param: str = "") -> None:
         super().__init__(detail, operation=operation)
         self.provider_code = provider_code
+        self.param = param
 
 
 class ProviderMismatch(ShopError):
@@ -136,8 +157,8 @@ class PaymentProvider(Protocol):
         """Give money back. Raises: ProviderRefused."""
         ...
 
-    def iter_intents(self, *, since: datetime) -> Iterator[IntentSnapshot]:
-        """List the intents made since then that carry an order's id, newest first."""
+    def iter_intents(self, *, since: datetime, until: datetime | None = None) -> Iterator[IntentSnapshot]:
+        """List the intents made since then, and until then, that carry an order's id, newest first."""
         ...
 
     def iter_refunds(
@@ -151,4 +172,18 @@ class PaymentProvider(Protocol):
 
         `concerns`: told an intent's id, says whether its refunds are wanted; of others nothing more is read.
         """
+        ...
+
+    def iter_disputes(
+        self,
+        *,
+        since: datetime | None = None,
+        intent_id: str | None = None,
+        concerns: Callable[[str], bool] = ...,
+    ) -> Iterator[DisputeSnapshot]:
+        """List the disputes opened since then, or of one intent, newest first. `concerns`: as for `iter_refunds`."""
+        ...
+
+    def retrieve_dispute(self, *, provider_dispute_id: str) -> DisputeSnapshot:
+        """Ask how a dispute stands. Raises: ProviderRefused where there is none."""
         ...

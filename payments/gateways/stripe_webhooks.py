@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +13,15 @@ import stripe
 from shop.errors import Refusal
 
 TOLERANCE_SECONDS = 300
+# Of what an event names: as the provider writes its names, and as our columns hold them.
+LONGEST_ID, LONGEST_TYPE = 255, 80
 
 
 class InvalidWebhook(Refusal):
     """The body was not signed by a secret of ours within the last five minutes, or is no event."""
 
     code = "invalid_webhook"
-    title = "This is no webhook of our card provider"
+    title = "Not a valid webhook from the card provider"
     http_status = 400
 
 
@@ -44,18 +47,23 @@ def read_notice(*, body: bytes, signature: str, secrets: Sequence[str]) -> Notic
         event = json.loads(text)
         subject = event["data"]["object"]
         return Notice(
-            event_id=str(event["id"]),
-            type=str(event["type"]),
+            event_id=_name(event["id"], LONGEST_ID),
+            type=_name(event["type"], LONGEST_TYPE),
             intent_id=_intent_id(subject),
             livemode=bool(event["livemode"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidWebhook("the body is no Stripe event") from error
 
 
 def _is_signed(body: str, signature: str, secret: str) -> bool:
     if not signature.isascii():
         return False  # the SDK compares signatures in a way that takes ASCII only
+    moments = {item.strip().removeprefix("t=") for item in signature.split(",") if item.strip().startswith("t=")}
+    if len(moments) > 1:
+        return False  # two headers in one: the SDK would hold the signatures of both against the first one's time
+    if any(moment.isdecimal() and int(moment) > time.time() + TOLERANCE_SECONDS for moment in moments):
+        return False  # the SDK asks only whether it is too old
     try:
         stripe.WebhookSignature.verify_header(body, signature, secret, TOLERANCE_SECONDS)
     except stripe.SignatureVerificationError:
@@ -64,6 +72,13 @@ def _is_signed(body: str, signature: str, secret: str) -> bool:
 
 
 def _intent_id(subject: dict[str, Any]) -> str:
-    if subject.get("object") == "payment_intent":
-        return str(subject["id"])
-    return str(subject.get("payment_intent") or "")
+    named = subject["id"] if subject.get("object") == "payment_intent" else subject.get("payment_intent")
+    return _name(named, LONGEST_ID) if named else ""
+
+
+def _name(value: Any, longest: int) -> str:
+    """Return a name of the provider's. Raises: ValueError for what is none: it would fit no column."""
+    name = str(value)
+    if len(name) > longest or not (name.isascii() and name.isprintable()):
+        raise ValueError(f"no name of the provider's: {name[:40]!r}")
+    return name

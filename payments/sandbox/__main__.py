@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--secret-key", default=os.environ.get("STRIPE_API_KEY") or ACCOUNT_KEY)
     parser.add_argument("--webhook-url", default=None)
     parser.add_argument("--webhook-secret", default=os.environ.get("STRIPE_WEBHOOK_SECRET") or SIGNER)
+    parser.add_argument("--webhook-events", default="*", help="which events the endpoint gets, comma-separated")
     chosen = parser.parse_args()
     serve_forever(
         host=chosen.host,
@@ -26,6 +27,7 @@ def main() -> None:
         secret_key=chosen.secret_key,
         webhook_url=chosen.webhook_url,
         webhook_secret=chosen.webhook_secret,
+        webhook_events=chosen.webhook_events.split(","),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from payments.sandbox import cards, errors, shapes
+from payments.sandbox import cards, disputes, errors, shapes
 from payments.sandbox.cards import Card, Decline
 from payments.sandbox.store import Transaction, new_id
 
@@ -141,7 +141,16 @@ def settle(tx: Transaction, *, intent: Json, card: Card) -> Json:
     tx.save(intent)
     tx.emit("charge.succeeded", charge)
     tx.emit(told, intent)
+    if charge["captured"]:
+        dispute_at_once(tx, intent=intent, charge=charge)
     return intent
+
+
+def dispute_at_once(tx: Transaction, *, intent: Json, charge: Json) -> None:
+    """Have the bank dispute what was just captured, where the card is one that does."""
+    card = card_of(tx, intent=intent)
+    if card.dispute:
+        disputes.open_dispute(tx, intent=intent, charge=charge, reason=card.dispute, inquiry=card.inquiry)
 
 
 def decline(tx: Transaction, *, intent: Json, card: Card, decline: Decline) -> Json:

@@ -22,7 +22,10 @@ class Decline:
 
 @dataclass(frozen=True)
 class Card:
-    """A test card and how it behaves: `challenge` asks for 3-D Secure; `refund` is how a refund to it begins."""
+    """A test card and how it behaves: `challenge` asks for 3-D Secure; `refund` is how a refund to it begins.
+
+    `dispute`: why its bank disputes what was captured, at once; `inquiry`: it only asks.
+    """
 
     token: str
     brand: str = "visa"
@@ -33,6 +36,8 @@ class Card:
     challenge_off_session: bool = False
     decline: Decline | None = None
     refund: str = "succeeded"
+    dispute: str = ""
+    inquiry: bool = False
 
 
 GENERIC = Decline("card_declined", "Your card was declined.", "generic_decline", "try_again_later")
@@ -85,6 +90,11 @@ CHALLENGES = {
 # The cards that, once the shopper has agreed, may be charged without them.
 QUIET_OFF_SESSION = frozenset({"authenticationRequiredOnSetup", "authenticationRequiredSetupForOffSession"})
 REFUNDS = {"pendingRefund": ("7726", "pending"), "refundFail": ("5126", "succeeded")}
+DISPUTES = {
+    "createDispute": ("0259", "fraudulent", False),
+    "createDisputeProductNotReceived": ("2685", "product_not_received", False),
+    "createDisputeInquiry": ("1976", "fraudulent", True),
+}
 PLAIN = {
     "visa": ("visa", "4242", "credit"),
     "visa_debit": ("visa", "5556", "debit"),
@@ -117,6 +127,8 @@ def _all_cards() -> dict[str, Card]:
         )
     for name, (last4, refund) in REFUNDS.items():
         known[name] = Card(token=f"pm_card_{name}", last4=last4, refund=refund)
+    for name, (last4, dispute, inquiry) in DISPUTES.items():
+        known[name] = Card(token=f"pm_card_{name}", last4=last4, dispute=dispute, inquiry=inquiry)
     return known
 
 

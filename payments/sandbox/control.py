@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from payments.sandbox import attempts, errors, intents, ledger, refunds, shapes
+from payments.sandbox import attempts, disputes, errors, intents, ledger, refunds, shapes
 from payments.sandbox.calls import Request, Response, new_request_id, refused
 from payments.sandbox.faults import KINDS, BadFault, Faults, read_fault
 from payments.sandbox.store import Store
@@ -56,8 +56,6 @@ class Control:
             return _problem(400, str(error))
         except errors.StripeError as error:
             return refused(error=error, request_id=new_request_id())
-        finally:
-            self._webhooks.wake()
 
     def _route(self, request: Request, path: str) -> Response:
         if request.method == "GET" and path == "ledger":
@@ -76,7 +74,9 @@ class Control:
         actions = {
             ("payment_intents", "authenticate"): self._answer_challenge,
             ("payment_intents", "expire_authorization"): self._expire,
+            ("payment_intents", "dispute"): self._dispute,
             ("refunds", "settle"): self._settle_refund,
+            ("disputes", "settle"): self._settle_dispute,
         }
         action = actions.get((kind, verb))
         return partial(action, object_id) if action else None
@@ -146,6 +146,26 @@ class Control:
             intent = intents.find(tx, intent_id=intent_id)
             return shapes.visible(attempts.authenticate(tx, intent=intent, approved=approved))
 
+    def _dispute(self, intent_id: str, asked: Json) -> Json:
+        reason, inquiry, amount = asked.get("reason", "fraudulent"), asked.get("inquiry", False), asked.get("amount")
+        if not isinstance(reason, str) or not isinstance(inquiry, bool):
+            raise BadControl("reason must be a string, and inquiry true or false")
+        if amount is not None and (not isinstance(amount, int) or isinstance(amount, bool) or amount < 1):
+            raise BadControl("amount must be a whole number, and at least 1")
+        with self._store.transaction() as tx:
+            intent = intents.find(tx, intent_id=intent_id)
+            charge = attempts.latest_charge(tx, intent=intent)
+            return disputes.open_dispute(
+                tx, intent=intent, charge=charge, reason=reason, inquiry=inquiry, amount=amount
+            )
+
+    def _settle_dispute(self, dispute_id: str, asked: Json) -> Json:
+        outcome = asked.get("outcome", "win")
+        if outcome not in disputes.OUTCOMES:
+            raise BadControl(f"outcome must be one of {', '.join(disputes.OUTCOMES)}")
+        with self._store.transaction() as tx:
+            return disputes.decide(tx, dispute_id=dispute_id, outcome=outcome)
+
     def _settle_refund(self, refund_id: str, asked: Json) -> Json:
         outcome = asked.get("outcome", "succeed")
         if outcome not in ("succeed", "fail"):
@@ -185,7 +205,7 @@ def _read_json(body: bytes) -> Json:
         return {}
     try:
         asked = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadControl(f"the body is not JSON: {error}") from error
     if not isinstance(asked, dict):
         raise BadControl("the body must be a JSON object")

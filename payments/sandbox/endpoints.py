@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from payments.sandbox import errors, fields, intents, lists, refunds, shapes
+from payments.sandbox import disputes, errors, fields, intents, lists, refunds, shapes
 from payments.sandbox.fields import Fields
 from payments.sandbox.store import Transaction
 
@@ -58,7 +58,7 @@ def _cancel(tx: Transaction, object_id: str, params: Json) -> Json:
 def _balance(tx: Transaction, object_id: str, params: Json) -> Json:
     rows = tx.execute(
         "SELECT currency, sum(CASE kind WHEN 'captured' THEN amount ELSE -amount END) FROM movements"
-        " WHERE kind IN ('captured', 'refunded') GROUP BY currency ORDER BY currency"
+        " WHERE kind IN ('captured', 'refunded', 'disputed', 'dispute_fee') GROUP BY currency ORDER BY currency"
     ).fetchall()
     available = [
         {"amount": amount, "currency": currency, "source_types": {"card": amount}} for currency, amount in rows
@@ -114,6 +114,18 @@ def _find_refund(tx: Transaction, object_id: str, params: Json) -> Json:
 
 def _update_refund(tx: Transaction, object_id: str, params: Json) -> Json:
     return refunds.update(tx, refund_id=object_id, params=params)
+
+
+def _find_dispute(tx: Transaction, object_id: str, params: Json) -> Json:
+    return disputes.find(tx, dispute_id=object_id)
+
+
+def _update_dispute(tx: Transaction, object_id: str, params: Json) -> Json:
+    return disputes.update(tx, dispute_id=object_id, params=params)
+
+
+def _close_dispute(tx: Transaction, object_id: str, params: Json) -> Json:
+    return disputes.close(tx, dispute_id=object_id)
 
 
 def _endpoint(
@@ -174,6 +186,10 @@ ENDPOINTS = (
         fields.REFUND_UPDATE,
         _update_refund,
     ),
+    _endpoint("GET", "disputes", fields.DISPUTE_LIST, _list("dispute", "/v1/disputes")),
+    _endpoint("GET", "disputes/:id", fields.RETRIEVE, _find_dispute),
+    _endpoint("POST", "disputes/:id", fields.DISPUTE_UPDATE, _update_dispute),
+    _endpoint("POST", "disputes/:id/close", fields.DISPUTE_CLOSE, _close_dispute),
     _endpoint("GET", "charges", fields.CHARGE_LIST, _list("charge", "/v1/charges")),
     _endpoint("GET", "charges/:id", fields.RETRIEVE, _get("charge")),
     _endpoint("GET", "payment_methods/:id", fields.RETRIEVE, _get("payment_method", what="PaymentMethod")),

@@ -92,6 +92,8 @@ REFUND_CREATE: Fields = {
     **_ignored("instructions_email refund_application_fee reverse_transfer"),
 }
 REFUND_UPDATE: Fields = {"expand": texts, "metadata": metadata}
+DISPUTE_UPDATE: Fields = {"evidence": mapping, "expand": texts, "metadata": metadata, "submit": boolean}
+DISPUTE_CLOSE: Fields = {"expand": texts}
 RETRIEVE: Fields = {"expand": texts, "client_secret": text}
 LIST: Fields = {
     "created": moment,
@@ -103,4 +105,5 @@ LIST: Fields = {
 INTENT_LIST: Fields = {**LIST, "customer": text}
 CHARGE_LIST: Fields = {**LIST, "payment_intent": text, "customer": text}
 REFUND_LIST: Fields = {**LIST, "payment_intent": text, "charge": text}
+DISPUTE_LIST: Fields = {**LIST, "payment_intent": text, "charge": text}
 EVENT_LIST: Fields = {**LIST, "type": text, "types": texts, "delivery_success": boolean}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import select
 import socket
@@ -20,8 +19,7 @@ from payments.sandbox import errors
 from payments.sandbox.calls import Api, Call, Request, Response, new_request_id, refused
 from payments.sandbox.control import Control
 from payments.sandbox.faults import Fault, Faults
-from payments.sandbox.store import API_VERSION
-from payments.sandbox.webhooks import Webhooks
+from payments.sandbox.store import API_VERSION, dump
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +52,10 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 512
 
-    def __init__(
-        self, *, address: tuple[str, int], api: Api, control: Control, faults: Faults, webhooks: Webhooks
-    ) -> None:
+    def __init__(self, *, address: tuple[str, int], api: Api, control: Control, faults: Faults) -> None:
         self.api = api
         self.control = control
         self.faults = faults
-        self.webhooks = webhooks
         self.stopping = threading.Event()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -196,9 +191,7 @@ class Handler(socketserver.StreamRequestHandler):
             return refused(error=errors.server_error(saved=False), request_id=request_id)
 
     def _run(self, call: Call, *, wait: Callable[[], bool] | None = None, then_fail: bool = False) -> Response:
-        response = self.server.api.run(call=call, wait=wait, then_fail=then_fail)
-        self.server.webhooks.wake()
-        return response
+        return self.server.api.run(call=call, wait=wait, then_fail=then_fail)
 
     def _run_with(self, call: Call, fault: Fault) -> Response:
         """Execute a call as a fault has it. Raises: Hangup, StripeError."""
@@ -260,7 +253,7 @@ class Handler(socketserver.StreamRequestHandler):
         if "html" in response.body:
             kind, payload = "text/html; charset=utf-8", response.body["html"].encode()
         else:
-            kind, payload = "application/json", json.dumps(response.body, separators=(",", ":")).encode()
+            kind, payload = "application/json", dump(response.body).encode()
         head = [
             f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Unknown')}\r\n",
             f"Content-Type: {kind}\r\nContent-Length: {len(payload)}\r\nServer: stripe-sandbox\r\n",

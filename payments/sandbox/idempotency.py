@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from payments.sandbox import errors
-from payments.sandbox.store import Transaction
+from payments.sandbox.store import Transaction, dump, load
 
 Json = dict[str, Any]
 KEPT_SECONDS = 24 * 60 * 60
@@ -69,6 +69,7 @@ def check_key(*, key: str | None) -> None:
 
 def fingerprint(*, params: Json) -> str:
     """Give what two requests with the same parameters share."""
+    # As it was always written: a file of an earlier release knows its keys by it.
     return hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()
 
 
@@ -84,7 +85,7 @@ def recall(tx: Transaction, *, key: str, path: str, params: Json) -> Answer | No
         raise errors.key_reused(key=key, difference="endpoint")
     if row[0] != fingerprint(params=params):
         raise errors.key_reused(key=key, difference="parameters")
-    return Answer(status=row[2], body=json.loads(row[3]), request_id=row[4], should_retry=row[5])
+    return Answer(status=row[2], body=load(row[3]), request_id=row[4], should_retry=row[5])
 
 
 def keep(tx: Transaction, *, key: str, path: str, params: Json, answer: Answer) -> None:
@@ -97,7 +98,7 @@ def keep(tx: Transaction, *, key: str, path: str, params: Json, answer: Answer) 
             fingerprint(params=params),
             path,
             answer.status,
-            json.dumps(answer.body, separators=(",", ":")),
+            dump(answer.body),
             answer.request_id,
             answer.should_retry,
             tx.now,

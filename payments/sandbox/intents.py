@@ -115,6 +115,7 @@ def capture(tx: Transaction, *, intent_id: str, params: Json) -> Json:
         tx.move(kind="released", intent=intent, amount=released)
     tx.emit("charge.captured", charge)
     tx.emit("payment_intent.succeeded", intent)
+    attempts.dispute_at_once(tx, intent=intent, charge=charge)
     return intent
 
 

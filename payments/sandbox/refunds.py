@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from payments.sandbox import attempts, cards, errors, intents, money, shapes
+from payments.sandbox import attempts, cards, disputes, errors, intents, money, shapes
 from payments.sandbox.store import Transaction
 
 Json = dict[str, Any]
@@ -23,6 +23,7 @@ def create(tx: Transaction, *, params: Json) -> Json:
     charge = _charge_to_refund(tx, params=params)
     intent = intents.find(tx, intent_id=charge["payment_intent"])
     amount = _checked_amount(charge, params=params)
+    disputes.check_refundable(tx, charge=charge, amount=amount)
     method = tx.find(kind="payment_method", object_id=charge["payment_method"]) or {}
     card = cards.find_card(token=method.get("_", {}).get("token", ""))
     refund = shapes.refund(
@@ -46,6 +47,8 @@ def create(tx: Transaction, *, params: Json) -> Json:
         tx.save(refund)
         tx.emit("refund.updated", refund)
         tx.emit("charge.refund.updated", refund)
+    if charge["refunded"]:
+        disputes.close_inquiries(tx, charge=charge)
     return refund
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from types import FrameType
 from typing import Self
 
@@ -33,18 +34,19 @@ class Sandbox:
         secret_key: str = ACCOUNT_KEY,
         webhook_url: str | None = None,
         webhook_secret: str = SIGNER,
+        webhook_events: Sequence[str] = ("*",),
     ) -> None:
         self.secret_key = secret_key
         self.webhook_secret = webhook_secret
         self._store = Store(database=database)
-        self._webhooks = Webhooks(store=self._store, settings=Settings(url=webhook_url, secret=webhook_secret))
+        endpoint = Settings(url=webhook_url, secret=webhook_secret, enabled_events=list(webhook_events))
+        self._webhooks = Webhooks(store=self._store, settings=endpoint)
         faults = Faults()
         self._server = Server(
             address=(host, port),
             api=Api(store=self._store, secret_key=secret_key),
             control=Control(store=self._store, faults=faults, webhooks=self._webhooks),
             faults=faults,
-            webhooks=self._webhooks,
         )
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="sandbox", daemon=True
@@ -90,6 +92,7 @@ def serve_forever(
     secret_key: str = ACCOUNT_KEY,
     webhook_url: str | None = None,
     webhook_secret: str = SIGNER,
+    webhook_events: Sequence[str] = ("*",),
 ) -> None:
     """Serve until SIGTERM or SIGINT; prints one line when ready."""
     ended = threading.Event()
@@ -106,6 +109,7 @@ def serve_forever(
         secret_key=secret_key,
         webhook_url=webhook_url,
         webhook_secret=webhook_secret,
+        webhook_events=webhook_events,
     )
     with sandbox:
         sys.stdout.write(f"Stripe sandbox ready at {sandbox.url}\n")

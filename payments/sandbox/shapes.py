@@ -203,3 +203,48 @@ def refund(*, charge: Json, amount: int, reason: str | None, metadata: Json, sta
         "transfer_reversal": None,
         **({"pending_reason": "processing"} if status == "pending" else {}),
     }
+
+
+def dispute(*, charge: Json, amount: int, reason: str, status: str, due_by: int, created: int) -> Json:
+    """Make a Dispute of a charge; nothing is withdrawn for it yet."""
+    return {
+        "id": new_id(prefix="du_"),
+        "object": "dispute",
+        "amount": amount,
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": created,
+        "currency": charge["currency"],
+        "enhanced_eligibility_types": [],
+        "evidence": {"uncategorized_text": None},
+        "evidence_details": {"due_by": due_by, "has_evidence": False, "past_due": False, "submission_count": 0},
+        "is_charge_refundable": status.startswith("warning_"),
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "reason": reason,
+        "status": status,
+    }
+
+
+def dispute_movement(*, dispute: Json, amount: int, fee: int, created: int) -> Json:
+    """Make the balance transaction by which a dispute takes money (negative) or gives it back."""
+    details = {"amount": fee, "application": None, "currency": dispute["currency"], "description": "Dispute fee"}
+    return {
+        "id": new_id(prefix="txn_"),
+        "object": "balance_transaction",
+        "amount": amount,
+        "available_on": created,
+        "balance_type": "payments",
+        "created": created,
+        "currency": dispute["currency"],
+        "description": f"Chargeback {'withdrawal' if amount < 0 else 'reversal'} for {dispute['charge']}",
+        "exchange_rate": None,
+        "fee": fee,
+        "fee_details": [{**details, "type": "stripe_fee"}] if fee else [],
+        "net": amount - fee,
+        "reporting_category": "dispute" if amount < 0 else "dispute_reversal",
+        "source": dispute["id"],
+        "status": "available",
+        "type": "adjustment",
+    }

@@ -6,7 +6,6 @@ both after it restarts. One connection, one lock: requests are executed one afte
 
 from __future__ import annotations
 
-import json
 import secrets
 import sqlite3
 import string
@@ -14,8 +13,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 Json = dict[str, Any]
 
@@ -40,25 +42,44 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 """
 TABLES = ("objects", "answers", "movements", "deliveries", "settings")
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
+# Any byte as a letter; that some come a little more often than others does no harm here.
+LETTERS = bytes(ord(ALPHABET[byte % len(ALPHABET)]) for byte in range(256))
 API_VERSION = "2026-10-28.endive"
 
 
 def new_id(*, prefix: str, length: int = 24) -> str:
     """Make an id of Stripe's form: a prefix and random letters and digits."""
-    number = int.from_bytes(secrets.token_bytes(length), "big")
-    letters = []
-    for _ in range(length):
-        number, index = divmod(number, len(ALPHABET))
-        letters.append(ALPHABET[index])
-    return prefix + "".join(letters)
+    return prefix + secrets.token_bytes(length).translate(LETTERS).decode()
 
 
-_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+def dump(body: Json) -> str:
+    """Write an object as compact JSON."""
+    return msgspec.json.encode(body).decode()
+
+
+def load(text: str) -> Json:
+    """Read an object from JSON."""
+    body: Json = msgspec.json.decode(text)
+    return body
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One copy of one event that is owed to the endpoint."""
+
+    seq: int
+    event: str
+    attempts: int = 0
+    due: float = 0.0
 
 
 def undelivered(event_type: str) -> list[float]:
     """Owe no delivery, as where there is no endpoint."""
     return []
+
+
+def untold(owed: list[Delivery]) -> None:
+    """Leave what is owed in the database, as where nobody delivers."""
 
 
 class Store:
@@ -69,6 +90,8 @@ class Store:
             Path(database).parent.mkdir(parents=True, exist_ok=True)
         self.lock = threading.RLock()
         self.delays: Callable[[str], list[float]] = undelivered
+        # Called with what a transaction owes, right after its commit and before anybody else reads.
+        self.owe: Callable[[list[Delivery]], None] = untold
         self._connection = sqlite3.connect(database, check_same_thread=False, isolation_level=None, timeout=30)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -92,12 +115,20 @@ class Store:
         """Write all or nothing, alone. `request` is what the events emitted name as their cause."""
         with self.lock:
             self._connection.execute("BEGIN IMMEDIATE")
+            tx = Transaction(store=self, connection=self._connection, request=request)
             try:
-                yield Transaction(store=self, connection=self._connection, request=request)
+                yield tx
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+            if tx.owed:
+                self.owe(tx.owed)
+
+    def alone(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement as a transaction of its own and give its rows."""
+        with self.lock:
+            return self._connection.execute(sql, values).fetchall()
 
     def clear(self) -> None:
         """Forget everything."""
@@ -119,6 +150,7 @@ class Transaction:
         self.now = store.now()
         self.request = request
         self.base_url = ""
+        self.owed: list[Delivery] = []
         self._delays = store.delays
         self._connection = connection
 
@@ -128,32 +160,31 @@ class Transaction:
 
     @contextmanager
     def undoing(self, *, unless: Callable[[BaseException], bool]) -> Iterator[None]:
-        """Undo what was written inside when it raises, unless the error says its effects stay."""
-        self.execute("SAVEPOINT step")
+        """Undo what was written when it raises, unless the error says its effects stay; nothing was written before it."""
         try:
             yield
         except BaseException as error:
             if not unless(error):
-                self.execute("ROLLBACK TO step")
-            self.execute("RELEASE step")
+                self.execute("ROLLBACK")
+                self.execute("BEGIN IMMEDIATE")
+                self.owed.clear()
             raise
-        self.execute("RELEASE step")
 
     def find(self, *, kind: str, object_id: str) -> Json | None:
         """Give the object of this kind and id, or None."""
         row = self.execute("SELECT body FROM objects WHERE id = ? AND kind = ?", (object_id, kind)).fetchone()
-        return json.loads(row[0]) if row else None
+        return load(row[0]) if row else None
 
     def insert(self, body: Json, *, kind: str, payment_intent: str | None = None, label: str | None = None) -> None:
         """Add an object."""
         self.execute(
             "INSERT INTO objects (id, kind, created, payment_intent, label, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (body["id"], kind, body["created"], payment_intent, label, _dump(body)),
+            (body["id"], kind, body["created"], payment_intent, label, dump(body)),
         )
 
     def save(self, body: Json) -> None:
         """Write an object back."""
-        self.execute("UPDATE objects SET body = ? WHERE id = ?", (_dump(body), body["id"]))
+        self.execute("UPDATE objects SET body = ? WHERE id = ?", (dump(body), body["id"]))
 
     def seq_of(self, *, kind: str, object_id: str) -> int | None:
         """Give an object's place in the order of creation."""
@@ -168,14 +199,14 @@ class Transaction:
             f"SELECT body FROM objects WHERE {clauses} ORDER BY seq {order} LIMIT ?",
             (kind, *values, limit),
         ).fetchall()
-        return [json.loads(row[0]) for row in rows]
+        return [load(row[0]) for row in rows]
 
     def of_intent(self, *, kind: str, payment_intent: str) -> list[Json]:
         """Give the objects of a PaymentIntent, oldest first."""
         rows = self.execute(
             "SELECT body FROM objects WHERE payment_intent = ? AND kind = ? ORDER BY seq", (payment_intent, kind)
         ).fetchall()
-        return [json.loads(row[0]) for row in rows]
+        return [load(row[0]) for row in rows]
 
     def emit(self, event_type: str, subject: Json, *, previous: Json | None = None) -> None:
         """Record an event about an object as it is now, and owe its deliveries."""
@@ -194,7 +225,9 @@ class Transaction:
         self.insert(event, kind="event", label=event_type)
         moment = time.time()
         for delay in self._delays(event_type):
-            self.execute("INSERT INTO deliveries (event, due) VALUES (?, ?)", (event["id"], moment + delay))
+            due = moment + delay
+            row = self.execute("INSERT INTO deliveries (event, due) VALUES (?, ?)", (event["id"], due))
+            self.owed.append(Delivery(seq=row.lastrowid or 0, event=event["id"], due=due))
 
     def pending_deliveries(self, *, event: str) -> int:
         """Count the endpoints that still owe a 2xx for this event: one or none."""

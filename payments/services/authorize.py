@@ -1,7 +1,8 @@
 """Authorize: hold the order's amount on the card, once, whatever gets lost on the way.
 
-Three commits on the way that succeeds: the payment with its keys (NEW), the unconfirmed intent's id (SUBMITTED), the
-outcome. The confirmation, the only call that can hold money, is sent after SUBMITTED is durable and never before.
+Two commits on the way that succeeds: the payment with its keys (NEW), the unconfirmed intent's id (SUBMITTED). Any other
+outcome than a held amount is a third. The confirmation, the only call that can hold money, is sent after SUBMITTED is
+durable and never before.
 """
 
 from __future__ import annotations
@@ -11,10 +12,8 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.db import connections
-from django.db.models.functions import Now
 
-from payments import rules
+from payments import metrics, rules
 from payments.events import PaymentFailed, PaymentOpened, PaymentSubmitted
 from payments.gateways import (
     CardRefused,
@@ -24,7 +23,7 @@ from payments.gateways import (
     provider,
 )
 from payments.models import Payment, PaymentStatus
-from payments.queries import PaymentState
+from payments.queries import UNANSWERED, PaymentState
 from payments.services.recording import (
     ASK_AGAIN,
     change,
@@ -38,12 +37,14 @@ from payments.services.recording import (
 from payments.services.strays import abandon_intent
 from shop import clock, transactions
 from shop.errors import Refusal
-from shop.events.outbox import publish
+from shop.events.event import Event
+from shop.events.outbox import announce, fact
 from shop.money import Money
+from shop.statements import Statement
 
 log = structlog.get_logger(__name__)
 
-UNANSWERED = (PaymentStatus.SUBMITTED, PaymentStatus.UNKNOWN)
+OPEN_PAYMENT = Statement("payments", "open_payment")
 # Refusals that say something about another call, not about this card: the same again may go through.
 PASSING_REFUSALS = ("idempotency_error", "payment_intent_unexpected_state")
 # The provider's clock and ours may differ by this much when we look for an intent whose id never reached us.
@@ -56,9 +57,29 @@ class CardDeclined(Refusal):
     code = "card_declined"
     title = "The card was declined"
     http_status = 402
+    fact_types = {"order_id": UUID, "decline_code": str}
 
     def __init__(self, *, order_id: UUID, decline_code: str) -> None:
         super().__init__(f"the card was declined ({decline_code})", order_id=order_id, decline_code=decline_code)
+
+
+class PaymentMethodRefused(Refusal):
+    """The provider does not know the payment method's token, or it was used before: make a new one in the browser.
+
+    It cancels the order, which facts.order_id names.
+    """
+
+    code = "payment_method_refused"
+    title = "This payment method cannot be used; no card was asked"
+    fact_types = {"order_id": UUID}
+
+
+class PaymentRefusedByProvider(Refusal):
+    """The provider did not carry out the shop's request; the shop's staff are told. The card was not asked."""
+
+    code = "payment_refused_by_provider"
+    title = "The payment could not be made; this is not the card's fault"
+    fact_types = {"order_id": UUID}
 
 
 class PaymentClosed(Refusal):
@@ -66,6 +87,7 @@ class PaymentClosed(Refusal):
 
     code = "payment_closed"
     title = "This payment is closed"
+    fact_types = {"order_id": UUID}
 
 
 def authorize_payment(*, order_id: UUID, amount: Money, payment_method: str) -> PaymentState:
@@ -73,8 +95,8 @@ def authorize_payment(*, order_id: UUID, amount: Money, payment_method: str) -> 
 
     Idempotent by order_id: a repeated call answers with how the payment stands, and asks the provider where that is not
     known. Safe to run from two workers at once.
-    Raises: CardDeclined, PaymentClosed, UnchargeableAmount; PaymentUnknown (the payment then is UNKNOWN, or has not
-    been submitted), PaymentProviderUnavailable (nothing was sent), ProviderMismatch; ValueError where an order's
+    Raises: CardDeclined, PaymentMethodRefused, PaymentRefusedByProvider, PaymentClosed, UnchargeableAmount;
+    PaymentUnknown (the payment then is UNKNOWN, or has not been submitted), PaymentProviderUnavailable (nothing was sent), ProviderMismatch; ValueError where an order's
     payment is asked for again with another amount or card.
     """
     transactions.forbid()
@@ -88,7 +110,7 @@ def authorize_payment(*, order_id: UUID, amount: Money, payment_method: str) -> 
         return _confirm_submitted(payment, intent)
     if payment.status == PaymentStatus.REQUIRES_ACTION:
         asked = provider().retrieve_intent(intent_id=payment.intent_id or "")
-        return _answer(record_intent(payment, asked), asked)
+        return _answer(record_intent(payment, asked, answered=True), asked)
     return _answer(payment)
 
 
@@ -97,11 +119,9 @@ def _open(order_id: UUID, amount: Money, payment_method: str) -> Payment:
     payment = Payment(
         order_id=order_id, amount_minor=amount.minor, currency=amount.currency, payment_method=payment_method
     )
-    with transactions.transaction("payments"):
-        if insert_first(payment):
-            publish(PaymentOpened(order_id=order_id, amount=amount), aggregate_id=order_id, aggregate_version=1)
-            payment.attempt_began_at = payment.created_at = clock.now()
-            return payment
+    if insert_first(payment, PaymentOpened(order_id=order_id, amount=amount)):
+        payment.attempt_began_at = payment.created_at = clock.now()
+        return payment
     standing = load(order_id)
     if standing.status != PaymentStatus.VOIDED and (standing.amount, standing.payment_method) != (
         amount,
@@ -111,33 +131,34 @@ def _open(order_id: UUID, amount: Money, payment_method: str) -> Payment:
     return standing
 
 
-def insert_first(payment: Payment) -> bool:
-    """Insert the row unless its order has one; say whether it was inserted. A second inserter waits for the first."""
-    connection = connections[transactions.require("payments")]
-    table = connection.ops.quote_name(Payment._meta.db_table)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} (order_id, status, version, amount_minor, currency, payment_method, void_reason,"
-            " attempts, last_error) VALUES (%s, %s, 1, %s, %s, %s, %s, 0, '') ON CONFLICT (order_id) DO NOTHING",
-            [
-                payment.order_id,
-                str(payment.status),
-                payment.amount_minor,
-                payment.currency,
-                payment.payment_method,
-                payment.void_reason,
-            ],
+def insert_first(payment: Payment, event: Event) -> bool:
+    """Insert the row with the fact of it, unless its order has one; return whether it was inserted.
+
+    A transaction of its own. A second inserter waits for the first.
+    """
+    with transactions.single("payments"):
+        inserted = OPEN_PAYMENT.one(
+            order_id=payment.order_id,
+            status=str(payment.status),
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            payment_method=payment.payment_method,
+            void_reason=payment.void_reason,
+            **fact(event),
         )
-        return bool(cursor.rowcount)
+        if inserted is not None:
+            announce(event)
+    return inserted is not None
 
 
 def _submit(payment: Payment) -> tuple[Payment, IntentSnapshot | None]:
     """Make the unconfirmed intent and store its id. An intent that loses this race is canceled: it holds nothing."""
     try:
         intent = _find_or_create(payment)
-    except (ProviderRefused, CardRefused) as error:
-        code = error.provider_code if isinstance(error, ProviderRefused) else error.decline_code
-        return _decline(payment, code, expected=[PaymentStatus.NEW]), None
+    except CardRefused as error:
+        return _decline(payment, error.decline_code, expected=[PaymentStatus.NEW]), None
+    except ProviderRefused as error:
+        return _decline(payment, _blame(payment, error), expected=[PaymentStatus.NEW]), None
     except PaymentUnknown as error:
         record_unanswered(payment, error)
         raise
@@ -148,8 +169,7 @@ def _submit(payment: Payment) -> tuple[Payment, IntentSnapshot | None]:
         to=PaymentStatus.SUBMITTED,
         event=PaymentSubmitted(order_id=payment.order_id),
         intent_id=intent.intent_id,
-        due_at=Now() + ASK_AGAIN,
-        attempts=0,
+        ask_after=ASK_AGAIN,
     )
     if payment.intent_id != intent.intent_id:
         abandon_intent(order_id=payment.order_id, intent=intent)
@@ -176,7 +196,7 @@ def _confirm_submitted(payment: Payment, intent: IntentSnapshot | None) -> Payme
     """Confirm, unless asking shows that it was confirmed. `intent`: fresh from being created by this very call."""
     if intent is None:
         intent = provider().retrieve_intent(intent_id=payment.intent_id or "")
-        payment = record_intent(payment, intent)
+        payment = record_intent(payment, intent, answered=True)
         if payment.status not in UNANSWERED or intent.status != "requires_confirmation":
             return _answer(payment, intent)
         if rules.keys_expired(first_used_at=payment.attempt_began_at, now=clock.now()):
@@ -189,35 +209,67 @@ def _confirm_submitted(payment: Payment, intent: IntentSnapshot | None) -> Payme
         # Somebody else confirmed or canceled it: how it stands now decides.
         intent = provider().retrieve_intent(intent_id=intent.intent_id)
         if intent.status == "requires_confirmation" and error.provider_code not in PASSING_REFUSALS:
-            return _answer(_decline(payment, error.provider_code, expected=UNANSWERED))
+            return _answer(_decline(payment, _blame(payment, error), expected=UNANSWERED))
         if intent.status == "requires_confirmation":
             payment = renew_keys(payment)  # the old key would only repeat the refusal
     except PaymentUnknown as error:
         record_unanswered(payment, error)
         raise
-    return _answer(record_intent(payment, intent), intent)
+    if payment.status == PaymentStatus.SUBMITTED and intent.status == rules.AUTHORIZED_AT_PROVIDER:
+        return _pass_through(payment, intent)
+    return _answer(record_intent(payment, intent, answered=True), intent)
+
+
+# Note [AUTHORIZED is passed through]
+#
+# The walk that has just confirmed goes on to capture, which records CAPTURED. AUTHORIZED in between would be a commit
+# and a fact whose loss a question repairs: SUBMITTED says "ask the provider", and whoever finds it so does ask, the saga's
+# next walk as well as the sweep. capture_payment is told by its caller what this call has seen, and asks otherwise.
+
+
+def _pass_through(payment: Payment, intent: IntentSnapshot) -> PaymentState:
+    """Return the payment as AUTHORIZED without writing that down. See Note [AUTHORIZED is passed through]."""
+    check_is_ours(payment, intent)
+    payment.status = PaymentStatus.AUTHORIZED
+    return shown(payment)
+
+
+def _blame(payment: Payment, error: ProviderRefused) -> str:
+    """Return how the refusal is written down, and tell staff. See Note [Whose fault a refusal is]."""
+    code = rules.refusal_of_request(error.provider_code, error.param)
+    if kind := rules.kind_of_refusal(code):
+        metrics.REFUSED_REQUESTS.labels(kind).inc()
+        log.error("payment.request_refused", order_id=str(payment.order_id), kind=kind, detail=error.detail)
+    return code
 
 
 def _decline(payment: Payment, code: str, *, expected: Collection[str]) -> Payment:
     """Record that the provider will not charge this card, whatever is sent again."""
-    event = PaymentFailed(order_id=payment.order_id, decline_code=code)
-    return change(
-        payment, expected=expected, to=PaymentStatus.DECLINED, event=event, decline_code=code, due_at=None, attempts=0
-    )
+    event = PaymentFailed(order_id=payment.order_id, decline_code=code, answered=True)
+    return change(payment, expected=expected, to=PaymentStatus.DECLINED, event=event, decline_code=code)
 
 
 def _answer(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentState:
     """Return the state, or raise what it means to somebody who wants to be paid: only these count as a success."""
     if payment.status == PaymentStatus.VOIDED:
         raise PaymentClosed(f"the payment of order {payment.order_id} is voided", order_id=payment.order_id)
-    if payment.status == PaymentStatus.DECLINED and payment.decline_code in rules.AMOUNT_REFUSALS:
-        raise rules.UnchargeableAmount(
-            f"{payment.amount} cannot be charged: {payment.decline_code}", order_id=payment.order_id
-        )
     if payment.status == PaymentStatus.DECLINED:
-        raise CardDeclined(order_id=payment.order_id, decline_code=payment.decline_code)
+        raise _refusal_of(payment)
     if payment.status in (PaymentStatus.NEW, *UNANSWERED):
         raise PaymentUnknown(
             "the provider has not said yet how it stands", operation="confirm", order_id=payment.order_id
         )
     return shown(payment, intent)
+
+
+def _refusal_of(payment: Payment) -> Refusal:
+    """Return what a DECLINED payment means to its customer. See Note [Whose fault a refusal is]."""
+    order_id, code = payment.order_id, payment.decline_code
+    kind = rules.kind_of_refusal(code)
+    if kind == rules.AMOUNT:
+        return rules.UnchargeableAmount(f"{payment.amount} cannot be charged: {code}", order_id=order_id)
+    if kind == rules.METHOD:
+        return PaymentMethodRefused(f"the provider does not take this token: {code}", order_id=order_id)
+    if kind:
+        return PaymentRefusedByProvider(order_id=order_id)
+    return CardDeclined(order_id=order_id, decline_code=code)

@@ -7,7 +7,7 @@ from uuid import UUID
 from payments import rules
 from payments.gateways import PaymentUnknown, ProviderRefused, provider
 from payments.models import Payment, PaymentStatus
-from payments.queries import PaymentState
+from payments.queries import UNANSWERED, PaymentState
 from payments.services.recording import record_intent, record_unanswered, renew_keys, shown
 from shop import clock, transactions
 from shop.errors import Refusal
@@ -20,6 +20,7 @@ class AuthorizationGone(Refusal):
 
     code = "authorization_gone"
     title = "The card's authorization is gone"
+    fact_types = {"order_id": UUID}
 
 
 class PaymentNotAuthorized(Refusal):
@@ -27,24 +28,26 @@ class PaymentNotAuthorized(Refusal):
 
     code = "payment_not_authorized"
     title = "The payment is not authorized"
+    fact_types = {"order_id": UUID, "status": str}
 
 
-def capture_payment(*, order_id: UUID) -> PaymentState:
+def capture_payment(*, order_id: UUID, seen: PaymentState | None = None) -> PaymentState:
     """Take the amount that is held; one commit. A payment that was captured before is returned as it stands.
 
-    Raises: AuthorizationGone (the payment is then VOIDED), PaymentNotAuthorized, PaymentUnknown (it stays AUTHORIZED
-    until the provider was asked), PaymentProviderUnavailable, ProviderMismatch.
+    `seen`: what authorize_payment has just returned to this same walk; nothing is read or asked again then. It may be out
+    of date: the compare-and-set and the provider decide. See Note [AUTHORIZED is passed through].
+    Raises: AuthorizationGone (the payment is then VOIDED), PaymentNotAuthorized, PaymentUnknown (until the provider was
+    asked), PaymentProviderUnavailable, ProviderMismatch.
     """
     transactions.forbid()
-    payment = Payment.objects.filter(pk=order_id).first()
-    if payment is None:
-        raise PaymentNotAuthorized(f"order {order_id} has no payment", order_id=order_id, status="")
+    payment = _as_seen(seen) if seen is not None and seen.order_id == order_id else None
+    payment = payment or _ask_if_unanswered(order_id)
     if payment.status == PaymentStatus.AUTHORIZED:
         payment = _capture(payment)
     if payment.status == PaymentStatus.VOIDED:
         raise AuthorizationGone(f"the payment of order {order_id} is voided: {payment.void_reason}", order_id=order_id)
-    if payment.status == PaymentStatus.AUTHORIZED:
-        raise PaymentUnknown("the provider did not capture, and still holds", operation="capture", order_id=order_id)
+    if payment.status in (PaymentStatus.AUTHORIZED, *UNANSWERED):
+        raise PaymentUnknown("the provider has not captured yet", operation="capture", order_id=order_id)
     if payment.status not in PAID:
         raise PaymentNotAuthorized(
             f"the payment of order {order_id} is {payment.status}", order_id=order_id, status=str(payment.status)
@@ -52,10 +55,36 @@ def capture_payment(*, order_id: UUID) -> PaymentState:
     return shown(payment)
 
 
+def _as_seen(seen: PaymentState) -> Payment | None:
+    """Return the row as authorize_payment left it, None where its state says nothing about a held amount."""
+    if seen.status != PaymentStatus.AUTHORIZED:
+        return None
+    return Payment(
+        order_id=seen.order_id,
+        status=seen.status,
+        version=seen.version,
+        amount_minor=seen.amount.minor,
+        currency=seen.amount.currency,
+        intent_id=seen.intent_id,
+        attempt=seen.attempt,
+        attempt_began_at=clock.now(),
+    )
+
+
+def _ask_if_unanswered(order_id: UUID) -> Payment:
+    """Return the row; where its outcome was never recorded, as the provider tells it. Raises: PaymentNotAuthorized."""
+    payment = Payment.objects.filter(pk=order_id).first()
+    if payment is None:
+        raise PaymentNotAuthorized(f"order {order_id} has no payment", order_id=order_id, status="")
+    if payment.status not in UNANSWERED:
+        return payment
+    return record_intent(payment, provider().retrieve_intent(intent_id=payment.intent_id or ""), answered=True)
+
+
 def _capture(payment: Payment) -> Payment:
     intent_id = payment.intent_id or ""
     if rules.keys_expired(first_used_at=payment.attempt_began_at, now=clock.now()):
-        payment = record_intent(payment, provider().retrieve_intent(intent_id=intent_id))
+        payment = record_intent(payment, provider().retrieve_intent(intent_id=intent_id), answered=True)
         if payment.status != PaymentStatus.AUTHORIZED:
             return payment
         payment = renew_keys(payment)
@@ -71,4 +100,4 @@ def _capture(payment: Payment) -> Payment:
         if not error.key_is_spent:
             raise
         intent = provider().retrieve_intent(intent_id=intent_id)  # that request is over: how it stands now decides
-    return record_intent(payment, intent, void_reason="authorization_gone")
+    return record_intent(payment, intent, void_reason="authorization_gone", answered=True)

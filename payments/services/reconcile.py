@@ -5,7 +5,7 @@ The list may be a moment old, and so may our rows: whatever differs is asked for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,16 +13,21 @@ from itertools import islice
 from uuid import UUID
 
 import structlog
+from django.db.models.functions import Now
 
 from payments import rules
-from payments.gateways import IntentSnapshot, ProviderMismatch, RefundSnapshot, provider
-from payments.models import Payment, PaymentStatus
+from payments.gateways import DisputeSnapshot, IntentSnapshot, ProviderMismatch, RefundSnapshot, provider
+from payments.models import Payment, PaymentStatus, Refund, RefundStatus
+from payments.services.dispute_books import iter_dispute_differences, iter_disputes_of_ours
+from payments.services.disputes import find_dispute_difference, sync_disputes
+from payments.services.missing import WayBack, iter_missing
 from payments.services.recording import check_is_ours
 from payments.services.refund import failed_first, sync_refund
 from payments.services.resolving import refresh_payment
 from payments.services.webhooks import settle_unmatched
 from shop import transactions
 from shop.errors import Fault
+from shop.money import Money
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +54,7 @@ class ReconciliationReport:
     repaired: tuple[str, ...]
     strays: tuple[str, ...]
     unresolved: tuple[Difference, ...]
+    disputes: int = 0
 
 
 @dataclass(kw_only=True)
@@ -57,14 +63,18 @@ class _Run:
 
     intents: int = 0
     refunds: int = 0
+    disputes: int = 0
     repaired: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     unresolved: list[Difference] = field(default_factory=list)
 
 
-def reconcile_payments(*, since: datetime) -> ReconciliationReport:
-    """Compare every intent and refund made at the provider since then with our rows, and repair what differs.
+def reconcile_payments(
+    *, since: datetime, most_missing: int | None = None, disputes_since: datetime | None = None
+) -> ReconciliationReport:
+    """Compare every intent, refund and dispute made at the provider since then with our rows, and back; repair what differs.
 
+    `disputes_since`: how far back disputes are listed, where that is not `since`. `most_missing`: name so many payments at most that the provider has never heard of; each costs a call.
     Repairs are the same compare-and-set records as everywhere; money that no payment stands for is given back.
     Raises: PaymentUnknown, PaymentProviderUnavailable: what was repaired until then stays repaired.
     """
@@ -77,10 +87,19 @@ def reconcile_payments(*, since: datetime) -> ReconciliationReport:
     for refund in failed_first(provider().iter_refunds(since=since - CLOCK_SKEW, concerns=_is_ours)):
         run.refunds += 1
         _sync(run, refund)
-    log.info(
+    for payment, seen in iter_disputes_of_ours(since=(disputes_since or since) - CLOCK_SKEW):
+        run.disputes += 1
+        _sync_dispute(run, payment, seen)
+    for payment, detail in islice(iter_missing(since=since), most_missing):
+        # Nothing repairs this: the key is another account's, or the provider's book is not the one that we were paid into.
+        log.error("payment.not_at_provider", order_id=str(payment.pk), intent_id=payment.intent_id, detail=detail)
+        run.unresolved.append(_difference(payment, detail))
+    found = run.repaired or run.strays or run.unresolved
+    (log.info if found else log.debug)(
         "payment.reconciled",
         intents=run.intents,
         refunds=run.refunds,
+        disputes=run.disputes,
         repaired=len(run.repaired),
         strays=len(run.strays),
         unresolved=len(run.unresolved),
@@ -92,39 +111,65 @@ def reconcile_payments(*, since: datetime) -> ReconciliationReport:
         repaired=tuple(run.repaired),
         strays=tuple(run.strays),
         unresolved=tuple(run.unresolved),
+        disputes=run.disputes,
     )
 
 
-def find_differences(*, since: datetime) -> Iterator[Difference]:
-    """Yield what a reconciliation would repair, without repairing it. Raises: as reconcile_payments."""
+def wake_pending_refunds() -> int:
+    """Have the PENDING refunds asked about that nobody asks about: a release that did not ask recorded them."""
+    with transactions.transaction("payments"):
+        return Refund.objects.filter(status=RefundStatus.PENDING, due_at=None).update(due_at=Now())
+
+
+def find_differences(
+    *, since: datetime, note: Callable[[IntentSnapshot, Payment | None], object] = lambda _intent, _payment: None
+) -> Iterator[Difference]:
+    """Yield what a reconciliation would repair or name, in both books, without repairing it. Raises: as that.
+
+    `note` is called with each intent that the provider lists and our payment by it.
+    """
+    way_back = WayBack(since=since)
     for intent, payment in _matched(provider().iter_intents(since=since - CLOCK_SKEW)):
+        note(intent, payment)
+        way_back.note(payment)
         if differs(payment, intent):
             yield from _confirmed(intent)
+    for payment, detail in way_back.iter_missing():
+        yield _difference(payment, detail)
+    for payment, detail in iter_dispute_differences(since=since - CLOCK_SKEW):
+        yield _difference(payment, detail)
 
 
-def count_captures(*, since: datetime) -> dict[str, int]:
-    """Return how many of its intents took money, by the order's id, for orders with any. Raises: as above."""
-    captures: dict[str, int] = {}
-    for intent in provider().iter_intents(since=since - CLOCK_SKEW):
-        if intent.captured.minor > intent.refunded.minor:
-            captures[intent.order_id] = captures.get(intent.order_id, 0) + 1
-    return captures
+def _difference(payment: Payment, detail: str) -> Difference:
+    return Difference(order_id=str(payment.pk), intent_id=payment.intent_id or "no intent", detail=detail)
 
 
 def differs(payment: Payment | None, intent: IntentSnapshot) -> str:
     """Say in what the provider's intent and our payment do not agree to the cent; "" where they do."""
     if payment is None:
         held = intent.status == "requires_capture" or intent.captured.minor > intent.refunded.minor
-        return f"{intent.status} at the provider, no payment here" if held and _is_order_id(intent.order_id) else ""
+        told = f"{intent.status} at the provider ({intent.amount}), no payment here"
+        return told if held and _is_order_id(intent.order_id) else ""
     if payment.captured_minor != intent.captured.minor:
-        return f"captured {payment.captured_minor} here, {intent.captured.minor} at the provider"
+        return f"captured {Money(payment.captured_minor, payment.currency)} here, {intent.captured} at the provider"
     if payment.refunded_minor != intent.refunded.minor:
-        return f"refunded {payment.refunded_minor} here, {intent.refunded.minor} at the provider"
+        return f"refunded {Money(payment.refunded_minor, payment.currency)} here, {intent.refunded} at the provider"
     move = rules.implied_move(provider_status=intent.status, attempt_failed=intent.attempt_failed)
     stale = payment.status == PaymentStatus.VOIDED and intent.status != "canceled"
+    if _is_passed_through(payment, intent):
+        return ""
     if stale or (move is not None and payment.status in move[1]):
         return f"{payment.status} here, {intent.status} at the provider"
     return ""
+
+
+def _is_passed_through(payment: Payment, intent: IntentSnapshot) -> bool:
+    """Return whether it is on its way to capture, or asked about: see Note [AUTHORIZED is passed through]."""
+    return (
+        payment.status == PaymentStatus.SUBMITTED
+        and payment.due_at is not None
+        and intent.status == rules.AUTHORIZED_AT_PROVIDER
+    )
 
 
 def _is_ours(intent_id: str) -> bool:
@@ -166,6 +211,20 @@ def _sync(run: _Run, refund: RefundSnapshot) -> None:
     with _alone(run, order_id=str(payment.order_id), intent_id=refund.intent_id):
         if sync_refund(payment, refund):
             run.repaired.append(f"{payment.order_id}: refund {refund.provider_refund_id} recorded")
+
+
+def _sync_dispute(run: _Run, payment: Payment, seen: DisputeSnapshot) -> None:
+    """Record a listed dispute that differs; one whose status is unknown here is left to a human."""
+    with _alone(run, order_id=str(payment.order_id), intent_id=seen.intent_id):
+        detail = find_dispute_difference(payment, seen)
+        if not detail:
+            return
+        try:
+            sync_disputes(payment)
+        except ProviderMismatch as error:
+            run.unresolved.append(_difference(payment, error.detail))
+        else:
+            run.repaired.append(f"{payment.order_id}: {detail}")
 
 
 @contextmanager

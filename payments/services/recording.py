@@ -28,10 +28,14 @@ from payments.models import Payment, PaymentStatus
 from payments.queries import PaymentState, state_of
 from shop import transactions
 from shop.events.event import Event
+from shop.events.outbox import announce, fact
 from shop.resilience.retry import backoff_seconds
-from shop.states import change_status
+from shop.statements import Statement, names
 
 log = structlog.get_logger(__name__)
+
+MOVE_PAYMENT = Statement("payments", "move_payment")
+SETTLED = ("intent_id", "captured_minor", "decline_code", "void_reason")
 
 # While we wait for an answer, ask again after this long; webhooks are usually faster.
 ASK_AGAIN = timedelta(seconds=30)
@@ -71,10 +75,17 @@ def check_is_ours(payment: Payment, intent: IntentSnapshot) -> None:
         raise ProviderMismatch(f"{intent.intent_id} differs from our payment in {', '.join(wrong)}", wrong=wrong)
 
 
-def record_intent(payment: Payment, intent: IntentSnapshot, *, void_reason: str = "canceled_at_provider") -> Payment:
+def record_intent(
+    payment: Payment,
+    intent: IntentSnapshot,
+    *,
+    void_reason: str = "canceled_at_provider",
+    answered: bool = False,
+) -> Payment:
     """Move `payment` to what the intent implies, if it may still go there; return the payment as it then stands.
 
-    One commit where there is a move to try, none where the intent says nothing new.
+    One commit where there is a move to try, none where the intent says nothing new. `answered`: the order's own call
+    learns of the move by its answer.
     Raises: ProviderMismatch, and then nothing is recorded.
     """
     check_is_ours(payment, intent)
@@ -82,39 +93,69 @@ def record_intent(payment: Payment, intent: IntentSnapshot, *, void_reason: str 
     if move is None or payment.status not in move[1]:
         return payment
     to, expected = move
-    event, columns = _consequences(payment, intent, to, void_reason)
+    event, columns = _consequences(payment, intent, to, void_reason, answered)
     return change(payment, expected=expected, to=to, event=event, **columns)
 
 
-def change(payment: Payment, *, expected: Collection[str], to: str, event: Event, **columns: Any) -> Payment:
-    """Move a payment in a transaction of its own; return it as it then stands, whoever moved it."""
-    with transactions.transaction("payments"):
-        version = change_status(
-            Payment, payment.order_id, expected=expected, to=to, event=event, changed_at=Now(), **columns
+def change(
+    payment: Payment,
+    *,
+    expected: Collection[str],
+    to: str,
+    event: Event,
+    ask_after: timedelta | None = None,
+    attempts: int = 0,
+    last_error: str = "",
+    renew: bool = False,
+    **columns: Any,
+) -> Payment:
+    """Move a payment in a transaction of its own; return it as it then stands, whoever moved it.
+
+    `ask_after`: when the sweep asks the provider how it stands, never where None. `renew`: with keys of another attempt.
+    `columns`: intent_id, captured_minor, decline_code or void_reason, where the move settles them.
+    """
+    Payment.TRANSITIONS.check(expected, to)
+    with transactions.single("payments"):
+        # Lost in a crash, a capture is found by asking. Whatever else is recorded decides what may be done outside.
+        moved = MOVE_PAYMENT.one(
+            asynchronous=to == PaymentStatus.CAPTURED,
+            order_id=payment.order_id,
+            expected=names(tuple(expected)),
+            to=str(to),
+            due_seconds=None if ask_after is None else ask_after.total_seconds(),
+            attempts=attempts,
+            last_error=last_error,
+            renewed=int(renew),
+            **dict.fromkeys(SETTLED) | columns,
+            **fact(event),
         )
-    if version is None:
+        if moved is not None:
+            announce(event)
+    if moved is None:
         return load(payment.order_id)
-    payment.status, payment.version = to, version
-    for name in ("intent_id", "attempt", "captured_minor", "decline_code", "void_reason"):
-        if name in columns:
-            setattr(payment, name, columns[name])
+    payment.status, payment.version = to, moved[0]
+    payment.attempt += renew
+    for name, value in columns.items():
+        setattr(payment, name, value)
     log.info(event.type, order_id=str(payment.order_id), status=to, amount_minor=payment.amount_minor)
     return payment
 
 
-def _consequences(payment: Payment, intent: IntentSnapshot, to: str, void_reason: str) -> tuple[Event, dict[str, Any]]:
-    order_id, done = payment.order_id, {"due_at": None, "attempts": 0, "last_error": ""}
+def _consequences(
+    payment: Payment, intent: IntentSnapshot, to: str, void_reason: str, answered: bool
+) -> tuple[Event, dict[str, Any]]:
+    order_id = payment.order_id
     if to == PaymentStatus.REQUIRES_ACTION:
-        return PaymentActionRequired(order_id=order_id), {"due_at": Now() + ASK_AGAIN, "attempts": 0, "last_error": ""}
+        return PaymentActionRequired(order_id=order_id), {"ask_after": ASK_AGAIN}
     if to == PaymentStatus.DECLINED:
         code = intent.decline_code or "card_declined"
-        return PaymentFailed(order_id=order_id, decline_code=code), {**done, "decline_code": code}
+        return PaymentFailed(order_id=order_id, decline_code=code, answered=answered), {"decline_code": code}
     if to == PaymentStatus.AUTHORIZED:
-        return PaymentAuthorized(order_id=order_id, amount=payment.amount), done
+        return PaymentAuthorized(order_id=order_id, amount=payment.amount, answered=answered), {}
     if to == PaymentStatus.CAPTURED:
-        event = PaymentCaptured(order_id=order_id, amount=payment.amount)
-        return event, {**done, "captured_minor": payment.amount_minor}
-    return PaymentVoided(order_id=order_id, reason=void_reason), {**done, "void_reason": void_reason}
+        event = PaymentCaptured(order_id=order_id, amount=payment.amount, answered=answered)
+        return event, {"captured_minor": payment.amount_minor}
+    return PaymentVoided(order_id=order_id, reason=void_reason, answered=answered), {"void_reason": void_reason}
 
 
 def record_unanswered(payment: Payment, error: PaymentUnknown) -> None:
@@ -122,23 +163,23 @@ def record_unanswered(payment: Payment, error: PaymentUnknown) -> None:
 
     Either way the provider is asked soon, and a key that will only repeat its failure is replaced.
     """
-    attempt = payment.attempt + 1 if error.key_is_spent else payment.attempt
-    columns: dict[str, Any] = {"last_error": error.detail, "attempts": payment.attempts + 1}
-    if error.key_is_spent:
-        columns |= {"attempt": attempt, "attempt_began_at": Now()}
     if error.operation == "confirm" and payment.status == PaymentStatus.SUBMITTED:
         change(
             payment,
             expected=[PaymentStatus.SUBMITTED],
             to=PaymentStatus.UNKNOWN,
             event=PaymentBecameUnknown(order_id=payment.order_id, operation=error.operation),
-            due_at=Now() + ASK_AGAIN_AFTER_UNKNOWN,
-            **columns,
+            ask_after=ASK_AGAIN_AFTER_UNKNOWN,
+            attempts=payment.attempts + 1,
+            last_error=error.detail,
+            renew=error.key_is_spent,
         )
         return
-    wait = timedelta(seconds=backoff_seconds(payment.attempts + 1, first=2))
+    columns: dict[str, Any] = {"last_error": error.detail, "attempts": payment.attempts + 1}
+    if error.key_is_spent:
+        columns |= {"attempt": payment.attempt + 1, "attempt_began_at": Now()}
     if payment.intent_id is not None:
-        columns["due_at"] = Now() + wait
+        columns["due_at"] = Now() + timedelta(seconds=backoff_seconds(payment.attempts + 1, first=2))
     note(payment, **columns)
 
 

@@ -19,8 +19,10 @@ from payments import rules
 from payments.events import PaymentRefunded, RefundFailed, RefundPending, RefundRequested, RefundSucceeded
 from payments.gateways import PaymentUnknown, ProviderRefused, RefundSnapshot, provider
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
-from payments.queries import PaymentState
+from payments.queries import GIVEN_BACK, PaymentState
 from payments.services.capture import PAID, PaymentNotAuthorized
+from payments.services.disputes import explains_refusal, refuse_disputed
+from payments.services.owed import less_owed, note_owed
 from payments.services.recording import load, shown
 from shop import clock, transactions
 from shop.errors import Refusal
@@ -35,7 +37,8 @@ log = structlog.get_logger(__name__)
 ASK_AGAIN = timedelta(seconds=30)
 # A bank takes its time, days even; its webhook is usually there before we ask.
 ASK_THE_BANK_AGAIN = timedelta(hours=1)
-GIVEN_BACK = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
+# The provider may refuse a refund for a dispute a little before it lists that dispute.
+TRIES_UNEXPLAINED = 10
 # The provider's words for a refund -> ours. `canceled` is a pending refund that was called back.
 STATUS_OF = {
     "pending": RefundStatus.PENDING,
@@ -51,6 +54,7 @@ class RefundExceedsCapture(Refusal):
 
     code = "refund_exceeds_capture"
     title = "The refund is more than what is left of the payment"
+    fact_types = {"order_id": UUID, "wanted": Money, "refundable": Money}
 
     def __init__(self, *, order_id: UUID, wanted: Money, refundable: Money) -> None:
         super().__init__(
@@ -61,12 +65,29 @@ class RefundExceedsCapture(Refusal):
         )
 
 
+class RefundInOtherCurrency(Refusal):
+    """A refund is made in the currency of its payment."""
+
+    code = "refund_currency_differs"
+    title = "The refund is in another currency than the payment"
+    fact_types = {"order_id": UUID, "wanted": Money, "currency": str}
+
+    def __init__(self, *, order_id: UUID, wanted: Money, currency: str) -> None:
+        super().__init__(
+            f"{wanted} cannot be refunded of a payment in {currency}",
+            order_id=order_id,
+            wanted=wanted,
+            currency=currency,
+        )
+
+
 class RefundDiffers(Refusal):
     """The id of this refund belongs to one of another amount: a new refund needs a new id."""
 
     code = "refund_differs"
     title = "This refund was asked for before with another amount; send a new Idempotency-Key for a new refund"
     http_status = 422
+    fact_types = {"refund_id": UUID, "amount": Money}
 
 
 class RefundRefused(Refusal):
@@ -74,14 +95,20 @@ class RefundRefused(Refusal):
 
     code = "refund_refused"
     title = "The refund was refused"
+    fact_types = {"refund_id": UUID, "failure_code": str}
+
+    @property
+    def by_dispute(self) -> bool:
+        """Return whether a dispute is why it was refused: the money was not ours to return, so it does not count as a try."""
+        return bool(self.facts["failure_code"] == rules.REFUSED_AS_DISPUTED)
 
 
 def refund_payment(*, order_id: UUID, refund_id: UUID, amount: Money | None, reason: str) -> PaymentState:
     """Give `amount` back, None for all that is left. Idempotent by refund_id.
 
     `reason`: at most 80 characters; it goes into events, so nothing personal.
-    Raises: RefundExceedsCapture, RefundDiffers, PaymentNotAuthorized (nothing was taken), RefundRefused,
-    UnchargeableAmount; PaymentUnknown and PaymentProviderUnavailable: the refund stays REQUESTED and goes on by itself.
+    Raises: RefundExceedsCapture, RefundInOtherCurrency, RefundDiffers, PaymentNotAuthorized (nothing was taken),
+    PaymentDisputed, RefundRefused, UnchargeableAmount; PaymentUnknown and PaymentProviderUnavailable: the refund stays REQUESTED and goes on by itself.
     """
     transactions.forbid()
     if amount is not None:
@@ -103,14 +130,15 @@ def _check_is_the_same(refund: Refund, order_id: UUID, amount: Money | None) -> 
         raise RefundDiffers(refund_id=refund.pk, amount=asked)
 
 
-def resume_refund(*, refund_id: UUID) -> PaymentState:
+def resume_refund(*, refund_id: UUID, awaited: bool = True) -> PaymentState:
     """Take up a refund again whose answer did not come; one that has its answer is returned as it stands.
 
+    `awaited`: the caller has somebody to tell that it was refused; else what it was to bring is owed from then on.
     Raises: RefundRefused, PaymentUnknown, PaymentProviderUnavailable.
     """
     refund = Refund.objects.get(pk=refund_id)
     if refund.status == RefundStatus.REQUESTED:
-        return _send(refund, ask_first=True)
+        return _send(refund, ask_first=True, awaited=awaited)
     return _answer(refund)
 
 
@@ -125,12 +153,6 @@ def ask_about_pending_refund(*, refund_id: UUID) -> str:
         return str(refund.status)
     made = _find(refund, refund.payment)
     return str(record_refund(refund, made).status) if made is not None else str(refund.status)
-
-
-def wake_pending_refunds() -> int:
-    """Have the PENDING refunds asked about that nobody asks about: a release that did not ask recorded them."""
-    with transactions.transaction("payments"):
-        return Refund.objects.filter(status=RefundStatus.PENDING, due_at=None).update(due_at=Now())
 
 
 def _answer(refund: Refund) -> PaymentState:
@@ -159,6 +181,8 @@ def _reserve(
             )
         if (earlier := Refund.objects.filter(pk=refund_id).first()) is not None:
             return earlier
+        if provider_refund_id is None:
+            refuse_disputed(payment)
         wanted = amount or payment.refundable
         if amount is None and not wanted.minor:
             if payment.refund_reserved_minor:
@@ -180,12 +204,14 @@ def _reserve(
 
 
 def _set_aside(payment: Payment, wanted: Money) -> None:
-    if wanted.currency != payment.currency or wanted.minor <= 0:
+    if wanted.currency != payment.currency:
+        raise RefundInOtherCurrency(order_id=payment.pk, wanted=wanted, currency=payment.currency)
+    if wanted.minor <= 0:
         raise RefundExceedsCapture(order_id=payment.pk, wanted=wanted, refundable=payment.refundable)
-    room = F("captured_minor") - F("refunded_minor") - F("refund_reserved_minor")
+    gone = F("refunded_minor") + F("refund_reserved_minor") + F("settled_minor") + F("lost_minor")
     reserved = (
         Payment.objects.filter(pk=payment.pk, status__in=PAID)
-        .alias(room=room)
+        .alias(room=F("captured_minor") - gone)
         .filter(room__gte=wanted.minor)
         .update(refund_reserved_minor=F("refund_reserved_minor") + wanted.minor)
     )
@@ -193,7 +219,7 @@ def _set_aside(payment: Payment, wanted: Money) -> None:
         raise RefundExceedsCapture(order_id=payment.pk, wanted=wanted, refundable=payment.refundable)
 
 
-def _send(refund: Refund, *, ask_first: bool) -> PaymentState:
+def _send(refund: Refund, *, ask_first: bool, awaited: bool = True) -> PaymentState:
     payment = load(refund.payment_id)
     try:
         made = _find(refund, payment) if ask_first else None
@@ -212,9 +238,27 @@ def _send(refund: Refund, *, ask_first: bool) -> PaymentState:
     except ProviderRefused as error:
         made = _find(refund, payment)
         if made is None:
-            refund = _fail(refund, error.provider_code)
+            disputed = error.provider_code == rules.REFUSED_AS_DISPUTED
+            if disputed:
+                _explain_by_dispute(refund, payment)
+            refund = _fail(refund, error.provider_code, awaited=awaited)
+            if disputed:
+                refuse_disputed(load(payment.pk))
             return _answer(refund)
-    return _answer(record_refund(refund, made))
+    return _answer(record_refund(refund, made, awaited=awaited))
+
+
+def _explain_by_dispute(refund: Refund, payment: Payment) -> None:
+    """Look for the dispute for which a refund was refused; its webhook may be late or lost.
+
+    Raises: PaymentUnknown where none is open and none was lost: the refund is sent again, under another key.
+    """
+    if explains_refusal(payment) or refund.attempts >= TRIES_UNEXPLAINED:
+        return
+    detail = "the refund was refused for a dispute that the provider does not show"
+    unknown = PaymentUnknown(detail, operation="refund", key_is_spent=True, order_id=payment.pk)
+    _note_unanswered(refund, unknown)
+    raise unknown
 
 
 def _find(refund: Refund, payment: Payment) -> RefundSnapshot | None:
@@ -253,13 +297,13 @@ def _note(refund: Refund, **columns: Any) -> None:
         Refund.objects.filter(pk=refund.pk, version=refund.version, attempt=refund.attempt).update(**columns)
 
 
-def record_refund(refund: Refund, made: RefundSnapshot) -> Refund:
+def record_refund(refund: Refund, made: RefundSnapshot, *, awaited: bool = False) -> Refund:
     """Record what the provider shows of a refund, with the payment's totals and status, in one transaction."""
     to = STATUS_OF[made.status]
     if to == refund.status:
         return refund
     if to == RefundStatus.FAILED:
-        return _fail(refund, made.failure_code or made.status)
+        return _fail(refund, made.failure_code or made.status, awaited=awaited)
     if made.amount.minor != refund.amount_minor:
         raise ValueError(f"refund {refund.pk} is {made.amount} at the provider, {refund.amount_minor} here")
     amount = made.amount
@@ -285,53 +329,66 @@ def record_refund(refund: Refund, made: RefundSnapshot) -> Refund:
             provider_refund_id=made.provider_refund_id,
         )
         if moved is not None and not counted:
-            _count_given_back(payment, refund, amount)
+            _count_given_back(payment, refund, amount, refund_version=moved)
     return Refund.objects.get(pk=refund.pk)
 
 
-def _count_given_back(payment: Payment, refund: Refund, amount: Money) -> None:
-    """Move the amount of a refund from set aside to given back; the payment's row is locked."""
+def _count_given_back(payment: Payment, refund: Refund, amount: Money, *, refund_version: int) -> None:
+    """Move the amount of a refund from set aside to given back, and tell it once; the payment's row is locked."""
     total = Money(payment.refunded_minor, payment.currency) + amount
-    full = total.minor == payment.captured_minor
+    full = total.minor + payment.settled_minor + payment.lost_minor == payment.captured_minor
+    again = payment.status == PaymentStatus.REFUNDED
+    # By an appeal, after the order's end told of all that went back.
+    returned = bool(payment.owed_minor and payment.dispute_status)
+    event = PaymentRefunded(
+        order_id=payment.pk, refund_id=refund.pk, amount=amount, total=total, full=full, again=again or returned
+    )
     columns = {
         "refunded_minor": F("refunded_minor") + amount.minor,
         "refund_reserved_minor": F("refund_reserved_minor") - amount.minor,
+        **less_owed(amount.minor),
     }
-    if payment.status == PaymentStatus.REFUNDED:
-        # A refund that came back from the bank was made again: the status was final before.
+    if again:
+        # The status is final, so no move carries this fact.
         Payment.objects.filter(pk=payment.pk).update(**columns)
-        return
-    change_status(
-        Payment,
-        payment.pk,
-        expected=[PaymentStatus(payment.status)],
-        to=PaymentStatus.REFUNDED if full else PaymentStatus.PARTIALLY_REFUNDED,
-        event=PaymentRefunded(order_id=payment.pk, refund_id=refund.pk, amount=amount, total=total, full=full),
-        changed_at=Now(),
-        **columns,
-    )
-    log.info("payment.refunded", order_id=str(payment.pk), amount_minor=amount.minor, full=full)
+        publish(event, aggregate_id=refund.pk, aggregate_version=refund_version)
+    else:
+        change_status(
+            Payment,
+            payment.pk,
+            expected=[PaymentStatus(payment.status)],
+            to=PaymentStatus.REFUNDED if full else PaymentStatus.PARTIALLY_REFUNDED,
+            event=event,
+            changed_at=Now(),
+            **columns,
+        )
+    log.info("payment.refunded", order_id=str(payment.pk), amount_minor=amount.minor, full=full, again=again)
 
 
-def _fail(refund: Refund, code: str) -> Refund:
-    """Record that the money did not go back. A payment that was REFUNDED stays so; its total tells the truth."""
+def _fail(refund: Refund, code: str, *, awaited: bool = False) -> Refund:
+    """Record that the money did not go back. A payment that was REFUNDED stays so; its total tells the truth.
+
+    What had counted as given back is owed from now on, and so is what nobody waits for any more.
+    """
     with transactions.transaction("payments"):
         payment = Payment.objects.select_for_update().get(pk=refund.payment_id)
         standing = Refund.objects.get(pk=refund.pk)
-        amount = Money(standing.amount_minor, payment.currency)
+        amount, returned = Money(standing.amount_minor, payment.currency), standing.status in GIVEN_BACK
         moved = change_status(
             Refund,
             refund.pk,
             expected=[RefundStatus.REQUESTED, RefundStatus.PENDING, RefundStatus.SUCCEEDED],
             to=RefundStatus.FAILED,
-            event=RefundFailed(refund_id=refund.pk, order_id=payment.pk, amount=amount, reason=code),
+            event=RefundFailed(refund_id=refund.pk, order_id=payment.pk, amount=amount, reason=code, returned=returned),
             changed_at=Now(),
             due_at=None,
             failure_code=code,
         )
         if moved is not None:
-            column = "refunded_minor" if standing.status in GIVEN_BACK else "refund_reserved_minor"
+            column = "refunded_minor" if returned else "refund_reserved_minor"
             Payment.objects.filter(pk=payment.pk).update(**{column: F(column) - amount.minor})
+            if returned or not awaited:
+                note_owed(payment.pk, minor=amount.minor)
             log.error("refund.failed", refund_id=str(refund.pk), order_id=str(payment.pk), code=code)
     return Refund.objects.get(pk=refund.pk)
 
@@ -374,7 +431,7 @@ def _adopt(payment: Payment, made: RefundSnapshot) -> bool:
             "made_at_provider",
             provider_refund_id=made.provider_refund_id,
         )
-    except RefundExceedsCapture as error:
+    except (RefundExceedsCapture, RefundInOtherCurrency) as error:
         log.error(  # noqa: TRY400  a fact about the books, not a bug
             "refund.not_adopted",
             order_id=str(payment.pk),

@@ -14,6 +14,7 @@ from payments.gateways import PaymentUnknown, ProviderRefused, provider
 from payments.models import NO_CURRENCY, Payment, PaymentStatus, Refund, RefundStatus
 from payments.queries import PaymentState
 from payments.services.authorize import insert_first
+from payments.services.owed import owe_what_comes_back
 from payments.services.recording import (
     OPEN,
     change,
@@ -25,15 +26,16 @@ from payments.services.recording import (
 )
 from payments.services.refund import refund_payment
 from shop import clock, transactions
-from shop.events.outbox import publish
 from shop.ids import derived_id
 
 CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
 # The provider's statuses that nothing leaves.
 FINAL = ("canceled", "succeeded")
 ROUNDS = 5
-# How often the money of a closed order is sent back, where the provider refuses it or the bank returns it.
+# How often the money of a closed order is sent back, where the provider refuses it or the bank returns it. What was
+# refused for a dispute is not counted.
 REFUNDS = 10
+REFUND_IDS = 2 * REFUNDS
 
 
 def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
@@ -41,12 +43,14 @@ def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
 
     Idempotent. Where there is no payment yet, a tombstone closes the door to one that comes late. Raises:
     PaymentUnknown, PaymentProviderUnavailable (call again: nothing is closed yet), RefundRefused (each call tries a
-    further refund, up to REFUNDS of them), ProviderMismatch.
+    further refund, up to REFUNDS of them), PaymentDisputed, ProviderMismatch.
     """
     transactions.forbid()
     for _round in range(ROUNDS):
         payment = Payment.objects.filter(pk=order_id).first() or _leave_tombstone(order_id, reason)
-        if payment.status in CLOSED:
+        if (payment.status in CLOSED or payment.lost_minor) and not _kept(payment):
+            if payment.lost_minor:
+                owe_what_comes_back(order_id=order_id)
             return shown(payment)
         if payment.status == PaymentStatus.NEW or (payment.status in OPEN and payment.intent_id is None):
             # Nothing that could take money has been sent: the confirmation goes out after SUBMITTED only.
@@ -54,9 +58,8 @@ def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
                 payment,
                 expected=[PaymentStatus(payment.status)],
                 to=PaymentStatus.VOIDED,
-                event=PaymentVoided(order_id=order_id, reason=reason),
+                event=PaymentVoided(order_id=order_id, reason=reason, answered=True),
                 void_reason=reason,
-                due_at=None,
             )
         elif payment.status in OPEN:
             _cancel(payment, reason)
@@ -65,10 +68,19 @@ def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
     raise PaymentUnknown("the payment keeps moving", operation="cancel", order_id=order_id)
 
 
+def _kept(payment: Payment) -> int:
+    """Return the minor units that were taken and are still ours: where a refund came back, a further one is made."""
+    gone = payment.refunded_minor + payment.settled_minor + payment.lost_minor
+    return max(payment.captured_minor - gone, 0)
+
+
 def _id_of_refund(order_id: UUID) -> UUID:
     """Return the id of the refund to ask for: a further one where the one before was refused or came back."""
-    ids = [derived_id("void", order_id, *([further] if further else [])) for further in range(REFUNDS)]
-    failed = set(Refund.objects.filter(pk__in=ids, status=RefundStatus.FAILED).values_list("pk", flat=True))
+    ids = [derived_id("void", order_id, *([further] if further else [])) for further in range(REFUND_IDS)]
+    rows = Refund.objects.filter(pk__in=ids, status=RefundStatus.FAILED).values_list("pk", "failure_code")
+    failed = dict(rows)
+    if sum(code != rules.REFUSED_AS_DISPUTED for code in failed.values()) >= REFUNDS:
+        return next(refund_id for refund_id in reversed(ids) if refund_id in failed)
     return next((refund_id for refund_id in ids if refund_id not in failed), ids[-1])
 
 
@@ -76,10 +88,8 @@ def _leave_tombstone(order_id: UUID, reason: str) -> Payment:
     tombstone = Payment(
         order_id=order_id, status=PaymentStatus.VOIDED, amount_minor=0, currency=NO_CURRENCY, void_reason=reason
     )
-    with transactions.transaction("payments"):
-        if insert_first(tombstone):
-            publish(PaymentVoided(order_id=order_id, reason=reason), aggregate_id=order_id, aggregate_version=1)
-            return tombstone
+    if insert_first(tombstone, PaymentVoided(order_id=order_id, reason=reason, answered=True)):
+        return tombstone
     return load(order_id)
 
 
@@ -103,4 +113,4 @@ def _cancel(payment: Payment, reason: str) -> None:
         raise PaymentUnknown(
             f"the provider did not cancel: {intent.status}", operation="cancel", order_id=payment.order_id
         )
-    record_intent(payment, intent, void_reason=reason)
+    record_intent(payment, intent, void_reason=reason, answered=True)

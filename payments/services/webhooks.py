@@ -1,13 +1,13 @@
 """Webhooks: keep the verified notice and answer; then, outside the request, ask how its intent really stands.
 
 A notice is only a reason to ask. So it may be late, doubled or out of order, and what it says about the money is never
-read. Notices that can't teach us anything any more are closed without a call.
+read. A notice that can't teach us anything any more is closed as it is kept, in one statement.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -25,15 +25,27 @@ from payments.gateways import (
     read_notice,
 )
 from payments.models import Payment, StrayReason, WebhookEvent
+from payments.services.disputes import sync_disputes
 from payments.services.recording import record_intent
 from payments.services.refund import sync_refunds
 from payments.services.resolving import refresh_payment
 from payments.services.strays import report_stray
 from shop import transactions
+from shop.actors import acting
 from shop.background import wake
-from shop.errors import Fault
+from shop.resilience.retry import backoff_seconds
+from shop.statements import Statement, names
 
 log = structlog.get_logger(__name__)
+
+KEEP_NOTICE = Statement("payments", "keep_notice")
+CLOSE_NOTICES = Statement("payments", "close_notices")
+# A call of ours that has begun is given this long to record what a notice of it would teach.
+PATIENCE_SECONDS = 2
+MOST_CLOSED = 1000
+KNOWING_TYPES, KNOWING_STATUSES = zip(
+    *((notice, status) for notice in sorted(rules.NOTICES) for status in rules.knowing(notice=notice)), strict=True
+)
 
 
 def receive_webhook(*, body: bytes, signature: str) -> bool:
@@ -46,48 +58,61 @@ def receive_webhook(*, body: bytes, signature: str) -> bool:
         raise InvalidWebhook(f"a {'live' if notice.livemode else 'test'} event, which is not this shop's mode")
     if notice.type not in rules.NOTICES or not notice.intent_id:
         return False
-    event = WebhookEvent(event_id=notice.event_id, type=notice.type, intent_id=notice.intent_id)
-    with transactions.transaction("payments"):
-        event.due_at = Now()
-        WebhookEvent.objects.bulk_create([event], ignore_conflicts=True)
-        wake("payments.apply_webhooks", context="payments")
+    with transactions.single("payments"):
+        # One that is due now waits for the disk; of the others we know, or will have asked, without it.
+        kept = KEEP_NOTICE.one(
+            asynchronous=True,
+            event_id=notice.event_id,
+            type=notice.type,
+            intent_id=notice.intent_id,
+            known=names(rules.knowing(notice=notice.type)),
+            under_way=names(rules.UNDER_WAY.get(notice.type, ())),
+            patience_seconds=PATIENCE_SECONDS,
+        )
+        if kept is not None and kept[0]:
+            wake("payments.apply_webhooks", context="payments")
     return True
 
 
-def apply_webhook_events(*, ids: Sequence[int]) -> int:
-    """Apply kept notices, one question to the provider for all of one intent; return how many were applied."""
+def close_notices() -> int:
+    """Close the due notices that can teach nothing any more, in one statement; return how many were closed."""
+    with transactions.single("payments"):
+        closed = CLOSE_NOTICES.run(types=list(KNOWING_TYPES), known=list(KNOWING_STATUSES), most=MOST_CLOSED)
+    return len(closed)
+
+
+def apply_notices(*, intent_id: str) -> int:
+    """Apply all kept notices of one intent with one question to the provider; return how many were applied.
+
+    Raises: PaymentUnknown, PaymentProviderUnavailable: `postpone_notices`, then call again.
+    """
     transactions.forbid()
-    by_intent: defaultdict[str, list[WebhookEvent]] = defaultdict(list)
-    for event in WebhookEvent.objects.filter(pk__in=ids, applied_at=None).order_by("pk"):
-        by_intent[event.intent_id].append(event)
-    return sum(_apply(intent_id, events) for intent_id, events in by_intent.items())
-
-
-def _apply(intent_id: str, events: list[WebhookEvent]) -> int:
-    """Apply the notices of one intent; whatever keeps them from being applied keeps no other's from its turn."""
+    waiting = WebhookEvent.objects.filter(intent_id=intent_id, applied_at=None)
+    kept = {pk: (kind, event_id) for pk, kind, event_id in waiting.order_by("pk").values_list("pk", "type", "event_id")}
+    if not kept:
+        return 0
     try:
-        outcome = _ask_about(intent_id, {event.type for event in events})
-    except Fault as error:
-        return _postpone(events, str(error))
+        with acting(f"provider {next(event_id for _kind, event_id in kept.values())}"):
+            outcome = _ask_about(intent_id, {kind for kind, _event_id in kept.values()})
     except ProviderMismatch:
         outcome = "mismatch"
     except ProviderRefused as error:
         log.warning("webhook.unknown_intent", intent_id=intent_id, error=error.detail)
         outcome = "no_such_intent"
-    except Exception as error:  # a bug, or a row that is spoiled
-        log.exception("webhook.not_applied", intent_id=intent_id)
-        return _postpone(events, repr(error))
     with transactions.transaction("payments"):
-        WebhookEvent.objects.filter(pk__in=[event.pk for event in events]).update(
+        WebhookEvent.objects.filter(pk__in=list(kept)).update(
             applied_at=Now(), due_at=None, outcome=outcome, last_error=""
         )
-    return len(events)
+    return len(kept)
 
 
-def _postpone(events: list[WebhookEvent], error: str) -> int:
-    for event in events:
-        WebhookEvent.postpone(event.pk, error=error, attempts=event.attempts + 1)
-    return 0
+def postpone_notices(*, intent_id: str, error: str, attempts: int) -> None:
+    """Note failed attempt number `attempts` at the notices of one intent, which are tried again together."""
+    wait = timedelta(seconds=backoff_seconds(attempts))
+    with transactions.transaction("payments"):
+        WebhookEvent.objects.filter(intent_id=intent_id, due_at__isnull=False).update(
+            due_at=Now() + wait, attempts=attempts, last_error=error[-4000:]
+        )
 
 
 def _ask_about(intent_id: str, types: Iterable[str]) -> str:
@@ -95,12 +120,14 @@ def _ask_about(intent_id: str, types: Iterable[str]) -> str:
     if payment is None:
         return settle_unmatched(provider().retrieve_intent(intent_id=intent_id))
     if not any(rules.teaches(notice=notice, status=str(payment.status)) for notice in types):
-        return "nothing_new"
+        return "nothing_new"  # recorded since the notices were claimed
     before = payment.version
     refresh_payment(order_id=payment.order_id)
     if rules.REFUND_NOTICES & set(types):
         sync_refunds(payment)
-    return "recorded" if Payment.objects.get(pk=payment.pk).version != before else "nothing_new"
+    disputed = bool(rules.DISPUTE_NOTICES & set(types)) and sync_disputes(payment)
+    moved = Payment.objects.get(pk=payment.pk).version != before
+    return "recorded" if moved or disputed else "nothing_new"
 
 
 def settle_unmatched(intent: IntentSnapshot) -> str:

@@ -69,6 +69,7 @@ class CarrierUnavailable(Fault):
 
     code = "carrier_unavailable"
     title = "The carrier is unavailable"
+    fact_types = {"order_id": UUID | None}
 
 
 class Carrier(Protocol):

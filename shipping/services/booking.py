@@ -1,7 +1,7 @@
 """Asking the carrier: book what is PENDING, follow what is on its way, take back what was canceled.
 
-Each piece is claimed (leases.py), then the outside is asked without any transaction, then the answer is recorded by
-compare-and-set. After a crash in between the next to come asks the carrier what it knows of the reference before it
+Each piece is claimed (due.py), then the outside is asked without any transaction, then the answer is recorded by
+compare-and-set. After a crash in between, the next worker asks the carrier what it knows of the reference before it
 books again. The address is read from the order here and forgotten here.
 """
 
@@ -13,55 +13,56 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db.models import QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from orders import api as orders
 from shipping import gateways
 from shipping.gateways import Address, CarrierRefused, Parcel, ParcelLine
 from shipping.models import Shipment, ShipmentStatus
 from shipping.rules import Stage
-from shipping.services import bookings, leases
+from shipping.services import bookings, due
+from shipping.services.holds import NOT_HELD
 from shipping.services.shipments import confirm_delivery, dispatch_shipment
 from shop import transactions
 from shop.errors import Refusal
+from shop.observability.tracing import private_call_span
+from shop.work.turn import take_turn
 
 log = structlog.get_logger(__name__)
 
 
+class AddressErased(Refusal):
+    """The order's address is erased: no carrier is given it, whoever asks."""
+
+    code = "address_erased"
+    title = "The recipient's data was erased; there is no address to send to"
+
+
 def book_due_shipments() -> int:
-    """Ask the carrier to take every parcel whose moment has come; return how many were tried."""
-    return leases.work_each_due(rows=_shipments(ShipmentStatus.PENDING), work=_book, marks=_name_carrier)
+    """Take a turn at the parcels that wait for a carrier; return how many were tried."""
+    return take_turn(BOOKING, carrier=settings.SHIPPING_CARRIER)
 
 
 def track_shipments() -> int:
-    """Ask the carrier how far every parcel is whose moment has come; return how many were asked about."""
-    return leases.work_each_due(rows=_shipments(ShipmentStatus.BOOKED, ShipmentStatus.DISPATCHED), work=_track)
+    """Take a turn at asking the carriers how far parcels are; return how many were asked about."""
+    return take_turn(TRACKING)
 
 
 def void_canceled_bookings() -> int:
-    """Take back at the carrier what was booked, or may have been, for canceled shipments; return how many."""
-    return leases.work_each_due(rows=_shipments(ShipmentStatus.CANCELED), work=_void)
-
-
-def _shipments(*statuses: ShipmentStatus) -> QuerySet[Shipment]:
-    return Shipment.objects.filter(status__in=statuses)
-
-
-def _name_carrier(shipment: Shipment) -> dict[str, object]:
-    """Settle with the claim, before the call, which carrier is asked, and that it may have been."""
-    shipment.carrier = shipment.carrier or settings.SHIPPING_CARRIER
-    return {"carrier": shipment.carrier, "carrier_asked_at": Coalesce("carrier_asked_at", Now())}
+    """Take a turn at taking back what was booked, or may have been, for canceled shipments; return how many."""
+    return take_turn(VOIDING)
 
 
 def _book(shipment: Shipment) -> None:
-    asked_before = shipment.carrier_asked_at is not None  # before this claim, by whoever did not tell what came of it
+    asked_before = shipment.carrier_asked_at is not None  # an earlier worker asked and recorded no answer
+    shipment.carrier = shipment.carrier or settings.SHIPPING_CARRIER  # as the claim has recorded
     carrier = gateways.carrier_named(shipment.carrier)
     try:
-        booking = carrier.find(reference=shipment.pk) if asked_before else None
-        if booking is None:
-            address, parcel = _what_goes_where(shipment.order_id)
-            booking = carrier.book(reference=shipment.pk, address=address, parcel=parcel)
+        with private_call_span("carrier book", order_id=str(shipment.order_id)):
+            booking = carrier.find(reference=shipment.pk) if asked_before else None
+            if booking is None:
+                address, parcel = _what_goes_where(shipment.order_id)
+                booking = carrier.book(reference=shipment.pk, address=address, parcel=parcel)
     except Refusal as refusal:
         _record_refusal(shipment, refusal)
         return
@@ -73,6 +74,8 @@ def _book(shipment: Shipment) -> None:
 
 def _what_goes_where(order_id: UUID) -> tuple[Address, Parcel]:
     order = orders.get_order(order_id=order_id)
+    if order.erased:
+        raise AddressErased(order_id=str(order_id))
     to = order.shipping_address
     address = Address(
         name=to.name,
@@ -96,11 +99,12 @@ def _record_refusal(shipment: Shipment, refusal: Refusal) -> None:
 
 
 def _track(shipment: Shipment) -> None:
-    progress = gateways.carrier_named(shipment.carrier).track(carrier_reference=shipment.carrier_reference)
+    with private_call_span("carrier track", order_id=str(shipment.order_id)):
+        progress = gateways.carrier_named(shipment.carrier).track(carrier_reference=shipment.carrier_reference)
     try:
         if progress.stage in (Stage.DISPATCHED, Stage.DELIVERED) and shipment.status == ShipmentStatus.BOOKED:
             number = progress.tracking_number or shipment.tracking_number
-            dispatch_shipment(shipment_id=shipment.pk, tracking_number=number)
+            dispatch_shipment(shipment_id=shipment.pk, tracking_number=number, seen_by_carrier=True)
         if progress.stage == Stage.DELIVERED:
             confirm_delivery(shipment_id=shipment.pk)
             return
@@ -126,7 +130,8 @@ def _void(shipment: Shipment) -> None:
     while (booking := carrier.find(reference=shipment.pk)) is not None and booking.carrier_reference not in seen:
         seen.add(booking.carrier_reference)
         try:
-            carrier.void(carrier_reference=booking.carrier_reference)
+            with private_call_span("carrier void", order_id=str(shipment.order_id)):
+                carrier.void(carrier_reference=booking.carrier_reference)
         except CarrierRefused as refusal:
             error = f"{refusal.code}: {refusal}"
     with transactions.transaction("shipping"):
@@ -135,3 +140,15 @@ def _void(shipment: Shipment) -> None:
         log.error("shipment.void_refused", order_id=str(shipment.order_id), carrier=shipment.carrier, error=error)
     else:
         log.info("shipment.booking_voided", order_id=str(shipment.order_id), found=bool(seen))
+
+
+BOOKING = due.work(
+    "book_due_shipments",
+    due.shipments("to_book", ShipmentStatus.PENDING, also=due.NAME_CARRIER, provided=NOT_HELD),
+    _book,
+    at_a_time=20,
+)
+TRACKING = due.work(
+    "track_shipments", due.shipments("on_the_way", ShipmentStatus.BOOKED, ShipmentStatus.DISPATCHED), _track
+)
+VOIDING = due.work("void_canceled_bookings", due.shipments("canceled", ShipmentStatus.CANCELED), _void)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import structlog
 from django.db.models.functions import Now
 
@@ -12,9 +10,12 @@ from shipping.gateways import Booking
 from shipping.models import Shipment, ShipmentStatus, SurplusBooking
 from shop import transactions
 from shop.background import wake
-from shop.states import change_status
+from shop.events.outbox import announce, fact
+from shop.statements import Statement
 
 log = structlog.get_logger(__name__)
+
+RECORD_BOOKING = Statement("shipping", "record_booking")
 
 
 def record_booking(shipment: Shipment, booking: Booking) -> bool:
@@ -23,40 +24,51 @@ def record_booking(shipment: Shipment, booking: Booking) -> bool:
     The canceled row is then due for that, as a surplus booking is for one that was booked a second time.
     Raises: whatever the transaction raises; the row then stays due, and the carrier is asked for the booking again.
     """
-    after = booking.check_after_seconds
     details = {
         "carrier": shipment.carrier,
         "carrier_reference": booking.carrier_reference,
         "tracking_number": booking.tracking_number,
         "label_url": booking.label_url,
     }
-    with transactions.transaction("shipping"):
-        version = change_status(
-            Shipment,
-            shipment.pk,
-            expected={ShipmentStatus.PENDING},
-            to=ShipmentStatus.BOOKED,
-            event=ShipmentBooked(order_id=shipment.order_id, carrier=shipment.carrier),
-            booked_at=Now(),
-            due_at=None if after is None else Now() + timedelta(seconds=after),
-            attempts=0,
-            last_error="",
-            refusal_code="",
-            **details,
-        )
-        rows = Shipment.objects.filter(pk=shipment.pk)
-        # Canceled while the carrier was being asked: the row remembers what it made of it.
-        too_late = version is None and rows.filter(status=ShipmentStatus.CANCELED).update(due_at=Now(), **details) > 0
-        # Whoever was faster has recorded the booking that the carrier found, or one of their own.
-        known = version is not None or too_late or rows.filter(carrier_reference=booking.carrier_reference).exists()
-        if not known:
-            _remember_surplus(shipment, booking)
+    booked = _book(shipment, booking, details)
+    too_late, known = (False, True) if booked else _settle_late(shipment, booking, details)
     facts = {"order_id": str(shipment.order_id), "carrier": shipment.carrier, "reference": booking.carrier_reference}
     if not known:
         log.warning("shipment.booked_twice", **facts)
     else:
-        log.info("shipment.booked_too_late" if version is None else "shipment.booked", **facts)
+        log.info("shipment.booked" if booked else "shipment.booked_too_late", **facts)
     return too_late
+
+
+def _book(shipment: Shipment, booking: Booking, details: dict[str, str]) -> bool:
+    """Move a shipment that is still PENDING to BOOKED, with its fact; return whether it was."""
+    Shipment.TRANSITIONS.check({ShipmentStatus.PENDING}, ShipmentStatus.BOOKED)
+    event = ShipmentBooked(order_id=shipment.order_id, carrier=shipment.carrier)
+    with transactions.single("shipping"):
+        # Lost in a crash, the carrier, which the claim has written down, is asked for the booking again.
+        moved = RECORD_BOOKING.one(
+            asynchronous=True,
+            shipment_id=shipment.pk,
+            after_seconds=booking.check_after_seconds,
+            **details,
+            **fact(event),
+        )
+        if moved is not None:
+            announce(event)
+    return moved is not None
+
+
+def _settle_late(shipment: Shipment, booking: Booking, details: dict[str, str]) -> tuple[bool, bool]:
+    """Note a booking whose shipment is PENDING no more; return whether it came after its cancellation, and was known."""
+    with transactions.transaction("shipping"):
+        rows = Shipment.objects.filter(pk=shipment.pk)
+        # Canceled while the carrier was being asked: the row remembers what it made of it.
+        too_late = rows.filter(status=ShipmentStatus.CANCELED).update(due_at=Now(), **details) > 0
+        # Whoever was faster has recorded the booking that the carrier found, or one of their own.
+        known = too_late or rows.filter(carrier_reference=booking.carrier_reference).exists()
+        if not known:
+            _remember_surplus(shipment, booking)
+    return too_late, known
 
 
 def _remember_surplus(shipment: Shipment, booking: Booking) -> None:

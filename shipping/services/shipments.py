@@ -1,14 +1,17 @@
 """What can be done with a shipment. One function is one transaction; none of them calls anything outside.
 
-`create_shipment` is the exception: it runs in the transaction of the event it follows from.
+`create_shipment` and `create_shipments` are the exception: they run in the transaction of the events they follow from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
+import msgspec
 import structlog
+from django.conf import settings
 from django.db.models import Case, When
 from django.db.models.functions import Now
 
@@ -16,13 +19,20 @@ from shipping import rules
 from shipping.events import ShipmentCanceled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched
 from shipping.models import Shipment, ShipmentStatus
 from shipping.queries import ShipmentState, state_of
+from shipping.services.holds import refuse_held
 from shop import transactions
 from shop.background import wake
 from shop.errors import NotFound, Refusal
-from shop.events.outbox import publish
+from shop.events.outbox import announce, fact, publish
+from shop.ids import new_id
+from shop.statements import Statement
 from shop.states import change_status
+from shop.work import handover
 
 log = structlog.get_logger(__name__)
+
+_CREATE = Statement("shipping", "create_shipments")
+_BOOKING = "shipping.book_due_shipments"
 
 # Longer than any answer of a carrier takes: a booking that is under way while its shipment is canceled is seen by then.
 BOOKING_SETTLES_SECONDS = 120
@@ -90,14 +100,29 @@ def create_shipment(*, order_id: UUID) -> None:
 
     Idempotent by `order_id`; where a cancellation came first its tombstone stands and nothing is created.
     """
-    transactions.require("shipping")
-    shipment, created = Shipment.objects.get_or_create(order_id=order_id, defaults={"due_at": Now()})
-    if not created:
-        log.info("shipment.exists", order_id=str(order_id), status=str(shipment.status))
-        return
-    publish(ShipmentCreated(order_id=order_id), aggregate_id=shipment.pk, aggregate_version=1)
-    wake("shipping.book_due_shipments", context="shipping")
-    log.info("shipment.created", order_id=str(order_id), shipment_id=str(shipment.pk))
+    create_shipments([order_id])
+
+
+def create_shipments(order_ids: Sequence[UUID]) -> None:
+    """Give confirmed orders their shipments, in the open transaction and one statement; as `create_shipment`."""
+    wanted = {new_id(): order_id for order_id in order_ids}
+    events = {key: ShipmentCreated(order_id=order_id) for key, order_id in wanted.items()}
+    rows = [{"id": key, "order_id": order_id, **fact(events[key])} for key, order_id in wanted.items()]
+    lease = handover.lease_seconds(_BOOKING, rows=len(order_ids))
+    shipments = msgspec.json.encode(rows).decode()
+    rows_made = _CREATE.run(shipments=shipments, lease=lease, carrier=settings.SHIPPING_CARRIER)
+    created = {key: (due_at, held) for key, due_at, held in rows_made}
+    for key, order_id in wanted.items():
+        if key not in created:
+            log.debug("shipment.exists", order_id=str(order_id))
+            continue
+        announce(events[key])
+        log.debug("shipment.created", order_id=str(order_id), shipment_id=str(key))
+        due_at, held = created[key]
+        if lease is not None and not held:
+            handover.hand_over(_BOOKING, pk=key, row=Shipment(pk=key, order_id=order_id), leased_until=due_at)
+    if created and lease is None:
+        wake(_BOOKING, context="shipping")
 
 
 def close_shipment(*, order_id: UUID, reason: str, taken_back: bool) -> ShipmentState | None:
@@ -143,17 +168,23 @@ def _cancel(shipment: Shipment, event: ShipmentCanceled, *, taken_back: bool, **
     )
 
 
-def dispatch_shipment(*, shipment_id: UUID, tracking_number: str, carrier: str | None = None) -> ShipmentState:
+def dispatch_shipment(
+    *, shipment_id: UUID, tracking_number: str, carrier: str | None = None, seen_by_carrier: bool = False
+) -> ShipmentState:
     """Record that the parcel has left. `carrier` replaces the booked one's name, where staff used another.
 
     Idempotent by the tracking number. The booked carrier goes on being asked how far the parcel is; another is not.
-    Raises: ShipmentNotFound, ShipmentNotBooked, ShipmentClosed, ShipmentAlreadyDispatched, TrackingNumberUnusable.
+    `seen_by_carrier`: its carrier says that it has left, which no hold undoes; staff are to release a held parcel first.
+    Raises: ShipmentNotFound, ShipmentNotBooked, ShipmentClosed, ShipmentAlreadyDispatched, TrackingNumberUnusable,
+    ShipmentHeld.
     """
     number = rules.clean_tracking_number(tracking_number)
     if not number:
         raise TrackingNumberUnusable
     with transactions.transaction("shipping"):
         shipment = _get(shipment_id)
+        if shipment.status == ShipmentStatus.BOOKED and not seen_by_carrier:
+            refuse_held(shipment)
         name = carrier or shipment.carrier
         moved = change_status(
             Shipment,
@@ -217,12 +248,13 @@ def retry_booking(*, shipment_id: UUID, carrier: str | None = None) -> ShipmentS
     """Ask the carrier again, now: after a refusal whose cause is gone, or without waiting for the backoff.
 
     With `carrier` (or after a refusal) the parcel goes to another one: only where no booking can exist already.
-    Raises: ShipmentNotFound, BookingNotOpen, BookingInDoubt.
+    Raises: ShipmentNotFound, BookingNotOpen, BookingInDoubt, ShipmentHeld.
     """
     with transactions.transaction("shipping"):
         shipment = _get(shipment_id)
         if shipment.status != ShipmentStatus.PENDING:
             raise BookingNotOpen(shipment_id=shipment_id, status=str(shipment.status))
+        refuse_held(shipment)
         settled = shipment.carrier_asked_at is None or bool(shipment.refusal_code)
         if carrier and not settled:
             raise BookingInDoubt(shipment_id=shipment_id, carrier=shipment.carrier)
@@ -230,7 +262,7 @@ def retry_booking(*, shipment_id: UUID, carrier: str | None = None) -> ShipmentS
         if settled:
             columns |= {"carrier": carrier or "", "carrier_asked_at": None}
         Shipment.objects.filter(pk=shipment_id).update(**columns)
-        wake("shipping.book_due_shipments", context="shipping")
+        wake(_BOOKING, context="shipping")
         shipment.refresh_from_db()
     log.info("shipment.booking_retried", order_id=str(shipment.order_id), carrier=shipment.carrier)
     return state_of(shipment)

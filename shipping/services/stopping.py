@@ -15,6 +15,7 @@ from shipping.services.bookings import record_booking
 from shipping.services.shipments import close_shipment, dispatch_shipment
 from shop import transactions
 from shop.errors import Refusal
+from shop.observability.tracing import private_call_span
 
 log = structlog.get_logger(__name__)
 
@@ -58,13 +59,14 @@ def _take_back(shipment: Shipment) -> bool:
     """Take the booking back; False where the carrier has the parcel already, which is then on record."""
     carrier = gateways.carrier_named(shipment.carrier)
     try:
-        carrier.void(carrier_reference=shipment.carrier_reference)
+        with private_call_span("carrier void", order_id=str(shipment.order_id)):
+            carrier.void(carrier_reference=shipment.carrier_reference)
     except CarrierRefused:
         log.warning("shipment.left_before_cancel", order_id=str(shipment.order_id), carrier=shipment.carrier)
         progress = carrier.track(carrier_reference=shipment.carrier_reference)
         number = progress.tracking_number or shipment.tracking_number or shipment.carrier_reference
         with suppress(Refusal):  # somebody else has recorded it already, or canceled the shipment: the row tells
-            dispatch_shipment(shipment_id=shipment.pk, tracking_number=number)
+            dispatch_shipment(shipment_id=shipment.pk, tracking_number=number, seen_by_carrier=True)
         return False
     log.info("shipment.booking_voided", order_id=str(shipment.order_id), found=True)
     return True

@@ -8,10 +8,12 @@ from django.db.models.functions import Now
 from shipping import gateways
 from shipping.gateways import CarrierRefused
 from shipping.models import SurplusBooking
-from shipping.services import leases
+from shipping.services import due
 from shop import transactions
 from shop.background import wake
 from shop.errors import Refusal
+from shop.observability.tracing import private_call_span
+from shop.work.turn import take_turn
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +26,8 @@ class SurplusBookingSettled(Refusal):
 
 
 def take_back_surplus_bookings() -> int:
-    """Take back at the carrier every surplus booking whose moment has come; return how many were tried."""
-    return leases.work_each_due(rows=SurplusBooking.objects.filter(taken_back_at=None), work=_take_back)
+    """Take a turn at taking surplus bookings back at their carriers; return how many were tried."""
+    return take_turn(TAKING_BACK)
 
 
 def retry_surplus_booking(*, surplus_id: int) -> None:
@@ -56,7 +58,8 @@ def _take_back(surplus: SurplusBooking) -> None:
     facts = {"order_id": str(surplus.order_id), "carrier": surplus.carrier, "reference": surplus.carrier_reference}
     still_open = SurplusBooking.objects.filter(pk=surplus.pk, taken_back_at=None)
     try:
-        gateways.carrier_named(surplus.carrier).void(carrier_reference=surplus.carrier_reference)
+        with private_call_span("carrier void", order_id=str(surplus.order_id)):
+            gateways.carrier_named(surplus.carrier).void(carrier_reference=surplus.carrier_reference)
     except CarrierRefused as refusal:
         # It has left: staff settle it with the carrier, and the audit names it until they have.
         error = f"{refusal.code}: {refusal}"[-4000:]
@@ -67,3 +70,6 @@ def _take_back(surplus: SurplusBooking) -> None:
     with transactions.transaction("shipping"):
         still_open.update(due_at=None, taken_back_at=Now(), last_error="")
     log.info("shipment.surplus_taken_back", **facts)
+
+
+TAKING_BACK = due.work("take_back_surplus_bookings", due.surplus_bookings(), _take_back)

@@ -6,32 +6,49 @@ translate to services. The kernel knows no context; contexts register their admi
 
 from shop.admin import login as login
 from shop.admin import people as people
-from shop.admin.bus import InboxAdmin, OutboxAdmin
+from shop.admin.bulk import bulk_action
+from shop.admin.bus import HistoryAdmin, InboxAdmin, OutboxAdmin, WatermarkAdmin
+from shop.admin.fields import AmountField, LineField, major_units, money_of, row_of
 from shop.admin.pages import (
     ReadOnlyAdmin,
     ReadOnlyInline,
     action,
     confirmation,
     display,
+    in_words,
     money,
+    preformatted,
     pretty_json,
+    shown_once,
     status_badge,
 )
-from shop.admin.tiles import Figure, dashboard, navigation, register_tile
+from shop.admin.tiles import Figure, dashboard, navigation, register_tile, storefront
 
 __all__ = [
+    "AmountField",
     "Figure",
+    "HistoryAdmin",
     "InboxAdmin",
+    "LineField",
     "OutboxAdmin",
     "ReadOnlyAdmin",
     "ReadOnlyInline",
+    "WatermarkAdmin",
     "action",
+    "bulk_action",
     "confirmation",
     "dashboard",
     "display",
+    "in_words",
+    "major_units",
     "money",
+    "money_of",
     "navigation",
+    "preformatted",
     "pretty_json",
     "register_tile",
+    "row_of",
+    "shown_once",
     "status_badge",
+    "storefront",
 ]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from shop.admin.pages import ReadOnlyAdmin, action, confirmation, display, pretty_json, status_badge
+from shop.admin.bulk import bulk_action
+from shop.admin.pages import ReadOnlyAdmin, action, confirmation, display, preformatted, pretty_json, status_badge
+from shop.admin.searching import matching
 from shop.events import dead_letters, quarantine
+from shop.events.bus import all_subscriptions
 from shop.events.inbox import DeliveryStatus
 from shop.staff import log_action
 
@@ -45,7 +47,10 @@ class OutboxAdmin(ReadOnlyAdmin):
         """Show the fact's data."""
         return pretty_json(obj.payload)
 
-    @action(description="Release from quarantine")
+    @bulk_action(
+        description="Release from quarantine",
+        consequence="Each fact that is quarantined is given to the broker again; subscribers hear it late.",
+    )
     def release_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Give each selected row that is quarantined to the relay again."""
         for row in queryset:
@@ -64,12 +69,37 @@ class OutboxAdmin(ReadOnlyAdmin):
         return self.back_to(request, object_id)
 
     def _release(self, request: HttpRequest, row: Any) -> None:
-        staff = request.user.get_username()
+        staff = str(request.user.pk)
         if not quarantine.release_quarantined(self.opts.app_label, staff=staff, ids=[row.pk]):
             self.message_user(request, f"{row}: it is not quarantined", messages.ERROR)
             return
         log_action(staff=request.user, obj=row, message="released from quarantine")
         self.message_user(request, f"{row}: released from quarantine", messages.SUCCESS)
+
+
+class HistoryAdmin(ReadOnlyAdmin):
+    """A context's history: the facts that have left its outbox, and who did what they tell of.
+
+    `@admin.register(History) class OrdersHistoryAdmin(HistoryAdmin): pass`.
+    """
+
+    list_display = ("id", "type", "aggregate_id", "aggregate_version", "occurred_at", "actor")
+    search_fields = ("aggregate_id__exact",)
+    ordering = ("-id",)
+    exclude = ("payload",)
+    readonly_fields = ("payload_json",)
+
+    @display(description="payload")
+    def payload_json(self, obj: Any) -> SafeString:
+        """Show the fact's data."""
+        return pretty_json(obj.payload)
+
+
+class WatermarkAdmin(ReadOnlyAdmin):
+    """Since when a context has all of its facts, and of what it heard."""
+
+    list_display = ("kept", "since")
+    searches_exactly = False
 
 
 class InboxAdmin(ReadOnlyAdmin):
@@ -80,8 +110,9 @@ class InboxAdmin(ReadOnlyAdmin):
 
     list_display = ("id", "status_label", "event_type", "subscriber", "attempts", "received_at", "due_at", "decided_by")
     list_filter = ("status", "event_type", "subscriber")
-    search_fields = ("event_id__exact", "subscriber")
+    search_fields = ("event_id__exact",)
     ordering = ("-id",)
+    urgent = Q(status=DeliveryStatus.DEAD)
     exclude = ("envelope", "error")
     readonly_fields = ("envelope_json", "error_text")
     actions = ("replay_selected", "discard_selected")
@@ -95,6 +126,16 @@ class InboxAdmin(ReadOnlyAdmin):
         }
     )
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find the deliveries of an event: by the index over subscribers and events, or among the dead letters."""
+        event = matching(self.model, "event_id", search_term.strip())
+        if not search_term.strip():
+            return queryset, False
+        mine = {each.name for several in all_subscriptions().values() for each in several}
+        return queryset.filter(event & (Q(subscriber__in=sorted(mine)) | Q(status=DeliveryStatus.DEAD))), False
+
     @display(description="envelope")
     def envelope_json(self, obj: Any) -> SafeString:
         """Show the event as it travelled; an applied one keeps none."""
@@ -103,15 +144,20 @@ class InboxAdmin(ReadOnlyAdmin):
     @display(description="error")
     def error_text(self, obj: Any) -> SafeString:
         """Show the last exception."""
-        return format_html('<pre class="whitespace-pre-wrap text-xs max-h-96 overflow-auto">{}</pre>', obj.error or "-")
+        return preformatted(obj.error or "-", scrolls=True)
 
-    @action(description="Replay")
+    @bulk_action(
+        description="Replay", consequence="Each dead letter is given to its one subscriber again, with all its effects."
+    )
     def replay_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Give each selected dead letter to its subscriber again."""
         for entry in queryset:
             self._replay(request, entry)
 
-    @action(description="Discard")
+    @bulk_action(
+        description="Discard",
+        consequence="Each dead letter is set aside for good: its subscriber never applies the event.",
+    )
     def discard_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Set each selected dead letter aside for good."""
         for entry in queryset:
@@ -142,7 +188,7 @@ class InboxAdmin(ReadOnlyAdmin):
         return self.back_to(request, object_id)
 
     def _replay(self, request: HttpRequest, entry: Any) -> None:
-        context, staff = self.opts.app_label, request.user.get_username()
+        context, staff = self.opts.app_label, str(request.user.pk)
         self.attempt(
             request,
             entry,
@@ -151,7 +197,7 @@ class InboxAdmin(ReadOnlyAdmin):
         )
 
     def _discard(self, request: HttpRequest, entry: Any) -> None:
-        context, staff = self.opts.app_label, request.user.get_username()
+        context, staff = self.opts.app_label, str(request.user.pk)
         self.attempt(
             request,
             entry,

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any, TypeVar
 
 from django.contrib import messages
-from django.db.models import Model
+from django.contrib.admin.views.main import ORDER_VAR
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold import decorators as unfold
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.views import ChangeList
 
+from shop.admin.searching import NOTHING, BoundedPaginator, matching
 from shop.errors import Fault, Refusal
 from shop.money import Money
 from shop.staff import log_action
+from shop.text import words
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -51,16 +56,35 @@ def confirmation(title: str, description: str, *, submit: str) -> dict[str, Any]
 
 
 def status_badge(field: str = "status", *, colors: Mapping[str, str]) -> Callable[..., Any]:
-    """Return a list column that shows a status as a colored label.
+    """Return a list column that shows a status as a colored label, in words.
 
     `colors`: status -> success, info, warning or danger; others stay gray. `status_label = status_badge(colors={...})`.
     """
 
-    @display(description=field.replace("_", " "), ordering=field, label=dict(colors))
-    def badge(self: Any, obj: Model) -> str:
-        return str(getattr(obj, field))
+    @display(description=words(field), ordering=field, label=_Colors(colors))
+    def badge(self: Any, obj: Model) -> tuple[str, str]:
+        status = str(getattr(obj, field))
+        shown: Callable[[], str] = getattr(obj, f"get_{field}_display", lambda: words(status))
+        return status, shown()
 
     return badge
+
+
+class _Colors(dict[str, str]):
+    """The colors of a label; unfold shows the words beside a status only where it finds the status here."""
+
+    def __missing__(self, status: str) -> str:
+        return ""
+
+
+def in_words(field: str, *, description: str = "") -> Callable[..., Any]:
+    """Return a list column or read-only field that shows a code in words: "out of stock" for out_of_stock."""
+
+    @display(description=description or words(field), ordering=field)
+    def shown(self: Any, obj: Model) -> str:
+        return words(str(getattr(obj, field) or "")) or "-"
+
+    return shown
 
 
 def money(minor_field: str, currency_field: str = "currency", *, description: str = "") -> Callable[..., Any]:
@@ -75,23 +99,82 @@ def money(minor_field: str, currency_field: str = "currency", *, description: st
 
 def pretty_json(value: object) -> SafeString:
     """Return JSON for reading: indented, in a box that scrolls."""
-    return format_html(
-        '<pre class="whitespace-pre-wrap text-xs max-h-96 overflow-auto">{}</pre>',
-        json.dumps(value, indent=2, sort_keys=True, default=str, ensure_ascii=False),
-    )
+    return preformatted(json.dumps(value, indent=2, sort_keys=True, default=str, ensure_ascii=False), scrolls=True)
+
+
+def preformatted(text: str, *, scrolls: bool = False) -> SafeString:
+    """Return text whose lines stay lines, and break where the screen ends; with `scrolls` in a box of limited height.
+
+    Styled in place: unfold ships only the CSS classes that it uses itself.
+    """
+    style = "white-space: pre-wrap; overflow-wrap: anywhere; min-width: 0"
+    box = "; max-height: 24rem; overflow: auto" if scrolls else ""
+    return format_html('<pre class="text-xs" style="{}">{}</pre>', style + box, text)
+
+
+def shown_once(method: Method) -> Method:
+    """Have a method that shows something dear of a row do so once a request: unfold reads a field several times a page."""
+
+    @wraps(method)
+    def shown(self: Any, obj: Model) -> Any:
+        kept: dict[str, Any] = obj.__dict__.setdefault("_shown", {})
+        if method.__name__ not in kept:
+            kept[method.__name__] = method(self, obj)
+        return kept[method.__name__]
+
+    return shown  # type: ignore[return-value]
+
+
+class UrgentFirst(ChangeList):
+    """A list in its page's order, with what waits for a human before everything else on the first page.
+
+    Not by ORDER BY: that would sort the whole table for a page.
+    """
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, and the urgent rows of all pages before it, unless somebody has chosen an order."""
+        super().get_results(request)
+        urgent = getattr(self.model_admin, "urgent", None)
+        if urgent is None or self.page_num > 1 or ORDER_VAR in self.params:
+            return
+        first = list(self.queryset.filter(urgent)[: self.list_per_page])
+        keys = {row.pk for row in first}
+        self.result_list = [*first, *(row for row in self.result_list if row.pk not in keys)]
 
 
 class ReadOnlyAdmin(ModelAdmin):
     """A page that shows and never edits: no add, no change, no delete, every field read-only; viewing by permission.
 
+    A search finds rows by the whole value of one of `search_fields`, each of them with an index; a table that orders
+    don't let grow may set `searches_exactly = False` and have Django's own search.
     `actions` (on the selected rows) and `actions_detail` (with `confirmation`) may call services. A service's Refusal
     or Fault becomes a message through `attempt`.
     """
 
     list_per_page = 50
+    # What waits for a human: such rows stand first on the first page, found by their own index.
+    urgent: Q | None = None
+    paginator = BoundedPaginator
+    searches_exactly = True
     show_full_result_count = False
     list_filter_submit = True
     view_on_site = False
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the rows of which a search field is exactly the term."""
+        term = search_term.strip()
+        if not term or not self.searches_exactly:
+            return super().get_search_results(request, queryset, search_term)
+        found = NOTHING
+        for path in self.get_search_fields(request):
+            found |= matching(self.model, path, term)
+        return queryset.filter(found), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """Return the list that puts first what waits for a human."""
+        return UrgentFirst
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Say no: rows are made by services."""
@@ -114,18 +197,20 @@ class ReadOnlyAdmin(ModelAdmin):
         return self._has(request, "change")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Name every field, JSON by its readable form, and what the subclass adds."""
+        """Name every field but those of `exclude`, and what the subclass adds, such as the readable form of JSON."""
         named = list(super().get_readonly_fields(request, obj))
-        fields = [field.name for field in self.opts.fields if field.name not in named]
+        left_out = {*named, *(self.exclude or ())}
+        fields = [field.name for field in self.opts.fields if field.name not in left_out]
         return [*fields, *named]
 
     def attempt(self, request: HttpRequest, obj: Model, message: str, call: Callable[[], object]) -> bool:
         """Run a service for `obj`, log it as `message` and say so; show a Refusal or Fault instead of raising it.
 
-        What a Fault interrupts may have happened, and the sweeps finish it: it is logged as well.
+        Where `call` returns a text, that text is logged and shown instead: it says what came of the action. A Fault is
+        logged as well: the work may have happened, and the sweeps finish it.
         """
         try:
-            call()
+            outcome = call()
         except Refusal as refusal:
             self.message_user(request, f"{obj}: {refusal}", messages.ERROR)
             return False
@@ -138,8 +223,9 @@ class ReadOnlyAdmin(ModelAdmin):
                 messages.WARNING,
             )
             return False
-        log_action(staff=request.user, obj=obj, message=message)
-        self.message_user(request, f"{obj}: {message}", messages.SUCCESS)
+        done = outcome if isinstance(outcome, str) else message
+        log_action(staff=request.user, obj=obj, message=done)
+        self.message_user(request, f"{obj}: {done}", messages.SUCCESS if done == message else messages.WARNING)
         return True
 
     def back_to(self, request: HttpRequest, object_id: object) -> HttpResponse:

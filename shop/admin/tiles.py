@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 log = structlog.get_logger(__name__)
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 admin.site.index_template = "shop/dashboard.html"
 
 
@@ -53,6 +55,18 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Fill the admin's first page (settings UNFOLD["DASHBOARD_CALLBACK"]); a tile that fails says so, alone."""
     cards = [_shown(tile) for tile in Dashboard.tiles.values() if _may_see(request, tile)]
     return context | {"tiles": cards}
+
+
+def storefront(request: HttpRequest) -> str | None:
+    """Return where "View site" leads (settings UNFOLD["SITE_URL"]); None, so no link, unless a storefront is set.
+
+    `make run` sets this server's own address, for the links in mails: it has no front page.
+    """
+    if not settings.STOREFRONT_URL:
+        return None
+    url, here = urlsplit(settings.STOREFRONT_URL), urlsplit(f"//{request.get_host()}")
+    same_host = url.hostname == here.hostname or {url.hostname, here.hostname} <= _THIS_MACHINE
+    return None if same_host and url.port == here.port else str(settings.STOREFRONT_URL)
 
 
 def _may_see(request: HttpRequest, tile: Tile) -> bool:

@@ -11,19 +11,29 @@ from collections.abc import Iterator
 from typing import Any
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.apps import apps
+from django.db import DatabaseError, DataError, InterfaceError
 from django.db.models.functions import Now
+from kombu import Connection
 
 from shop import transactions
 from shop.background import wake
 from shop.errors import NotFound, Refusal
 from shop.events import topology
+from shop.events.batches import Delivery, set_aside
 from shop.events.broker import connect
 from shop.events.bus import subscriber_named
 from shop.events.event import Envelope, UnreadableEvent
 from shop.events.inbox import DeliveryStatus, InboxEntry, bury, inbox_of, is_storable
+from shop.events.messages import DELIVER_BATCH_TASK
 
 log = structlog.get_logger(__name__)
+
+# What is kept of a message that nobody can read, in characters: PostgreSQL takes no text of any length.
+KEPT_LENGTH = 4 * 1024 * 1024
+# So many messages of a queue are passed over that cannot be recorded; the cause is then not theirs.
+PASSED_OVER = 100
 
 
 class DeadLetterUnreadable(Refusal):
@@ -96,6 +106,29 @@ def _entry(context: str, entry_id: int) -> InboxEntry:
     return entry
 
 
+_kept: list[Connection] = []
+
+
+def waiting() -> bool:
+    """Return whether a dead queue of the broker holds a message; asked over a connection that is kept for the next time.
+
+    For one thread. Raises: what a broker raises that is away.
+    """
+    try:
+        if not _kept:
+            _kept.append(connect())
+            topology.declare(_kept[0].default_channel)
+        channel: Any = _kept[0].default_channel
+        return any(
+            channel.queue_declare(topology.dead_queue(context).name, passive=True).message_count
+            for context in topology.HEARING
+        )
+    except Exception:
+        while _kept:
+            _kept.pop().collect()
+        raise
+
+
 def collect() -> int:
     """Turn every message in the broker's dead queues into an inbox row; return how many there were.
 
@@ -118,52 +151,126 @@ def collect() -> int:
 
 
 def _collect_from(channel: Any, context: str) -> int:
+    """Record the messages of one dead queue. One that cannot be recorded stays there, and those behind it do not wait.
+
+    Raises: what keeps the database from answering at once; in the end, all that kept single messages from being recorded.
+    """
     collected = 0
+    failures: list[Exception] = []
     # Not kombu's Queue.get: it raises on a message whose body it cannot unpack, again and again.
-    while (message := channel.basic_get(topology.dead_queue(context).name, no_ack=False)) is not None:
-        _keep(context, message.body, message.headers or {})
+    while len(failures) < PASSED_OVER and (message := _next(channel, context)) is not None:
+        try:
+            _keep(context, message.body, message.headers or {})
+        except (SoftTimeLimitExceeded, DatabaseError, InterfaceError):
+            raise
+        except Exception as error:
+            log.exception("dead_letter.not_recorded", context=context)
+            failures.append(error)
+            continue
         channel.basic_ack(message.delivery_info["delivery_tag"])
         collected += 1
+    if failures:
+        raise ExceptionGroup(f"messages of {context} could not be recorded", failures)
     return collected
 
 
+def _next(channel: Any, context: str) -> Any:
+    return channel.basic_get(topology.dead_queue(context).name, no_ack=False)
+
+
 def _keep(context: str, body: str | bytes, headers: dict[str, Any]) -> None:
-    deaths = [
-        {"queue": death.get("queue"), "reason": death.get("reason"), "count": death.get("count")}
-        for death in headers.get("x-death", [])
-    ]
+    """Have a message's deliveries tried again, or make a dead letter of it: whatever it holds, it leaves the queue.
+
+    Raises: SoftTimeLimitExceeded, and what keeps the database from recording it.
+    """
+    deaths = _deaths(headers)
     text = body if isinstance(body, str) else bytes(body).decode("utf-8", "backslashreplace")
     text = text.replace("\0", "\\x00")
     try:
-        subscriber, attributes = _delivery_in(text)
-        envelope = Envelope.from_json(attributes)
-        subscriber_named(subscriber)
-    except (ValueError, TypeError, KeyError, UnreadableEvent) as error:
-        bury(
-            context=context,
-            subscriber=f"{context}.unreadable",
-            attributes={"raw": text, "task": headers.get("task"), "x-death": deaths},
-            error=f"a worker rejected this message: {error!r}",
-        )
-        return
-    model = inbox_of(context)
-    with transactions.transaction(context):
-        model._default_manager.using(transactions.alias_for(context)).get_or_create(
-            subscriber=subscriber,
-            event_id=envelope.event_id,
-            defaults={
-                "event_type": envelope.type,
-                "status": DeliveryStatus.RETRYING,
-                "due_at": Now(),
-                "envelope": attributes,
-                "error": f"a worker gave this message back: {deaths}",
-            },
-        )
+        set_aside(deliveries=_deliveries_in(text), reason=f"a worker gave this message back: {deaths}")
+    except DataError as error:
+        _bury(context, text, headers, error)
+    except (SoftTimeLimitExceeded, DatabaseError, InterfaceError):
+        raise
+    except Exception as error:  # noqa: BLE001  a message can be wrong in any way, such as nested too deeply
+        _bury(context, text, headers, error)
 
 
-def _delivery_in(text: str) -> tuple[str, dict[str, Any]]:
-    """Return the arguments of `deliver` in a Celery message's body. Raises: ValueError, TypeError, KeyError."""
+def _bury(context: str, text: str, headers: dict[str, Any], error: Exception) -> None:
+    task = headers.get("task")
+    bury(
+        context=context,
+        subscriber=_unreadable(context),
+        attributes={
+            "raw": text[:KEPT_LENGTH],
+            "task": None if task is None else str(task),
+            "x-death": _deaths(headers),
+        },
+        error=f"a worker rejected this message: {error!r}"[:KEPT_LENGTH],
+    )
+
+
+def _deaths(headers: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return which queues a message died in, and why; anybody may have written this header."""
+    deaths = headers.get("x-death")
+    return [
+        {"queue": str(death.get("queue")), "reason": str(death.get("reason")), "count": str(death.get("count"))}
+        for death in (deaths if isinstance(deaths, list) else [])
+        if isinstance(death, dict)
+    ]
+
+
+def read_again() -> int:
+    """Give the deliveries in buried messages of many to their subscribers, now; return how many messages there were.
+
+    A worker of the release before knows no such message: it rejects it, and buries what it cannot read. Nobody has to
+    decide about that: this release can read it.
+    """
+    return sum(_read_again(context) for context in hearing_contexts())
+
+
+def _read_again(context: str) -> int:
+    rows = inbox_of(context)._default_manager.using(transactions.alias_for(context))
+    buried = rows.filter(
+        status=DeliveryStatus.DEAD, subscriber=_unreadable(context), envelope__task=DELIVER_BATCH_TASK
+    ).order_by("id")
+    found = 0
+    for letter in buried:
+        try:
+            deliveries = _deliveries_in((letter.envelope or {})["raw"])
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:  # noqa: BLE001  it stays what it is: a letter that nobody can read
+            log.debug("dead_letter.still_unreadable", context=context, entry_id=letter.pk, error=repr(error))
+            continue
+        # In this order: after a death in between the deliveries have their rows, and are not given twice.
+        set_aside(deliveries=deliveries, reason="a worker of another release buried its message")
+        with transactions.transaction(context):
+            found += rows.filter(pk=letter.pk, status=DeliveryStatus.DEAD).update(
+                status=DeliveryStatus.DISCARDED, decided_by="read by a later release", decided_at=Now()
+            )
+        log.info("dead_letter.read_again", context=context, entry_id=letter.pk, deliveries=len(deliveries))
+    return found
+
+
+def _unreadable(context: str) -> str:
+    """Return the name under which messages are buried that name no subscriber, or none of this release."""
+    return f"{context}.unreadable"
+
+
+def _deliveries_in(text: str) -> list[Delivery]:
+    """Return the deliveries in a Celery message's body.
+
+    Raises: an Exception of any class where one of them is not a delivery of this release, or the text is not JSON.
+    """
     _arguments, keywords, _options = json.loads(text)
     if not is_storable(keywords):
         raise ValueError("PostgreSQL cannot hold it")
-    return keywords["subscriber"], keywords["attributes"]
+    if "deliveries" in keywords:
+        deliveries = [(subscriber, attributes) for subscriber, attributes in keywords["deliveries"]]
+    else:
+        deliveries = [(keywords["subscriber"], keywords["attributes"])]
+    for subscriber, attributes in deliveries:
+        Envelope.from_json(attributes)
+        subscriber_named(subscriber)
+    return deliveries

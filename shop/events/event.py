@@ -1,4 +1,4 @@
-"""Events: past-tense facts as frozen, typed, versioned dataclasses, and their CloudEvents 1.0 envelope.
+"""Events: past-tense facts as frozen, typed, versioned dataclasses, and the envelope in which they travel in the shop.
 
 They carry ids, codes and amounts only, never personal data. A field is added by raising `version` and teaching
 `upcast` to fill it for older messages, so that what an earlier release published can always be read.
@@ -64,9 +64,15 @@ class Event:
             raise UnreadableEvent(f"{cls.type} version {version}: {error}") from error
 
 
+def order_of(event: Event) -> dict[str, str]:
+    """Return the order that a fact is about as an attribute of a span; none where it names none."""
+    order_id = getattr(event, "order_id", None)
+    return {} if order_id is None else {"order_id": str(order_id)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """One published fact in transit (CloudEvents 1.0, structured mode)."""
+    """One published fact in transit. `position` is the number of its row in the outbox; 0 where it was read from a message."""
 
     event_id: uuid.UUID
     type: str
@@ -77,9 +83,13 @@ class Envelope:
     occurred_at: datetime
     data: dict[str, Any]
     traceparent: str = ""
+    position: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """Return the envelope with CloudEvents attribute names; `schemaversion` and `sequence` are extensions."""
+        """Return the envelope as it travels in the shop, which workers of every release read.
+
+        The names are those of CloudEvents; what outsiders get is told by cloudevents.py.
+        """
         attributes = {
             "specversion": "1.0",
             "id": str(self.event_id),
@@ -109,7 +119,7 @@ class Envelope:
                 data=dict(attributes["data"]),
                 traceparent=attributes.get("traceparent", ""),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise UnreadableEvent(f"not an event envelope: {error!r}") from error
 
     def event(self) -> Event:

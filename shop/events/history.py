@@ -1,8 +1,13 @@
-"""The checks that hold rows with a status, and the inboxes, against the facts of a context (I8 and I9).
+"""The checks that hold rows with a status against the facts of a context (I8 and I9).
 
 One statement reads a row with its facts, so it sees a move with its event or neither; still, what looks wrong is read
-again before it is reported. A row so old that early facts of it may be pruned is only asked for its latest one, and
-only where `changed_field` shows that this one must be there.
+again before it is reported. Facts are read from the outbox and the history together.
+
+Note [What may be missing]
+The context's watermarks say since when all facts are there (past.py), and no setting does. A row that is younger has all
+of its facts. Of an older one those since the watermark are there, and all that followed the first of them; `changed_field`
+shows whether there is one. Two facts of a row may have moments in the other order than versions, by the length of a
+transaction, so versions are compared and not moments.
 """
 
 from __future__ import annotations
@@ -10,26 +15,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 from uuid import UUID
 
-from django.conf import settings
 from django.db import connections
 from django.db.models import Field
-from django.db.models.functions import Now
 
-from shop import transactions
-from shop.audit import Check, Violation, register_check
-from shop.events.inbox import DeliveryStatus, inbox_of
+from shop import audit, transactions
+from shop.audit import Check, Reading, Violation, register_check
 from shop.events.outbox import outbox_of
+from shop.events.past import Kept, complete_since, history_of
+from shop.events.relay import publishing_contexts
 from shop.states import StatusModel
 
 PAGE = 1000
-# A pruning that ran a moment ago may have taken what the setting only now gives free.
-MARGIN = timedelta(hours=1)
-DELIVERY_OVERDUE = timedelta(minutes=15)
+ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
 
 StatusAfter = Mapping[str, str | Callable[[Mapping[str, Any]], str]]
 
@@ -43,16 +46,30 @@ class _Row:
     version: int
     all_kept: bool
     latest_kept: bool
+    first_kept: int | None
     versions: list[int]
     types: list[str]
     statuses: list[str]
 
     @property
     def has_its_facts(self) -> bool:
-        """Say whether every fact is there that has to be."""
+        """Return whether every fact is there that has to be. See Note [What may be missing]."""
         if self.all_kept:
             return self.version > 0 and self.versions == list(range(1, self.version + 1))
-        return not self.latest_kept or self.versions[-1:] == [self.version]
+        if self.first_kept is None:
+            return not self.latest_kept
+        followed = [version for version in self.versions if version >= self.first_kept]
+        return followed == list(range(self.first_kept, self.version + 1))
+
+    @property
+    def whole_way(self) -> list[str]:
+        """Return the statuses that its facts tell of without a gap."""
+        return self.statuses if self.first_kept is None else self.statuses[-(self.version - self.first_kept + 1) :]
+
+    @property
+    def tells_its_end(self) -> bool:
+        """Return whether its latest fact has to be there."""
+        return self.all_kept or self.latest_kept or self.first_kept is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,28 +94,19 @@ class _History:
         if row.status not in self.model.TRANSITIONS or row.version < 1:
             return f"there is no status {row.status} at version {row.version}"
         way = row.statuses
-        if not way or not row.has_its_facts or not (row.all_kept or row.latest_kept):
+        if not way or not row.has_its_facts or not row.tells_its_end:
             return None
         if row.all_kept and way[0] not in self.born:
             return f"it began as {way[0]}"
-        if row.all_kept and any(
-            target not in self.model.TRANSITIONS.get(source, ()) for source, target in pairwise(way)
-        ):
+        if any(target not in self.model.TRANSITIONS.get(source, ()) for source, target in pairwise(row.whole_way)):
             return f"it took a step that does not exist: {' > '.join(way)}"
         return None if way[-1] == row.status else f"its facts end in {way[-1]}, but it is {row.status}"
 
-    def check(self, promise: str, judge: Callable[[_Row], str | None]) -> Callable[[], Iterator[Violation]]:
-        """Return the check that reports what `judge` finds wrong twice."""
-
-        def run() -> Iterator[Violation]:
-            for row in self._rows():
-                if judge(row) is None:
-                    continue
-                for fresh in self._read(row.pk, "="):
-                    if detail := judge(fresh):
-                        yield Violation(promise, f"{self.noun} {fresh.pk}", detail)
-
-        return run
+    def reading(self) -> Reading[_Row]:
+        """Return the rows with their facts, read once for all that is judged of them."""
+        return Reading(
+            self.context, self._rows, lambda row: self._read(row.pk, "="), lambda row: f"{self.noun} {row.pk}"
+        )
 
     def _rows(self) -> Iterator[_Row]:
         after = UUID(int=0)
@@ -115,29 +123,33 @@ class _History:
             for name in (meta.pk.name, self.since_field, self.changed_field or self.since_field)
         )
         parameters: dict[str, Any] = {
-            "kept": timedelta(days=settings.EVENTS_RETENTION_DAYS) - MARGIN,
+            "since": complete_since(self.context, Kept.BEGAN, Kept.HISTORY) or ALWAYS,
             "pk": pk,
-            "statuses": list(self.model.TRANSITIONS),
+            "judged": audit.since() or ALWAYS,
             "moves": list(self.status_after),
         }
+        facts = " UNION ALL ".join(
+            f"SELECT id, aggregate_version, type, payload, occurred_at FROM {quote(model._meta.db_table)}"
+            "  WHERE aggregate_id = page.pk AND type = ANY(%(moves)s)"
+            for model in (outbox_of(self.context), history_of(self.context))
+        )
         with connections[alias].cursor() as cursor:
             cursor.execute(
-                f"WITH page AS (SELECT {key} AS pk, status, version, {since} > now() - %(kept)s AS all_kept,"
-                f"   {changed} > now() - %(kept)s AS latest_kept FROM {quote(meta.db_table)}"
-                f"  WHERE {key} {comparison} %(pk)s AND ({since} > now() - %(kept)s OR {changed} > now() - %(kept)s"
-                f"   OR version < 1 OR status <> ALL(%(statuses)s)) ORDER BY {key} LIMIT {PAGE})"
+                f"WITH page AS (SELECT {key} AS pk, status, version, {since} > %(since)s AS all_kept,"
+                f"   {changed} > %(since)s AS latest_kept FROM {quote(meta.db_table)}"
+                f"  WHERE {key} {comparison} %(pk)s AND {since} >= %(judged)s ORDER BY {key} LIMIT {PAGE})"
                 " SELECT page.*, facts.* FROM page CROSS JOIN LATERAL (SELECT"
-                "   array_agg(o.aggregate_version ORDER BY o.id), array_agg(o.type::text ORDER BY o.id),"
-                f"  array_agg(o.payload::text ORDER BY o.id) FROM {quote(outbox_of(self.context)._meta.db_table)} AS o"
-                "   WHERE o.aggregate_id = page.pk AND o.type = ANY(%(moves)s)) AS facts ORDER BY page.pk",
+                "   min(f.aggregate_version) FILTER (WHERE f.occurred_at > %(since)s),"
+                "   array_agg(f.aggregate_version ORDER BY f.id), array_agg(f.type::text ORDER BY f.id),"
+                f"  array_agg(f.payload::text ORDER BY f.id) FROM ({facts}) AS f) AS facts ORDER BY page.pk",
                 parameters,
             )
             return [self._row(*columns) for columns in cursor.fetchall()]
 
     def _row(self, *columns: Any) -> _Row:
-        pk, status, version, all_kept, latest_kept, versions, types, payloads = columns
+        pk, status, version, all_kept, latest_kept, first_kept, versions, types, payloads = columns
         statuses = list(map(self._status, types or [], payloads or []))
-        return _Row(pk, status, version, all_kept, latest_kept, versions or [], types or [], statuses)
+        return _Row(pk, status, version, all_kept, latest_kept, first_kept, versions or [], types or [], statuses)
 
     def _status(self, fact: str, payload: str) -> str:
         after = self.status_after[fact]
@@ -168,22 +180,18 @@ def register_history_checks(
         since_field=since_field,
         changed_field=changed_field,
     )
-    for promise, title, judge in (
-        ("I8", f"each move of each {noun} has its event", history.missing_facts),
-        ("I9", f"each {noun} moved along its table only", history.wrong_way),
-    ):
-        register_check(Check(promise, context, title, history.check(promise, judge)))
+    reading = history.reading()
+    reading.register("I8", f"each move of each {noun} has its event", history.missing_facts)
+    reading.register("I9", f"each {noun} moved along its table only", history.wrong_way)
 
 
-def register_inbox_check(context: str) -> None:
-    """Have every audit check that failed deliveries of `context` are tried again; dead letters wait for a human."""
+def register_past_checks() -> None:
+    """Have every audit check that no fact left an outbox before it was published: nobody has heard of such a one."""
+    for context in publishing_contexts():
+        register_check(Check("I8", context, "no fact left the outbox unpublished", partial(_unpublished, context)))
 
-    def run() -> Iterator[Violation]:
-        rows = inbox_of(context)._default_manager.using(transactions.alias_for(context))
-        stuck = rows.filter(status=DeliveryStatus.RETRYING, due_at__lt=Now() - DELIVERY_OVERDUE)
-        for found in stuck.order_by("due_at"):
-            if entry := stuck.filter(pk=found.pk).first():
-                detail = f"due since {entry.due_at:%F %T} UTC, attempt {entry.attempts}: nobody retries it"
-                yield Violation("I8", f"delivery {entry.event_id} at {entry.subscriber}", detail)
 
-    register_check(Check("I8", context, "every event heard is applied or waits for a human", run))
+def _unpublished(context: str) -> Iterator[Violation]:
+    rows = history_of(context)._default_manager.using(transactions.alias_for(context))
+    for fact in rows.filter(published_at=None).order_by("id"):
+        yield Violation("I8", f"{fact.type} {fact.event_id} of {fact.aggregate_id}", "deleted before it was published")

@@ -9,26 +9,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import traceback
 import uuid
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.apps import apps
 from django.conf import settings
-from django.db import connections, models
-from django.db.models.functions import Now
+from django.db import models
+from django.db.models import Value
+from django.db.models.functions import Concat, Now
 
 from shop import transactions
-from shop.events.event import Envelope, UnreadableEvent
+from shop.actors import acting
+from shop.events import heard
+from shop.events.event import Envelope, UnreadableEvent, order_of
 from shop.ids import derived_id
+from shop.observability.lines import one_line
 from shop.observability.tracing import continued_span
 from shop.resilience.retry import backoff_seconds
+from shop.statements import Statement
+from shop.text import words
 
 log = structlog.get_logger(__name__)
 
 RETRY_LEASE_SECONDS = 8
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*: ")
 
 
 class DeliveryStatus(models.TextChoices):
@@ -73,7 +83,13 @@ class InboxEntry(models.Model):
         verbose_name_plural = "inbox entries"
 
     def __str__(self) -> str:
-        return f"{self.event_type} at {self.subscriber}: {self.status}"
+        return f"{self.event_type} at {self.subscriber}: {words(self.status)}"
+
+    @property
+    def reason(self) -> str:
+        """The line of its error that names the exception; a database adds lines of its own behind it."""
+        lines = self.error.strip().splitlines() or [""]
+        return next((line for line in reversed(lines) if _EXCEPTION.match(line)), lines[-1])
 
 
 def inbox_of(context: str) -> type[InboxEntry]:
@@ -82,11 +98,12 @@ def inbox_of(context: str) -> type[InboxEntry]:
     return model  # type: ignore[no-any-return]
 
 
-def deliver(*, subscriber: str, attributes: dict[str, Any]) -> DeliveryStatus | None:
+def deliver(*, subscriber: str, attributes: dict[str, Any], counted: bool = False) -> DeliveryStatus | None:
     """Apply one event at one subscriber: its inbox row and the handler's effects in one transaction.
 
-    Safe to call again and at once from two places. Returns the status that this call reached, None for a duplicate.
-    Raises: only what keeps the outcome from being recorded (the database is down).
+    `counted`: its row counts this attempt already. Safe to call again and at once from two places. Returns the status
+    that this call reached, None for a duplicate.
+    Raises: SoftTimeLimitExceeded, once its outcome is recorded; what keeps that from being recorded (the database is down).
     """
     from shop.events.bus import subscriber_named
 
@@ -102,34 +119,49 @@ def deliver(*, subscriber: str, attributes: dict[str, Any]) -> DeliveryStatus | 
     with structlog.contextvars.bound_contextvars(**names):
         try:
             with (
-                continued_span(f"handle {subscriber}", envelope.traceparent, **names),
+                continued_span(f"handle {subscriber}", envelope.traceparent, **names, **order_of(event)),
+                one_line("event.handled", undone_by_errors=True),
                 transactions.transaction(target.context),
             ):
-                if not _claim(target.context, subscriber, envelope):
+                if not _claim(target.context, subscriber, envelope, counted=counted):
                     log.debug("event.duplicate")
                     return None
-                target.handler(event)
+                with acting(f"subscriber {subscriber}"):
+                    target.handler(event)
+        except SoftTimeLimitExceeded as error:
+            # It is kept as any failure is, but whoever has more to deliver must not go on: the worker's time is over.
+            _record_failure(target.context, subscriber, envelope, error, counted=counted)
+            raise
         except Exception as error:  # noqa: BLE001  whatever a handler raises is kept in its row, and logged
-            return _record_failure(target.context, subscriber, envelope, error)
-        log.info("event.handled")
+            return _record_failure(target.context, subscriber, envelope, error, counted=counted)
+        heard.note(target.context, envelope.occurred_at)
         return DeliveryStatus.PROCESSED
 
 
-def _claim(context: str, subscriber: str, envelope: Envelope) -> bool:
+def _claim(context: str, subscriber: str, envelope: Envelope, *, counted: bool) -> bool:
     """Write the PROCESSED row; False where this event is processed, dead or discarded already at this subscriber."""
-    table = connections[transactions.alias_for(context)].ops.quote_name(inbox_of(context)._meta.db_table)
-    with connections[transactions.alias_for(context)].cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} AS inbox (subscriber, event_id, event_type, status, attempts, error, decided_by)"
-            " VALUES (%s, %s, %s, 'PROCESSED', 1, '', '')"
-            " ON CONFLICT (subscriber, event_id) DO UPDATE SET status = 'PROCESSED', due_at = NULL,"
-            " attempts = inbox.attempts + 1, envelope = NULL WHERE inbox.status = 'RETRYING' RETURNING id",
-            [subscriber, envelope.event_id, envelope.type],
-        )
-        return cursor.fetchone() is not None
+    row = _claim_statement(context).one(
+        subscriber=subscriber, event_id=envelope.event_id, event_type=envelope.type, tries=int(not counted)
+    )
+    return row is not None
 
 
-def _record_failure(context: str, subscriber: str, envelope: Envelope, error: Exception) -> DeliveryStatus | None:
+@cache
+def _claim_statement(context: str) -> Statement:
+    return Statement(
+        context,
+        "claim_delivery",
+        text=f"INSERT INTO {inbox_of(context)._meta.db_table} AS inbox"
+        " (subscriber, event_id, event_type, status, attempts, error, decided_by)"
+        " VALUES (%(subscriber)s, %(event_id)s::uuid, %(event_type)s, 'PROCESSED', 1, '', '')"
+        " ON CONFLICT (subscriber, event_id) DO UPDATE SET status = 'PROCESSED', due_at = NULL,"
+        " attempts = inbox.attempts + %(tries)s, envelope = NULL WHERE inbox.status = 'RETRYING' RETURNING id",
+    )
+
+
+def _record_failure(
+    context: str, subscriber: str, envelope: Envelope, error: Exception, *, counted: bool
+) -> DeliveryStatus | None:
     """Leave a row that says when to try again, or that a human is needed."""
     model = inbox_of(context)
     alias = transactions.alias_for(context)
@@ -150,7 +182,7 @@ def _record_failure(context: str, subscriber: str, envelope: Envelope, error: Ex
         )
         if entry.status != DeliveryStatus.RETRYING:
             return None
-        attempts = entry.attempts + 1
+        attempts = entry.attempts + int(not counted)
         status = DeliveryStatus.DEAD if attempts >= settings.EVENTS_MAX_ATTEMPTS else DeliveryStatus.RETRYING
         wait = timedelta(seconds=backoff_seconds(attempts))
         model._default_manager.using(alias).filter(pk=entry.pk, status=DeliveryStatus.RETRYING).update(
@@ -203,7 +235,7 @@ def is_storable(attributes: Any) -> bool:
     try:
         text = json.dumps(attributes, ensure_ascii=False, allow_nan=False)
         text.encode()
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return False
     return "\\u0000" not in text.replace("\\\\", "")
 
@@ -212,21 +244,61 @@ def _printable(value: object) -> str:
     return str(value).encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
+def waiting() -> dict[str, str]:
+    """Return, by context, the SQL condition that a failed delivery is due."""
+    inboxes = [model for model in apps.get_models() if issubclass(model, InboxEntry)]
+    return {
+        model._meta.app_label: f"EXISTS (SELECT 1 FROM {model._meta.db_table} WHERE status = 'RETRYING' AND due_at <= now())"
+        for model in inboxes
+    }
+
+
 def retry_due(context: str, *, limit: int = 100) -> int:
-    """Try the deliveries of `context` whose moment has come; return how many were tried."""
-    model = inbox_of(context)
-    alias = transactions.alias_for(context)
+    """Retry the due deliveries of `context`, one after the other; return how many were tried.
+
+    Each is claimed alone, for a lease. A worker that dies delays only the delivery it held.
+    """
+    tried = 0
+    while tried < limit and (taken := _take_due(context)) is not None:
+        tried += 1
+        entry_id, subscriber, envelope, attempts = taken
+        if attempts > settings.EVENTS_MAX_ATTEMPTS:
+            _give_up(context, entry_id)
+        else:
+            deliver(subscriber=subscriber, attributes=json.loads(envelope or "{}"), counted=True)
+    return tried
+
+
+def _take_due(context: str) -> tuple[Any, ...] | None:
+    """Take the delivery that has been due for longest, and count the attempt: its worker may not live to do so."""
+    with transactions.single(context):
+        return _due_statement(context).one(lease=RETRY_LEASE_SECONDS)
+
+
+@cache
+def _due_statement(context: str) -> Statement:
+    table = inbox_of(context)._meta.db_table
+    return Statement(
+        context,
+        "take_due_delivery",
+        # Not a subquery: a nested loop would run that once for each row, and take as many.
+        text=f"WITH due AS MATERIALIZED (SELECT id FROM {table} WHERE status = 'RETRYING' AND due_at <= now()"
+        "  ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)"
+        f" UPDATE {table} AS inbox SET due_at = now() + make_interval(secs => %(lease)s), attempts = inbox.attempts + 1"
+        " FROM due WHERE inbox.id = due.id"
+        " RETURNING inbox.id, inbox.subscriber, inbox.envelope::text, inbox.attempts",
+    )
+
+
+def _give_up(context: str, entry_id: int) -> None:
+    """Leave a delivery to a human that no attempt has lived to record the outcome of."""
+    rows = inbox_of(context)._default_manager.using(transactions.alias_for(context))
     with transactions.transaction(context):
-        due = list(
-            model._default_manager.using(alias)
-            .filter(status=DeliveryStatus.RETRYING, due_at__lte=Now())
-            .order_by("due_at")
-            .select_for_update(skip_locked=True)[:limit]
+        rows.filter(pk=entry_id, status=DeliveryStatus.RETRYING).update(
+            status=DeliveryStatus.DEAD,
+            due_at=None,
+            error=Concat("error", Value("\nno worker lived to record its last attempt")),
         )
-        # A lease: a worker that dies here costs the delivery that long, not the event.
-        model._default_manager.using(alias).filter(pk__in=[entry.pk for entry in due]).update(
-            due_at=Now() + timedelta(seconds=RETRY_LEASE_SECONDS)
-        )
-    for entry in due:
-        deliver(subscriber=entry.subscriber, attributes=entry.envelope or {})
-    return len(due)
+    log.error(
+        "event.dead_lettered", context=context, entry_id=entry_id, error="no worker lived to record its last attempt"
+    )

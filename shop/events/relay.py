@@ -1,9 +1,9 @@
 """The relay: carries what stands in the outboxes to the transport, and marks a row published once it has arrived.
 
-Rows are claimed by state, never by cursor (ids commit out of order). A claim is a short lease, taken under a short
-advisory lock, and never takes a row while another relay holds an earlier one of the same aggregate: order is kept per
-aggregate with any number of relays. The transport is called outside any transaction. A relay that dies costs its batch
-the rest of the lease; one that was only slow sends a batch twice, and the inboxes drop the copies.
+Rows are claimed by state, never by cursor (ids commit out of order). A claim is a short lease, taken by one relay of a
+context at a time, and never takes a row while another relay holds an earlier one of the same aggregate: order is kept
+per aggregate with any number of relays. The transport is called outside any transaction. A relay that dies costs its
+batch the rest of the lease; one that was only slow sends a batch twice, and the inboxes drop the copies.
 """
 
 from __future__ import annotations
@@ -12,25 +12,29 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.apps import apps
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from shop import transactions
+from shop.events import claims
 from shop.events.bus import TransportUnavailable, transport
+from shop.events.claims import LEASE_SECONDS, Refused, Row
 from shop.events.outbox import OutboxMessage, outbox_of
+from shop.moments import Moments
 from shop.resilience.retry import backoff_seconds
 
 log = structlog.get_logger(__name__)
 
-BATCH = 200
-LEASE_SECONDS = 8
+Result = TypeVar("Result")
+
+BATCH = 1000
 NOTE_AGAIN_SECONDS = 0.25
 
 
@@ -39,26 +43,64 @@ def publishing_contexts() -> list[str]:
     return sorted(model._meta.app_label for model in apps.get_models() if issubclass(model, OutboxMessage))
 
 
+def waiting() -> dict[str, str]:
+    """Return, by context, the SQL condition that a fact waits to be published."""
+    return {
+        context: f"EXISTS (SELECT 1 FROM {outbox_of(context)._meta.db_table} WHERE published_at IS NULL AND"
+        " quarantined_at IS NULL AND (claimed_until IS NULL OR claimed_until < now()))"
+        for context in publishing_contexts()
+    }
+
+
 def drain(context: str) -> int:
     """Publish everything that waits in one outbox; return how many rows were published.
 
+    While another relay drains it, publish nothing and come again a little later: it may not have seen our rows.
     Raises: TransportUnavailable; the rows stay, free to be claimed again.
     """
     transactions.forbid()
     published = 0
-    while rows := _claim(context):
-        try:
-            errors = transport().send([row.envelope() for row in rows])
-        except TransportUnavailable:
-            _release(context, rows)
-            raise
-        arrived = [row.pk for row, error in zip(rows, errors, strict=True) if not error]
-        _insist(lambda: _mark_published(context, arrived))  # noqa: B023  called at once
-        for row, error in zip(rows, errors, strict=True):
-            if error:
-                _count_failure(context, row, error)
+    arrived: list[int] = []
+    while True:
+        claim = partial(claims.mark_and_claim, context, arrived, limit=BATCH)
+        rows, mine = _retry_until_recorded(claim) if arrived else claim()
+        if not rows:
+            if not mine:
+                wake(context)
+            return published
+        arrived = _carry(context, rows)
         published += len(arrived)
-    return published
+
+
+def _carry(context: str, rows: Sequence[Row]) -> list[int]:
+    """Give claimed rows to the transport; return the keys of those that arrived. Raises: TransportUnavailable."""
+    try:
+        errors = transport().send([row.envelope for row in rows])
+    except TransportUnavailable:
+        claims.release(context, rows)
+        raise
+    arrived = [row.pk for row, error in zip(rows, errors, strict=True) if not error]
+    if refused := [_refusal(row, error) for row, error in zip(rows, errors, strict=True) if error]:
+        _count_failures(context, refused)
+    return arrived
+
+
+def _refusal(row: Row, error: str) -> Refused:
+    attempts = row.attempts + 1
+    hopeless = attempts >= settings.EVENTS_MAX_ATTEMPTS
+    return Refused(row=row, error=error, wait=backoff_seconds(attempts), hopeless=hopeless)
+
+
+def _count_failures(context: str, refused: Sequence[Refused]) -> None:
+    """Hold rows that the transport refused for a while, and with each what follows of its aggregate.
+
+    After many refusals a row is set aside for a human, and blocks nobody.
+    """
+    claims.refuse(context, refused)
+    for each in refused:
+        level = log.error if each.hopeless else log.warning
+        event = "outbox.quarantined" if each.hopeless else "outbox.refused"
+        level(event, event_id=str(each.row.envelope.event_id), error=each.error)
 
 
 def drain_all() -> int:
@@ -92,29 +134,7 @@ def drain_all() -> int:
     return published
 
 
-def _claim(context: str) -> list[OutboxMessage]:
-    model = outbox_of(context)
-    alias = transactions.alias_for(context)
-    table = connections[alias].ops.quote_name(model._meta.db_table)
-    with transactions.transaction(context):
-        with connections[alias].cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"relay:{context}"])
-            cursor.execute(
-                f"WITH next AS (SELECT id FROM {table} AS o WHERE published_at IS NULL AND quarantined_at IS NULL"
-                "  AND (claimed_until IS NULL OR claimed_until < clock_timestamp())"
-                f" AND NOT EXISTS (SELECT 1 FROM {table} AS earlier WHERE earlier.aggregate_id = o.aggregate_id"
-                "   AND earlier.id < o.id AND earlier.published_at IS NULL AND earlier.quarantined_at IS NULL"
-                "   AND earlier.claimed_until >= clock_timestamp())"
-                "  ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)"
-                f" UPDATE {table} AS o SET claimed_until = clock_timestamp() + make_interval(secs => %s) FROM next WHERE o.id = next.id"
-                " RETURNING o.id",
-                [BATCH, LEASE_SECONDS],
-            )
-            claimed = [row[0] for row in cursor.fetchall()]
-        return list(model._default_manager.using(alias).filter(pk__in=claimed).order_by("id")) if claimed else []
-
-
-def _insist(note: Callable[[], None]) -> None:
+def _retry_until_recorded(note: Callable[[], Result]) -> Result:
     """Note what has arrived even where the database is being restarted just then: else all of it goes out again.
 
     Raises: what keeps failing until the claim would have ended anyway.
@@ -131,71 +151,39 @@ def _insist(note: Callable[[], None]) -> None:
         close_old_connections()
 
 
-def _mark_published(context: str, ids: Sequence[int]) -> None:
-    with transactions.transaction(context):
-        outbox_of(context)._default_manager.using(transactions.alias_for(context)).filter(
-            pk__in=ids, published_at=None
-        ).update(published_at=Now(), claimed_until=None)
-
-
-def _release(context: str, rows: Sequence[OutboxMessage]) -> None:
-    with transactions.transaction(context):
-        outbox_of(context)._default_manager.using(transactions.alias_for(context)).filter(
-            pk__in=[row.pk for row in rows], published_at=None
-        ).update(claimed_until=None)
-
-
-def _count_failure(context: str, row: OutboxMessage, error: str) -> None:
-    """Hold a row that the transport refused for a while, and with it what follows of its aggregate.
-
-    After many refusals it is set aside for a human, and blocks nobody.
-    """
-    wait = timedelta(seconds=backoff_seconds(row.attempts + 1))
-    hopeless = row.attempts + 1 >= settings.EVENTS_MAX_ATTEMPTS
-    with transactions.transaction(context):
-        outbox_of(context)._default_manager.using(transactions.alias_for(context)).filter(
-            pk=row.pk, published_at=None
-        ).update(
-            claimed_until=None if hopeless else Now() + wait,
-            attempts=F("attempts") + 1,
-            last_error=error,
-            quarantined_at=Now() if hopeless else None,
-        )
-    level = log.error if hopeless else log.warning
-    level("outbox.quarantined" if hopeless else "outbox.refused", event_id=str(row.event_id), error=error)
-
-
 class RelayThread(threading.Thread):
-    """Publishes within milliseconds of a commit, in the process that committed."""
+    """Publishes within milliseconds of a commit, in the process that committed; gathers what commits meanwhile."""
 
-    def __init__(self) -> None:
-        super().__init__(name="relay", daemon=True)
-        self._wanted: set[str] = set()
-        self._signal = threading.Condition()
+    def __init__(self, name: str = "relay", *, spares: RelayThread | None = None) -> None:
+        """`spares`: the thread that need not come for what this one takes along."""
+        super().__init__(name=name, daemon=True)
+        self._moments = Moments()
+        self._spares = spares
 
-    def wake(self, context: str) -> None:
-        """Ask for the outbox of `context` to be drained."""
-        with self._signal:
-            self._wanted.add(context)
-            self._signal.notify()
+    def wake(self, context: str, *, after: float = 0.0) -> None:
+        """Ask for the outbox of `context` to be drained in `after` seconds; what is heard gathers between two drains."""
+        self._moments.ask(context, after=after, apart=settings.EVENTS_GATHER_SECONDS)
+
+    def forget(self, context: str) -> None:
+        """Do not come for the outbox of `context`, unless it is asked for again."""
+        self._moments.forget(context)
 
     def run(self) -> None:
         """Drain what is asked for, until the process ends; wait longer and longer while the broker is away."""
         failures = 0
         while True:
-            with self._signal:
-                if failures:
-                    # Wakes do not cut this short: each would claim and free a batch for nothing.
-                    self._signal.wait_for(lambda: False, timeout=min(5.0, 0.25 * 2 ** min(failures, 6)))
-                while not self._wanted:
-                    self._signal.wait()
-                wanted, self._wanted = self._wanted, set()
-            failed = {context for context in sorted(wanted) if not self._drained(context)}
+            if failures:
+                # Wakes do not cut this short: each would claim and free a batch for nothing.
+                time.sleep(min(5.0, 0.25 * 2 ** min(failures, 6)))
+            failed = [context for context in sorted(self._moments.take()) if not self._drained(context)]
             failures = failures + 1 if failed else 0
-            with self._signal:
-                self._wanted |= failed
+            for context in failed:
+                self.wake(context)
 
     def _drained(self, context: str) -> bool:
+        if self._spares is not None:
+            # Before the claim, which sees every fact that was asked for so far.
+            self._spares.forget(context)
         close_old_connections()
         try:
             drain(context)
@@ -206,21 +194,49 @@ class RelayThread(threading.Thread):
             # The thread must outlive a database that is away; the rows are safe and the sweep comes by.
             log.exception("relay.failed", context=context)
             return False
+        finally:
+            # To the pool, where there is one: while nothing commits, a request works with it.
+            close_old_connections()
         return True
 
 
-_thread: RelayThread | None = None
-_thread_pid = 0
-_thread_lock = threading.Lock()
+@dataclass(frozen=True)
+class _Relays:
+    """The threads of one process: what somebody in the shop hears never waits behind what nobody does."""
+
+    pid: int
+    heard: RelayThread
+    unheard: RelayThread
+
+    @classmethod
+    def start(cls) -> _Relays:
+        unheard = RelayThread("relay unheard")
+        heard = RelayThread(spares=unheard)
+        for thread in (heard, unheard):
+            thread.start()
+        return cls(os.getpid(), heard, unheard)
+
+    def are_running(self) -> bool:
+        return self.pid == os.getpid() and self.heard.is_alive() and self.unheard.is_alive()
 
 
-def wake(context: str) -> None:
-    """Have this process publish the outbox of `context` now. Losing the call is harmless: the sweep finds the rows."""
-    global _thread, _thread_pid
+_relays: _Relays | None = None
+_relays_lock = threading.Lock()
+
+
+def wake(context: str, *, heard: bool = True) -> None:
+    """Have this process publish the outbox of `context` soon. Losing the call is harmless: the sweep finds the rows.
+
+    A fact that nobody in the shop hears can wait: it goes along with the next that somebody does, or a second later.
+    """
+    global _relays  # noqa: PLW0603  one pair of threads per process
     if not settings.EVENTS_WAKE_IN_PROCESS:
         return
-    with _thread_lock:
-        if _thread is None or _thread_pid != os.getpid() or not _thread.is_alive():
-            _thread, _thread_pid = RelayThread(), os.getpid()
-            _thread.start()
-    _thread.wake(context)
+    with _relays_lock:
+        if _relays is None or not _relays.are_running():
+            _relays = _Relays.start()
+        relays = _relays
+    if heard:
+        relays.heard.wake(context)
+    else:
+        relays.unheard.wake(context, after=settings.EVENTS_GATHER_UNHEARD_SECONDS)

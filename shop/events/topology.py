@@ -2,7 +2,7 @@
 
 events        direct   -> <context>.events   one durable quorum queue per context that hears events
 dead.letters  direct   -> <context>.dead     the same contexts: what a worker could not even record (see dead_letters.collect)
-domain.events topic    -> (outsiders bind their own queues; routing key = event type)
+domain.events topic    -> (outsiders bind their own queues; routing key = event type; docs/asyncapi.yaml)
 tasks         direct   -> <context>.tasks    nudges to run a sweep; disposable, so short-lived
 """
 
@@ -21,6 +21,8 @@ NEVER = 1_000_000
 NUDGE_TTL_MILLISECONDS = 60_000
 
 CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications")
+# Whose sweeps run beside the deliveries: short, and seen by customers (mail, booking), or of the bus itself.
+SWEEPS_BESIDE_DELIVERIES = ("shipping", "notifications", "shop")
 # Those with an inbox. The others have no queue for events: a stray message would find nobody to record it.
 HEARING = ("orders", "shipping", "notifications")
 
@@ -89,6 +91,22 @@ def worker_queues() -> list[Queue]:
     ]
 
 
+def delivery_queues() -> list[str]:
+    """Return the names of the queues that carry deliveries."""
+    return [events_queue(context).name for context in HEARING]
+
+
+def queues_of_role(role: str) -> list[str]:
+    """Return the names of the queues that a worker of this role consumes: all, unless it is one of two that share them.
+
+    `deliveries` are never behind what waits for the payment provider or works off a backlog: that is `sweeps`.
+    """
+    beside = [named(f"{context}.tasks") for context in SWEEPS_BESIDE_DELIVERIES]
+    every = [queue.name for queue in worker_queues()]
+    deliveries = [*(named(f"{context}.events") for context in HEARING), *beside]
+    return {"deliveries": deliveries, "sweeps": [name for name in every if name not in deliveries]}.get(role, every)
+
+
 def declare(channel: Any) -> None:
     """Declare all of it on an AMQP channel; harmless to repeat."""
     domain_exchange().bind(channel).declare()
@@ -102,3 +120,7 @@ def delete(channel: Any) -> None:
         queue.bind(channel).delete()
         queue.exchange.bind(channel).delete()
     domain_exchange().bind(channel).delete()
+    if settings.EVENTS_NAMESPACE:
+        # Those of Celery's remote control; without a prefix they may be another application's.
+        for name in (f"{named('celery')}.pidbox", f"reply.{named('celery')}.pidbox", named("celeryev")):
+            channel.exchange_delete(name)

@@ -8,6 +8,8 @@ from typing import Any
 import structlog
 from celery.worker.consumer import Consumer
 
+from shop.events.trusted import distrust
+
 log = structlog.get_logger(__name__)
 
 
@@ -28,12 +30,16 @@ class DeadLetteringConsumer(Consumer):
         message.reject()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
-        """Return Celery's handler of one message, which a body such as `7` would otherwise crash, worker and all."""
+        """Return Celery's handler of one message, which a body such as `7` would otherwise crash, worker and all.
+
+        Celery gets only what the shop itself writes: an error in what it trusts may come later, outside of this handler.
+        """
         handle = super().create_task_handler(*args, **kwargs)
         broker_is_away = (*self.connection_errors, *self.channel_errors)
 
         def handle_or_reject(message: Any) -> None:
             try:
+                distrust(message)
                 handle(message)
             except broker_is_away:
                 raise

@@ -1,4 +1,4 @@
-"""Structured logs: one event per line, with the ids of request, trace and order, and nothing secret or personal.
+"""Structured logs: one fact per line, one line per request (shop.observability.lines), nothing secret or personal.
 
 Everything goes through one chain, the libraries' own records too. LOG_FORMAT is console or json, LOG_LEVEL the level.
 """
@@ -10,13 +10,15 @@ import logging.config
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
 from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from shop.cards import holds_card_number, without_card_numbers
+from shop.cards import SEPARATOR, holds_card_number, without_card_numbers
+from shop.observability.lines import gather_fact
 
 _SECRET_NAMES = re.compile(
     r"password|passwd|secret|authorization|cookie|api_?key|token|card_?number|cvc|cvv", re.IGNORECASE
@@ -26,9 +28,12 @@ _KEYS = re.compile(
     r"\b(?:[sr]k_(?:live|test)_\w+|whsec_\w+|(?:pi|seti)_\w+_secret_\w+)|(?<=://)[^\s/:@]*:[^\s/@]*(?=@)"
     r"|(?<=[Bb]earer )[\w.~+/-]+=*"
 )
-_ONLY_NAMES = {"event", "level", "logger", "timestamp", "request_id", "trace_id", "span_id"}
-_OUR_OWN = {"trace_id", "span_id"}
+_OUR_OWN = {"level", "logger", "timestamp", "trace_id", "span_id"}
+# No address, key or card number is without one of these. Only a text that has one is looked at closely.
+_SUSPICIOUS = re.compile(rf"@|k_(?:live|test)_|whsec_|_secret_|earer |\d(?:{SEPARATOR}?\d){{12}}")
+_SHORTEST_CARD = 10**12
 _PROBES = ("GET /health", "GET /ready", "GET /metrics")
+_NOTICES = "POST /webhooks/"
 _MAX_DEPTH = 6
 
 
@@ -44,6 +49,7 @@ def configure_for(*, log_format: str, level: str) -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            gather_fact,
             *_described(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -80,11 +86,15 @@ def standard_config(*, log_format: str, level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # Both are said better by django_structlog's request_finished and request_failed.
+            # Both are said better by request_finished and request_failed.
             "django.request": {"level": "CRITICAL"},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             "gunicorn.error": {"handlers": [], "level": "INFO", "propagate": True},
             "gunicorn.access": {"handlers": [], "propagate": False},
+            # What a task did is told as facts; that it began and ended well, or that beat asked for it, is not.
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
             "stripe": {"level": "WARNING"},
             "amqp": {"level": "WARNING"},
             "kombu": {"level": "WARNING"},
@@ -95,7 +105,7 @@ def standard_config(*, log_format: str, level: str) -> dict[str, Any]:
 def _described() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
-        drop_probes,
+        drop_what_says_nothing,
         add_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -106,11 +116,11 @@ def _described() -> list[Processor]:
     ]
 
 
-def drop_probes(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Leave out the probes that were answered well: thousands a day that say nothing."""
+def drop_what_says_nothing(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Leave out probes that were answered well, and the provider's notices in whose request nothing happened."""
     if event.get("event") in {"request_started", "request_finished"} and event.get("code", 200) == 200:  # noqa: PLR2004
         request = str(event.get("request", ""))
-        if request.startswith(_PROBES):
+        if request.startswith(_PROBES) or (request.startswith(_NOTICES) and "facts" not in event):
             raise structlog.DropEvent
     return event
 
@@ -126,16 +136,16 @@ def add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict
 
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Take out what no log may hold: card numbers, email addresses, keys, tokens and passwords."""
-    return {name: _cleaned(name, value, 0) for name, value in event.items()}
+    return {name: value if name in _OUR_OWN else _cleaned(name, value, 0) for name, value in event.items()}
 
 
 def _cleaned(name: str, value: Any, depth: int) -> Any:
-    if _SECRET_NAMES.search(name) and name not in _ONLY_NAMES:
+    if _is_secret(name):
         return "[redacted]"
-    if isinstance(value, (bool, float, type(None))) or name in _OUR_OWN:
-        return value
-    if isinstance(value, int):
-        return "[card]" if holds_card_number(str(value)) else value
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, (int, float, type(None))):
+        return "[card]" if _is_card_number(value) else value
     if depth < _MAX_DEPTH and isinstance(value, Mapping):
         return {str(key): _cleaned(str(key), inner, depth + 1) for key, inner in value.items()}
     if depth < _MAX_DEPTH and isinstance(value, (list, tuple, set, frozenset)):
@@ -143,8 +153,19 @@ def _cleaned(name: str, value: Any, depth: int) -> Any:
     return redact_text(str(value))
 
 
+def _is_card_number(value: float | None) -> bool:
+    return isinstance(value, int) and abs(value) >= _SHORTEST_CARD and holds_card_number(str(value))
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_NAMES.search(name))
+
+
 def redact_text(text: str) -> str:
     """Return a text without card numbers, email addresses and keys."""
+    if not _SUSPICIOUS.search(text):
+        return text
     text = _KEYS.sub("[redacted]", text)
     text = _EMAIL.sub("[email]", text)
     return without_card_numbers(text)

@@ -7,6 +7,7 @@ other, and it counts failures in a row, not the share of failures in a window. S
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,10 +16,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import pybreaker
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
+from django.db import Error as DatabaseError
 from prometheus_client import Counter, Gauge
 
-from shop.errors import Fault, Refusal
+from shop.errors import Busy, Fault, Refusal
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +36,8 @@ STATE = Gauge(
     multiprocess_mode="livemax",
 )
 OPENINGS = Counter("shop_breaker_openings", "How often a circuit breaker opened", ["name"])
+# What ends a call without a word about the dependency: our own time limit, our own database, our own queues.
+SAYS_NOTHING: tuple[type[Exception], ...] = (SoftTimeLimitExceeded, DatabaseError, Busy)
 _STATE_VALUES = {pybreaker.STATE_CLOSED: 0, pybreaker.STATE_HALF_OPEN: 1, pybreaker.STATE_OPEN: 2}
 
 
@@ -41,6 +46,7 @@ class BreakerOpen(Fault):
 
     code = "breaker_open"
     title = "A dependency is unavailable; nothing was sent to it"
+    fact_types = {"breaker": str}
 
     def __init__(self, *, name: str, seconds_left: float) -> None:
         super().__init__(f"{name} is unavailable; nothing was sent to it", breaker=name)
@@ -60,8 +66,8 @@ class BreakerState:
 class Breaker:
     """Guards the calls to one dependency: `breaker.call(fn, *args, **kwargs)`.
 
-    An exception of `counts` that is no Refusal is a failure; any other answer, also an exception, shows that the
-    dependency is alive. Opens when at least BREAKER_FAILURE_RATIO of the calls of the last BREAKER_WINDOW_SECONDS
+    An exception of `counts` that is no Refusal is a failure. One of SAYS_NOTHING is not counted. Any other answer, also
+    an exception, shows that the dependency is alive. Opens when at least BREAKER_FAILURE_RATIO of the calls of the last BREAKER_WINDOW_SECONDS
     failed, given BREAKER_MINIMUM_CALLS; after BREAKER_RESET_SECONDS one probe decides. One instance per name.
     """
 
@@ -84,6 +90,9 @@ class Breaker:
         permit = self._machine.enter()
         try:
             result = call(*args, **kwargs)
+        except SAYS_NOTHING:
+            self._machine.abandon(permit)
+            raise
         except Exception as error:
             self._machine.leave(permit, error)
             raise
@@ -96,6 +105,10 @@ class Breaker:
     def state(self) -> BreakerState:
         """Return what /ready, the admin and tests show of it."""
         return self._machine.snapshot()
+
+    def tell_state(self) -> None:
+        """Set the gauge to the state as it is now: an open breaker turns half-open by time alone, without a call."""
+        STATE.labels(self.name).set(_STATE_VALUES[self.state().state])
 
     def reset(self) -> None:
         """Close it and forget its window (tests, and a human who knows better)."""
@@ -111,6 +124,19 @@ _registry: dict[str, Breaker] = {}
 def breakers() -> tuple[Breaker, ...]:
     """Return every breaker of this process, by name."""
     return tuple(_registry[name] for name in sorted(_registry))
+
+
+def tell_states() -> None:
+    """Set the gauges of all breakers; called regularly, since time alone makes an open one half-open."""
+    for breaker in breakers():
+        breaker.tell_state()
+
+
+def _tell_later(name: str) -> None:
+    """Have the gauge follow an open breaker into half-open, in a process that nobody asks for anything meanwhile."""
+    timer = threading.Timer(settings.BREAKER_RESET_SECONDS, _registry[name].tell_state)
+    timer.daemon = True
+    timer.start()
 
 
 class _Window(pybreaker.CircuitMemoryStorage):
@@ -169,6 +195,7 @@ class _Reporter(pybreaker.CircuitBreakerListener):
         if new_state.name == pybreaker.STATE_OPEN:
             OPENINGS.labels(cb.name).inc()
             log.error("breaker.opened", breaker=cb.name, calls=self._window.calls, failures=self._window.failures)
+            _tell_later(str(cb.name))
         elif new_state.name == pybreaker.STATE_HALF_OPEN:
             log.info("breaker.probing", breaker=cb.name)
         else:
@@ -216,8 +243,7 @@ class _StateMachine(pybreaker.CircuitBreaker):
             if self.current_state == pybreaker.STATE_CLOSED:
                 return _Permit(self._era, probe=False)
             if self.current_state == pybreaker.STATE_OPEN:
-                left = self._opened_at_tick + settings.BREAKER_RESET_SECONDS - self._clock()
-                if left > 0:
+                if (left := self._seconds_left()) > 0:
                     raise BreakerOpen(name=self._dependency, seconds_left=left)
                 self.half_open()
             if self._probe_began is not None:
@@ -247,14 +273,20 @@ class _StateMachine(pybreaker.CircuitBreaker):
                     raise
 
     def abandon(self, permit: _Permit) -> None:
-        """Forget a call that was cut off from within (interrupt, exit): it says nothing about the dependency."""
+        """Forget a call that ended by our own doing: it says nothing about the dependency."""
         with self._lock:
             if permit.probe:
                 self._probe_began = None
 
     def snapshot(self) -> BreakerState:
         with self._lock:
-            return BreakerState(self._dependency, self.current_state, self.window.calls, self.window.failures)
+            state = self.current_state
+            if state == pybreaker.STATE_OPEN and self._seconds_left() <= 0:
+                state = pybreaker.STATE_HALF_OPEN
+            return BreakerState(self._dependency, state, self.window.calls, self.window.failures)
+
+    def _seconds_left(self) -> float:
+        return self._opened_at_tick + settings.BREAKER_RESET_SECONDS - self._clock()
 
     def forget(self) -> None:
         with self._lock:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from allauth.headless.internal.sessionkit import authenticate_by_x_session_token
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
+
+from shop.rest.keys import key_to_look_up
+from shop.rest.sessions import signed_in
 
 MAX_TOKEN_LENGTH = 200
 
@@ -22,10 +24,10 @@ class SessionTokenAuthentication(BaseAuthentication):
         token = self._token(request)
         if token is None:
             return None
-        found = authenticate_by_x_session_token(token) if _looks_like_token(token) else None
+        found = signed_in(token, key=key_to_look_up(request)) if _looks_like_token(token) else None
         if found is None or not found[0].is_active:
             raise exceptions.AuthenticationFailed("This token is not valid, or no longer; sign in again.")
-        user, session = found
+        user, session, request.kept_answer = found  # type: ignore[attr-defined]
         structlog.contextvars.bind_contextvars(user_id=str(user.pk))
         return user, session
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from django.core.exceptions import ValidationError as InvalidText
 from rest_framework import serializers
 
+from shop.mail_address import clean_mail_address
 from shop.money import Money, is_currency
 from shop.rest.problem import money_json
+from shop.text import NotOneLine, clean_line
 
 MAX_MINOR = 10**12
 
@@ -34,26 +36,45 @@ class StrictSerializer(serializers.Serializer[Any]):
         return value
 
 
-@extend_schema_field(
-    {
-        "type": "object",
-        "title": "Money",
-        "required": ["amount_minor", "currency"],
-        "properties": {
-            "amount_minor": {"type": "integer", "minimum": 0, "description": "minor units: cents, yen, fils"},
-            "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217"},
-            "formatted": {"type": "string", "readOnly": True, "examples": ["24.50"]},
-        },
-        "additionalProperties": False,
-    }
-)
+class TextField(serializers.CharField):
+    """One line of text, kept as `shop.text` says: what is printed on a label or put into a mail."""
+
+    default_error_messages = {"control": "This must be one line of text without control characters."}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read a line of text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            text = clean_line(data)
+        except NotOneLine:
+            self.fail("control")
+        if not text and not self.allow_blank:
+            self.fail("blank")
+        return text
+
+
+class MailAddressField(serializers.EmailField):
+    """An email address that mail can be sent to."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read an email address."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            return clean_mail_address(data)
+        except InvalidText:
+            self.fail("invalid")
+
+
 class MoneyField(serializers.Field[Money, Any, dict[str, Any], Any]):
-    """`{"amount_minor": 2450, "currency": "EUR", "formatted": "24.50"}`; read from the first two."""
+    """`{"amount_minor": 2450, "currency": "EUR", "exponent": 2, "formatted": "24.50"}`; read from the first two."""
 
     default_error_messages = {
         "shape": 'Money looks like {{"amount_minor": 2450, "currency": "EUR"}}.',
         "amount": "amount_minor is a whole number of minor units, from 0 to one million million.",
         "currency": "currency is an ISO 4217 code in capitals.",
+        "exponent": "exponent is not that of the currency in ISO 4217.",
     }
 
     def to_representation(self, value: Money) -> dict[str, Any]:
@@ -65,6 +86,7 @@ class MoneyField(serializers.Field[Money, Any, dict[str, Any], Any]):
         if not isinstance(data, Mapping) or not {"amount_minor", "currency"} <= set(data) <= {
             "amount_minor",
             "currency",
+            "exponent",
             "formatted",
         }:
             self.fail("shape")
@@ -73,4 +95,7 @@ class MoneyField(serializers.Field[Money, Any, dict[str, Any], Any]):
             self.fail("amount")
         if not isinstance(currency, str) or not is_currency(currency):
             self.fail("currency")
-        return Money(amount, currency)
+        money = Money(amount, currency)
+        if data.get("exponent", money.decimals) != money.decimals:
+            self.fail("exponent")
+        return money

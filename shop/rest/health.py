@@ -1,7 +1,8 @@
 """What a load balancer and an orchestrator ask: whether the process lives, and whether it may get requests.
 
 /health asks nothing of anybody: a database that is away must not have the process restarted. /ready asks each database
-and whether its migrations are applied. A broker that is away makes it degraded, not unready: orders are still taken.
+and whether its migrations are applied, apart from the requests and for so long only. A broker that is away makes it
+degraded, not unready: orders are still taken. `shop.rest.probes` gives the same answers on a port of their own.
 """
 
 from __future__ import annotations
@@ -9,22 +10,30 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from kombu import Connection
 
+from shop.events.broker import connect
+from shop.resilience.apart import Apart, Unanswered
 from shop.resilience.breaker import breakers
 from shop.rest.problem import edge_problem
 
+log = structlog.get_logger(__name__)
+
 BROKER_LIMIT_SECONDS = 1
+# Shorter than an orchestrator waits for a probe.
+READY_LIMIT_SECONDS = 3.0
 CACHE_SECONDS = 1.0
 
 
@@ -53,14 +62,29 @@ class Readiness:
         return {"status": self.status, "checks": {**self.required, **self.optional}, "breakers": self.breakers}
 
 
-def check_readiness() -> Readiness:
-    """Ask everything now."""
-    required = {}
+def ask_databases() -> dict[str, str]:
+    """Ask each database now, and whether its migrations are applied."""
+    outcomes = {}
     for alias in connections:
-        required[f"database:{alias}"] = _outcome(partial(_ask_database, alias))
-        if required[f"database:{alias}"] == "ok":
-            required[f"migrations:{alias}"] = _outcome(partial(_ask_migrations, alias))
-    optional = {"broker": _outcome(_ask_broker)} if settings.BROKER_URL else {}
+        outcomes[f"database:{alias}"] = _outcome(partial(_ask_database, alias))
+        if outcomes[f"database:{alias}"] == "ok":
+            outcomes[f"migrations:{alias}"] = _outcome(partial(_ask_migrations, alias))
+    return outcomes
+
+
+def readiness_in_time() -> Readiness:
+    """Ask everything now; where the databases do not answer in time, none counts as answering.
+
+    The broker is asked at the same time and apart: a silent one says nothing about a database.
+    """
+    until = time.monotonic() + READY_LIMIT_SECONDS
+    asked = {"broker": _broker.submit(_outcome, _ask_broker)} if settings.BROKER_URL else {}
+    try:
+        required = _apart.ask(ask_databases, within=READY_LIMIT_SECONDS)
+    except Unanswered as silence:
+        log.warning("health.unanswered", error=str(silence))
+        required = {f"database:{alias}": Unanswered.__name__ for alias in connections}
+    optional = {name: _outcome_of(answer, until=until) for name, answer in asked.items()}
     return Readiness(required, optional, {breaker.name: breaker.state().state for breaker in breakers()})
 
 
@@ -76,6 +100,14 @@ def _outcome(ask: Callable[[], None]) -> str:
     return "ok"
 
 
+def _outcome_of(asked: Future[str], *, until: float) -> str:
+    try:
+        return asked.result(max(0.0, until - time.monotonic()))
+    except NotYet:
+        asked.cancel()
+        return Unanswered.__name__
+
+
 def _ask_database(alias: str) -> None:
     connection = connections[alias]
     connection.close_if_unusable_or_obsolete()
@@ -83,6 +115,8 @@ def _ask_database(alias: str) -> None:
         cursor.execute("SELECT 1")
 
 
+_apart = Apart("readiness")
+_broker = ThreadPoolExecutor(1, thread_name_prefix="readiness of the broker")
 _migrated: set[str] = set()
 
 
@@ -97,8 +131,7 @@ def _ask_migrations(alias: str) -> None:
 
 
 def _ask_broker() -> None:
-    with Connection(settings.BROKER_URL, connect_timeout=BROKER_LIMIT_SECONDS) as connection:
-        connection.connect()
+    connect(connect_seconds=BROKER_LIMIT_SECONDS, answer_seconds=BROKER_LIMIT_SECONDS).release()
 
 
 @dataclass
@@ -110,7 +143,7 @@ class _Cache:
     def get(self) -> Readiness:
         with self.lock:
             if self.readiness is None or time.monotonic() >= self.until:
-                self.readiness = check_readiness()
+                self.readiness = readiness_in_time()
                 self.until = time.monotonic() + CACHE_SECONDS
             return self.readiness
 
@@ -126,13 +159,23 @@ readiness_cache = _Cache()
 @require_safe
 def health(request: HttpRequest) -> HttpResponse:
     """Answer 200 as long as the process answers at all."""
-    return JsonResponse({"status": "ok"})
+    return health_answer()
 
 
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
     """Answer 200 where requests may come, else a 503 problem that lists what fails."""
+    return ready_answer()
+
+
+def health_answer() -> HttpResponse:
+    """Return the answer to /health."""
+    return JsonResponse({"status": "ok"})
+
+
+def ready_answer() -> HttpResponse:
+    """Return the answer to /ready."""
     readiness = readiness_cache.get()
     if readiness.failing:
         return edge_problem(

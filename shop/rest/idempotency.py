@@ -11,33 +11,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
 from typing import Any, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, connections
-from django.db.models.functions import Now
+from django.db import DatabaseError
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from shop import transactions
+from shop import retention, transactions
 from shop.cards import card_pointers, holds_card_number
 from shop.errors import Refusal
 from shop.ids import derived_id
 from shop.models import IdempotencyKey
+from shop.resilience.admission import turn_away
+from shop.rest.keys import HEADER, is_key, key_of
 from shop.rest.problem import problem_of
+from shop.rest.sessions import KeptAnswer
+from shop.statements import Statement
 
-HEADER = "Idempotency-Key"
 KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Retry-After", "Cache-Control", "Vary")
-_KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_NOT_FINAL = frozenset({202, 400, 401, 403, 404, 405, 406, 412, 413, 415, 422, 428, 429})
+NOT_FINAL = frozenset({202, 400, 401, 403, 404, 405, 406, 412, 413, 415, 422, 428, 429})
+
+_FIND_KEPT_ANSWER = Statement("shop", "find_kept_answer")
+_KEEP_ANSWER = Statement("shop", "keep_answer")
 
 log = structlog.get_logger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -52,7 +56,7 @@ class IdempotencyKeyMissing(Refusal):
 
 
 class IdempotencyKeyMalformed(Refusal):
-    """An Idempotency-Key has 1 to 200 visible ASCII characters; a UUID is best."""
+    """An Idempotency-Key has 1 to 200 visible ASCII characters and no comma; a UUID is best."""
 
     code = "idempotency_key_malformed"
     title = "This Idempotency-Key cannot be used"
@@ -65,6 +69,7 @@ class IdempotencyKeyReused(Refusal):
     code = "idempotency_key_reused"
     title = "This Idempotency-Key was used for another request"
     http_status = 422
+    fact_types = {"order_id": uuid.UUID | None}
 
 
 class CardNumberSent(Refusal):
@@ -93,13 +98,15 @@ def idempotent(view: View) -> View:
         refuse_card_numbers(request, key)
         request.idempotency_key = key  # type: ignore[attr-defined]
         request.idempotency_fingerprint = fingerprint  # type: ignore[attr-defined]
-        if (kept := _find(request.user.pk, key)) is not None:
+        if (kept := _kept_answer(request, key)) is not None:
             return _replay(kept, fingerprint)
+        if getattr(request, "may_only_repeat", False):
+            raise turn_away()
         try:
             response = view(self, request, *args, **kwargs)
         except Refusal as refusal:
             response = problem_of(refusal).response()
-        undecided = response.status_code >= 500 or response.status_code in _NOT_FINAL  # noqa: PLR2004  server errors
+        undecided = response.status_code >= 500 or response.status_code in NOT_FINAL  # noqa: PLR2004  server errors
         if undecided or not getattr(response, "is_final", True):
             return response  # type: ignore[no-any-return]
         return _keep(self, request, response)
@@ -109,16 +116,11 @@ def idempotent(view: View) -> View:
 
 
 def read_key(request: Request) -> str:
-    """Return the caller's key; quotes around it (a structured-field string) are not part of it.
-
-    Raises: IdempotencyKeyMissing, IdempotencyKeyMalformed.
-    """
-    key = request.headers.get(HEADER, "").strip()
-    if len(key) > 1 and key.startswith('"') and key.endswith('"'):
-        key = key[1:-1]
+    """Return the caller's key. Raises: IdempotencyKeyMissing, IdempotencyKeyMalformed."""
+    key = key_of(request)
     if not key:
         raise IdempotencyKeyMissing
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         raise IdempotencyKeyMalformed
     return key
 
@@ -151,22 +153,43 @@ def operation_id(request: Request, *what: str) -> uuid.UUID:
 
 def prune_idempotency_keys() -> int:
     """Delete kept answers past IDEMPOTENCY_RETENTION_HOURS; return how many went."""
-    with transactions.transaction("shop"):
-        old = IdempotencyKey.objects.filter(
-            created_at__lt=Now() - timedelta(hours=settings.IDEMPOTENCY_RETENTION_HOURS)
-        )
-        return old.delete()[0]
+    kept = timedelta(hours=settings.IDEMPOTENCY_RETENTION_HOURS)
+    return retention.delete_for_a_while(
+        retention.Pruning("shop", IdempotencyKey.objects.all(), age="created_at", kept=kept)
+    )
 
 
-def _find(user_id: uuid.UUID | None, key: str) -> IdempotencyKey | None:
-    return IdempotencyKey.objects.filter(user_id=str(user_id), key=key).first()
+@dataclass(frozen=True)
+class _Kept:
+    """A final answer as it was given."""
+
+    fingerprint: str
+    status: int
+    headers: dict[str, str]
+    body: str
 
 
-def _replay(kept: IdempotencyKey, fingerprint: str) -> HttpResponse:
+def _kept_answer(request: Request, key: str) -> _Kept | None:
+    """Return what is kept under the key: as it was read with the caller's session, where it was."""
+    user_id = request.user.pk
+    looked_up: KeptAnswer | None = getattr(request, "kept_answer", None)
+    if looked_up is None or (looked_up.user_id, looked_up.key) != (user_id, key):
+        return _find(user_id, key)
+    return _read(looked_up.row)
+
+
+def _find(user_id: uuid.UUID | None, key: str) -> _Kept | None:
+    return _read(_FIND_KEPT_ANSWER.one(user_id=user_id, key=key))
+
+
+def _read(row: tuple[Any, ...] | None) -> _Kept | None:
+    return None if row is None else _Kept(row[0], row[1], json.loads(row[2]), row[3])
+
+
+def _replay(kept: _Kept, fingerprint: str) -> HttpResponse:
     if kept.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    headers = dict(kept.response_headers) | {"Idempotent-Replayed": "true"}
-    return HttpResponse(kept.response_body, status=kept.response_status, headers=headers)
+    return HttpResponse(kept.body, status=kept.status, headers=kept.headers | {"Idempotent-Replayed": "true"})
 
 
 def _keep(view: Any, request: Request, response: HttpResponseBase) -> HttpResponseBase:
@@ -180,7 +203,13 @@ def _keep(view: Any, request: Request, response: HttpResponseBase) -> HttpRespon
         # The work is done and committed; a retry finds it by its own id and answers the same.
         log.exception("idempotency.answer_not_kept")
         return final
-    return final if winner is None else _replay(winner, request.idempotency_fingerprint)  # type: ignore[attr-defined]
+    if winner is None:
+        return final
+    if winner.fingerprint != request.idempotency_fingerprint:  # type: ignore[attr-defined]
+        # Two requests at once under one key: this one's work is done too, and its answer must say so.
+        log.warning("idempotency.key_reused_at_once", path=request.path)
+        return final
+    return _replay(winner, request.idempotency_fingerprint)  # type: ignore[attr-defined]
 
 
 def _rendered(view: Any, request: Request, response: HttpResponseBase) -> HttpResponse:
@@ -199,22 +228,16 @@ def _rendered(view: Any, request: Request, response: HttpResponseBase) -> HttpRe
 
 def _insert(request: Request, response: HttpResponse) -> bool:
     """Write the row in one statement of its own; False where one stands already."""
-    table = connections["default"].ops.quote_name(IdempotencyKey._meta.db_table)
     headers = {name: response[name] for name in KEPT_HEADERS if response.has_header(name)}
-    with connections["default"].cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} (user_id, key, method, path, fingerprint, response_status, response_headers,"
-            " response_body) VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s) ON CONFLICT (user_id, key) DO NOTHING"
-            " RETURNING id",
-            [
-                request.user.pk,
-                request.idempotency_key,  # type: ignore[attr-defined]
-                request.method,
-                request.path[:500],
-                request.idempotency_fingerprint,  # type: ignore[attr-defined]
-                response.status_code,
-                json.dumps(headers),
-                response.content.decode(),
-            ],
+    with transactions.single("shop"):
+        row = _KEEP_ANSWER.one(
+            user_id=request.user.pk,
+            key=request.idempotency_key,  # type: ignore[attr-defined]
+            method=request.method,
+            path=request.path[:500],
+            fingerprint=request.idempotency_fingerprint,  # type: ignore[attr-defined]
+            response_status=response.status_code,
+            response_headers=json.dumps(headers),
+            response_body=response.content.decode(),
         )
-        return cursor.fetchone() is not None
+    return row is not None

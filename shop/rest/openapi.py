@@ -1,69 +1,109 @@
-"""OpenAPI: what drf-spectacular cannot see - the Idempotency-Key header and the problems every call may answer."""
+"""OpenAPI: what drf-spectacular cannot see - headers, links, money as one component, and the problems of every call.
+
+What one handler alone answers stands on it (shop.rest.documented); what the edge answers to all of them stands here.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.extensions import OpenApiSerializerExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
-from shop.rest.idempotency import HEADER
-from shop.rest.problem import CONTENT_TYPE
+from shop.errors import Busy, Fault
+from shop.rest.arrival import BodyUnreadable, HeaderRepeated, LengthRequired
+from shop.rest.documented import ALWAYS, HEADERS, Documented
+from shop.rest.idempotency import (
+    NOT_FINAL,
+    CardNumberSent,
+    IdempotencyKeyMalformed,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+)
+from shop.rest.introduction import INTRODUCTION
+from shop.rest.keys import HEADER
+from shop.rest.preconditions import PreconditionFailed
+from shop.rest.problem_schemas import Kind, ProblemComponents
+from shop.rest.sign_in_schema import add_sign_in
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
-_PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "description": "RFC 9457 problem details. `code` is stable; decide by it, not by the texts.",
-    "required": ["type", "title", "status", "detail", "instance", "code"],
-    "properties": {
-        "type": {"type": "string", "format": "uri-reference", "examples": ["/problems/insufficient_stock"]},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string", "format": "uri", "description": "Names the request as the server's logs do."},
-        "code": {"type": "string", "examples": ["insufficient_stock"]},
-        "facts": {"type": "object", "additionalProperties": True},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {
-                    "pointer": {"type": "string", "description": "RFC 6901, as a URI fragment."},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
+IF_MATCH = OpenApiParameter(
+    "If-Match", str, OpenApiParameter.HEADER, description="Do it only while the order has this ETag; else 412."
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match", str, OpenApiParameter.HEADER, description="Answer 304 while the ETag is still one of these."
+)
+_DOCUMENTED = "x-documented"
+_MONEY_MEMBERS: dict[str, Any] = {
+    "amount_minor": {"type": "integer", "minimum": 0, "description": "minor units: cents, yen, fils"},
+    "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217"},
+    "exponent": {
+        "type": "integer",
+        "description": "ISO 4217's: so many decimals has the minor unit. Where it is sent, it must be the currency's.",
+        "examples": [2],
+    },
+    "formatted": {
+        "type": "string",
+        "examples": ["24.50"],
+        "description": "For people. Where it is sent, it is ignored.",
+    },
+}
+MONEY: dict[str, Any] = {
+    "Money": {
+        "type": "object",
+        "description": "An amount.",
+        "required": list(_MONEY_MEMBERS),
+        "properties": _MONEY_MEMBERS,
+    },
+    "MoneyRequest": {
+        "type": "object",
+        "description": "An amount; one that this API gave can be sent as it is.",
+        "required": ["amount_minor", "currency"],
+        "properties": _MONEY_MEMBERS,
+        "additionalProperties": False,
     },
 }
 _TEXTS = {
     "400": "The request is not valid.",
     "401": "No valid session token.",
     "402": "The payment was declined.",
-    "403": "This user may not do this.",
+    "403": "This user may not do this, or the token came over plain HTTP.",
     "404": "Nothing of that name exists for this caller.",
     "406": "This server answers with JSON only.",
     "409": "The state of things does not allow it.",
+    "411": "The body has no Content-Length, and this server cannot tell where it ends.",
     "412": "It has changed since the caller read it.",
     "413": "The body is larger than 64 KiB.",
     "415": "The body is not JSON.",
     "422": "The Idempotency-Key was used for another request, or the request holds a card number.",
     "429": "Too many requests; Retry-After says when.",
+    "500": "A bug; it is logged under the request's id.",
     "503": "A dependency is unavailable; Retry-After says when.",
 }
 
 
 class Schema(AutoSchema):
-    """Documents the Idempotency-Key header of every handler that `idempotent` wraps."""
+    """Documents the Idempotency-Key header of every handler that `idempotent` wraps, and what `documented` says."""
+
+    def get_operation(self, *arguments: Any, **keywords: Any) -> dict[str, Any] | None:
+        """Describe it as drf-spectacular does, and leave what stands on the handler for the hook below."""
+        operation: dict[str, Any] | None = super().get_operation(*arguments, **keywords)
+        told = getattr(self._handler(), "documented", None)
+        if operation is not None and told is not None:
+            operation[_DOCUMENTED] = told
+        return operation
+
+    def _handler(self) -> Any:
+        return getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
 
     def get_override_parameters(self) -> list[Any]:
         """Add the header to unsafe, idempotent calls."""
         return [*super().get_override_parameters(), *self._idempotency_header()]
 
     def _idempotency_header(self) -> list[OpenApiParameter]:
-        handler = getattr(self.view, getattr(self.view, "action", None) or self.method.lower(), None)
-        if self.method not in UNSAFE or not getattr(handler, "idempotent", False):
+        if self.method not in UNSAFE or not getattr(self._handler(), "idempotent", False):
             return []
         return [
             OpenApiParameter(
@@ -71,7 +111,7 @@ class Schema(AutoSchema):
                 location=OpenApiParameter.HEADER,
                 required=True,
                 description="A fresh UUID per intention; the same one on every retry of it.",
-                type={"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
+                type={"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-+\\--~]+$"},
             )
         ]
 
@@ -88,43 +128,138 @@ class StrictSerializerSchema(OpenApiSerializerExtension):  # type: ignore[no-unt
         return described | {"additionalProperties": False}
 
 
-def add_problem_responses(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
-    """Give every operation the problems that the edge itself may answer (drf-spectacular post-processing hook)."""
-    schemas = result.setdefault("components", {}).setdefault("schemas", {})
-    schemas["Problem"] = _PROBLEM_SCHEMA
+class MoneyFieldSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Names one component for every amount: a client has one type of it."""
+
+    target_class = "shop.rest.fields.MoneyField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        """Refer to the component of this direction."""
+        return {"$ref": f"#/components/schemas/{'MoneyRequest' if direction == 'request' else 'Money'}"}
+
+
+def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Give every operation its problems, headers and links (drf-spectacular's post-processing hook)."""
+    components = result.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    problems = ProblemComponents()
     for path, item in result.get("paths", {}).items():
         for method, operation in item.items():
-            if not isinstance(operation, dict) or "responses" not in operation:
-                continue
-            answers = operation["responses"]
-            for status in {*_statuses(path, method.upper(), operation), *filter(_is_error, answers)}:
-                said = answers.get(status, {})
-                if "content" not in said:
-                    answers[status] = _problem_response(status) | {name: text for name, text in said.items() if text}
-            operation["responses"] = dict(sorted(answers.items()))
+            if isinstance(operation, dict) and "responses" in operation:
+                _complete_operation(path, method.upper(), operation, problems)
+    if public:
+        result["info"]["description"] = INTRODUCTION
+        add_sign_in(result, problems)
+    if shared := _share_responses(result):
+        components["responses"] = shared
+    schemas.update(MONEY)
+    schemas.update(problems.schemas())
+    _take_defaults_off_requests(schemas)
+    _say_null(schemas)
+    components["schemas"] = dict(sorted(schemas.items()))
+    components["headers"] = HEADERS
     return result
 
 
-def _is_error(status: str) -> bool:
-    return status.startswith(("4", "5"))
+def _complete_operation(path: str, method: str, operation: dict[str, Any], problems: ProblemComponents) -> None:
+    told: Documented = operation.pop(_DOCUMENTED, Documented())
+    answers: dict[str, Any] = operation["responses"]
+    parameters = {parameter.get("name") for parameter in operation.get("parameters", [])}
+    kinds = _problems_of_the_edge(path, method, operation, parameters)
+    for status, own in told.problems.items():
+        kinds[status] = [*kinds.get(status, ()), *own]
+    for status, each in kinds.items():
+        text = answers.get(status, {}).get("description") or _TEXTS[status]
+        content = problems.response(each, added=told.adds.get(status, {}))
+        answers[status] = {"description": text, "content": content}
+    for status, text in told.bodyless.items():
+        answers[status] = {"description": text}
+    for status, answer in answers.items():
+        names = [*told.headers.get(status, ()), *_headers_of(status, is_idempotent=HEADER in parameters), *ALWAYS]
+        answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in dict.fromkeys(names)}
+        if links := told.links.get(status):
+            answer["links"] = {to: {"operationId": to, "parameters": dict(given)} for to, given in links.items()}
+    operation["responses"] = dict(sorted(answers.items()))
 
 
-def _statuses(path: str, method: str, operation: dict[str, Any]) -> list[str]:
-    statuses = ["400", "406", "429", "503"]
-    if operation.get("security") and {} not in operation["security"]:
-        statuses += ["401", "403"]
+def _problems_of_the_edge(
+    path: str, method: str, operation: dict[str, Any], parameters: set[str | None]
+) -> dict[str, list[Kind]]:
+    """Return the problems that the edge itself may answer to this operation, by status."""
+    is_public = not operation.get("security") or {} in operation["security"]
+    kinds: dict[str, list[Kind]] = {
+        "400": ["invalid_request", "malformed_request", HeaderRepeated, BodyUnreadable],
+        "401": ["authentication_failed", *([] if is_public else ["not_authenticated"])],
+        "403": ["https_required"],
+        "406": ["not_acceptable"],
+        "429": ["throttled"],
+        "500": ["internal_error"],
+        # The gateway answers `unavailable` where it reaches no process of the shop.
+        "503": ["database_unavailable", Busy, Fault],
+    }
     if "{" in path:
-        statuses.append("404")
+        kinds["404"] = ["not_found"]
     if method in UNSAFE:
-        statuses += ["409", "413", "415"]
-    if any(parameter.get("name") == HEADER for parameter in operation.get("parameters", [])):
-        statuses.append("422")
-    return sorted(statuses)
+        kinds |= {"411": [LengthRequired], "413": ["payload_too_large"], "415": ["unsupported_media_type"]}
+    if HEADER in parameters:
+        kinds["400"] += [IdempotencyKeyMissing, IdempotencyKeyMalformed]
+        kinds["422"] = [IdempotencyKeyReused, CardNumberSent]
+    if IF_MATCH.name in parameters:
+        kinds["412"] = [PreconditionFailed]
+    return kinds
 
 
-def _problem_response(status: str) -> dict[str, Any]:
-    content = {CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    response: dict[str, Any] = {"description": _TEXTS.get(status, "A problem."), "content": content}
-    if status in {"429", "503"}:
-        response["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
-    return response
+def _headers_of(status: str, *, is_idempotent: bool) -> list[str]:
+    """Return the headers that every answer of this status has, or may have."""
+    names = []
+    if status == "401":
+        names.append("WWW-Authenticate")
+    if status in {"202", "429", "503"}:
+        names.append("Retry-After")
+    if is_idempotent and status < "500" and int(status) not in NOT_FINAL:
+        names.append("Idempotent-Replayed")
+    return names
+
+
+def _share_responses(result: dict[str, Any]) -> dict[str, Any]:
+    """Write each answer that several operations have in common once; return them by name."""
+    operations = [each for item in result.get("paths", {}).values() for each in item.values() if isinstance(each, dict)]
+    uses = Counter(
+        (status, repr(answer))
+        for operation in operations
+        for status, answer in operation.get("responses", {}).items()
+        if status >= "400"
+    )
+    names: dict[tuple[str, str], str] = {}
+    variants: Counter[str] = Counter()
+    shared = {}
+    for operation in operations:
+        for status, answer in operation.get("responses", {}).items():
+            which = (status, repr(answer))
+            if uses[which] > 1:
+                if which not in names:
+                    variants[status] += 1
+                    names[which] = f"Problems{status}" + (f"Variant{variants[status]}" if variants[status] > 1 else "")
+                shared[names[which]] = answer
+                operation["responses"][status] = {"$ref": f"#/components/responses/{names[which]}"}
+    return dict(sorted(shared.items()))
+
+
+def _take_defaults_off_requests(schemas: dict[str, Any]) -> None:
+    """Leave the defaults of what a request may leave out untold: openapi-typescript makes a member with one required."""
+    for name, schema in schemas.items():
+        for member in schema.get("properties", {}).values() if name.endswith("Request") else ():
+            member.pop("default", None)
+
+
+def _say_null(schemas: dict[str, Any]) -> None:
+    """Write null as JSON Schema's own type where drf-spectacular names an enum that holds nothing else."""
+    schemas.pop("NullEnum", None)
+    for schema in schemas.values():
+        for member in schema.get("properties", {}).values():
+            if "oneOf" in member:
+                member["oneOf"] = [
+                    {"type": "null"} if each == {"$ref": "#/components/schemas/NullEnum"} else each
+                    for each in member["oneOf"]
+                ]

@@ -21,6 +21,9 @@ PAGE_PARAMETERS = [
 ]
 
 
+PAGE_QUERY = frozenset({"cursor", "limit"})
+
+
 class CursorPagination(pagination.CursorPagination):
     """Newest first by default, by an id whose order is the order of making; the cursor is opaque.
 
@@ -63,7 +66,12 @@ class CursorPagination(pagination.CursorPagination):
 
     def get_paginated_response(self, data: Any) -> Response:
         """Return the page with its neighbours."""
-        links = {"next": self.get_next_link(), "previous": self.get_previous_link()}
+        return self.answer(data, next_link=self.get_next_link(), previous_link=self.get_previous_link())
+
+    @staticmethod
+    def answer(data: Any, *, next_link: str | None, previous_link: str | None) -> Response:
+        """Return a page with its neighbours in the body and in the Link header."""
+        links = {"next": next_link, "previous": previous_link}
         response = Response({**links, "results": data})
         if link := ", ".join(f'<{url}>; rel="{relation}"' for relation, url in links.items() if url):
             response["Link"] = link.replace('rel="previous"', 'rel="prev"')

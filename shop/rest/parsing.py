@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from rest_framework import parsers
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -28,20 +28,36 @@ class JSONParser(parsers.JSONParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """Return the parsed body. Raises: PayloadTooLarge, ParseError."""
+        """Return the parsed body. Raises: PayloadTooLarge, ParseError, UnsupportedMediaType where it is packed."""
+        request = (parser_context or {}).get("request")
+        if request is not None and request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise UnsupportedMediaType("", "This server takes no Content-Encoding: send the JSON as it is.")
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         raw = stream.read(limit + 1)
         if len(raw) > limit:
             raise PayloadTooLarge
-        try:
-            body = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
-            if _SURROGATE.search(raw):
-                json.dumps(body, ensure_ascii=False).encode("utf-8")
-        except RecursionError as error:
-            raise ParseError("The JSON is nested too deeply.") from error
-        except ValueError as error:
-            raise ParseError(f"This is not JSON in UTF-8: {error}") from error
-        return body
+        return read_json(raw)
+
+
+def read_json(raw: bytes) -> Any:
+    """Return what a body holds: what can be stored, each name once. Raises: ParseError."""
+    try:
+        body = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+        if _SURROGATE.search(raw):
+            json.dumps(body, ensure_ascii=False).encode("utf-8")
+    except RecursionError as error:
+        raise ParseError("The JSON is nested too deeply.") from error
+    except ValueError as error:
+        raise ParseError(f"This is not JSON in UTF-8: {error}") from error
+    return body
+
+
+def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object whose names differ: of two members with one name, readers on the way take different ones."""
+    made = dict(members)
+    if len(made) < len(members):
+        raise ValueError("a name stands twice in one object")
+    return made
 
 
 def _refuse_constant(name: str) -> None:

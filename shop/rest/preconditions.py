@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 from django.utils.http import parse_etags
@@ -18,6 +20,7 @@ class PreconditionFailed(Refusal):
     code = "precondition_failed"
     title = "It has changed since you read it"
     http_status = 412
+    fact_types = {"current_etag": str}
 
 
 def etag_of(version: int | str) -> str:
@@ -35,9 +38,23 @@ def is_fresh(request: Request, etag: str) -> bool:
 
 def require_match(request: Request, version: int | str) -> None:
     """Insist that the caller means this version, where an If-Match header says which. Raises: PreconditionFailed."""
-    header = request.headers.get("If-Match", "")
-    if header and not {"*", etag_of(version)} & set(parse_etags(header)):
+    header = request.headers.get("If-Match")
+    if header is not None and not {"*", etag_of(version)} & set(parse_etags(header)):
         raise PreconditionFailed(current_etag=etag_of(version))
+
+
+def publicly_cached(request: Request, response: Response, *, seconds: int) -> Response:
+    """Let every cache keep an answer that is the same for all callers; 304 where the caller holds it already.
+
+    The tag is weak: packed or not, it is the same answer, and a 304 names the tag of the 200 (RFC 9110, 15.4.5).
+    """
+    text = json.dumps(response.data, sort_keys=True, default=str)
+    etag = etag_of(hashlib.sha256(text.encode()).hexdigest()[:32])
+    if is_fresh(request, etag):
+        response.data, response.status_code = None, status.HTTP_304_NOT_MODIFIED
+    response["ETag"] = f"W/{etag}"
+    response["Cache-Control"] = f"public, max-age={seconds}"
+    return response
 
 
 def conditional_response(request: Request, data: Any, *, version: int | str) -> Response:

@@ -1,31 +1,40 @@
 """Every error of the API as application/problem+json (RFC 9457) with a stable `code`; never a stack trace.
 
-`type` is /problems/<code>, a page of this server that explains it; `instance` names the request as the logs do.
+`type` is /problems/<code>, a page of this server that explains it; `instance` names the request, and `trace_id` the trace
+to which its log lines and everything that it caused belong.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
-from django.views import defaults
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.views import csrf, defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from shop.cards import without_card_numbers
-from shop.errors import Fault, Refusal, ShopError
+from shop.errors import Busy, Fault, Refusal, ShopError
 from shop.money import Money
+from shop.observability import request_ids
+from shop.observability.tracing import current_trace_id
+from shop.resilience.admission import Overloaded
+from shop.resilience.contention import is_contention
 
 CONTENT_TYPE = "application/problem+json"
+# For limits that are not a rate: they end when the caller acts, such as by paying an order.
+RETRY_AFTER_LIMIT_SECONDS = 60
+R = TypeVar("R", bound=HttpResponse)
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +61,10 @@ class Problem:
             "instance": current_instance(),
             "code": self.code,
         }
-        if self.facts:
-            members["facts"] = {name: plain(value) for name, value in self.facts.items()}
+        if trace_id := current_trace_id():
+            members["trace_id"] = trace_id
+        if facts := {name: plain(value) for name, value in self.facts.items() if value is not None}:
+            members["facts"] = facts
         if self.errors:
             members["errors"] = [
                 {name: without_card_numbers(text) for name, text in error.items()} for error in self.errors
@@ -62,13 +73,20 @@ class Problem:
 
     def response(self) -> Response:
         """Return it as the answer of a DRF view."""
-        return Response(self.body(), status=self.status, headers=dict(self.headers), content_type=CONTENT_TYPE)
+        answer = Response(self.body(), status=self.status, headers=dict(self.headers), content_type=CONTENT_TYPE)
+        return self._named(answer)
 
     def plain_response(self) -> HttpResponse:
         """Return it as the answer of anything else."""
-        return HttpResponse(
+        answer = HttpResponse(
             json.dumps(self.body()), status=self.status, headers=dict(self.headers), content_type=CONTENT_TYPE
         )
+        return self._named(answer)
+
+    def _named(self, answer: R) -> R:
+        """Have the line of the request name the problem."""
+        answer.problem = self.code  # type: ignore[attr-defined]
+        return answer
 
 
 # The problems that are no error class of a context: code, title and status, for handlers, documents and tests.
@@ -78,9 +96,12 @@ EDGE_PROBLEMS: dict[str, tuple[str, int]] = {
     "not_authenticated": ("Sign in first", 401),
     "authentication_failed": ("The token is not valid, or no longer", 401),
     "permission_denied": ("You may not do this", 403),
+    "https_required": ("Send this over HTTPS; a token that crossed the network in the open is to be revoked", 403),
     "not_found": ("Not found", 404),
     "method_not_allowed": ("This address does not take this method", 405),
     "not_acceptable": ("This server answers with JSON only", 406),
+    "sign_in_not_under_way": ("No sign-in of this kind is under way", 409),
+    "session_gone": ("The session has ended; sign in again", 410),
     "payload_too_large": ("The request is too large", 413),
     "unsupported_media_type": ("Send JSON: Content-Type: application/json", 415),
     "throttled": ("Too many requests; slow down", 429),
@@ -101,6 +122,8 @@ def problem_of(error: ShopError, **facts: Any) -> Problem:
     headers = {}
     if isinstance(error, Fault):
         headers["Retry-After"] = str(error.retry_after_seconds)
+    elif getattr(error, "http_status", 0) == 429:  # noqa: PLR2004  Too Many Requests
+        headers["Retry-After"] = str(RETRY_AFTER_LIMIT_SECONDS)
     return Problem(
         code=error.code,
         title=error.title,
@@ -123,22 +146,34 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response |
 
 def _problem_for(error: Exception) -> Problem | None:
     if isinstance(error, (Refusal, Fault)):
-        if isinstance(error, Fault):
+        if isinstance(error, Fault) and not isinstance(error, Overloaded):  # which is counted, and by design
             log.warning("request.fault", code=error.code, detail=error.detail)
         return problem_of(error)
+    if (unavailable := database_problem(error)) is not None:
+        return unavailable
+    if isinstance(error, exceptions.APIException):
+        return _problem_for_api_exception(error)
+    return next((edge_problem(code) for kind, code in _DJANGO_CODES if isinstance(error, kind)), None)
+
+
+def database_problem(error: Exception) -> Problem | None:
+    """Return what a caller is told where the database was not to be had; None where the error is another one."""
+    if is_contention(error):
+        # A lock, or a pool without a free connection: nothing is broken, and nothing was done.
+        log.warning("request.busy", error=repr(error))
+        return problem_of(Busy())
     if isinstance(error, (OperationalError, InterfaceError)):
         # Also a lock or statement that took too long: the caller repeats it with the same Idempotency-Key.
         log.error("request.database_unavailable", exc_info=error)
         return edge_problem("database_unavailable", headers={"Retry-After": "5"})
-    if isinstance(error, exceptions.APIException):
-        return _problem_for_api_exception(error)
-    return next((edge_problem(code) for kind, code in _DJANGO_CODES if isinstance(error, kind)), None)
+    return None
 
 
 _DJANGO_CODES: tuple[tuple[type[Exception], str], ...] = (
     (Http404, "not_found"),
     (PermissionDenied, "permission_denied"),
     (RequestDataTooBig, "payload_too_large"),
+    (UnreadablePostError, "malformed_request"),
 )
 _CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
     (exceptions.ValidationError, "invalid_request"),
@@ -157,7 +192,9 @@ _CODES: tuple[tuple[type[exceptions.APIException], str], ...] = (
 def _problem_for_api_exception(error: exceptions.APIException) -> Problem:
     headers = {}
     if challenge := getattr(error, "auth_header", None):
-        headers["WWW-Authenticate"] = challenge
+        # RFC 6750, section 3.1: a token that was sent and is not valid is named as the error; one that is missing is not.
+        wrong = ', error="invalid_token"' if isinstance(error, exceptions.AuthenticationFailed) else ""
+        headers["WWW-Authenticate"] = f"{challenge}{wrong}"
     if (wait := getattr(error, "wait", None)) is not None:
         headers["Retry-After"] = str(max(1, int(wait)))
     code = next((code for kind, code in _CODES if isinstance(error, kind)), str(error.default_code))
@@ -204,21 +241,24 @@ def money_json(amount: Money) -> dict[str, Any]:
     return {
         "amount_minor": amount.minor,
         "currency": amount.currency,
+        "exponent": amount.decimals,
         "formatted": str(amount).removesuffix(f" {amount.currency}"),
     }
 
 
 def current_instance() -> str:
-    """Return the URN of the current request, under which its log lines are found."""
-    request_id = structlog.contextvars.get_contextvars().get("request_id", "")
-    try:
-        return f"urn:uuid:{uuid.UUID(str(request_id))}"
-    except ValueError:
+    """Return the URN of the current request: its id is written as a UUID, or is one's seed where it cannot be."""
+    request_id = request_ids.current()
+    if not request_id:
         return f"urn:uuid:{uuid.uuid4()}"
+    try:
+        return f"urn:uuid:{uuid.UUID(request_id)}"
+    except ValueError:
+        return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, request_id)}"
 
 
 def _speaks_problem(request: HttpRequest) -> bool:
-    return request.path.startswith(("/api/", "/webhooks/", "/health", "/ready", "/metrics"))
+    return request.path.startswith(("/api/", "/webhooks/", "/_allauth/", "/health", "/ready", "/metrics"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -237,6 +277,13 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return defaults.permission_denied(request, exception)
 
 
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form without its token (`CSRF_FAILURE_VIEW`); programs get a problem, never the page."""
+    if _speaks_problem(request):
+        return edge_problem("permission_denied", reason).plain_response()
+    return csrf.csrf_failure(request, reason)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that nothing has (`handler404`)."""
     if _speaks_problem(request):
@@ -245,7 +292,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer after a bug (`handler500`); the log has it under the same `instance`."""
+    """Answer after a bug (`handler500`); the log has it under the same `instance`. 503 where the database was away."""
+    error = sys.exc_info()[1]
+    if isinstance(error, Exception) and (unavailable := database_problem(error)) is not None:
+        return unavailable.plain_response()
     if _speaks_problem(request):
         return edge_problem("internal_error").plain_response()
     return defaults.server_error(request)

@@ -9,9 +9,14 @@ from typing import Any, cast
 
 import structlog
 from django.conf import settings
+from django.core.cache import BaseCache, caches
 from django.http import HttpRequest, HttpResponse
+from django.utils.connection import ConnectionProxy
 from rest_framework import throttling
 from rest_framework.request import Request
+
+from shop.observability import request_ids
+from shop.rest.cors import put_cors_headers
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +54,7 @@ class CustomerThrottle(_RateThrottle):
     """One rate per signed-in user."""
 
     scope = "customer"
+    cache = cast("BaseCache", ConnectionProxy(caches, "customers"))
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
         """Count by user id; leave the others to AnonymousThrottle."""
@@ -68,7 +74,7 @@ class AnonymousThrottle(_RateThrottle):
 
 
 class EdgeHeadersMiddleware:
-    """Puts the request's id and what is left of its rate on every answer."""
+    """Puts the request's id, what is left of its rate, and who may read it in a browser on every answer."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -76,8 +82,13 @@ class EdgeHeadersMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer, with headers."""
         response = self._get_response(request)
-        for name, value in getattr(request, "rate_limit", {}).items():
-            response[name] = value
-        if request_id := structlog.contextvars.get_contextvars().get("request_id"):
-            response["X-Request-ID"] = str(request_id)
+        put_edge_headers(request, response)
         return response
+
+
+def put_edge_headers(request: HttpRequest, response: HttpResponse) -> None:
+    """Put the request's id, what is left of its rate, and who may read it in a browser on an answer."""
+    put_cors_headers(request, response)
+    for name, value in getattr(request, "rate_limit", {}).items():
+        response[name] = value
+    response["X-Request-ID"] = request_ids.id_of(request)

@@ -11,8 +11,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from shop.observability import metrics as exposition
-from shop.rest import health
+from shop.rest import health, probes
 from shop.rest.problem import known_problems
 
 
@@ -20,8 +19,7 @@ from shop.rest.problem import known_problems
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer with what Prometheus scrapes."""
-    body, content_type = exposition.exposition(request.headers.get("Accept", ""))
-    return HttpResponse(body, content_type=content_type)
+    return probes.metrics_answer(request.headers.get("Accept", ""))
 
 
 @require_safe

@@ -106,6 +106,7 @@ def test_a_workflow_that_lost_the_race_undoes_nothing_of_the_winner(
     assert sandbox.ledger(order_id)[0]["refunds"] == 0
 
 
+@pytest.mark.makes_facts_up
 def test_the_guard_of_the_stock_is_in_the_database_and_not_in_its_caller(mug: str):
     """Medusa #16569: the check of what is available stood in the caller, so callers that met oversold."""
     wanted = [inventory.Line("MUG", 3)]

@@ -19,12 +19,13 @@ BUYERS = 200
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize("together", ["false", "true"])
 def test_of_two_hundred_buyers_of_one_unit_one_is_charged_and_the_others_are_told(
-    start_shop: Callable[..., Shop], sandbox: Provider, drain: Callable[[], None]
+    start_shop: Callable[..., Shop], sandbox: Provider, drain: Callable[[], None], together: str
 ):
     ProductFactory(sku="LAST", stock=1)
     tokens = [token_of(user) for user in UserFactory.create_batch(BUYERS)]
-    shop = start_shop()
+    shop = start_shop(COALESCE=together)
     shop.start_web()
     start = Barrier(BUYERS)
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import uuid
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connections, models, router
 from django.test.utils import isolate_apps
 
+from inventory.events import StockCommitted
+from inventory.models import Reservation
 from orders.events import OrderDelivered
 from orders.models import Order
 from shop import transactions
-from shop.events.outbox import publish
+from shop.events.outbox import outbox_of, publish
 from shop.states import IllegalTransition, StatusModel, Transitions, change_status
 from tests.sql_guard import CONTEXTS, SqlGuard
 
@@ -154,6 +158,23 @@ def test_the_outside_world_is_not_called_inside_a_transaction():
 
 
 @pytest.mark.usefixtures("database")
+def test_a_move_is_published_with_the_version_that_it_led_to():
+    row = Reservation.objects.create(order_id=uuid.uuid4(), status="PAYING")
+    with transactions.transaction("inventory"):
+        moved = change_status(
+            Reservation,
+            row.pk,
+            expected={"PAYING"},
+            to="COMMITTED",
+            event=StockCommitted(order_id=row.pk, lines=()),
+        )
+
+    assert moved == 2
+    facts = outbox_of("inventory").objects.values_list("type", "aggregate_id", "aggregate_version")
+    assert list(facts) == [("stock.committed", row.pk, 2)]
+
+
+@pytest.mark.usefixtures("database")
 def test_an_event_cannot_be_published_outside_a_transaction():
     order_id = uuid.uuid4()
 
@@ -200,3 +221,37 @@ def test_a_move_that_the_table_lacks_is_refused():
     table.check({"A"}, "B")
     with pytest.raises(IllegalTransition, match="no move from B to A"):
         table.check({"B"}, "A")
+
+
+# What claims rows stands in a CTE: a nested loop runs a subquery in FROM once for each outer row, and with SKIP LOCKED
+# it claims another row each time, whatever its LIMIT. Which plan it is depends on the table's statistics.
+CLAIM_IN_FROM = re.compile(r"\bFROM \(SELECT (?:(?! AS (?:MATERIALIZED )?\().)*?SKIP LOCKED", re.IGNORECASE)
+LITERAL_SEAM = re.compile(r"[\"']\s*\n\s*f?[\"']")
+
+
+def claims_in_from(source: str) -> list[str]:
+    text = " ".join(LITERAL_SEAM.sub("", source).split())
+    return [found[0] for found in CLAIM_IN_FROM.finditer(text)]
+
+
+def test_no_claim_stands_in_a_subquery_that_a_plan_may_run_again():
+    root = Path(__file__).resolve().parent.parent.parent
+    sources = [
+        path
+        for context in ("shop", "orders", "inventory", "payments", "shipping", "notifications")
+        for path in (root / context).rglob("*")
+        if path.suffix in {".py", ".sql"}
+    ]
+    assert sum("SKIP LOCKED" in path.read_text() for path in sources) >= 4
+    assert {path.name: found for path in sources if (found := claims_in_from(path.read_text()))} == {}
+
+
+def test_claim_in_a_subquery_is_seen():
+    assert claims_in_from(
+        'text=f"UPDATE {table} AS inbox SET attempts = 1"\n'
+        '        f" FROM (SELECT id FROM {table} WHERE due_at <= now()"\n'
+        '        "  ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED) AS due WHERE inbox.id = due.id"'
+    )
+    assert not claims_in_from(
+        "WITH due AS (SELECT id FROM t LIMIT 1 FOR UPDATE SKIP LOCKED) UPDATE t SET a = 1 FROM due"
+    )

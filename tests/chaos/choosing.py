@@ -22,6 +22,10 @@ after_each = beginning_with("after")
 """Nothing that survives lies between what is after a point and what is before the next."""
 
 
+def containing(words: str) -> Choose:
+    return lambda points: [number for number, point in enumerate(points) if words in point]
+
+
 def drawn_from(points: Choose, *, one_in: int, of: str) -> Choose:
     """Choose one in so many of these points, drawn by the seed for what `of` names."""
     return lambda names: drawn(points(names), one_in=one_in, of=of)

@@ -10,6 +10,8 @@ from shop.events import bus
 from shop.events.inbox import DeliveryStatus, InboxEntry
 from shop.events.outbox import OutboxMessage
 
+TOLD = ("event_id", "type", "payload", "published_at")
+
 
 def unheard() -> Iterator[str]:
     """Say which event a subscriber has not applied, and which deliveries are left over."""
@@ -21,10 +23,10 @@ def unheard() -> Iterator[str]:
             else:
                 yield f"I8 event {event_id} is {status} at {subscriber}"
     for outbox in _models(OutboxMessage):
-        for event_id, kind, published_at in outbox._default_manager.values_list("event_id", "type", "published_at"):
+        for event_id, kind, payload, published_at in outbox._default_manager.values_list(*TOLD):
             if published_at is None:
                 yield f"I8 {kind} {event_id} is still in the outbox"
-            for subscriber in bus.subscribers_of(kind):
+            for subscriber in bus.hearers_of(kind, payload):
                 if published_at is not None and (subscriber.name, event_id) not in applied:
                     yield f"I8 {kind} {event_id} was published and never applied by {subscriber.name}"
 

@@ -40,6 +40,6 @@ def read_documents(path: Path) -> list[dict[str, Any]]:
 
 def entrypoint_roles() -> set[str]:
     """Return the roles that the image's entrypoint knows by name."""
-    cases = re.findall(r"^    ([a-z][a-z-]*)\)$", ENTRYPOINT.read_text(), re.MULTILINE)
+    cases = re.findall(r"^    ([a-z][a-z |-]*)\)$", ENTRYPOINT.read_text(), re.MULTILINE)
     assert cases
-    return set(cases)
+    return {role for case in cases for role in case.split(" | ")}

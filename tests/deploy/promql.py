@@ -14,7 +14,7 @@ TOKEN = re.compile(
     r"|(?P<operator>=~|!~|==|!=|<=|>=|[-+*/%^<>=(){}\[\],])"
 )
 AGGREGATIONS = {"sum", "min", "max", "avg", "count"}
-FUNCTIONS = {"rate", "increase", "absent", "histogram_quantile", "clamp_min"}
+FUNCTIONS = {"rate", "increase", "absent", "histogram_quantile", "clamp_min", "max_over_time"}
 COUNTERS_ONLY = {"rate", "increase"}
 BINARY = {"+", "-", "*", "/", "%", "==", "!=", "<", ">", "<=", ">=", "and", "or", "unless"}
 

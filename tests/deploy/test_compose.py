@@ -14,7 +14,7 @@ import pytest
 from tests.deploy.files import DOCKER, ROOT, entrypoint_roles, read_yaml
 
 SCHEMA = json.loads((Path(__file__).parent / "compose_schema.json").read_text())
-OURS = {"web", "worker", "beat", "migrate"}
+OURS = {"web", "deliveries", "sweeps", "beat", "migrate"}
 VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::?[-?][^}]*)?\}")
 
 
@@ -40,7 +40,7 @@ def test_file_keeps_to_the_specification(compose: dict[str, Any]) -> None:
         ("web", "restarts", "always"),
         ("postgres", "image", "postgres"),
         ("rabbitmq", "ports", ["15672"]),
-        ("worker", "healthcheck", {"test": ["celery"]}),
+        ("sweeps", "healthcheck", {"test": ["celery"]}),
     ],
 )
 def test_a_mistake_is_caught(compose: dict[str, Any], service: str, key: str, value: object) -> None:
@@ -133,4 +133,5 @@ def test_the_example_holds_nothing_real() -> None:
 def test_workers_have_longer_to_stop_than_a_task_may_run(compose: dict[str, Any]) -> None:
     from django.conf import settings
 
-    assert int(compose["services"]["worker"]["stop_grace_period"].rstrip("s")) > settings.CELERY_TASK_TIME_LIMIT
+    for name in ("deliveries", "sweeps"):
+        assert int(compose["services"][name]["stop_grace_period"].rstrip("s")) > settings.CELERY_TASK_TIME_LIMIT

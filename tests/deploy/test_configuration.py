@@ -19,7 +19,7 @@ NAME = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 # Read by the machine, by libraries themselves, or within this checkout's own processes only.
 FOREIGN = {"PATH", "HOME", "LC_ALL", "TZ"}
 LIBRARIES = {"OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "PROMETHEUS_MULTIPROC_DIR", "DJANGO_SETTINGS_MODULE"}
-OURS = {"web", "worker", "beat", "migrate"}
+OURS = {"web", "deliveries", "sweeps", "beat", "migrate"}
 
 
 def _read_by(path: Path) -> set[str]:
@@ -33,7 +33,7 @@ def _read_by(path: Path) -> set[str]:
         called = ast.unparse(node.func)
         if re.fullmatch(r"(os\.environ|env|environ|env\.ENVIRON)(\.\w+)?|os\.getenv", called):
             found |= _constants(node.args[:1])
-        elif called == "_whole_number":
+        elif called in {"_whole_number", "_is_on"}:
             found |= _constants(node.args[1:2])
     return {name for name in found if NAME.fullmatch(name)}
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
+import config.urls  # noqa: F401  every error class that the API may answer is imported
 from config.embedded.processes import free_port
+from shop.rest.problem import known_problems
 from tests.deploy.files import DOCKER
 
 CONFIGURATION = (DOCKER / "gateway" / "nginx.conf").read_text()
@@ -125,19 +127,17 @@ def test_what_is_for_the_platform_is_hidden(gateway: int, path: str) -> None:
     assert _ask(gateway, path)[0] == 404
 
 
-def test_trace_and_request_id_go_through(gateway: int) -> None:
+def test_a_trace_goes_through(gateway: int) -> None:
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-    status, headers, body = _ask(gateway, "/api/v1/orders", traceparent=traceparent, X_Request_ID="checkout-12345")
+    status, _headers, body = _ask(gateway, "/api/v1/orders", traceparent=traceparent)
 
-    told = json.loads(body)["headers"]
     assert status == 200
-    assert told["traceparent"] == traceparent
-    assert told["x-request-id"] == headers["x-request-id"] == "checkout-12345"
+    assert json.loads(body)["headers"]["traceparent"] == traceparent
 
 
-def test_request_id_is_made_where_none_or_a_strange_one_came(gateway: int) -> None:
-    for sent in ({}, {"X_Request_ID": 'x" injected'}):
+def test_request_id_is_the_gateway_s_whatever_came(gateway: int) -> None:
+    for sent in ({}, {"X_Request_ID": 'x" injected'}, {"X_Request_ID": "checkout-12345"}):
         _status, headers, body = _ask(gateway, "/api/v1/orders", **sent)
         assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
         assert json.loads(body)["headers"]["x-request-id"] == headers["x-request-id"]
@@ -155,7 +155,7 @@ def test_body_of_64_kib_passes_and_a_larger_one_is_refused(gateway: int) -> None
 
     assert status == 413
     assert headers["content-type"] == "application/problem+json"
-    assert json.loads(body)["code"] == "body_too_large"
+    assert json.loads(body)["code"] == "payload_too_large"
 
 
 def test_one_address_is_slowed_down_but_webhooks_are_not(gateway: int) -> None:
@@ -165,8 +165,45 @@ def test_one_address_is_slowed_down_but_webhooks_are_not(gateway: int) -> None:
     refused = [answer for answer in logins if answer[0] == 429]
     assert 10 <= len(refused) < 40
     assert refused[0][1]["retry-after"] == "1"
-    assert json.loads(refused[0][2])["code"] == "rate_limited"
+    assert json.loads(refused[0][2])["code"] == "throttled"
     assert set(webhooks) == {200}
+
+
+def test_the_gateway_s_problems_are_those_of_the_shop() -> None:
+    problems = [json.loads(text) for text in re.findall(r"return \d+ '(\{.*\})'", CONFIGURATION)]
+
+    assert len(problems) == 5
+    for problem in problems:
+        title, status, _explanation = known_problems()[problem["code"]]
+        assert problem == {
+            "type": f"/problems/{problem['code']}",
+            "title": title,
+            "status": status,
+            "detail": problem["detail"],
+            "instance": "$shop_instance",
+            "code": problem["code"],
+            "trace_id": "$shop_trace_id",
+        }
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "code"),
+    [
+        ("/metrics", {}, 404, "not_found"),
+        ("/api/v1/orders", {"X_Long": "x" * 9_000}, 400, "malformed_request"),
+        (f"/api/v1/orders?{'x' * 9_000}", {}, 400, "malformed_request"),
+        ("/api/v1/%zz", {}, 400, "malformed_request"),
+    ],
+)
+def test_what_the_gateway_refuses_itself_is_a_problem_with_a_name(
+    gateway: int, path: str, headers: dict[str, str], status: int, code: str
+) -> None:
+    answered, told, body = _ask(gateway, path, X_Request_ID="0190a0a0-0000-7000-8000-000000000001", **headers)
+
+    assert (answered, told["content-type"], json.loads(body)["code"]) == (status, "application/problem+json", code)
+    assert json.loads(body)["instance"].startswith("urn:")
+    assert json.loads(body)["instance"].removeprefix("urn:uuid:").replace("-", "") == told["x-request-id"]
+    assert json.loads(body)["trace_id"] == told["x-request-id"]
 
 
 def test_shop_that_is_away_is_told_as_a_problem(tmp_path: Path) -> None:

@@ -126,8 +126,9 @@ def test_role_starts_its_command(tmp_path, arguments: list[str], wanted: list[st
     assert shlex.split(ran.splitlines()[-1]) == wanted
 
 
-def test_worker_runs_without_what_hangs_on_a_frozen_broker(tmp_path) -> None:
-    ran = shlex.split(_run_entrypoint(tmp_path, ["worker"]).splitlines()[-1])
+@pytest.mark.parametrize("role", ["worker", "deliveries", "sweeps"])
+def test_worker_runs_without_what_hangs_on_a_frozen_broker(tmp_path, role: str) -> None:
+    ran = shlex.split(_run_entrypoint(tmp_path, [role]).splitlines()[-1])
 
     assert ran[:4] == ["celery", "-A", "config", "worker"]
     assert {"--without-heartbeat", "--without-gossip", "--without-mingle"} <= set(ran)
@@ -166,7 +167,7 @@ def _run_entrypoint(tmp_path, arguments: list[str], **environment: str) -> str:
 
 
 def test_every_role_is_told_of_in_the_dockerfile() -> None:
-    assert {"web", "worker", "beat", "migrate", "manage"} <= entrypoint_roles()
+    assert {"web", "worker", "deliveries", "sweeps", "beat", "migrate", "manage"} <= entrypoint_roles()
 
 
 def test_image_installs_the_versions_that_are_tested() -> None:

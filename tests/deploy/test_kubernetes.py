@@ -10,13 +10,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from shop.rest.health import READY_LIMIT_SECONDS
 from tests.deploy.files import DOCKER, entrypoint_roles
 from tests.deploy.kustomize import Manifest, build, config_map_references, containers, copy_of, pod_spec
 
 OVERLAYS = ["production", "development"]
 # The oldest release and the newest one of those that Kubernetes still supported when this was written.
 KUBERNETES = ["1.34", "1.37"]
-OURS = {"web", "worker", "beat", "migrate", "stripe"}
+OURS = {"web", "deliveries", "sweeps", "beat", "migrate", "stripe"}
 
 
 @pytest.fixture(params=OVERLAYS)
@@ -114,9 +115,12 @@ def test_web_is_three_and_is_asked_whether_it_lives_and_is_ready() -> None:
     (web,) = containers(deployment)
     assert deployment["spec"]["replicas"] == 3
     assert deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
-    assert web["livenessProbe"]["httpGet"]["path"] == "/health"
-    assert web["startupProbe"]["httpGet"]["path"] == "/health"
-    assert web["readinessProbe"]["httpGet"]["path"] == "/ready"
+    (port,) = [port["containerPort"] for port in web["ports"] if port["name"] == "health"]
+    assert {"name": "HEALTH_PORT", "value": str(port)} in web["env"]
+    assert deployment["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"] == str(port)
+    assert web["livenessProbe"]["httpGet"] == web["startupProbe"]["httpGet"] == {"path": "/health", "port": "health"}
+    assert web["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "health"}
+    assert web["readinessProbe"]["timeoutSeconds"] > READY_LIMIT_SECONDS
 
 
 def test_production_lets_the_autoscaler_choose_from_three_up() -> None:
@@ -189,7 +193,7 @@ def test_every_command_is_a_role_of_the_image(manifests: list[Manifest]) -> None
 
 
 def test_workers_and_beat_wait_for_the_migrations(manifests: list[Manifest]) -> None:
-    for name in ("worker", "beat"):
+    for name in ("deliveries", "sweeps", "beat"):
         first = containers(_find(manifests, "Deployment", name))[0]
         assert first["args"] == ["await-migrations"]
     assert _find(manifests, "Deployment", "beat")["spec"]["strategy"] == {"type": "Recreate"}
@@ -198,9 +202,10 @@ def test_workers_and_beat_wait_for_the_migrations(manifests: list[Manifest]) -> 
 def test_workers_have_longer_to_stop_than_a_task_may_run(manifests: list[Manifest]) -> None:
     from django.conf import settings
 
-    spec = pod_spec(_find(manifests, "Deployment", "worker"))
-    assert spec is not None
-    assert spec["terminationGracePeriodSeconds"] > settings.CELERY_TASK_TIME_LIMIT
+    for name in ("deliveries", "sweeps"):
+        spec = pod_spec(_find(manifests, "Deployment", name))
+        assert spec is not None
+        assert spec["terminationGracePeriodSeconds"] > settings.CELERY_TASK_TIME_LIMIT
 
 
 @pytest.mark.parametrize("overlay", [*OVERLAYS, "../base"])

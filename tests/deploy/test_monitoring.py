@@ -14,20 +14,14 @@ from typing import Any
 import jsonschema
 import pytest
 
+from shop.events import topology
+from shop.observability.tracing import SLOW_SECONDS
 from tests.deploy.files import DOCKER, ROOT, read_yaml
 from tests.deploy.promql import PromqlError, parse
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
 SOURCES = ("shop", "orders", "inventory", "payments", "shipping", "notifications")
 KINDS = {"Counter", "Gauge", "Histogram", "Summary", "GaugeMetricFamily", "register_gauge"}
-# What RabbitMQ's own plugin tells under /metrics/per-object, as far as it is used here.
-RABBITMQ = {
-    "rabbitmq_queue_consumers": {"queue"},
-    "rabbitmq_queue_messages_ready": {"queue"},
-    "rabbitmq_queue_messages_unacked": {"queue"},
-    "rabbitmq_alarms_memory_used_watermark": set[str](),
-    "rabbitmq_alarms_free_disk_space_watermark": set[str](),
-}
 ALERTS_SCHEMA = {
     "type": "object",
     "required": ["groups"],
@@ -167,12 +161,13 @@ def test_broken_expression_is_caught(expression: str) -> None:
 
 
 def test_every_metric_exists() -> None:
+    """Those of other components are asked of them: tests/acceptance/test_scrape.py."""
     ours, django = _metrics_of_the_code(), _metrics_of_django()
-    known = ours.keys() | django.keys() | RABBITMQ.keys() | {"up"}
 
     named = set().union(*(parse(expression).metrics for expression in _expressions()))
 
-    assert sorted(named - known) == []
+    others = {metric for metric in named if metric.startswith("rabbitmq_")} | {"up"}
+    assert sorted(named - ours.keys() - django.keys() - others) == []
 
 
 def test_only_counters_are_rated() -> None:
@@ -183,11 +178,14 @@ def test_only_counters_are_rated() -> None:
             assert kinds.get(metric, "Counter") == "Counter", f"{metric} may fall: {expression}"
 
 
-def test_labels_of_the_broker_exist() -> None:
-    for expression in _expressions():
-        for metric, labels in parse(expression).labels.items():
-            if metric in RABBITMQ:
-                assert labels <= RABBITMQ[metric], expression
+def test_what_stays_in_a_dead_queue_is_told_of_for_every_context() -> None:
+    (rule,) = [rule for rule in _rules() if rule["alert"] == "DeadQueueNotCollected"]
+    patterns = re.findall(r'queue=~"([^"]+)"', rule["expr"])
+
+    for context in topology.HEARING:
+        assert all(re.fullmatch(pattern, topology.dead_queue(context).name) for pattern in patterns)
+    assert not any(re.fullmatch(pattern, topology.events_queue("orders").name) for pattern in patterns)
+    assert {"rabbitmq_queue_messages_ready", "rabbitmq_queue_messages_unacked"} <= parse(rule["expr"]).metrics
 
 
 def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
@@ -208,6 +206,31 @@ def test_runbook_says_what_look_do_and_over(path: Path) -> None:
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["What it means", "Look", "Do", "Over"]
     for command in re.findall(r"manage (\w+)", text):
         assert _is_command(command), f"{path.name} names the command {command}, which nobody has"
+
+
+# What staff click elsewhere: the texts of the admin are in the code, these are RabbitMQ's management page's.
+MANAGEMENT_PAGE = {"Get messages", "Automatic ack"}
+ITALIC = re.compile(r"(?<![*\w])\*([A-Z][^*]+)\*(?![*\w])")
+
+
+def _named_panels(text: str) -> set[str]:
+    """Return what a runbook sets in italics, a capital first, and neither the admin nor RabbitMQ's page has."""
+    names = {" ".join(name.split()) for name in ITALIC.findall(text)} - MANAGEMENT_PAGE
+    admin = "".join((ROOT / source / "admin.py").read_text() for source in ("orders", "payments"))
+    return {name for name in names if f'"{name}"' not in admin}
+
+
+@pytest.mark.parametrize("path", sorted(RUNBOOKS.glob("[A-Z]*.md")), ids=lambda path: path.stem)
+def test_panels_that_a_runbook_names_are_on_the_dashboard(path: Path) -> None:
+    titles = {panel["title"] for panel in _panels()}
+
+    assert _named_panels(path.read_text()) - titles == set()
+
+
+def test_a_panel_that_nobody_has_would_be_noticed() -> None:
+    text = "Panel *Expired\n  reservations*, **Not a panel**, *walked since*, *Get messages*; panel *No such thing*."
+
+    assert _named_panels(text) == {"Expired reservations", "No such thing"}
 
 
 def _is_command(name: str) -> bool:
@@ -253,11 +276,14 @@ def test_prometheus_asks_services_that_exist_where_they_answer() -> None:
     jobs = {job["job_name"]: job for job in configuration["scrape_configs"]}
 
     assert {"web", "worker", "rabbitmq"} <= jobs.keys()
-    for name in ("web", "worker"):
-        (found,) = jobs[name]["dns_sd_configs"]
-        assert found["names"] == [name]
-        assert set(services[name]["networks"]) & set(services["prometheus"]["networks"])
-    assert jobs["worker"]["dns_sd_configs"][0]["port"] == int(services["worker"]["environment"]["METRICS_PORT"])
+    for job, names in (("web", ["web"]), ("worker", ["deliveries", "sweeps"])):
+        (found,) = jobs[job]["dns_sd_configs"]
+        assert found["names"] == names
+        for name in names:
+            assert set(services[name]["networks"]) & set(services["prometheus"]["networks"])
+    assert jobs["web"]["dns_sd_configs"][0]["port"] == int(services["web"]["environment"]["HEALTH_PORT"])
+    for name in ("deliveries", "sweeps"):
+        assert jobs["worker"]["dns_sd_configs"][0]["port"] == int(services[name]["environment"]["METRICS_PORT"])
     named = {job for expression in _expressions() for job in re.findall(r'job="(\w+)"', expression)}
     assert named <= jobs.keys()
 
@@ -276,6 +302,19 @@ def test_collector_pipelines_name_what_is_configured() -> None:
     assert endpoint == f"http://otel:{configuration['receivers']['otlp']['protocols']['http']['endpoint'][-4:]}"
 
 
+def test_collector_keeps_every_trace_that_failed_or_was_slow() -> None:
+    configuration = read_yaml("otel/config.yaml")
+
+    policies = {policy["type"]: policy for policy in configuration["processors"]["tail_sampling"]["policies"]}
+
+    assert "tail_sampling" in configuration["service"]["pipelines"]["traces"]["processors"]
+    assert policies["status_code"]["status_code"]["status_codes"] == ["ERROR"]
+    assert policies["latency"]["latency"]["threshold_ms"] <= SLOW_SECONDS * 1000
+    assert (
+        "-contrib:" in read_yaml("compose.yml")["services"]["otel"]["image"]
+    )  # only that image can judge whole traces
+
+
 def test_promtool_agrees() -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
@@ -287,6 +326,7 @@ def test_broker_configuration_is_lines_of_known_keys() -> None:
     known = (
         "vm_memory_high_watermark.relative", "disk_free_limit.absolute", "log.console", "log.console.level", "log.file",
         "log.console.formatter", "deprecated_features.permit.transient_nonexcl_queues",
+        "prometheus.return_per_object_metrics",
     )  # fmt: skip
     text = (DOCKER / "rabbitmq" / "rabbitmq.conf").read_text()
     for line in text.splitlines():

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.test import override_settings
 
+from inventory.api import receive_stock
 from inventory.services.expiry import release_expired_reservations
 from orders.rules import CancelReason
 from orders.sagas.run import cancel_order, refund_part, resume
@@ -17,7 +18,7 @@ from shipping import api as shipping
 from shipping.services import booking
 from shop.events import relay
 from shop.money import Money
-from tests.integration.orders.conftest import Shopper, execute, placed
+from tests.integration.orders.conftest import Shopper, execute, placed, sent_back
 from tests.laws.conftest import Bus
 from tests.provider import Provider, post_signed
 
@@ -93,6 +94,26 @@ def failed_at_the_bank(stage: Stage) -> None:
     stage.bus.hold(payments.apply_webhooks)
 
 
+def captured_without_an_answer(stage: Stage) -> None:
+    order_id = stage.placed()
+    stage.sandbox.fail("lost_answer", "*/capture")
+    resume(order_id=order_id)
+    relay.drain_all()
+    execute("payments", "UPDATE payments_payment SET due_at = now() WHERE order_id = %s", order_id)
+    stage.bus.hold(payments.resolve_unknown_payments)
+
+
+def canceled_at_the_bank(stage: Stage) -> None:
+    order_id = stage.placed("pm_card_authenticationRequired")
+    resume(order_id=order_id)
+    relay.drain_all()
+    stage.sandbox.answer_challenge(order_id, "approve")
+    stage.sandbox.expire(order_id)
+    for event in stage.sandbox.events("payment_intent.canceled"):
+        post_signed(event)
+    stage.bus.hold(payments.apply_webhooks)
+
+
 def expired(stage: Stage) -> None:
     order_id = stage.placed("")
     resume(order_id=order_id)
@@ -138,6 +159,44 @@ def shipped_and_refunded_in_part(stage: Stage) -> None:
     stage.bus.hold(*[lambda each=each: inbox.deliver(subscriber=each[0], attributes=each[1]) for each in heard])
 
 
+def part_sent_back_by_the_bank(stage: Stage) -> None:
+    order_id = stage.placed("pm_card_pendingRefund")
+    resume(order_id=order_id)
+    refund_part(order_id=order_id, operation="op", amount=Money(100, "EUR"), reason="a scratch")
+    relay.drain_all()
+    stage.bus.hold(lambda: sent_back(stage.sandbox, order_id))
+
+
+def return_of_a_part_told_by_orders(stage: Stage) -> None:
+    part_sent_back_by_the_bank(stage)
+    heard, stage.bus.held = stage.bus.held, []
+    from shop.events import inbox
+
+    stage.bus.hold(*[lambda each=each: inbox.deliver(subscriber=each[0], attributes=each[1]) for each in heard])
+
+
+def disputed_and_decided(stage: Stage) -> None:
+    """Hold what is told of an inquiry that becomes a chargeback and is won."""
+    receive_stock(sku="MUG", quantity=1, reference="the scenes before have sold the others")
+    order_id = stage.placed()
+    resume(order_id=order_id)
+    relay.drain_all()
+    intent_id = stage.sandbox.intent(order_id).id
+    inquiry = {"inquiry": True}
+    dispute_id = stage.sandbox.control("POST", f"payment_intents/{intent_id}/dispute", inquiry)["id"]
+
+    def decide(outcome: str) -> None:
+        stage.sandbox.control("POST", f"disputes/{dispute_id}/settle", {"outcome": outcome})
+        tell()
+
+    def tell() -> None:
+        for event in stage.sandbox.events("charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed"):
+            post_signed(event)
+        payments.apply_webhooks()
+
+    stage.bus.hold(tell, lambda: decide("escalate"), lambda: decide("win"))
+
+
 SCENES = (
     confirmed,
     confirmed_then_refunded_at_once,
@@ -146,8 +205,13 @@ SCENES = (
     canceled_while_it_waits,
     authenticated,
     failed_at_the_bank,
+    captured_without_an_answer,
+    canceled_at_the_bank,
     expired,
     dispatched_and_delivered,
     refunded_in_two_parts,
     shipped_and_refunded_in_part,
+    part_sent_back_by_the_bank,
+    return_of_a_part_told_by_orders,
+    disputed_and_decided,
 )

@@ -39,6 +39,7 @@ def test_what_comes_of_events_is_the_same_however_they_come(
     once = moment.after(deliveries)
 
     reached = [(law, moment.after(*rounds)) for law, rounds in variants(deliveries)]
+    reached.append(("twice each, in one batch", moment.after(deliveries + deliveries, in_batch=True)))
     reached.append(("twice each, all at once", moment.after(deliveries + deliveries, at_once=True)))
 
     broken = {law: state for law, state in reached if state != once}

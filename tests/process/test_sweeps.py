@@ -1,8 +1,15 @@
 """Sweeps over RabbitMQ: beat asks for them, wakes hurry them, and neither is waited for."""
 
 import subprocess
+from uuid import uuid4
+
+from django.db.models.functions import Now
 
 from config.embedded.processes import ROOT, free_port, python
+from notifications.models import Email, EmailKind
+from shop.events import topology
+from shop.events.broker import connect
+from tests.integration.events.bench import ring
 from tests.process.conftest import environment_of, until
 
 WAKE = """
@@ -19,16 +26,31 @@ sys.stdin.read()
 """
 
 
-def test_beat_asks_for_sweeps_in_each_contexts_own_queue_for_a_minute_at_most(broker, beat):
+def test_beat_asks_for_sweeps_that_have_work_in_each_contexts_own_queue_for_a_minute_at_most(broker, beat):
+    ring()
+    order_id = uuid4()
+    Email.objects.create(order_id=order_id, cause_id=order_id, kind=EmailKind.ORDER_SHIPPED, due_at=Now())
     process = beat()
 
     of_shop = until(lambda: broker.take("shop.tasks"), "beat asks the kernel", process=process)
-    of_orders = until(lambda: broker.take("orders.tasks"), "beat asks orders", process=process)
+    of_mail = until(lambda: broker.take("notifications.tasks"), "beat asks notifications", process=process)
 
     assert of_shop.headers["task"].startswith("shop.")
-    assert of_orders.headers["task"].startswith("orders.")
-    assert 0 < int(of_orders.properties["expiration"]) <= 60_000
-    assert of_orders.headers["expires"]
+    assert of_mail.headers["task"] == "notifications.send_due_emails"
+    assert 0 < int(of_mail.properties["expiration"]) <= 60_000
+    assert of_mail.headers["expires"]
+
+
+def test_beat_asks_for_nothing_in_an_idle_shop_and_collects_what_the_broker_holds(broker, beat):
+    with connect() as connection:
+        connection.Producer().publish("7", exchange=topology.named("dead.letters"), routing_key="orders.dead")
+    process = beat()
+
+    nudge = until(lambda: broker.take("shop.tasks"), "beat asks to collect a dead letter", process=process)
+
+    assert nudge.headers["task"] == "shop.collect_dead_letters"
+    asked = [broker.depth(f"{context}.tasks") for context in topology.CONTEXTS]
+    assert asked == [(0, 0)] * 5, "by then each context was looked at more than once"
 
 
 def wake_in_a_process(environment):

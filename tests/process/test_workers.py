@@ -12,11 +12,15 @@ from django.db import connections
 from notifications.models import Inbox
 from orders.models import Outbox
 from shop import transactions
-from shop.events import dead_letters, inbox, relay, topology
+from shop.events import consumer, dead_letters, inbox, relay, topology
 from shop.events.broker import connect
 from tests.integration.events.bench import applied, ring
 from tests.process.bell_tower import DEADLY, GATE, GATED, WRITE_DOWN
 from tests.process.conftest import until
+
+NAME = "worker@alike"
+NAMED_ALIKE = ("-m", "celery", "-A", "config", "worker", "--concurrency=1", f"--hostname={NAME}", "--loglevel=INFO",
+               "--without-heartbeat", "--without-gossip", "--without-mingle")  # fmt: skip
 
 
 def sql(statement, *parameters):
@@ -51,19 +55,29 @@ def has_queues_for_delays():
         return True
 
 
-def test_worker_takes_what_it_can_work_on_and_when_it_is_killed_another_applies_each_once(broker, worker, gate):
+def retried_and_applied():
+    """Do what the sweep of failed deliveries does, and return how many are applied."""
+    inbox.retry_due("notifications")
+    return len(applied())
+
+
+def test_worker_takes_what_it_can_work_on_and_when_it_is_killed_another_applies_each_once(
+    broker, worker, gate, settings
+):
+    settings.EVENTS_DELIVERIES_PER_MESSAGE = 1
     doomed = worker()
-    bells = [ring(count=GATED) for _ in range(10)]
+    bells = [ring(count=GATED) for _ in range(2 * consumer.PREFETCH + 5)]
     relay.drain("orders")
     until(lambda: len(waits_at_the_gate()) == 2, "both processes are in the middle of a handler", process=doomed)
-    assert broker.depth("notifications.events")[0] == 8, "a worker of two processes holds two deliveries"
+    until(lambda: broker.depth("notifications.events")[0] == 5, "each process holds so many deliveries", process=doomed)
     assert broker.node is None or not has_queues_for_delays()
 
     doomed.kill()
+    until(lambda: broker.depth("notifications.events")[1] == 0, "the broker notices")
     gate()
     heir = worker()
 
-    until(lambda: len(applied()) >= 10, "another worker takes over", process=heir)
+    until(lambda: retried_and_applied() >= len(bells), "another worker takes over", process=heir)
     until(lambda: broker.depth("notifications.events")[0] == 0, "nothing waits", process=heir)
     assert sorted(applied()) == sorted((bell, GATED) for bell in bells)
     assert set(Inbox.objects.values_list("status", flat=True)) == {"PROCESSED"}
@@ -79,31 +93,78 @@ def test_delivery_whose_process_is_killed_inside_a_worker_is_applied_once_by_the
         os.kill(child, signal.SIGKILL)
     gate()
 
-    until(applied, "a new process takes over", process=process)
+    until(retried_and_applied, "a new process takes over", process=process)
     assert applied() == [(bell, GATED)]
     assert process.is_running()
 
 
-def test_delivery_that_kills_every_process_ends_as_a_row_and_not_in_a_circle(broker, worker, monkeypatch):
-    with connect() as connection, connection.channel() as channel:
-        topology.delete(channel)
-        # Celery takes 5 s to notice each death.
-        monkeypatch.setattr(topology, "DELIVERY_LIMIT", 2)
-        topology.declare(channel)
-    process = worker(BENCH_DELIVERY_LIMIT="2")
+def test_delivery_that_kills_its_process_ends_as_a_row_and_not_in_a_circle(broker, worker):
+    process = worker()
     ring(count=DEADLY)
     relay.drain("orders")
 
-    until(lambda: broker.depth("notifications.dead") == (1, 0), "the limit of deliveries is reached", process=process)
-    assert dead_letters.collect() == 1
+    entry = until(Inbox.objects.first, "it comes again, and is set aside", process=process)
 
-    entry = Inbox.objects.get()
-    assert (entry.subscriber, entry.status) == (WRITE_DOWN, "RETRYING")
-    assert "delivery_limit" in entry.error
+    assert (entry.subscriber, entry.status, entry.attempts) == (WRITE_DOWN, "RETRYING", 0)
+    assert "a worker died with its message" in entry.error
+    until(lambda: broker.depth("notifications.events")[0] == 0, "nothing waits", process=process)
     good = ring()
     relay.drain("orders")
     until(applied, "the worker still works", process=process)
     assert applied() == [(good, 1)]
+
+
+def test_worker_bears_a_delivery_that_waits_for_it_and_kills_its_process(broker, worker):
+    ring(count=DEADLY)
+    relay.drain("orders")
+
+    process = worker()
+
+    until(Inbox.objects.first, "it comes again, and is set aside", process=process)
+    good = ring()
+    relay.drain("orders")
+    until(applied, "the worker still works", process=process)
+    assert applied() == [(good, 1)]
+
+
+def test_batch_with_a_delivery_that_kills_its_process_is_applied_but_for_that_one(broker, worker, settings):
+    process = worker()
+    good = [ring() for _ in range(3)]
+    deadly = ring(count=DEADLY)
+    relay.drain("orders")
+    rows = Inbox.objects.filter(status="RETRYING")
+
+    until(lambda: rows.count() == 4, "the batch comes again and parts ways", process=process)
+    rows.filter(event_id=Outbox.objects.get(aggregate_id=deadly).event_id).delete()
+    inbox.retry_due("notifications")
+
+    assert sorted(bell for bell, _count in applied()) == sorted(good)
+    assert process.is_running()
+
+
+def test_backlog_of_many_deliveries_comes_in_few_messages(broker, worker):
+    bells = [ring() for _ in range(120)]
+    relay.drain("orders")
+    assert broker.depth("notifications.events")[0] == 3
+
+    process = worker()
+
+    until(lambda: len(applied()) == 120, "all are applied", process=process)
+    assert sorted(bell for bell, _count in applied()) == sorted(bells)
+    assert set(Inbox.objects.values_list("status", flat=True)) == {"PROCESSED"}
+
+
+def test_worker_of_the_release_before_gives_a_message_of_many_back_and_nothing_is_lost(broker, worker):
+    process = worker(BENCH_RELEASE="0.1.0")
+    bells = [ring() for _ in range(3)]
+    relay.drain("orders")
+    until(lambda: broker.depth("notifications.dead")[0] == 1, "it does not know the task", process=process)
+
+    assert dead_letters.collect() == 1
+
+    assert list(Inbox.objects.values_list("status", flat=True)) == ["RETRYING"] * 3
+    assert inbox.retry_due("notifications") == 3
+    assert sorted(bell for bell, _count in applied()) == sorted(bells)
 
 
 def send_raw(body, *, task="shop.deliver_event", content_type="application/json", **headers):
@@ -188,3 +249,26 @@ def test_delivery_that_could_not_be_recorded_is_collected_and_applied(broker, wo
     assert Inbox.objects.get().status == "RETRYING"
     inbox.retry_due("notifications")
     assert applied() == [(bell, 1)]
+
+
+def test_workers_of_two_shops_on_one_broker_may_have_the_same_name(broker, start, settings):
+    shops = [settings.EVENTS_NAMESPACE, f"{settings.EVENTS_NAMESPACE}other."]
+    try:
+        for shop in shops:
+            settings.EVENTS_NAMESPACE = shop
+            with connect() as connection, connection.channel() as channel:
+                topology.declare(channel)
+            process = start("worker", *NAMED_ALIKE)
+            until(lambda: broker.depth("notifications.events")[1] == 1, "it consumes", process=process)
+
+        for shop in shops:
+            asked = start(
+                "ping", "-m", "celery", "-A", "config", "inspect", "ping", "--destination", NAME, EVENTS_NAMESPACE=shop
+            )
+            assert asked._child.wait(timeout=30) == 0, asked.tail()
+            assert asked.tail().count("pong") == 1
+    finally:
+        settings.EVENTS_NAMESPACE = shops[1]
+        with connect() as connection, connection.channel() as channel:
+            topology.delete(channel)
+        settings.EVENTS_NAMESPACE = shops[0]

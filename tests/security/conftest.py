@@ -13,11 +13,11 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from shop.models import User
 from tests.factories import UserFactory
-from tests.integration.orders.conftest import Shopper, id_in, mug, shop_at_rest, shopper
+from tests.integration.orders.conftest import Shopper, id_in, mug, shop_at_rest, shopper, staff
 from tests.laws.conftest import context_models, rows_of
 from tests.provider import Provider, sandbox
 
-__all__ = ["mug", "sandbox", "shop_at_rest", "shopper"]
+__all__ = ["mug", "sandbox", "shop_at_rest", "shopper", "staff"]
 
 ROLES = ("anonymous", "another customer", "owner", "staff without permission", "staff with permission")
 

@@ -1,7 +1,7 @@
 """Requests that schemathesis makes of docs/openapi.yaml, good and bad, sent to the running application as each role.
 
 Every check of schemathesis is on. What it cannot know from a description, and so is told:
-- A request that is well formed may still be refused by the business or a precondition: 402, 409, 412, 422, 429, 503.
+- A request that is well formed may still be refused by the business or a precondition: 402, 409, 410, 412, 422, 429, 503; or 304.
 - A text may still be no country, no currency, no email address or not one printable line, and 2.0 is no count, which
   JSON Schema cannot say: a well-formed request is answered 400 only with a pointer to such a value.
 """
@@ -29,18 +29,50 @@ from tests.security.conftest import People
 
 DESCRIPTION = Path(django_settings.BASE_DIR) / "docs" / "openapi.yaml"
 EXAMPLES = sized(slice=6, short=15, full=400)
-BUSINESS_SAYS_NO = ["2xx", "400", "401", "402", "403", "404", "409", "412", "422", "429", "503"]
+BUSINESS_SAYS_NO = ["2xx", "304", "400", "401", "402", "403", "404", "409", "410", "412", "422", "429", "503"]
 CONFIG = SchemathesisConfig.from_dict(
-    {"seed": SEED, "checks": {"positive_data_acceptance": {"expected-statuses": BUSINESS_SAYS_NO}}}
+    {
+        "seed": SEED,
+        "checks": {
+            "positive_data_acceptance": {"expected-statuses": BUSINESS_SAYS_NO},
+            # A session that has ended is told so (410) before its request is read.
+            "negative_data_rejection": {
+                "expected-statuses": [
+                    "400",
+                    "401",
+                    "403",
+                    "404",
+                    "405",
+                    "406",
+                    "409",
+                    "410",
+                    "415",
+                    "422",
+                    "428",
+                    "429",
+                ]
+            },
+        },
+        # Walks go along the links that are described, and no others.
+        "phases": {"stateful": {"inference": {"algorithms": []}}},
+    }
 )
 SCHEMA = schemathesis.openapi.from_path(DESCRIPTION, config=CONFIG)
-SCHEMA.app = application
+
+
+def from_an_address(environ: dict[str, Any], start_response: Any) -> Any:
+    """Answer as the shop does to a caller who has an address: attempts to sign in are counted by it."""
+    return application(environ | {"REMOTE_ADDR": "127.0.0.1"}, start_response)
+
+
+SCHEMA.app = from_an_address
 OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
 ROLES = ("anonymous", "another customer", "owner", "staff with permission")
 # What cannot be made wrong, since every text is a product's code.
 NOTHING_TO_SEND = {("GET /api/v1/products/{sku}", GenerationMode.NEGATIVE)}
 BEYOND_A_SCHEMA = re.compile(
-    r"#/(lines/\d+/(sku|quantity)|shipping_address/\w+|email|payment_method|expected_total|amount|reason|cursor)"
+    r"#/(lines/\d+/(sku|quantity)|shipping_address/\w+|email|payment_method|expected_total|amount|reason|cursor"
+    r"|password|key|code|current_password|new_password)"
 )
 
 
@@ -55,8 +87,10 @@ def test_no_request_breaks_the_api_or_its_description(
     def send(case: Any, role: str) -> None:
         nonlocal sent
         sent += 1
-        answer = case.call_and_validate(headers=people.apis[role].headers)
-        if mode.is_positive and answer.status_code == 400:
+        # schemathesis asks a WSGI application for gzip, and does not unpack it.
+        answer = case.call_and_validate(headers=people.apis[role].headers | {"Accept-Encoding": "identity"})
+        # Two ways to send a token, with different ones: a schema has no words for that.
+        if mode.is_positive and answer.status_code == 400 and answer.json()["code"] != "header_repeated":
             assert all(BEYOND_A_SCHEMA.fullmatch(error["pointer"]) for error in answer.json()["errors"]), answer.text
 
     orders = [{}, {"order_id": str(people.order_id)}] if "{order_id}" in operation.path else [{}]

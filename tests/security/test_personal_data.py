@@ -13,7 +13,6 @@ import pytest
 import structlog
 from django.apps import apps
 from django.core.mail.backends.locmem import EmailBackend
-from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from opentelemetry.sdk.trace import TracerProvider
@@ -23,10 +22,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from shop.events import relay
 from shop.events.inbox import retry_due
 from shop.observability import tracing
-from shop.observability.logging import standard_config
 from tests.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
 from tests.integration.orders.conftest import Shopper, execute, id_in, placed, table_away
 from tests.laws.conftest import rows_of
+from tests.logs import captured
 from tests.proof import Record
 from tests.provider import Provider
 from tests.security.conftest import People
@@ -50,37 +49,19 @@ HOMES = {"orders_contact", "shop_user", "account_emailaddress", "shop_idempotenc
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
     """Everything that is logged, at DEBUG, as production would print it."""
-    printed = io.StringIO()
-    root, level = logging.getLogger(), logging.getLogger().level
-    config = standard_config(log_format="json", level="DEBUG")
-    handler = logging.StreamHandler(printed)
-    made = config["formatters"]["structured"]
-    handler.setFormatter(made["()"](**{name: value for name, value in made.items() if name != "()"}))
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield printed
-    root.removeHandler(handler)
-    root.setLevel(level)
+    with captured(level=logging.DEBUG) as printed:
+        yield printed
 
 
 @pytest.fixture
 def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    """Every span of this process, its libraries' too."""
+    """Every span of this process, in one trace that is exported."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(tracing, "tracer", provider.get_tracer("shop"))
-    from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
-    from opentelemetry.instrumentation.requests import RequestsInstrumentor
-
-    instrumentors: list[Any] = [PsycopgInstrumentor(), RequestsInstrumentor()]
-    for each in instrumentors:
-        each.instrument(tracer_provider=provider)
-    connections.close_all()
-    yield exporter
-    for each in instrumentors:
-        each.uninstrument()
-    connections.close_all()
+    with tracing.tracer.start_as_current_span("test"):
+        yield exporter
 
 
 class MailboxFull(EmailBackend):

@@ -86,7 +86,7 @@ def test_every_subscriber_applies_every_golden_message(release: Release, serve: 
 
     with databases_of(release), serve(tmp_path / "books"):
         for name, message in release.messages.items():
-            for subscriber in bus.subscribers_of(message["type"]):
+            for subscriber in bus.hearers_of(message["type"], message["data"]):
                 for told in (message, message | {"id": str(uuid.uuid4())}):
                     deliveries += 1
                     reached = inbox.deliver(subscriber=subscriber.name, attributes=told)

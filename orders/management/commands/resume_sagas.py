@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from orders import services
 from orders.queries import OrderNotFound
 from orders.sagas.run import resume, resume_due
+from shop.timeline import order_named
 
 
 class Command(BaseCommand):
@@ -18,16 +19,16 @@ class Command(BaseCommand):
     help = "Walk every order whose saga is due; with --order one order, at once, parked or not."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--order", metavar="ID", help="this order only")
+        parser.add_argument("--order", metavar="ORDER", help="this order only, by its number or its id")
         parser.add_argument("--limit", type=int, default=1000, help="at most so many (default 1000)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["order"]:
+            order_id = order_named(options["order"]) or uuid.UUID(int=0)
             try:
-                order_id = uuid.UUID(options["order"])
                 services.resume_saga_now(order_id=order_id)
                 order = resume(order_id=order_id)
-            except (ValueError, OrderNotFound):
+            except OrderNotFound:
                 raise CommandError(f"there is no order {options['order']}") from None
             self.stdout.write(f"order {order_id} is {order.status}")
             return

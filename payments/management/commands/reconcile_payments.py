@@ -15,7 +15,7 @@ from shop.errors import Fault
 class Command(BaseCommand):
     """Reconcile by list; exits 1 where something is left for a human or the provider can't be reached."""
 
-    help = "Compares the provider's intents and refunds with our payments, and repairs what differs."
+    help = "Compares the provider's intents, refunds and disputes with our payments, and repairs what differs."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--hours", type=float, default=72.0, help="how far to look back (72)")
@@ -26,7 +26,8 @@ class Command(BaseCommand):
         except Fault as error:
             raise CommandError(f"the provider could not be asked: {error}") from error
         self.stdout.write(
-            f"{report.intents} intents and {report.refunds} refunds since {report.since:%Y-%m-%d %H:%M} UTC"
+            f"{report.intents} intents, {report.refunds} refunds and {report.disputes} disputes "
+            f"since {report.since:%Y-%m-%d %H:%M} UTC"
         )
         for line in report.repaired:
             self.stdout.write(f"repaired  {line}")

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from payments import rules
 from payments.sandbox.server import serve_forever
 
 
@@ -32,4 +33,5 @@ class Command(BaseCommand):
             secret_key=settings.STRIPE_API_KEY,
             webhook_url=webhook_url or None,
             webhook_secret=settings.STRIPE_WEBHOOK_SECRETS[0],
+            webhook_events=sorted(rules.NOTICES),
         )

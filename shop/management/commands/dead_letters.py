@@ -56,10 +56,9 @@ class Command(BaseCommand):
 
     def _list(self, letters: list[InboxEntry]) -> None:
         for letter in letters:
-            reason = letter.error.strip().splitlines()[-1] if letter.error.strip() else ""
             self.stdout.write(
                 f"{letter._meta.app_label:<14} {letter.pk:>6}  {letter.received_at:%F %T}  {letter.event_type:<22} "
-                f"{letter.subscriber}  after {letter.attempts} attempts: {reason[:160]}"
+                f"{letter.subscriber}  after {letter.attempts} attempts: {letter.reason[:160]}"
             )
         self.stdout.write(f"{len(letters)} dead letters")
 

@@ -1,8 +1,8 @@
-"""`manage.py run_background`: every sweep on its schedule in one process, for the embedded profile without Celery."""
+"""`manage.py run_background`: every sweep that has something to do, in one process, for the embedded profile without Celery."""
 
 from __future__ import annotations
 
-import heapq
+import queue
 import signal
 import threading
 import time
@@ -13,46 +13,72 @@ from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
 from shop.background import Sweep, sweeps
+from shop.work.lookout import Lookout
 
 log = structlog.get_logger(__name__)
+
+
+class _ContextThread(threading.Thread):
+    """Runs the sweeps of one context that are asked for, one after the other; asking twice is asking once."""
+
+    def __init__(self, context: str, stop: threading.Event) -> None:
+        super().__init__(name=f"sweeps of {context}", daemon=True)
+        self._asked: queue.SimpleQueue[Sweep | None] = queue.SimpleQueue()
+        self._waiting: set[str] = set()
+        self._stop_asked = stop
+
+    def ask(self, sweep: Sweep) -> None:
+        if sweep.name not in self._waiting:
+            self._waiting.add(sweep.name)
+            self._asked.put(sweep)
+
+    def end(self) -> None:
+        self._asked.put(None)
+
+    def run(self) -> None:
+        while (sweep := self._asked.get()) is not None and not self._stop_asked.is_set():
+            self._waiting.discard(sweep.name)
+            close_old_connections()
+            try:
+                sweep.run_in_place()
+            except Exception:
+                # A sweep that fails is run again while it has something to do; the others go on meanwhile.
+                log.exception("background.sweep_failed", sweep=sweep.name)
 
 
 class Command(BaseCommand):
     """Run the sweeps until told to stop."""
 
-    help = "Run every sweep on its schedule until SIGTERM; in production Celery's beat and workers do this."
+    help = "Run every sweep that has something to do until SIGTERM; in production Celery's beat and workers do this."
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, lambda *_: stop.set())
+        by_name = {sweep.name: sweep for sweep in sweeps()}
         # One thread per context: a slow provider delays payments, not the release of stock.
-        threads = [
-            threading.Thread(target=self._work, args=(context, stop), name=f"sweeps of {context}", daemon=True)
-            for context in sorted({sweep.context for sweep in sweeps()})
-        ]
-        for thread in threads:
+        threads = {context: _ContextThread(context, stop) for context in {each.context for each in by_name.values()}}
+        for thread in threads.values():
             thread.start()
-        self.stdout.write(f"{len(sweeps())} sweeps are running; Ctrl-C ends them")
-        stop.wait()
-        for thread in threads:
+
+        def ask(name: str) -> None:
+            threads[by_name[name].context].ask(by_name[name])
+
+        lookout = Lookout(list(by_name.values()), ask, stopped=stop)
+        lookout.start()
+        self.stdout.write(f"{len(by_name)} sweeps are looked after; Ctrl-C ends them")
+        self._keep_time([each for each in by_name.values() if each.due is None and each.waits is None], ask, stop)
+        for thread in threads.values():
+            thread.end()
+        for thread in threads.values():
             thread.join(timeout=10)
 
-    def _work(self, context: str, stop: threading.Event) -> None:
-        started = time.monotonic()
-        schedule = [(started, index, sweep) for index, sweep in enumerate(sweeps()) if sweep.context == context]
-        heapq.heapify(schedule)
-        while schedule and not stop.is_set():
-            moment, index, sweep = schedule[0]
-            if stop.wait(max(0.0, moment - time.monotonic())):
-                return
-            self._run(sweep)
-            heapq.heapreplace(schedule, (time.monotonic() + sweep.every_seconds, index, sweep))
-
-    def _run(self, sweep: Sweep) -> None:
-        close_old_connections()
-        try:
-            sweep.run()
-        except Exception:
-            # A sweep that fails is run again on its schedule; the others go on meanwhile.
-            log.exception("background.sweep_failed", sweep=sweep.name)
+    def _keep_time(self, timed: list[Sweep], ask: Any, stop: threading.Event) -> None:
+        """Ask on their intervals for the sweeps of which nobody can say whether they have something to do, until told to stop."""
+        next_at = {sweep.name: time.monotonic() for sweep in timed}
+        while not stop.is_set():
+            for sweep in timed:
+                if next_at[sweep.name] <= time.monotonic():
+                    next_at[sweep.name] = time.monotonic() + sweep.every_seconds
+                    ask(sweep.name)
+            stop.wait(max(0.0, min(next_at.values()) - time.monotonic()))

@@ -23,6 +23,8 @@ from tests.process.conftest import Broker
 # Of ten outages of the broker so many take something else along.
 WORKER_DIES_TOO = 0.2
 BROKER_DIES_AGAIN_AT_ONCE = 0.2
+# Of a worker, as tests/process/conftest.py starts it; each consumes.
+WORKER_PROCESSES = 2
 # The last faults come while events are still being committed.
 FAULTS_END_AT = 0.85
 POLL_SECONDS = 0.2
@@ -134,7 +136,8 @@ class Campaign:
 
     def _replace_worker(self) -> None:
         """Start one in the place of the dead one, once the broker has noticed the death."""
-        self._until(lambda: self._consumers() == len(self._workers), "the broker forgets the dead worker")
+        consumers = WORKER_PROCESSES * len(self._workers)
+        self._until(lambda: self._consumers() == consumers, "the broker forgets the dead worker")
         self._workers.append(self._start_worker())
 
     def _consumers(self) -> int:

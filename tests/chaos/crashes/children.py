@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connections
 
+from shop import coalescing
 from tests.chaos.crashes.points import Points
 from tests.provider import close_provider_connection
 from tests.sessions import await_no_other_session
@@ -35,6 +36,8 @@ def live(act: Callable[[Tell], None], *, die_at: int | None = None) -> Lived:
 
     Returns once the child and its database sessions are gone. Raises: AssertionError with the child's traceback.
     """
+    # A child has none of its parent's threads, and waits for its parent's sessions to be gone.
+    coalescing.stop()
     connections.close_all()
     close_provider_connection()
     reading, writing = os.pipe()

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from payments.gateways import stripe_api
+from shop import coalescing
 from shop.events import bus, topology
 from shop.events.broker import connect
 from tests.chaos.crashes.over_rabbitmq import OverRabbitmq, let_go
@@ -50,6 +51,15 @@ def provider(sandbox_process: str, database: None, settings: Any) -> Iterator[Pr
     running.close()
     close_provider_connection()
     stripe_api.BREAKER.reset()
+
+
+@pytest.fixture
+def together(database: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have even a lone order's stock be written by the thread that writes for many."""
+    settings.COALESCE = True
+    monkeypatch.setattr(coalescing.Batch, "alone_if_nobody_else_asks", False)
+    yield
+    coalescing.stop()
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,22 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 
 from notifications.models import Email
 from orders.gateways import inventory_breaker
-from orders.models import Order, Saga
+from orders.models import Contact, Order, Saga
 from orders.sagas.run import resume_due
 from payments import tasks as payment_tasks
 from payments.gateways import stripe_api
 from shipping.models import SandboxBooking
 from shipping.services import booking
 from shop.events import relay
+from shop.models import Erasure, IdempotencyKey, User
+from shop.personal import erasure
+from shop.personal.accounts import person_of
+from shop.tasks import erase_persons
 from tests.chaos.crashes.children import Lived, Tell
 from tests.conftest import empty_tables
 from tests.factories import OrderBodyFactory, ProductFactory, UserFactory
@@ -33,7 +38,8 @@ Drain = Callable[[], None]
 class Journey:
     """One way of an order. `floor`: with fewer points than these the recording has gone blind.
 
-    `status`, `money`, `stock`, `mails` and `bookings` are what must come out, wherever the process died.
+    `status` and `money` of each of its `orders`, `stock`, `mails` and `bookings` are what must come out, wherever the
+    process died.
     """
 
     name: ClassVar[str]
@@ -44,6 +50,7 @@ class Journey:
     stock: ClassVar[tuple[int, int, int]]
     mails: ClassVar[dict[str, int]]
     bookings: ClassVar[int] = 0
+    orders: ClassVar[int] = 1
     transit_seconds: ClassVar[float] = 0.0
 
     def __init__(self, sandbox: Provider, drain: Drain) -> None:
@@ -83,14 +90,14 @@ class Journey:
 
     def wrongs(self, lived: Lived, answer: Any) -> list[str]:
         """Say what is not as it must be in the end."""
-        order_id = self.order_id()
+        found = list(Order.objects.values_list("pk", "status"))
         mails = dict(Counter(Email.objects.values_list("kind", flat=True)))
         unsent = Email.objects.exclude(status="SENT").count()
-        ledger = self.sandbox.ledger(order_id)
+        held = sum(line["held"] for order_id, _status in found for line in self.sandbox.ledger(order_id))
         facts = {
-            "order": (Order.objects.get(pk=order_id).status, self.status),
-            "money taken and kept": (self.sandbox.money(order_id), self.money),
-            "money still held": (sum(line["held"] for line in ledger), 0),
+            "order": ([status for _order_id, status in found], [self.status] * self.orders),
+            "money taken and kept": ([self.sandbox.money(pk) for pk, _status in found], [self.money] * self.orders),
+            "money still held": (held, 0),
             "stock": (levels(), self.stock),
             "mails": (mails, self.mails),
             "mails not sent": (unsent, 0),
@@ -280,6 +287,51 @@ class Ship(Journey):
         return None
 
 
+class Erase(Journey):
+    """The customer of an order that has arrived is erased: whoever asked asks again where nothing was written down."""
+
+    name, floor, answer = "erasure", 12, 0
+    status, money, stock = "DELIVERED", (1, 1250), (9, 0, 1)
+    bookings = 1
+    mails = {"order_confirmed": 1, "order_shipped": 1}
+
+    def prepare(self) -> None:
+        self.shopper.place(key=KEY)
+        self.drain()
+        for context in ("orders", "payments"):
+            execute(context, f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes'")
+
+    def act(self, tell: Tell) -> None:
+        erasure.carry_out(self.ask())
+
+    def ask(self) -> uuid.UUID:
+        assert self.shopper.user is not None
+        return erasure.ask(person_of(user_id=self.shopper.user.pk), asked_by="a journey")
+
+    def again(self) -> Any:
+        return None
+
+    def wrongs(self, lived: Lived, answer: Any) -> list[str]:
+        if not Erasure.objects.exists():
+            self.ask()
+        for _look in range(2):
+            execute(
+                "shop",
+                "UPDATE shop_erasure SET asked_at = asked_at - interval '1 hour', due_at = now() WHERE due_at IS NOT NULL",
+            )
+            erase_persons()
+        facts = {
+            "erasures not finished": (Erasure.objects.filter(finished_at=None).count(), 0),
+            "contacts that are kept": (Contact.objects.filter(erased_at=None).count(), 0),
+            "tokens that are kept": (Order.objects.exclude(payment_method="").count(), 0),
+            "sessions": (Session.objects.count(), 0),
+            "kept answers": (IdempotencyKey.objects.count(), 0),
+            "accounts that open": (User.objects.filter(is_active=True).count(), 0),
+        }
+        wrong = [f"{fact}: {is_} instead of {must}" for fact, (is_, must) in facts.items() if is_ != must]
+        return super().wrongs(lived, answer) + wrong
+
+
 JOURNEYS: tuple[type[Journey], ...] = (
     Confirm,
     Decline,
@@ -290,4 +342,5 @@ JOURNEYS: tuple[type[Journey], ...] = (
     Refund,
     RefundInPart,
     Ship,
+    Erase,
 )

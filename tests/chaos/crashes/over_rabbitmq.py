@@ -32,6 +32,8 @@ from tests.process.conftest import until
 
 EVENTS = tuple(f"{context}.events" for context in topology.HEARING)
 DEAD = tuple(f"{context}.dead" for context in topology.HEARING)
+# The contexts that hear of a confirmed order.
+TOLD_OF_CONFIRMED = ("shipping", "notifications")
 MAIL = "notifications.tell_customer_order_confirmed"
 GIBBERISH = amqp.Message("\x00 no event, and no JSON {", content_type="application/json", delivery_mode=2)
 UNREADABLE = "notifications.unreadable"
@@ -51,9 +53,10 @@ class OverRabbitmq(Journey):
     unreadable = 0
 
     def prepare(self) -> None:
-        """Confirm an order, so that its events wait in the outboxes, beside empty queues."""
+        """Confirm its orders, so that their events wait in the outboxes, beside empty queues."""
         empty_queues()
-        self.shopper.place()
+        for _order in range(self.orders):
+            self.shopper.place()
         self.bring()
         self.standing = ready()
 
@@ -79,7 +82,7 @@ class OverRabbitmq(Journey):
 class Published(OverRabbitmq):
     """The relay publishes what stands in an outbox, waits for each confirm, and marks the rows."""
 
-    name, floor = "published", 30
+    name, floor = "published", 26
 
     def act(self, tell: Tell) -> None:
         with mock.patch.object(broker, "connect", connect_marked):
@@ -94,7 +97,7 @@ class Published(OverRabbitmq):
 class Applied(OverRabbitmq):
     """A worker takes each delivery, applies it, and acknowledges it."""
 
-    name, floor = "applied", 16
+    name, floor = "applied", 8
 
     def bring(self) -> None:
         publish()
@@ -105,10 +108,25 @@ class Applied(OverRabbitmq):
             consume(queue)
 
 
+class AppliedTogether(Applied):
+    """A worker takes messages that hold deliveries of several orders, and applies each in one transaction.
+
+    A message that a dead worker held comes again: its deliveries are then tried one at a time.
+    """
+
+    name, floor = "applied together", 8
+    orders, stock, bookings = 3, (7, 0, 3), 3
+    mails = {"order_confirmed": 3}
+
+    def bring(self) -> None:
+        super().bring()
+        assert ready() == len(TOLD_OF_CONFIRMED), "each context's deliveries are in one message"
+
+
 class Rejected(Applied):
     """The database is away: a worker rejects each delivery, and one that nobody could read, to the dead queues."""
 
-    name, floor = "rejected", 10
+    name, floor = "rejected", 6
     unreadable = 1
 
     def bring(self) -> None:
@@ -139,7 +157,7 @@ class Collected(Rejected):
         decide()
 
 
-JOURNEYS: tuple[type[OverRabbitmq], ...] = (Published, Applied, Rejected, Collected)
+JOURNEYS: tuple[type[OverRabbitmq], ...] = (Published, Applied, AppliedTogether, Rejected, Collected)
 
 
 def recover_and_judge(journey: OverRabbitmq, lived: Lived) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 A point is a moment before or after something durable or visible outside: a COMMIT that wrote (or a statement that writes
 without a transaction), a request to the card provider, a call to the carrier or the mail server, a batch handed to the
-events' transport, and over RabbitMQ each message published, its confirm, each acknowledgment and each rejection. Code
+events' transport, what the thread that writes for many (shop.coalescing) writes for this one, and over RabbitMQ each message published, its confirm, each acknowledgment and each rejection. Code
 written tomorrow has its points found tomorrow.
 """
 
@@ -23,22 +23,30 @@ from django.db import connections
 
 from payments.gateways import stripe_api
 from shipping.gateways import CARRIERS
+from shop import coalescing
+from shop.events import broker
 from shop.events.bus import transport
+from shop.transactions import alias_for
 
 WRITE = re.compile(
     r'\b(?:INSERT\s+INTO|(?<!FOR )(?<!KEY )UPDATE|DELETE\s+FROM|MERGE\s+INTO)\s+(?:ONLY\s+)?"?(\w+)', re.IGNORECASE
 )
+# How the points are named that the thread comes to that writes for many.
+FOR_MANY = ", for many"
 PROVIDERS_ID = re.compile(r"\b(pi|re|ch)_\w+")
 
 
 class Points:
-    """Calls `meet` with the name of each point as the thread that installs it comes to it; other threads pass unseen."""
+    """Calls `meet` with the name of each point as the thread that installs it comes to it; other threads pass unseen.
+
+    So does the thread that writes for many, but for its points while this one waits for its answer.
+    """
 
     def __init__(self, meet: Callable[[str], None]) -> None:
         self._meet = meet
         self._seen: Counter[str] = Counter()
-        self._written: dict[str, list[str]] = {}
-        self._thread = 0
+        self._written: dict[int, list[str]] = {}
+        self._thread = self._for_many = 0
         self._undo: list[Callable[[], None]] = []
 
     def install(self) -> None:
@@ -52,6 +60,7 @@ class Points:
         self._watch(type(mail.get_connection()), "send_messages", lambda *_args, **_kwargs: "mail server send")
         self._watch(type(transport()), "send", _name_of_batch)
         self._watch_broker()
+        self._watch_batches()
 
     def uninstall(self) -> None:
         """Leave everything as it was. To be called in the thread that installed it."""
@@ -65,7 +74,7 @@ class Points:
 
     def _around(self, name: str, do: Callable[[], Any]) -> Any:
         self._seen[name] += 1
-        numbered = f"{name} #{self._seen[name]}"
+        numbered = f"{name} #{self._seen[name]}{FOR_MANY if threading.get_ident() == self._for_many else ''}"
         self._meet(f"before {numbered}")
         result = do()
         self._meet(f"after {numbered}")
@@ -95,13 +104,13 @@ class Points:
         commit, rollback = connection.commit, connection.rollback
 
         def watched_commit() -> None:
-            if tables := self._written.pop(connection.alias, []):
+            if tables := self._written.pop(id(connection), []):
                 self._around(f"COMMIT {'+'.join(dict.fromkeys(tables))}", commit)
             else:
                 commit()
 
         def watched_rollback() -> None:
-            self._written.pop(connection.alias, None)
+            self._written.pop(id(connection), None)
             rollback()
 
         self._put(connection, "commit", watched_commit)
@@ -112,9 +121,38 @@ class Points:
     def _watch_broker(self) -> None:
         for publish in ("basic_publish", "basic_publish_confirm"):
             self._watch(amqp.Channel, publish, _name_of_publish)
+        # The relay writes many messages at once; its process may die between any two of them.
+        self._put(broker, "WRITE_BYTES", 0)
+        self._watch(broker, "_publish", lambda _channel, _outgoing, message: f"amqp publish {message.routing_key}")
         self._watch(amqp.Channel, "basic_ack", lambda *_args, **_kwargs: "amqp ack")
         self._watch(amqp.Channel, "basic_reject", _name_of_reject)
         self._watch_confirms()
+
+    def _watch_batches(self) -> None:
+        """See what is written for this thread by the one that writes for many, on a connection of its own."""
+        await_, answer = coalescing.Batch._await, coalescing._Worker._answer
+        asked: list[Any] = []
+
+        def watched_await(batch: Any, call: Any, seconds: float) -> None:
+            if threading.get_ident() == self._thread:
+                asked.append(call)
+            await_(batch, call, seconds)
+
+        def watched_answer(worker: Any, calls: Any) -> None:
+            if not any(call is mine for call in calls for mine in asked):
+                answer(worker, calls)
+                return
+            installed, self._for_many = len(self._undo), threading.get_ident()
+            self._watch_database(connections[alias_for(worker.context)])
+            try:
+                answer(worker, calls)
+            finally:
+                self._for_many = 0
+                while len(self._undo) > installed:
+                    self._undo.pop()()
+
+        self._put(coalescing.Batch, "_await", watched_await)
+        self._put(coalescing._Worker, "_answer", watched_answer)
 
     def _watch_confirms(self) -> None:
         """Come to a point at each message's confirm: however the broker bundles them, and when nothing is published.
@@ -149,7 +187,7 @@ class Points:
             return self._around(f"{found[0].split()[0]} {found[1]}", lambda: execute(sql, params, many, context))
         result = execute(sql, params, many, context)
         if context["cursor"].rowcount:
-            self._written.setdefault(connection.alias, []).append(found[1])
+            self._written.setdefault(id(connection), []).append(found[1])
         return result
 
 

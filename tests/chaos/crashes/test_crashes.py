@@ -3,6 +3,9 @@
 `make prove-full` kills every journey before and after everything durable. `make prove` kills after it alone (nothing
 that survives lies between that and the moment before what follows), at one point in four, drawn by the seed. The suite
 kills a charge and a refund after each.
+
+What the thread writes that writes for many has points of its own: there every run kills around each of them, and
+`make prove-full` around all others as well.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.choosing import after_each, drawn_from, every_one
+from tests.chaos.choosing import after_each, containing, drawn_from, every_one
 from tests.chaos.crashes.enumeration import enumerate_crashes
-from tests.chaos.crashes.journeys import JOURNEYS, Confirm, Journey, RefundInPart
+from tests.chaos.crashes.journeys import JOURNEYS, Challenge, Confirm, Decline, Journey, RefundInPart
+from tests.chaos.crashes.points import FOR_MANY
 from tests.proof import Record, sized
 from tests.provider import Provider
 
@@ -44,3 +48,36 @@ def test_a_journey_killed_at_any_point_comes_out_the_same(
     assert found.violations == []
     assert found.died_at == [found.points[number] for number in choose(found.points)]
     assert len(found.points) >= kind.floor
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize(
+    "kind",
+    sized(slice=(Confirm,), short=(Confirm, Challenge, Decline), full=(Confirm, Challenge, Decline)),
+    ids=lambda kind: kind.name,
+)
+def test_a_journey_killed_while_one_writes_for_many_comes_out_the_same(
+    kind: type[Journey],
+    provider: Provider,
+    drain: Callable[[], None],
+    settings: Any,
+    proof: Record,
+):
+    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = kind.transit_seconds
+    # However slowly this machine starts a thread and its session: who waits too long goes another way.
+    settings.BREAKER_TIMEOUT_SECONDS = 20.0
+    choose = sized(slice=containing(FOR_MANY), short=containing(FOR_MANY), full=every_one)
+
+    found = enumerate_crashes(kind(provider, drain), choose=choose)
+
+    proof(
+        f"process killed: {kind.name}, stock written for many",
+        histories=len(found.died_at),
+        of=len(found.points),
+        violations=found.violations,
+    )
+    assert found.violations == []
+    assert found.died_at == [found.points[number] for number in choose(found.points)]
+    # Before and after each: the reservation, and where the order is paid the commit of its stock.
+    assert len(containing(FOR_MANY)(found.points)) >= (2 if kind is Decline else 4)

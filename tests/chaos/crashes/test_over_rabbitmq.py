@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.choosing import beginning_with, drawn_from
 from tests.chaos.crashes.enumeration import enumerate_crashes
-from tests.chaos.crashes.over_rabbitmq import JOURNEYS, Applied, OverRabbitmq, recover_and_judge
+from tests.chaos.crashes.over_rabbitmq import JOURNEYS, Applied, AppliedTogether, OverRabbitmq, recover_and_judge
 from tests.proof import Record, sized
 
 POINTS = beginning_with(sized(slice="after amqp ack", short="after amqp", full=""))
@@ -20,7 +20,9 @@ ONE_IN = sized(slice=1, short=2, full=1)
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", sized(slice=(Applied,), short=JOURNEYS, full=JOURNEYS), ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "kind", sized(slice=(Applied, AppliedTogether), short=JOURNEYS, full=JOURNEYS), ids=lambda kind: kind.name
+)
 def test_what_dies_on_the_way_through_rabbitmq_comes_out_the_same(
     kind: type[OverRabbitmq], journey: Callable[[type[OverRabbitmq]], OverRabbitmq], proof: Record
 ):

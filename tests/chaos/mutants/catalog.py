@@ -2,6 +2,38 @@
 
 from __future__ import annotations
 
-from tests.chaos.mutants import audits, bus, edge, money, orders, stock
+from tests.chaos.mutants import (
+    arrival,
+    audits,
+    bus,
+    disputes,
+    durability,
+    edge,
+    engine,
+    messages,
+    money,
+    orders,
+    past,
+    persons,
+    public,
+    seen,
+    stock,
+)
 
-MUTANTS = (*stock.MUTANTS, *money.MUTANTS, *orders.MUTANTS, *bus.MUTANTS, *edge.MUTANTS, *audits.MUTANTS)
+MUTANTS = (
+    *stock.MUTANTS,
+    *money.MUTANTS,
+    *disputes.MUTANTS,
+    *orders.MUTANTS,
+    *bus.MUTANTS,
+    *messages.MUTANTS,
+    *durability.MUTANTS,
+    *edge.MUTANTS,
+    *engine.MUTANTS,
+    *arrival.MUTANTS,
+    *audits.MUTANTS,
+    *past.MUTANTS,
+    *seen.MUTANTS,
+    *public.MUTANTS,
+    *persons.MUTANTS,
+)

@@ -10,8 +10,36 @@ REFUND = "payments/services/refund.py"
 STRIPE = "payments/gateways/stripe_api.py"
 SIGNATURES = "payments/gateways/stripe_webhooks.py"
 TESTS = "tests/integration/payments"
+RETURNED = "tests/integration/orders/test_returned_refunds.py"
+ORDERS = "tests/integration/orders/test_refunds.py"
+POOL = "tests/integration/database/test_pool.py"
+TRANSPORT_TESTS = "tests/unit/payments/test_stripe_http.py"
 
 MUTANTS = (
+    Mutant(
+        removes="what is owed once a refund comes back",
+        promise="I6",
+        file=REFUND,
+        old="            if returned or not awaited:\n",
+        new="            if False:\n",
+        killers=(f"{RETURNED}::test_a_part_that_comes_back_is_owed_while_the_order_goes_on",),
+    ),
+    Mutant(
+        removes="the further refund of a voided payment whose refund came back",
+        promise="I6",
+        file=VOID,
+        old=" and not _kept(payment)",
+        new="",
+        killers=(f"{TESTS}/test_capture_and_void.py::test_void_refunds_again_what_the_bank_has_returned",),
+    ),
+    Mutant(
+        removes="the news of a refund in place of a returned one",
+        promise="I8",
+        file=REFUND,
+        old="        publish(event, aggregate_id=refund.pk, aggregate_version=refund_version)\n",
+        new="",
+        killers=(f"{ORDERS}::test_each_refund_in_place_of_a_returned_one_is_told_and_mailed_once",),
+    ),
     Mutant(
         removes="the intent's id on record before money can be held",
         promise="I11",
@@ -24,14 +52,14 @@ MUTANTS = (
         removes="the doubt after a timeout: it counts as a decline",
         promise="I11",
         file=AUTHORIZE,
-        old="    except PaymentUnknown as error:\n        record_unanswered(payment, error)\n        raise\n    return _answer(",
+        old="    except PaymentUnknown as error:\n        record_unanswered(payment, error)\n        raise\n    if payment.status ==",
         new=(
             "    except PaymentUnknown:\n"
             '        event = PaymentFailed(order_id=payment.order_id, decline_code="timeout")\n'
             "        return _answer(\n"
-            "            change(payment, expected=UNANSWERED, to=PaymentStatus.DECLINED, event=event, due_at=None)\n"
+            "            change(payment, expected=UNANSWERED, to=PaymentStatus.DECLINED, event=event)\n"
             "        )\n"
-            "    return _answer("
+            "    if payment.status =="
         ),
         killers=(f"{TESTS}/test_authorize.py::test_timed_out_charge_is_not_treated_as_a_failure",),
     ),
@@ -47,11 +75,8 @@ MUTANTS = (
         removes="the key under which an intent is created",
         promise="I4",
         file=STRIPE,
-        old=(
-            '                        "metadata": _marks(order_id=order_id),\n                    },\n'
-            '                    {"idempotency_key": key},\n'
-        ),
-        new='                        "metadata": _marks(order_id=order_id),\n                    },\n',
+        old="_intent(self._post(INTENTS, wanted, key))",
+        new='_intent(self._client.raw_request("post", INTENTS, **wanted).data)',
         killers=(f"{TESTS}/test_authorize.py::test_lost_creation_is_repeated_under_its_key_and_makes_one_intent",),
     ),
     Mutant(
@@ -74,9 +99,49 @@ MUTANTS = (
         removes="the ban on calls to the provider inside a transaction",
         promise="I10",
         file=STRIPE,
-        old="        transactions.forbid()\n\n        def answer",
+        old="        transactions.go_outside()\n\n        def answer",
         new="        def answer",
         killers=(f"{TESTS}/test_authorize.py::test_gateway_itself_refuses_to_call_inside_a_transaction",),
+    ),
+    Mutant(
+        removes="the hand-back of connections before the provider is called",
+        promise="edge",
+        file="shop/transactions.py",
+        old="        connection.hand_back()  #",
+        new="        continue  #",
+        killers=(f"{POOL}::test_the_session_with_its_prepared_statements_survives_in_the_pool",),
+    ),
+    Mutant(
+        removes="the empty hands of a thread that waits for another context's connection",
+        promise="edge",
+        file="config/db/postgresql/base.py",
+        old="            if other.alias != self.alias:\n",
+        new="            if False:\n",
+        killers=(f"{POOL}::test_two_threads_never_wait_for_the_connection_that_the_other_holds",),
+    ),
+    Mutant(
+        removes="the precedence of an order at work over one that begins",
+        promise="edge",
+        file="config/db/postgresql/pool.py",
+        old='        if getattr(self.caller, "goes_on", False):\n',
+        new="        if False:\n",
+        killers=(f"{POOL}::test_who_is_in_the_midst_of_work_comes_before_who_begins_and_each_in_order",),
+    ),
+    Mutant(
+        removes="the short backoff of a pool that lost its database",
+        promise="edge",
+        file="config/databases.py",
+        old='        "reconnect_timeout": RECONNECT_SECONDS,\n',
+        new="",
+        killers=(f"{POOL}::test_after_an_outage_the_pool_is_back_within_seconds",),
+    ),
+    Mutant(
+        removes="the end of the wait for a database that hangs",
+        promise="edge",
+        file="config/db/postgresql/pool.py",
+        old="super().wait(gen, interval, self.answer_seconds)",
+        new="super().wait(gen, interval, None)",
+        killers=(f"{POOL}::test_a_database_that_hangs_is_given_up_and_found_again",),
     ),
     Mutant(
         removes="the fence at the provider before a payment is VOIDED",
@@ -100,8 +165,8 @@ MUTANTS = (
         removes="the tombstone of a void that comes before its payment",
         promise="I2",
         file=VOID,
-        old='    with transactions.transaction("payments"):\n        if insert_first(tombstone):\n',
-        new='    with transactions.transaction("payments"):\n        if True:\n',
+        old="    if insert_first(tombstone, PaymentVoided(order_id=order_id, reason=reason, answered=True)):\n",
+        new="    if True:\n",
         killers=(
             f"{TESTS}/test_capture_and_void.py::test_void_before_any_payment_closes_the_door_to_one_that_comes_late",
         ),
@@ -110,7 +175,7 @@ MUTANTS = (
         removes="the way back of money that a void finds taken",
         promise="I6",
         file=VOID,
-        old="        if payment.status in CLOSED:\n",
+        old="        if (payment.status in CLOSED or payment.lost_minor) and not _kept(payment):\n",
         new="        if payment.status in (*CLOSED, PaymentStatus.CAPTURED):\n",
         killers=(
             f"{TESTS}/test_capture_and_void.py::test_void_that_finds_the_money_taken_records_the_capture_and_refunds_it",
@@ -145,6 +210,22 @@ MUTANTS = (
         killers=(f"{TESTS}/test_capture_and_void.py::test_capture_after_the_authorization_expired_voids",),
     ),
     Mutant(
+        removes="the question to the provider before a capture whose authorization was never recorded",
+        promise="I10",
+        file="payments/services/capture.py",
+        old="    if payment.status not in UNANSWERED:\n        return payment\n    return record_intent(",
+        new="    return payment\n    return record_intent(",
+        killers=(f"{TESTS}/test_capture_and_void.py::test_capture_without_a_word_of_the_authorization_asks_first",),
+    ),
+    Mutant(
+        removes="the haste with which a cancellation at the provider is looked at",
+        promise="I10",
+        file="payments/rules.py",
+        old='    "payment_intent.succeeded": ("SUBMITTED", "AUTHORIZED"),\n}',
+        new='    "payment_intent.succeeded": ("SUBMITTED", "AUTHORIZED"),\n    "payment_intent.canceled": ("SUBMITTED",),\n}',
+        killers=(f"{TESTS}/test_webhooks.py::test_webhook_of_a_cancellation_waits_for_nothing",),
+    ),
+    Mutant(
         removes="the cap on refunds",
         promise="I4",
         file=REFUND,
@@ -164,22 +245,35 @@ MUTANTS = (
         removes="the question to the provider before a refund is repeated",
         promise="I4",
         file=REFUND,
-        old="        return _send(refund, ask_first=True)\n",
-        new="        return _send(refund, ask_first=False)\n",
+        old="        return _send(refund, ask_first=True, awaited=awaited)\n",
+        new="        return _send(refund, ask_first=False, awaited=awaited)\n",
         killers=(f"{TESTS}/test_refunds.py::test_refund_without_an_answer_is_taken_up_again_and_made_once",),
     ),
     Mutant(
         removes="the key under which a refund is made",
         promise="I4",
         file=STRIPE,
-        old=(
-            '                        "metadata": _marks(order_id=order_id, refund_id=refund_id),\n                    },\n'
-            '                    {"idempotency_key": key},\n'
-        ),
-        new='                        "metadata": _marks(order_id=order_id, refund_id=refund_id),\n                    },\n',
+        old="_refund(self._post(REFUNDS, wanted, key))",
+        new='_refund(self._client.raw_request("post", REFUNDS, **wanted).data)',
         killers=(
             f"{TESTS}/test_refunds.py::test_refund_that_is_still_on_its_way_is_not_made_again_by_a_second_worker",
         ),
+    ),
+    Mutant(
+        removes="the look at a kept connection before a request is sent on it",
+        promise="edge",
+        file="payments/gateways/stripe_http.py",
+        old="IDLE_SECONDS and not _readable(connection):",
+        new="IDLE_SECONDS:",
+        killers=(f"{TRANSPORT_TESTS}::test_connection_that_the_other_end_closed_is_not_used_again",),
+    ),
+    Mutant(
+        removes="the end of a connection whose answer was not read to its end",
+        promise="I11",
+        file="payments/gateways/stripe_http.py",
+        old="            if whole and connection.sock is not None:\n",
+        new="            if connection.sock is not None:\n",
+        killers=(f"{TRANSPORT_TESTS}::test_what_breaks_into_an_answer_rises_and_its_connection_is_never_used_again",),
     ),
     Mutant(
         removes="the signature of webhooks",
@@ -201,8 +295,8 @@ MUTANTS = (
         removes="the event's id as what makes a webhook one",
         promise="I8",
         file="payments/services/webhooks.py",
-        old="    event = WebhookEvent(event_id=notice.event_id,",
-        new='    event = WebhookEvent(event_id=f"{notice.event_id}-{WebhookEvent.objects.count()}",',
+        old="            event_id=notice.event_id,\n",
+        new='            event_id=f"{notice.event_id}-{WebhookEvent.objects.count()}",\n',
         killers=("tests/security/test_webhooks.py::test_a_replay_within_the_tolerance_is_kept_once",),
     ),
     Mutant(
@@ -228,5 +322,21 @@ MUTANTS = (
         old="            PaymentStatus.VOIDED: (),\n",
         new="            PaymentStatus.VOIDED: {PaymentStatus.AUTHORIZED},\n",
         killers=("tests/chaos/model/test_tables.py::test_payments_move_as_the_model_does",),
+    ),
+    Mutant(
+        removes="the difference between a refused request and a declined card",
+        promise="edge",
+        file="payments/rules.py",
+        old='    return kind if colon else ""\n',
+        new='    return ""\n',
+        killers=("tests/unit/payments/test_chargeable.py::test_whose_fault_a_refused_request_is_stands_in_its_code",),
+    ),
+    Mutant(
+        removes="the refusal of a price that can never be charged",
+        promise="edge",
+        file="inventory/services/products.py",
+        old="    payments.check_chargeable(amount=price)\n",
+        new="",
+        killers=("tests/integration/inventory/test_stock.py::test_a_price_that_can_never_be_charged_is_refused",),
     ),
 )

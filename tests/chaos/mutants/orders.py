@@ -6,6 +6,7 @@ from tests.chaos.mutants.mutant import Mutant
 
 CHECKOUT = "orders/sagas/checkout.py"
 ENGINE = "orders/sagas/engine.py"
+JOURNEYS = "tests/integration/orders/test_journeys.py"
 RUN = "orders/sagas/run.py"
 STEPS = "orders/sagas/steps.py"
 PLACING = "orders/services/placing.py"
@@ -14,18 +15,133 @@ BOOKING = "shipping/services/booking.py"
 TESTS = "tests/integration/orders"
 SHIPPING = "tests/integration/shipping"
 MAILS = "tests/integration/notifications/test_sending.py"
+HANDOVER = "tests/integration/notifications/test_handover.py"
 
 MUTANTS = (
     Mutant(
-        removes="the one transaction in which an order and its saga are written",
+        removes="the refusal of a refund in another currency",
+        promise="I3",
+        file="payments/services/refund.py",
+        old="    if wanted.currency != payment.currency:\n        raise RefundInOtherCurrency",
+        new="    if False:\n        raise RefundInOtherCurrency",
+        killers=(f"{TESTS}/test_refunds.py::test_a_refund_in_another_currency_is_refused_as_such",),
+    ),
+    Mutant(
+        removes="the question which payment method a canceled order was paid with",
+        promise="edge",
+        file="orders/rest/views.py",
+        old="and not has_payment_method(order_id=order_id, payment_method=method)",
+        new="",
+        killers=(f"{JOURNEYS}::test_a_new_card_for_an_order_that_a_declined_card_canceled_was_not_declined",),
+    ),
+    Mutant(
+        removes="the order's currency of amounts that are nothing",
+        promise="edge",
+        file="orders/rest/answers.py",
+        old="nothing = None if payment.has_currency else money_json(Money.zero(currency))",
+        new="nothing = None",
+        killers=(f"{JOURNEYS}::test_an_order_canceled_before_its_payment_names_its_own_currency",),
+    ),
+    Mutant(
+        removes="the age of a saga that is walked without an end",
         promise="I10",
-        file=PLACING,
-        old='            Saga.objects.create(order=order, name="checkout", due_at=Now() + lease() if inline else Now())\n',
-        new=(
-            "            due_at = Now() + lease() if inline else Now()\n"
-            '            transactions.after_commit("orders", lambda: Saga.objects.create(order=order, name="checkout", due_at=due_at))\n'
+        file="orders/services/saga_rows.py",
+        old='    also=", walked_since = coalesce(claimed.walked_since, now())",\n',
+        new="",
+        killers=(
+            f"{TESTS}/test_faults.py::test_an_order_that_is_walked_again_and_again_without_an_end_shows_by_its_age",
         ),
-        killers=(f"{TESTS}/test_cost.py::test_an_order_costs_so_many_commits_and_statements",),
+    ),
+    Mutant(
+        removes="the saga that is written with its order",
+        promise="I10",
+        file="orders/sql/place_order.sql",
+        old="'[]'::jsonb, 0, ''\n    FROM placed\n",
+        new="'[]'::jsonb, 0, ''\n    FROM placed WHERE false\n",
+        killers=(f"{TESTS}/test_faults.py::test_an_answer_that_does_not_come_is_asked_for_and_never_charged_twice",),
+    ),
+    Mutant(
+        removes="the fresh look behind the lock when a customer's unpaid orders are counted",
+        promise="edge",
+        file="orders/migrations/0009_held_without_a_payment.py",
+        old="LANGUAGE plpgsql VOLATILE AS",
+        new="LANGUAGE plpgsql STABLE AS",
+        killers=(f"{TESTS}/test_open_orders.py::test_the_last_place_is_taken_once_by_those_who_waited_for_it",),
+    ),
+    Mutant(
+        removes="the limit of what is held of a product without a payment",
+        promise="edge",
+        file="orders/sql/place_order.sql",
+        old=" AND room.over_sku IS NULL\n",
+        new="\n",
+        killers=(f"{TESTS}/test_held_unpaid.py::test_a_hold_of_nearly_everything_is_refused_and_leaves_nothing",),
+    ),
+    Mutant(
+        removes="the locks of an email and an address while what is held for them is counted",
+        promise="edge",
+        file="orders/migrations/0009_held_without_a_payment.py",
+        old="    PERFORM pg_advisory_xact_lock(least(email, address));\n"
+        "    PERFORM pg_advisory_xact_lock(greatest(email, address));\n",
+        new="",
+        killers=(
+            f"{TESTS}/test_held_unpaid.py::test_the_last_of_the_room_is_taken_once_by_accounts_that_waited_for_it",
+        ),
+    ),
+    Mutant(
+        removes="the right of an order that pays to be judged by its own customer's holds alone",
+        promise="edge",
+        file="orders/migrations/0009_held_without_a_payment.py",
+        old="        email := NULL;\n        address := NULL;\n",
+        new="        NULL;\n",
+        killers=(f"{TESTS}/test_held_unpaid.py::test_an_order_that_pays_does_not_wait_for_others_at_its_address",),
+    ),
+    Mutant(
+        removes="the end of an order's keys once it is paid",
+        promise="edge",
+        file="orders/sql/advance_order.sql",
+        old="        email_key = CASE WHEN %(to)s::text = 'AWAITING_PAYMENT' THEN email_key END,\n",
+        new="        email_key = email_key,\n",
+        killers=(f"{TESTS}/test_held_unpaid.py::test_keys_stand_on_an_order_only_while_it_waits_for_its_payment",),
+    ),
+    Mutant(
+        removes="the one mailbox behind many addresses",
+        promise="edge",
+        file="orders/services/holding.py",
+        old='    name = name.partition("+")[0]\n',
+        new="",
+        killers=(f"{TESTS}/test_held_unpaid.py::test_one_mailbox_by_several_names",),
+    ),
+    Mutant(
+        removes="the status that an order is moved from",
+        promise="I9",
+        file="orders/sql/advance_order.sql",
+        old="    WHERE id = %(order_id)s::uuid AND status = ANY(%(expected)s::text[])\n",
+        new="    WHERE id = %(order_id)s::uuid AND %(expected)s::text[] IS NOT NULL\n",
+        killers=(f"{TESTS}/test_faults.py::test_a_worker_that_lost_the_race_goes_on_from_what_the_winner_left",),
+    ),
+    Mutant(
+        removes="the record of the status that a walk ends in",
+        promise="I10",
+        file=ENGINE,
+        old="    _move(walk, passed, ends_saga=False)\n",
+        new="",
+        killers=(f"{TESTS}/test_passing.py::test_an_order_that_waits_for_its_customer_awaits_its_payment",),
+    ),
+    Mutant(
+        removes="the second look where an order was moved while its walk passed through a status",
+        promise="I10",
+        file=ENGINE,
+        old="    return order.status == passed\n",
+        new="    return True\n",
+        killers=(f"{TESTS}/test_passing.py::test_a_wait_in_an_order_that_was_canceled_meanwhile_goes_on_unwinding",),
+    ),
+    Mutant(
+        removes="the status that another worker may have written meanwhile",
+        promise="I5",
+        file="orders/queries.py",
+        old="        return [status for status in (self.stored, self.status) if status]\n",
+        new="        return [self.stored or self.status]\n",
+        killers=(f"{TESTS}/test_passing.py::test_what_another_worker_has_written_meanwhile_is_no_obstacle",),
     ),
     Mutant(
         removes="the shop's own price: the client's total is believed",
@@ -79,7 +195,7 @@ MUTANTS = (
         removes="the deadline of an order that is not paid",
         promise="I10",
         file=ENGINE,
-        old="            if step.until_deadline and order.overdue:\n",
+        old="            if step.until_deadline and order.overdue and not walk.was_in_time():\n",
         new="            if False:\n",
         killers=(f"{TESTS}/test_faults.py::test_an_outage_that_lasts_until_the_deadline_unwinds_and_says_so",),
     ),
@@ -103,8 +219,8 @@ MUTANTS = (
         removes="the second look after another worker moved the order",
         promise="I5",
         file=ENGINE,
-        old="    if moved:\n        walk.order.status = str(to)\n    else:\n        _look_again(walk)\n",
-        new="    walk.order.status = str(to)\n",
+        old=", steps=walk.steps, ends_saga=ends_saga):\n        _look_again(walk)\n",
+        new=", steps=walk.steps, ends_saga=ends_saga):\n        walk.order.status = str(to)\n",
         killers=(f"{TESTS}/test_faults.py::test_a_worker_that_lost_the_race_goes_on_from_what_the_winner_left",),
     ),
     Mutant(
@@ -124,6 +240,14 @@ MUTANTS = (
         killers=(f"{TESTS}/test_refunds.py::test_a_part_whose_answer_is_lost_is_refunded_once",),
     ),
     Mutant(
+        removes="the user in the id of a refund",
+        promise="I7",
+        file="orders/rest/views.py",
+        old="operation=str(operation_id(request))",
+        new="operation=request.idempotency_key",
+        killers=(f"{TESTS}/test_refunds.py::test_two_staff_with_the_same_key_make_two_refunds",),
+    ),
+    Mutant(
         removes="the wait for the part that is still on its way back",
         promise="I6",
         file=STEPS,
@@ -135,8 +259,8 @@ MUTANTS = (
         removes="the one shipment of an order",
         promise="I8",
         file="shipping/services/shipments.py",
-        old='    shipment, created = Shipment.objects.get_or_create(order_id=order_id, defaults={"due_at": Now()})\n',
-        new="    shipment, created = Shipment.objects.create(order_id=order_id, due_at=Now()), True\n",
+        old="    rows_made = _CREATE.run(shipments=shipments, lease=lease, carrier=settings.SHIPPING_CARRIER)\n",
+        new="    rows_made = [(Shipment.objects.create(pk=key, order_id=each).pk, None, True) for key, each in wanted.items()]\n",
         killers=(f"{SHIPPING}/test_order_confirmed.py::test_same_fact_under_another_event_id_makes_one_shipment",),
     ),
     Mutant(
@@ -199,32 +323,61 @@ MUTANTS = (
     Mutant(
         removes="the next try at a booking that the carrier did not take back",
         promise="I10",
-        file="shipping/services/leases.py",
-        old="        row = rows.select_for_update(skip_locked=True).filter(due_at__lte=Now())",
-        new="        row = rows.select_for_update(skip_locked=True).filter(due_at__lte=Now(), attempts=0)",
+        file="shipping/services/due.py",
+        old='only="taken_back_at IS NULL"',
+        new='only="taken_back_at IS NULL AND attempts = 0"',
         killers=(f"{SHIPPING}/test_surplus.py::test_surplus_booking_waits_while_the_carrier_does_not_answer",),
     ),
     Mutant(
         removes="the one mail of one cause",
         promise="I8",
         file="notifications/services/emails.py",
-        old='        log.info("email.exists", order_id=str(order_id), kind=str(kind))\n',
-        new='        Email.objects.filter(pk=email.pk).update(status="PENDING", due_at=Now())\n',
+        old='            log.debug("email.exists", order_id=str(email.order_id), kind=str(email.kind))\n',
+        new=(
+            "            again = Email.objects.filter(order_id=email.order_id, kind=email.kind)\n"
+            '            again.update(status="PENDING", due_at=Now())\n'
+        ),
         killers=(f"{MAILS}::test_each_cause_is_mailed_once_however_often_it_is_heard",),
+    ),
+    Mutant(
+        removes="the turn of an order's mails where their writer sends them",
+        promise="I8",
+        file="notifications/sql/queue_emails.sql",
+        old="WHERE earlier.order_id = wanted.order_id AND coalesce",
+        new="WHERE false AND coalesce",
+        killers=(f"{HANDOVER}::test_next_mail_of_an_order_waits_for_the_one_before",),
+    ),
+    Mutant(
+        removes="the end of what a process may still begin of what it has leased",
+        promise="I8",
+        file="shop/work/handover.py",
+        old="        if time.monotonic() - self.since <= BEGIN_WITHIN_SECONDS:\n",
+        new="        if True:\n",
+        killers=(f"{HANDOVER}::test_mail_that_waited_too_long_is_left_to_the_sweep",),
+    ),
+    Mutant(
+        removes="what a canceled order's customer had got back before",
+        promise="I8",
+        file="orders/queries.py",
+        old="Money(max(payment.refunded.minor - by_cancel, 0), currency)",
+        new="Money.zero(currency)",
+        killers=(
+            f"{TESTS}/test_refunds.py::test_the_mail_of_a_cancel_names_what_it_returned_and_what_went_back_before",
+        ),
     ),
     Mutant(
         removes="the lease of a mail that is being sent",
         promise="I8",
         file="notifications/services/sending.py",
-        old="            due_at=Now() + timedelta(seconds=LEASE_SECONDS), attempts",
-        new="            due_at=Now(), attempts",
+        old="    lease_seconds=lambda: LEASE_SECONDS,\n    only=IN_TURN,\n",
+        new="    lease_seconds=lambda: 0,\n    only=IN_TURN,\n",
         killers=(f"{MAILS}::test_worker_that_is_out_of_time_leaves_the_mail_to_its_lease",),
     ),
     Mutant(
         removes="the end of attempts at a mail that kills its worker",
         promise="I10",
         file="notifications/services/sending.py",
-        old="    if email.attempts > rules.MAX_ATTEMPTS:\n",
+        old="    if email.attempts >= rules.MAX_ATTEMPTS:\n",
         new="    if False:\n",
         killers=(f"{MAILS}::test_email_that_kills_its_worker_every_time_is_given_up",),
     ),
@@ -243,5 +396,15 @@ MUTANTS = (
         old="('order_id', models.UUIDField(unique=True)),",
         new="('order_id', models.UUIDField()),",
         killers=(f"{SHIPPING}/test_order_confirmed.py::test_the_database_itself_refuses_an_order_s_second_shipment",),
+    ),
+    Mutant(
+        removes="the last look at the payment before the deadline turns an order around",
+        promise="edge",
+        file=ENGINE,
+        old="            if step.until_deadline and order.overdue and not walk.was_in_time():\n",
+        new="            if step.until_deadline and order.overdue:\n",
+        killers=(
+            f"{JOURNEYS}::test_a_payment_approved_in_time_whose_webhook_was_lost_is_not_canceled_at_the_deadline",
+        ),
     ),
 )

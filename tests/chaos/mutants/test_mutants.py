@@ -49,7 +49,7 @@ def test_a_mutant_is_killed(mutant: Mutant, copy: Copy, proof: Record):
         insist_on_rabbitmq()
 
     with copy.mutated(mutant):
-        ended = copy.run(mutant.killers, makes_tables="/migrations/" in mutant.file)
+        ended = copy.run(mutant.killers, makes_tables=mutant.makes_tables)
 
     survived = [] if ended.is_killed else [f"no test noticed that the shop is {mutant}"]
     proof("mutant of the code", histories=int(ended.is_killed), of=int(CHOSEN is MUTANTS), violations=survived)
@@ -94,9 +94,15 @@ def test_a_stale_mutant_is_refused(old: str):
 
 
 def test_every_killer_exists(copy: Copy):
-    ended = copy.run(["--collect-only", *sorted({killer for mutant in MUTANTS for killer in mutant.killers})])
+    killers = {killer for mutant in MUTANTS for killer in mutant.killers}
+
+    # By file: of two killers of which one is part of the other, pytest looks only for the whole.
+    ended = copy.run(["--collect-only", *sorted({killer.partition("::")[0] for killer in killers})])
 
     assert ended.exit_code == 0, ended.output[-3000:]
+    found = {line for line in ended.output.splitlines() if "::" in line}
+    known = found | {each.partition("[")[0] for each in found} | {each.partition("::")[0] for each in found}
+    assert sorted(killers - known) == []
 
 
 def test_a_killer_that_does_not_exist_kills_nothing(copy: Copy):

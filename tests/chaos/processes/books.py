@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,15 +19,15 @@ SETTLED: Final = ("CONFIRMED", "SHIPPED", "DELIVERED", "CANCELED", "REFUNDED")
 
 # Facts that a subscriber has not heard yet, though they are published: they are on their way in the broker.
 UNHEARD: Final = (
-    " UNION ALL SELECT 'deliveries of ' || fact.type || ' to ' || heard.name, count(*)"
+    "SELECT fact.type, heard.name, fact.payload"
     " FROM unnest(%(types)s::text[], %(names)s::text[]) AS heard (type, name) JOIN ("
     + " UNION ALL ".join(
-        f"SELECT event_id, type, occurred_at FROM {context}.{context}_outbox WHERE published_at IS NOT NULL"
+        f"SELECT event_id, type, payload::text, occurred_at FROM {context}.{context}_outbox WHERE published_at IS NOT NULL"
         for context in PUBLISHING
     )
     + ") AS fact ON fact.type = heard.type WHERE fact.occurred_at <= %(t)s AND (heard.name, fact.event_id) NOT IN ("
     + " UNION ALL ".join(f"SELECT subscriber, event_id FROM {context}.{context}_inbox" for context in HEARING)
-    + ") GROUP BY 1"
+    + ")"
 )
 
 # What was told so shortly before a moment may have been committed after it: it says when its transaction began.
@@ -111,8 +113,8 @@ class Books:
     told: set[str] = field(default_factory=set)
     # (subscriber, event id) -> status, of every inbox.
     deliveries: dict[tuple[str, str], str] = field(default_factory=dict)
-    # Which subscribers an event type has.
-    subscribers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Event id -> who hears it, of those in `events`.
+    hearers: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_books(shop: ChaosShop, *, rested_at: datetime) -> Books:
@@ -121,7 +123,7 @@ def read_books(shop: ChaosShop, *, rested_at: datetime) -> Books:
         lines: dict[str, list[tuple[str, int]]] = {}
         for order_id, sku, quantity in rows("SELECT order_id::text, sku, quantity FROM orders.orders_orderline"):
             lines.setdefault(order_id, []).append((sku, quantity))
-        books = Books(subscribers=subscribers(), charges=read_charges(shop))
+        books = Books(charges=read_charges(shop))
         moments = {"rested": rested_at - COMMITTED_WITHIN, "looked_for": rested_at - LOOKED_FOR}
         for *row, mails, is_moving in rows(ORDERS, moments):
             bought = tuple(lines.get(row[0], ()))
@@ -129,14 +131,21 @@ def read_books(shop: ChaosShop, *, rested_at: datetime) -> Books:
         stock = rows("SELECT sku, available, reserved, sold, received, written_off FROM inventory.inventory_stock")
         books.stock = [StockRow(*row) for row in stock]
         for context in PUBLISHING:
-            for event, kind, at in rows(f"SELECT event_id::text, type, occurred_at FROM {context}.{context}_outbox"):
+            outbox = f"{context}.{context}_outbox"
+            for event, kind, data, at in rows(f"SELECT event_id::text, type, payload::text, occurred_at FROM {outbox}"):
                 books.told.add(event)
                 if at <= rested_at:
                     books.events[event] = kind
+                    books.hearers[event] = _hearers(kind, data)
         for context in HEARING:
             heard = rows(f"SELECT subscriber, event_id::text, status FROM {context}.{context}_inbox")
             books.deliveries.update({(subscriber, event): status for subscriber, event, status in heard})
     return books
+
+
+def _hearers(kind: str, data: str) -> tuple[str, ...]:
+    """Return who hears an event of this type with this payload, as the snapshot's connection gives it: as text."""
+    return tuple(each.name for each in bus.hearers_of(kind, json.loads(data)))
 
 
 def read_charges(shop: ChaosShop) -> list[Charge]:
@@ -154,12 +163,12 @@ def read_charges(shop: ChaosShop) -> list[Charge]:
     ]
 
 
-def subscribers() -> dict[str, tuple[str, ...]]:
-    """Return who hears what, from the running code."""
-    return {
-        event_type: tuple(subscriber.name for subscriber in heard_by)
-        for event_type, heard_by in bus.all_subscriptions().items()
-    }
+def _unheard(shop: ChaosShop, before: datetime) -> list[tuple[str, int]]:
+    """Count what was published by then and is still on its way, for each fact and each of those who want it."""
+    heard = [(kind, each.name) for kind, heard_by in bus.all_subscriptions().items() for each in heard_by]
+    rows = shop.rows(UNHEARD, {"t": before, "types": [kind for kind, _ in heard], "names": [name for _, name in heard]})
+    counts = Counter(f"deliveries of {kind} to {name}" for kind, name, data in rows if name in _hearers(kind, data))
+    return list(counts.items())
 
 
 def unfinished(shop: ChaosShop, *, before: datetime) -> Iterator[str]:
@@ -167,7 +176,6 @@ def unfinished(shop: ChaosShop, *, before: datetime) -> Iterator[str]:
 
     An order that waits for its customer is done as far as the shop goes, if its bank still asks.
     """
-    heard = [(kind, name) for kind, names in subscribers().items() for name in names]
     counts = shop.rows(
         "SELECT 'orders ' || o.status, count(*) FROM orders.orders_order o"
         " LEFT JOIN payments.payments_payment p ON p.order_id = o.id"
@@ -188,15 +196,10 @@ def unfinished(shop: ChaosShop, *, before: datetime) -> Iterator[str]:
             f" UNION ALL SELECT '{context} deliveries ' || status, count(*) FROM {context}.{context}_inbox"
             "  WHERE status IN ('RETRYING', 'DEAD') AND received_at <= %(t)s GROUP BY 1"
             for context in HEARING
-        )
-        + UNHEARD,
-        {
-            "t": before,
-            "settled": list(SETTLED),
-            "types": [kind for kind, _ in heard],
-            "names": [name for _, name in heard],
-        },
+        ),
+        {"t": before, "settled": list(SETTLED)},
     )
+    counts += _unheard(shop, before)
     if counts:
         yield from (f"{count} {what}" for what, count in counts)
         return

@@ -178,7 +178,7 @@ def _stock(books: Books) -> Iterator[str]:
 
 def _events(books: Books) -> Iterator[str]:
     for event_id, event_type in books.events.items():
-        for subscriber in books.subscribers.get(event_type, ()):
+        for subscriber in books.hearers.get(event_id, ()):
             status = books.deliveries.get((subscriber, event_id))
             if status != "PROCESSED":
                 yield f"{subscriber} has {event_type} {event_id} as {status or 'never heard'}"

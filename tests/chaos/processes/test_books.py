@@ -107,6 +107,7 @@ def test_what_is_wrong_in_the_tables_is_read(context: str, planted: str, named: 
     assert any(named in wrong for wrong in found), found
 
 
+@pytest.mark.makes_facts_up
 def test_what_has_just_happened_to_an_order_is_on_its_way(at_rest: Read):
     execute("notifications", NO_MAIL)
     execute("orders", "UPDATE orders_outbox SET occurred_at = now() + interval '2 minutes'")

@@ -65,7 +65,7 @@ def bought() -> tuple[list[Purchase], Books]:
         events={"event-1": "order.confirmed"},
         told={"event-1"},
         deliveries={("shipping.ship", "event-1"): "PROCESSED"},
-        subscribers={"order.confirmed": ("shipping.ship",)},
+        hearers={"event-1": ("shipping.ship",)},
     )
     return [confirmed, declined], books
 

@@ -111,7 +111,7 @@ def redelivery(stage: Stage, scene: Scene) -> Call:
 
     def act(known: Any) -> None:
         for envelope in known:
-            for subscriber in bus.subscribers_of(envelope.type):
+            for subscriber in bus.hearers_of(envelope.type, envelope.data):
                 for _time in range(2):
                     inbox.deliver(subscriber=subscriber.name, attributes=envelope.to_json())
 

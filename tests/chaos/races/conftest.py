@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.crashes.conftest import provider, sandbox_process
+from tests.chaos.crashes.conftest import provider, sandbox_process, together
 from tests.chaos.races.overlap import Pair
 from tests.chaos.races.stage import Stage
 from tests.provider import Provider
 
-__all__ = ["provider", "sandbox_process"]
+__all__ = ["provider", "sandbox_process", "together"]
 
 
 @pytest.fixture

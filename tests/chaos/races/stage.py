@@ -109,7 +109,7 @@ def messages() -> list[Any]:
 def tell(subscriber: str) -> None:
     """Deliver what stands in the outboxes to one subscriber only; the others will hear of it later."""
     for envelope in messages():
-        if subscriber in {heard_by.name for heard_by in bus.subscribers_of(envelope.type)}:
+        if subscriber in {heard_by.name for heard_by in bus.hearers_of(envelope.type, envelope.data)}:
             inbox.deliver(subscriber=subscriber, attributes=envelope.to_json())
 
 

@@ -7,10 +7,12 @@ drawn by the seed; the suite the six pairs that go wrong most easily.
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
-from tests.chaos.choosing import Choose, every_one
+from tests.chaos.choosing import Choose, containing, every_one
+from tests.chaos.crashes.points import FOR_MANY
 from tests.chaos.races import stage as scenes
 from tests.chaos.races.matrix import ACTING, BY_NAME, NAMES, Cell, Races, a_cell_of_each_pair, cells_of, run
 from tests.chaos.races.overlap import Pair
@@ -24,6 +26,15 @@ HARDEST = (
     (scenes.confirmed, "cancel by staff", "cancel by customer"),
     (scenes.placed, "complete", "sweep"),
     (scenes.captured, "redelivery", "redelivery"),
+)
+# Whose stock is written for many while another one acts: the reservation, and the commit before the money is taken.
+TOGETHER = (
+    (scenes.placed, "complete", "complete"),
+    (scenes.placed, "complete", "cancel by customer"),
+    (scenes.placed, "sweep", "expiry"),
+    (scenes.unpaid, "complete", "cancel by staff"),
+    (scenes.authenticated, "webhook", "complete"),
+    (scenes.authorized, "sweep", "cancel by customer"),
 )
 PARTS = [(name, scene) for scene, (acting, _joining) in ACTING.items() for name in acting]
 """What `make prove-full` shares among the workers of pytest-xdist."""
@@ -56,6 +67,25 @@ def test_two_meet(hardest: tuple[scenes.Scene, str, str], stage: Stage, pair: Pa
 
     record(proof, first, races, cells=1)
     assert races.violations == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("together")
+@pytest.mark.parametrize(
+    "cell", sized(slice=TOGETHER[1:2], short=TOGETHER, full=TOGETHER), ids=lambda cell: f"{cell[0].__name__}: {cell[1]}"
+)
+def test_two_meet_while_one_writes_for_many(
+    cell: tuple[scenes.Scene, str, str], stage: Stage, pair: Pair, proof: Record, settings: Any
+):
+    scene, first, second = cell
+    # So long a wish waits for the thread while that is held for the other one; a slow machine starts it sooner.
+    settings.BREAKER_TIMEOUT_SECONDS = 3.0
+
+    races = run(stage, pair, [Cell(scene, BY_NAME[first], BY_NAME[second])], choose=containing(FOR_MANY))
+
+    proof("race: stock written for many", histories=races.overlaps, violations=races.violations)
+    assert races.violations == []
+    assert races.overlaps >= 2
 
 
 @pytest.mark.timeout(600)

@@ -15,6 +15,7 @@ from inventory.models import Reservation
 from notifications.models import Email
 from orders.events import OrderRefundIssued
 from orders.models import Order, OrderStatus, Outbox, Saga
+from payments.models import Outbox as PaymentsOutbox
 from payments.models import Payment, Refund
 from shipping.models import SandboxBooking, Shipment
 from shop import audit
@@ -206,6 +207,10 @@ class Judge:
                 ("order_refunded", order.status == OrderStatus.REFUNDED),
             ):
                 wanted[name, kind] += due
+            # What the bank returned is told, and so is the refund in its place.
+            facts = PaymentsOutbox.objects.filter(payload__order_id=str(order.pk))
+            wanted[name, "refund_returned"] += facts.filter(type="refund.failed", payload__returned=True).count()
+            wanted[name, "refund_issued"] += facts.filter(type="payment.refunded", payload__again=True).count()
             if order.status not in UNWOUND:
                 in_part = Refund.objects.filter(payment_id=order.pk, status__in=GIVEN, reason=REFUND_REASON)
                 wanted[name, "refund_issued"] += in_part.count()

@@ -1,4 +1,4 @@
-"""What of the product is left to chance, handed to the scheduler: ids, jitter, the order of rows that none was asked for."""
+"""What of the product is left to chance, handed to the scheduler: ids and jitter."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ import orders.models
 import payments.sandbox.store
 import shop.ids
 import shop.resilience.retry
-from orders import services
 from orders.sagas import engine
+from shop import coalescing
 from shop.events import relay
-from shop.models import DueModel
 
 
 class Dice:
@@ -45,16 +44,16 @@ class Dice:
         return self._random.choice(options)
 
 
+def run_at_once(batch: Any, call: Any, _seconds: float) -> None:
+    """Have whoever waits for a batch run it: one thread runs at any moment here, and it is the one that may die."""
+    coalescing._Worker(batch.context)._answer([call])
+
+
 @contextmanager
 def patches(world: Any) -> Iterator[None]:
     """Take the chance out of the product while this is open."""
     dice = world.dice
-    claim_due: Any = DueModel.__dict__["claim_due"].__func__
-    claim_due_sagas = services.claim_due_sagas
     postpone: Callable[..., None] = engine._postpone
-
-    def in_order(cls: type[DueModel], *, limit: int, lease_seconds: float) -> list[Any]:
-        return sorted(claim_due(cls, limit=limit, lease_seconds=lease_seconds))
 
     def watched(walk: Any, error: str, *, parks_after: int) -> None:
         if parks_after == 1:
@@ -68,9 +67,10 @@ def patches(world: Any) -> Iterator[None]:
             (orders.models, "secrets", dice),
             (payments.sandbox.store, "secrets", dice),
             (shop.resilience.retry, "random", SimpleNamespace(uniform=lambda low, high: (low + high) / 2)),
-            (DueModel, "claim_due", classmethod(in_order)),
-            (services, "claim_due_sagas", lambda *, limit: sorted(claim_due_sagas(limit=limit))),
             (engine, "_postpone", watched),
+            # Where COALESCE is on: in a slice of the tests, and where make simulate finds it in the environment.
+            (coalescing.Batch, "_await", run_at_once),
+            (coalescing.Batch, "alone_if_nobody_else_asks", False),
             (relay, "transport", lambda: world),
             (relay, "time", SimpleNamespace(monotonic=world.clock.monotonic, sleep=world.clock.advance)),
         ):

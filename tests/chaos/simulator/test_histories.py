@@ -7,8 +7,10 @@ again. `regressions.txt` holds those that once failed.
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.chaos.simulator.history import Simulator, Told
 from tests.chaos.simulator.kinds import KINDS
@@ -16,6 +18,7 @@ from tests.chaos.simulator.regressions import Regression, regressions
 from tests.proof import SEED, Record, sized
 
 PARTS, PART = sized(slice=(1, 20), short=(2, 25), full=(10, 1000))
+TOGETHER = sized(slice=5, short=15, full=1000)
 ENOUGH_FOR_EVERY_KIND = 1000
 
 
@@ -43,6 +46,24 @@ def test_every_promise_holds_in_every_history(part: int, simulator: Simulator, p
     if PART >= ENOUGH_FOR_EVERY_KIND:
         rare = {kind: len(among) for kind, among in seeds.items() if len(among) < PART // 100}
         assert not rare, "these happen too rarely"
+
+
+@pytest.mark.timeout(3600)
+def test_every_promise_holds_while_one_writes_for_many(simulator: Simulator, settings: Any, proof: Record):
+    settings.COALESCE = True
+    batches = "shop_batch_wishes_count", {"use_case": "reserve_stock"}
+    before = REGISTRY.get_sample_value(*batches) or 0
+
+    told = [simulator.tell(seed) for seed in range(SEED, SEED + TOGETHER)]
+
+    broken = [each for each in told if each.violations]
+    proof(
+        "simulated: stock written for many",
+        histories=len(told),
+        violations=[f"{each.replay} COALESCE=1: {violation}" for each in broken for violation in each.violations],
+    )
+    assert not broken, "\n\n".join(map(str, broken))
+    assert (REGISTRY.get_sample_value(*batches) or 0) - before >= TOGETHER
 
 
 @pytest.mark.parametrize("kept", regressions(), ids=lambda kept: kept.why)

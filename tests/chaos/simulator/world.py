@@ -197,7 +197,7 @@ class World:
             self.happens("worker dies")
             if point == "after mail server send" or point.startswith("after mail"):
                 self.excused_mails += 1
-            if "notifications_email" in point and point.startswith("before COMMIT"):
+            if "notifications_email" in point and point.startswith(("before COMMIT", "before UPDATE")):
                 self.excused_mails += 1
             if undo is not None:
                 undo()
@@ -261,7 +261,7 @@ class World:
         for number, envelope in enumerate(arrived):
             if number == refused:
                 continue
-            for subscriber in bus.subscribers_of(envelope.type):
+            for subscriber in bus.hearers_of(envelope.type, envelope.data):
                 self.messages += 1
                 self.held.append(Message(self.messages, subscriber.name, envelope.to_json(), self.clock.monotonic()))
         if fault in ("messages lost", "confirms lost"):

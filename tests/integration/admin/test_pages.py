@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib import admin
 from django.db import models
@@ -65,3 +67,32 @@ def test_every_model_of_every_context_is_in_the_admin():
     ]
 
     assert missing == []
+
+
+def test_every_action_on_many_rows_asks_before_it_acts():
+    unasked = [
+        f"{type(page).__name__}.{name}"
+        for page in admin.site._registry.values()
+        for name in page.actions or ()
+        if not hasattr(getattr(page, name), "asks")
+    ]
+
+    assert unasked == []
+
+
+@pytest.mark.parametrize(
+    ("storefront", "link"),
+    [
+        ("https://shop.example", True),
+        ("https://testserver", False),
+        ("", False),
+        ("http://testserver:3000", True),
+    ],
+)
+def test_view_site_leads_to_the_storefront_or_is_left_out(staff: Client, settings: Any, storefront: str, link: bool):
+    settings.STOREFRONT_URL = storefront
+
+    page = staff.get("/admin/").content.decode()
+
+    assert ("View site" in page, f'href="{storefront}"' in page) == (link, link)
+    assert ("Return to site" in Client().get("/admin/login/").content.decode()) is link

@@ -54,11 +54,17 @@ def apply(event: Rung, subscriber: str) -> None:
 
 
 def hear(
-    handler: Callable[[Rung], None], *, name: str, context: str = "notifications", event: type[Rung] = Rung
+    handler: Callable[[Rung], None],
+    *,
+    name: str,
+    context: str = "notifications",
+    event: type[Rung] = Rung,
+    wants: bus.Wants | None = None,
+    many: bus.Many | None = None,
 ) -> str:
     """Subscribe a handler as `<context>.<name>` and return that name."""
     handler.__name__, handler.__module__ = name, f"{context}.handlers"
-    bus.subscribe(event)(handler)
+    bus.subscribe(event, wants=wants, many=many)(handler)
     return f"{context}.{name}"
 
 

@@ -6,13 +6,14 @@ from threading import Barrier
 from uuid import uuid4
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import DatabaseError, IntegrityError, connections
 from django.utils import timezone
 
 from notifications.models import Inbox
 from orders.models import Outbox
 from shop import transactions
-from shop.events import inbox, relay
+from shop.events import batches, inbox, relay
 from shop.events.inbox import DeliveryStatus
 from tests.integration.events.bench import Rung, applied, apply, hear, ring
 from tests.integration.events.conftest import entry_of
@@ -327,7 +328,7 @@ def test_retry_that_another_worker_has_taken_is_not_taken_twice(background):
     assert (first.result(60), taken_meanwhile, len(calls)) == (1, 0, 2)
 
 
-def test_retries_that_wait_behind_another_worker_s_slow_one_are_left_to_it(background):
+def test_retries_do_not_wait_behind_another_worker_s_slow_one(background):
     calls, inside, go_on = [], Barrier(2), Barrier(2)
 
     def linger(event):
@@ -339,8 +340,10 @@ def test_retries_that_wait_behind_another_worker_s_slow_one_are_left_to_it(backg
             raise RuntimeError("first time")
 
     hear(linger, name="linger")
-    bells = [ring(), ring()]
-    relay.drain("orders")
+    bells = []
+    for _ in range(2):
+        bells.append(ring())
+        relay.drain("orders")
     make_due()
 
     first = background(inbox.retry_due, "notifications")
@@ -348,8 +351,42 @@ def test_retries_that_wait_behind_another_worker_s_slow_one_are_left_to_it(backg
     taken_meanwhile = inbox.retry_due("notifications")
     go_on.wait(60)
 
-    assert (first.result(60), taken_meanwhile) == (2, 0)
+    assert (first.result(60), taken_meanwhile) == (1, 1)
     assert sorted(calls) == sorted(bells * 2)
+
+
+class Killed(BaseException):
+    """What a dying process does to the code it is in: nothing is caught, nothing is tidied up."""
+
+
+def test_delivery_that_kills_its_worker_keeps_no_other_waiting_and_ends_as_a_dead_letter(settings):
+    settings.EVENTS_MAX_ATTEMPTS = 3
+    deadly, runs = uuid4(), []
+
+    def handler(event):
+        runs.append(event.bell)
+        if event.bell == deadly:
+            raise Killed
+        apply(event, "notifications.mortal")
+
+    name = hear(handler, name="mortal")
+    ring(deadly)
+    bells = [ring() for _ in range(3)]
+    told = [row.envelope().to_json() for row in Outbox.objects.order_by("id")]
+    batches.set_aside(deliveries=[(name, each) for each in told], reason="a worker died")
+
+    for _ in range(3):
+        with pytest.raises(Killed):
+            inbox.retry_due("notifications")
+        inbox.retry_due("notifications")
+        make_due()
+    inbox.retry_due("notifications")
+
+    assert sorted(bell for bell, _count in applied()) == sorted(bells)
+    assert runs.count(deadly) == 3
+    entry = Inbox.objects.get(status="DEAD")
+    assert (entry.attempts, entry.due_at) == (4, None)
+    assert entry.error == "a worker died\nno worker lived to record its last attempt"
 
 
 def test_event_of_an_older_version_is_read_by_upcast(bell_book, monkeypatch):
@@ -361,3 +398,21 @@ def test_event_of_an_older_version_is_read_by_upcast(bell_book, monkeypatch):
     inbox.deliver(subscriber=bell_book, attributes=attributes)
 
     assert applied() == [(bell, 7)]
+
+
+def test_time_limit_is_kept_as_a_failure_and_ends_the_work():
+    broken = Broken(SoftTimeLimitExceeded())
+    name = hear(broken, name="slow")
+    bells = [ring(), ring()]
+    with pytest.raises(SoftTimeLimitExceeded):
+        inbox.deliver(subscriber=name, attributes=attributes_of(bells[0]))
+    with pytest.raises(SoftTimeLimitExceeded):
+        batches._deliver_apart([(name, attributes_of(bell)) for bell in reversed(bells)])
+    assert [row.status for row in Inbox.objects.order_by("id")] == [DeliveryStatus.RETRYING] * 2
+
+    make_due(status=DeliveryStatus.RETRYING)
+    calls = broken.calls
+    with pytest.raises(SoftTimeLimitExceeded):
+        inbox.retry_due("notifications")
+
+    assert (broken.calls, applied()) == (calls + 1, [])

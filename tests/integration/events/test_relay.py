@@ -2,6 +2,8 @@
 
 import random
 from contextlib import suppress
+from datetime import timedelta
+from itertools import count as count_from
 from threading import Barrier, Event
 from uuid import uuid4
 
@@ -12,7 +14,7 @@ from django.db.models.functions import Now
 
 from orders.models import Outbox
 from shop import transactions
-from shop.events import relay
+from shop.events import claims, relay
 from shop.events.bus import TransportUnavailable
 from shop.events.outbox import publish
 from tests.integration.events.bench import Rung, applied, ring
@@ -35,6 +37,37 @@ def test_rows_are_carried_in_the_order_of_their_ids(wire, monkeypatch):
     assert relay.drain("orders") == 10
 
     assert wire.counts(bell) == list(range(1, 11))
+
+
+def test_claim_reads_the_backlog_once_whatever_the_statistics_say():
+    with connections[transactions.alias_for("orders")].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orders_outbox (event_id, type, schema_version, aggregate_id, aggregate_version, payload,"
+            " traceparent, last_error, published_at) SELECT gen_random_uuid(), 'rung', 1, gen_random_uuid(), 1, '{}', '', '',"
+            " now() FROM generate_series(1, 3000)"
+        )
+        cursor.execute("ANALYZE orders_outbox")
+        for _each in range(300):
+            ring(uuid4(), count=1)
+        seen = []
+
+        def explain(execute, sql, params, many, context):
+            if "FOR UPDATE SKIP LOCKED" in sql:
+                claim = sql.replace(" WITH next", " EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) WITH next")
+                execute(claim, params, many, context)
+                for _earlier_statement in range(claim.count(";")):
+                    context["cursor"].nextset()
+                seen.append(context["cursor"].fetchone()[0][0]["Plan"]["Shared Hit Blocks"])
+                connections[transactions.alias_for("orders")].connection.execute(
+                    "UPDATE orders_outbox SET claimed_until = NULL"
+                )
+            return execute(sql, params, many, context)
+
+        with connections[transactions.alias_for("orders")].execute_wrapper(explain):
+            claimed, _mine = claims.mark_and_claim("orders", [], limit=1000)
+
+    assert len(claimed) == 300
+    assert seen[0] < 40 * 300, "each row that waits costs the same, however many wait with it"
 
 
 def test_later_event_of_a_claimed_aggregate_waits_and_others_go_on(wire, background):
@@ -60,6 +93,75 @@ def test_later_event_of_a_claimed_aggregate_waits_and_others_go_on(wire, backgro
     assert wire.counts(held) == [1, 2]
 
 
+def test_relay_that_finds_another_one_claiming_comes_again(wire, background, monkeypatch):
+    bell, claiming, go_on, woken = ring(), Barrier(2), Event(), []
+    monkeypatch.setattr(relay, "wake", woken.append)
+
+    def claim_slowly():
+        with transactions.transaction("orders"), connections[transactions.alias_for("orders")].cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('relay:orders'))")
+            claiming.wait(60)
+            go_on.wait(60)
+
+    other = background(claim_slowly)
+    claiming.wait(60)
+
+    assert relay.drain("orders") == 0
+    assert woken == ["orders"]
+
+    go_on.set()
+    other.result(60)
+    assert relay.drain("orders") == 1
+    assert woken == ["orders"], "the lock was ours: an empty claim is the end"
+    assert wire.counts(bell) == [1]
+
+
+def test_claim_that_got_the_lock_late_sees_what_was_claimed_before(background):
+    bell = uuid4()
+    ring(bell, count=1)
+    ring(bell, count=2)
+    alias = transactions.alias_for("orders")
+
+    def stall(execute, sql, params, many, context):
+        late = sql.replace("xact_lock(", "xact_lock(length(pg_sleep(2)::text) + ")
+        return execute(late, params, many, context)
+
+    def claim_late():
+        with connections[alias].execute_wrapper(stall):
+            return claims.mark_and_claim("orders", [], limit=10)
+
+    second = background(claim_late)
+    while not asleep(alias):
+        pass
+    first, mine = claims.mark_and_claim("orders", [], limit=1)
+
+    assert ([row.envelope.aggregate_version for row in first], mine) == ([1], True)
+    assert second.result(60) == ([], True), "the second row overtook the first, which is still under way"
+
+
+def asleep(alias):
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()")
+        return cursor.fetchone() is not None
+
+
+def test_marks_and_the_next_claim_are_one_round_trip(wire, monkeypatch):
+    monkeypatch.setattr(relay, "BATCH", 2)
+    for count in range(1, 5):
+        ring(count=count)
+    seen = []
+
+    def watch(execute, sql, params, many, context):
+        seen.append(sql)
+        return execute(sql, params, many, context)
+
+    with connections[transactions.alias_for("orders")].execute_wrapper(watch):
+        assert relay.drain("orders") == 4
+
+    assert len(seen) == 3, "two claims with rows, and the empty one that ends it"
+    assert sum("published_at = now()" in sql for sql in seen) == 2
+
+
 def test_eight_relays_at_once_carry_each_event_once_and_in_order(wire, background, monkeypatch):
     monkeypatch.setattr(relay, "BATCH", 5)
     bells = [uuid4() for _ in range(12)]
@@ -67,7 +169,9 @@ def test_eight_relays_at_once_carry_each_event_once_and_in_order(wire, backgroun
     with transactions.transaction("orders"):
         for bell, count in rows:
             publish(Rung(bell=bell, count=count), aggregate_id=bell, aggregate_version=count)
-    start = Barrier(8)
+    start, meeting, sends = Barrier(8), Barrier(2), count_from(0)
+    # The first to send waits for a second relay: its claim is out meanwhile, and the lock free.
+    wire.before = lambda: meeting.wait(60) if next(sends) < 2 else None
 
     def run():
         start.wait(60)
@@ -79,7 +183,7 @@ def test_eight_relays_at_once_carry_each_event_once_and_in_order(wire, backgroun
     carried = [relay_.result(100) for relay_ in [background(run) for _ in range(8)]]
 
     assert sum(carried) == len(wire.sent) == 120
-    assert sum(1 for each in carried if each) > 1, "one relay did it all: nothing was shown"
+    assert sum(1 for each in carried if each) > 1
     assert all(wire.counts(bell) == list(range(1, 11)) for bell in bells)
 
 
@@ -127,14 +231,27 @@ def test_batch_of_a_relay_that_died_is_carried_when_its_lease_ends(wire):
     assert wire.counts(bell) == [1]
 
 
+def test_claim_that_ends_later_than_any_claim_may_holds_nothing_back(wire):
+    bell = ring()
+    ring(bell, count=2)
+    Outbox.objects.filter(aggregate_id=bell).update(claimed_until=Now() + timedelta(hours=1))
+
+    assert relay.drain("orders") == 2
+    assert wire.counts(bell) == [1, 2]
+
+
 def test_batch_of_a_relay_that_died_after_sending_is_applied_once(bell_book, monkeypatch):
     bell = ring()
 
-    def die(context, ids):
-        raise Killed
+    claim = claims.mark_and_claim
+
+    def die(context, arrived, *, limit):
+        if arrived:
+            raise Killed
+        return claim(context, arrived, limit=limit)
 
     with monkeypatch.context() as patch:
-        patch.setattr(relay, "_mark_published", die)
+        patch.setattr(claims, "mark_and_claim", die)
         with pytest.raises(Killed):
             relay.drain("orders")
     end_leases()

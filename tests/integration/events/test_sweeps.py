@@ -93,8 +93,8 @@ def batches(monkeypatch):
     made = []
     delete = retention.delete_batch
 
-    def noted(context, rows):
-        made.append((context, rows.model, delete(context, rows)))
+    def noted(pruning):
+        made.append((pruning.context, pruning.rows.model, delete(pruning)))
         return made[-1][2]
 
     monkeypatch.setattr(retention, "delete_batch", noted)
@@ -111,7 +111,7 @@ def test_backlog_is_pruned_in_batches_until_nothing_is_left(backlog, batches):
 def test_pruning_ends_with_its_time_and_the_next_sweep_goes_on(backlog, monkeypatch):
     seconds = iter(range(10_000))
     monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-    tables = len(relay.publishing_contexts()) + len(dead_letters.hearing_contexts())
+    tables = len(relay.publishing_contexts()) + 2 * len(dead_letters.hearing_contexts())
     monkeypatch.setattr(retention, "SECONDS", tables + 1)
 
     first = tasks.prune_events()
@@ -124,10 +124,10 @@ def test_pruning_ends_with_its_time_and_the_next_sweep_goes_on(backlog, monkeypa
 def test_context_that_cannot_be_pruned_keeps_no_other_from_it(backlog, monkeypatch):
     delete, broken = retention.delete_batch, relay.publishing_contexts()[0]
 
-    def delete_batch(context, rows):
-        if context == broken:
+    def delete_batch(pruning):
+        if pruning.context == broken:
             raise AWAY
-        return delete(context, rows)
+        return delete(pruning)
 
     monkeypatch.setattr(retention, "delete_batch", delete_batch)
     assert broken not in ("orders", "notifications")

@@ -1,17 +1,19 @@
 """Waking: a commit is followed within the process, without anything else running."""
 
 import time
-from threading import Event
+from threading import Event, current_thread
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 from django.db import connections
 from django.db.utils import OperationalError
 
+from orders.models import Outbox
 from shop import background, transactions
 from shop.events import bus, relay
 from shop.events.outbox import publish
-from tests.integration.events.bench import Rung, applied, apply, hear, ring
+from tests.integration.events.bench import Rung, Struck, applied, apply, hear, ring
 
 DEADLINE = 60
 
@@ -21,14 +23,21 @@ def own_threads(settings, monkeypatch):
     """Let the process wake itself, in threads that nobody else has."""
     settings.EVENTS_WAKE_IN_PROCESS = True
     settings.BROKER_URL = ""
-    monkeypatch.setattr(relay, "_thread", None)
+    monkeypatch.setattr(relay, "_relays", None)
     monkeypatch.setattr(background, "_made", None)
     yield
-    if relay._thread is not None:
+    background.finish()
+    if background._made is not None:
+        # A run of a sweep takes its place in the database.
+        ended = Event()
+        monkeypatch.setattr(background._Runner, "_run_sweep", lambda *_: (connections.close_all(), ended.set()))
+        background.ask("bench.end")
+        assert ended.wait(DEADLINE)
+    for thread in (relay._relays.heard, relay._relays.unheard) if relay._relays is not None else ():
         # It keeps its connections for its next wake, and the test's database could not be dropped.
         closed = Event()
-        monkeypatch.setattr(relay, "drain", lambda _context: (connections.close_all(), closed.set()))
-        relay._thread.wake("orders")
+        monkeypatch.setattr(relay, "drain", lambda _context, closed=closed: (connections.close_all(), closed.set()))
+        thread.wake("orders")
         assert closed.wait(DEADLINE)
 
 
@@ -172,3 +181,88 @@ def test_sweep_that_fails_does_not_silence_later_wakes(monkeypatch):
     background.wake("bench.sound", context="orders")
 
     assert ran.wait(DEADLINE)
+
+
+def test_wakes_of_one_sweep_fold_into_one(monkeypatch, settings):
+    settings.EVENTS_NUDGE_GATHER_SECONDS = 1.5
+    ran, runs = Event(), []
+
+    def run():
+        runs.append(time.monotonic())
+        if len(runs) == 2:
+            ran.set()
+        return 0
+
+    monkeypatch.setitem(background._sweeps, "bench.tidy", background.Sweep("bench.tidy", "orders", 60, run, None))
+
+    background.wake("bench.tidy", context="orders")
+    deadline = time.monotonic() + DEADLINE
+    while not runs and time.monotonic() < deadline:
+        pass
+    for _ in range(50):
+        background.wake("bench.tidy", context="orders")
+
+    assert ran.wait(DEADLINE)
+    assert runs[1] - runs[0] > 0.5
+    background.finish()
+    assert len(runs) == 2
+
+
+@pytest.mark.parametrize(
+    ("in_worker", "allowed", "here"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_worker_runs_what_it_wakes_and_others_send_it(in_worker, allowed, here, monkeypatch, settings):
+    settings.BROKER_URL, settings.EVENTS_SWEEP_WHERE_WOKEN = "amqp://nobody", allowed
+    done, did = Event(), []
+    monkeypatch.setattr(background, "_worker_pid", 0)
+    monkeypatch.setattr(
+        background, "current_app", SimpleNamespace(send_task=lambda name, **_more: (did.append("sent"), done.set()))
+    )
+    sweep = background.Sweep("bench.tidy", "orders", 60, lambda: did.append("ran") or done.set() or 0, None)
+    monkeypatch.setitem(background._sweeps, "bench.tidy", sweep)
+    if in_worker:
+        background.sweep_here()
+
+    background.wake("bench.tidy", context="orders")
+
+    assert done.wait(DEADLINE)
+    background.finish()
+    assert did == ["ran" if here else "sent"]
+
+
+def test_heard_fact_does_not_wait_behind_unheard_ones(heard, settings, monkeypatch):
+    settings.EVENTS_GATHER_UNHEARD_SECONDS = 0.0
+    hear(heard, name="heard")
+    drain, began, go_on = relay.drain, Event(), Event()
+
+    def stall(context):
+        if current_thread().name == "relay unheard":
+            began.set()
+            go_on.wait(DEADLINE)
+        return drain(context)
+
+    monkeypatch.setattr(relay, "drain", stall)
+    ring(event=Struck)
+    assert began.wait(DEADLINE)
+
+    bell = ring()
+
+    heard.wait()
+    go_on.set()
+    assert applied() == [(bell, 1)]
+
+
+def test_fact_that_nobody_hears_waits_for_the_next_that_somebody_does(heard, settings):
+    settings.EVENTS_GATHER_UNHEARD_SECONDS = 3600.0
+    hear(heard, name="heard")
+    unheard = ring(event=Struck)
+    assert relay._relays.unheard._moments.take(timeout=0.05) == []
+
+    ring()
+
+    heard.wait()
+    assert relay._relays.unheard._moments._due == {}, "the other thread need not come for it"
+    deadline = time.monotonic() + DEADLINE
+    while Outbox.objects.filter(published_at=None).exists() and time.monotonic() < deadline:
+        pass
+    assert Outbox.objects.get(aggregate_id=unheard).published_at is not None

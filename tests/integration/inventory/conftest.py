@@ -13,7 +13,7 @@ from django.db import connections
 
 from inventory import api as inventory
 from inventory.models import Reservation, Stock
-from shop import transactions
+from shop import coalescing, transactions
 from shop.audit import checks
 from shop.money import Money
 
@@ -38,6 +38,15 @@ def audited(database: None):
     """Hold the test to inventory's promises once it is over."""
     yield
     assert inventory_violations() == []
+
+
+@pytest.fixture(params=["alone", "together"])
+def both_ways(request: pytest.FixtureRequest, database: None, settings: Any, monkeypatch: pytest.MonkeyPatch):
+    """Run the test with each caller in a transaction of its own, and with all in the batches of many."""
+    settings.COALESCE = request.param == "together"
+    monkeypatch.setattr(coalescing.Batch, "alone_if_nobody_else_asks", False)
+    yield request.param
+    coalescing.stop()
 
 
 def inventory_violations() -> list[tuple[str, str]]:
@@ -95,6 +104,16 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(run, calls))
+
+
+def noting(asked: list[str]) -> Callable[..., Any]:
+    """Return a wrapper that notes every statement of a connection (connection.execute_wrapper)."""
+
+    def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, params, many, context)
+
+    return note
 
 
 def reservation_in(status: str, sku: str = SKU, quantity: int = 2) -> UUID:

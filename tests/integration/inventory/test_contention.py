@@ -1,21 +1,27 @@
 """Many buyers at once, each on a connection of its own."""
 
+import threading
+import time
 from collections import Counter
 from threading import Event
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connections
+from django.db import IntegrityError, connections
 from django.db.backends.utils import CursorWrapper
 
 from inventory import api as inventory
+from inventory import rules
+from inventory.events import StockReserved
 from inventory.models import Outbox, Reservation, StockMovement
-from inventory.services import ledger
+from inventory.services import ledger, together
+from inventory.services import reservation_store as store
+from inventory.services.reservation_store import Wish
 from shop import transactions
-from tests.integration.inventory.conftest import at_once, levels, reserve, status_of
+from tests.integration.inventory.conftest import at_once, levels, noting, reservation_in, reserve, status_of
 from tests.process.conftest import until
 
-pytestmark = pytest.mark.usefixtures("audited")
+pytestmark = pytest.mark.usefixtures("both_ways", "audited")
 
 
 def test_64_buyers_of_a_scarce_product_get_exactly_what_is_there(shelf):
@@ -124,16 +130,142 @@ def test_commit_and_release_of_one_order_at_once_move_its_stock_once(shelf):
     assert levels() == (100, 0, 0)
 
 
-def test_stock_that_stays_locked_is_a_fault_within_the_breakers_patience(shelf, settings):
+@pytest.mark.parametrize("both_ways", ["alone"], indirect=True)
+def test_stock_that_rises_while_its_buyer_waits_is_sold_at_once(shelf):
+    shelf(quantity=3)
+    order_id, delivered = uuid4(), Event()
+    reserve(("MUG", 3))
+    asked: list[str] = []
+
+    def deliver() -> None:
+        with ledger.unit_of_work() as cursor:
+            ledger.move(cursor, ledger.RECEIVE, [(None, inventory.Line("MUG", 2))])
+            delivered.set()
+            until(lambda: somebody_waits_for(cursor), "the buyer waits for the delivery")
+
+    def buy() -> UUID:
+        delivered.wait(30)
+        with connections[transactions.alias_for("inventory")].execute_wrapper(noting(asked)):
+            return reserve(("MUG", 2), order_id=order_id)
+
+    assert at_once([deliver, buy]) == [None, order_id]
+    assert levels() == (0, 5, 0)
+    # What the statement computes from the row as old as itself would break a CHECK, though the newest row does not.
+    assert len(asked) == 1
+
+
+LOCKED_STOCK = "SELECT FROM inventory_stock WHERE sku = 'MUG' FOR UPDATE"
+LOCKED_RESERVATION = "SELECT FROM inventory_reservation WHERE order_id = %s FOR UPDATE"
+
+
+@pytest.mark.parametrize(
+    ("status", "use_case", "locked"),
+    [
+        ("NOTHING", lambda order_id: reserve(("MUG", 1), order_id=order_id), LOCKED_STOCK),
+        ("HELD", lambda order_id: inventory.begin_payment(order_id=order_id), LOCKED_RESERVATION),
+        ("PAYING", lambda order_id: inventory.commit_stock(order_id=order_id), LOCKED_STOCK),
+        ("PAYING", lambda order_id: inventory.commit_stock(order_id=order_id), LOCKED_RESERVATION),
+        ("PAYING", lambda order_id: inventory.release_stock(order_id=order_id), LOCKED_STOCK),
+    ],
+    ids=["reserve", "begin_payment", "commit", "commit of a locked reservation", "release"],
+)
+def test_wait_for_a_lock_ends_with_inventorys_patience_not_the_connections(shelf, settings, status, use_case, locked):
     shelf()
-    settings.BREAKER_TIMEOUT_SECONDS = 0.2
-    order_id = uuid4()
-    alias = transactions.alias_for("inventory")
+    settings.BREAKER_TIMEOUT_SECONDS = 0.3
+    order_id = reservation_in(status)
+    before = status_of(order_id)
 
-    with transactions.transaction("inventory"), connections[alias].cursor() as cursor:
-        cursor.execute("SELECT 1 FROM inventory_stock WHERE sku = 'MUG' FOR UPDATE")
-        [answer] = at_once([lambda: reserve(("MUG", 1), order_id=order_id)])
+    def ask() -> tuple[object, float]:
+        began = time.monotonic()
+        try:
+            return use_case(order_id), 0
+        except inventory.InventoryBusy as fault:
+            return type(fault), time.monotonic() - began
 
-    assert isinstance(answer, inventory.InventoryUnavailable)
-    assert status_of(order_id) is None
-    assert reserve(("MUG", 1), order_id=order_id) == order_id
+    with ledger.unit_of_work() as cursor:
+        cursor.execute(locked, [order_id] if "%s" in locked else None)
+        [(answer, seconds)] = at_once([ask])
+
+    assert answer is inventory.InventoryBusy
+    assert 0.3 <= seconds < 2
+    assert status_of(order_id) == before
+    use_case(order_id)
+
+
+@pytest.mark.parametrize("both_ways", ["together"], indirect=True)
+def test_batch_serves_whole_orders_first_come_first_served_and_no_neighbour_suffers(shelf):
+    shelf("CUP", quantity=10)
+    shelf("MUG", quantity=3)
+    repeated = reserve(("CUP", 1))
+    wishes = [
+        wish_for(("MUG", 2)),
+        wish_for(("CUP", 1), ("MUG", 2)),
+        wish_for(("NOBODY-KNOWS", 1), ("CUP", 1)),
+        wish_for(("CUP", 1), order_id=repeated),
+        wish_for(("MUG", 1)),
+        wish_for(("MUG", 1)),
+    ]
+
+    kept = together._reserve(wishes)
+
+    assert list(kept) == [wishes[0].event.order_id, wishes[4].event.order_id]
+    assert (levels("CUP"), levels("MUG")) == ((9, 1, 0), (0, 3, 0))
+
+
+@pytest.mark.parametrize("both_ways", ["together"], indirect=True)
+def test_batch_that_is_met_is_one_statement_with_each_orders_fact_and_one_of_low_stock(shelf, settings):
+    settings.STOCK_LOW_THRESHOLD = 5
+    shelf(quantity=10)
+    wishes = [wish_for(("MUG", 2)) for _ in range(4)]
+    asked: list[str] = []
+
+    with connections[transactions.alias_for("inventory")].execute_wrapper(noting(asked)):
+        kept = together._reserve(wishes)
+
+    assert len(asked) == 1
+    assert list(kept) == [wish.event.order_id for wish in wishes]
+    assert Outbox.objects.filter(type="stock.reserved").count() == 4
+    assert [fact.payload["available"] for fact in Outbox.objects.filter(type="stock.low")] == [2]
+
+
+@pytest.mark.parametrize("both_ways", ["together"], indirect=True)
+def test_orders_of_a_batch_that_breaks_are_each_reserved_alone(shelf, monkeypatch):
+    shelf(quantity=10)
+    good = store.reserve
+
+    def broken(wishes, **kwargs):
+        if threading.current_thread().name.startswith("batches"):
+            raise IntegrityError("one of them is bad")
+        return good(wishes, **kwargs)
+
+    monkeypatch.setattr(store, "reserve", broken)
+    answers = at_once([lambda: reserve(("MUG", 1))] * 8)
+
+    assert [answer for answer in answers if isinstance(answer, Exception)] == []
+    assert levels() == (2, 8, 0)
+
+
+@pytest.mark.parametrize("both_ways", ["together"], indirect=True)
+def test_order_that_was_not_answered_in_time_is_found_when_it_asks_again(shelf, settings, monkeypatch):
+    shelf()
+    run, order_id, goes_on = together.RESERVATIONS.run, uuid4(), Event()
+
+    def slow(wishes):
+        goes_on.wait(30)
+        return run(wishes)
+
+    monkeypatch.setattr(together.RESERVATIONS, "run", slow)
+    settings.BREAKER_TIMEOUT_SECONDS = 0.1
+    with pytest.raises(inventory.InventoryUnavailable):
+        reserve(("MUG", 1), order_id=order_id)
+    settings.BREAKER_TIMEOUT_SECONDS = 3
+    goes_on.set()
+    until(lambda: status_of(order_id) == "HELD", "the batch comes through, late")
+
+    assert reserve(("MUG", 1), order_id=order_id, for_payment=True) == order_id
+    assert (status_of(order_id), levels()) == ("PAYING", (9, 1, 0))
+
+
+def wish_for(*lines: tuple[str, int], order_id: UUID | None = None) -> Wish:
+    wanted = rules.summed([inventory.Line(sku, quantity) for sku, quantity in lines])
+    return Wish.of(StockReserved(order_id=order_id or uuid4(), status="HELD", lines=wanted))

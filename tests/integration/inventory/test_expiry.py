@@ -7,10 +7,11 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.core.management import call_command
+from django.db import connections
 
 from inventory import api as inventory
 from inventory.models import Outbox, Reservation
-from inventory.services import expiry, ledger, reservations
+from inventory.services import expiry, ledger, reservation_store
 from shop.background import sweeps
 from shop.clock import database_now, now
 from shop.transactions import alias_for
@@ -18,13 +19,14 @@ from tests.integration.inventory.conftest import (
     at_once,
     execute,
     levels,
+    noting,
     pass_expiry,
     reservation_in,
     reserve,
     status_of,
 )
 
-pytestmark = pytest.mark.usefixtures("audited")
+pytestmark = pytest.mark.usefixtures("both_ways", "audited")
 
 
 def test_hold_lasts_as_long_as_the_setting_says_by_the_databases_clock(shelf, settings):
@@ -48,8 +50,8 @@ def test_hold_is_over_at_the_very_moment_it_expires(shelf, microseconds, over):
         cursor.execute(
             "UPDATE inventory_reservation SET expires_at = now() + %s", [timedelta(microseconds=microseconds)]
         )
-        assert reservations._locked(cursor, order_id).overdue is over
-        assert expiry.expired_holds(cursor, skus=["MUG"]) == ([order_id] if over else [])
+        assert reservation_store.find(order_id).overdue is over
+        assert expiry.lock_overdue(cursor, 10) == ([order_id] if over else [])
 
 
 def test_sweep_frees_only_holds_whose_time_is_over(shelf):
@@ -108,6 +110,74 @@ def test_buyer_gets_the_stock_of_an_expired_hold_without_any_sweep(shelf):
 
     assert (status_of(over), status_of(order_id)) == ("EXPIRED", "HELD")
     assert levels() == (0, 2, 0)
+
+
+def test_buyer_is_not_refused_while_expired_holds_of_any_number_keep_the_stock(shelf, monkeypatch):
+    monkeypatch.setattr(expiry, "BATCH", 10)
+    shelf(quantity=70)
+    hold_and_expire(70)
+
+    reserve(("MUG", 65))
+
+    assert levels() == (5, 65, 0)
+
+
+def test_shortage_that_no_expired_hold_covers_is_told_with_all_that_is_free(shelf, monkeypatch):
+    monkeypatch.setattr(expiry, "BATCH", 10)
+    shelf(quantity=70)
+    hold_and_expire(70)
+
+    with pytest.raises(inventory.InsufficientStock) as refusal:
+        reserve(("MUG", 71))
+
+    assert (refusal.value.wanted, refusal.value.available) == (71, 70)
+
+
+@pytest.mark.parametrize("both_ways", ["alone"], indirect=True)
+def test_buyer_who_would_have_to_free_holds_for_longer_than_one_waits_is_told_to_come_again(
+    shelf, monkeypatch, settings
+):
+    monkeypatch.setattr(expiry, "BATCH", 1)
+    settings.BREAKER_TIMEOUT_SECONDS = 0.01
+    shelf(quantity=70)
+    hold_and_expire(70)
+    order_id = uuid4()
+
+    with pytest.raises(inventory.InventoryBusy):
+        reserve(("MUG", 70), order_id=order_id)
+
+    assert status_of(order_id) is None
+    settings.BREAKER_TIMEOUT_SECONDS = 30
+    assert status_of(reserve(("MUG", 70), order_id=order_id)) == "HELD"
+
+
+def hold_and_expire(count: int) -> None:
+    for _ in range(count):
+        reserve(("MUG", 1))
+    execute("UPDATE inventory_reservation SET expires_at = now() - interval '1 second'")
+
+
+def test_hundreds_of_holds_expire_in_one_transaction_of_few_statements(shelf):
+    shelf(quantity=120)
+    hold_and_expire(120)
+    asked: list[str] = []
+
+    with connections[alias_for("inventory")].execute_wrapper(noting(asked)):
+        assert inventory.release_expired_reservations() == 120
+
+    assert len(asked) == 3
+    assert levels() == (120, 0, 0)
+    facts = Outbox.objects.filter(type="stock.expired").values_list("aggregate_version", "payload__lines")
+    assert list(facts) == [(2, [{"sku": "MUG", "quantity": 1}])] * 120
+
+
+def test_sweep_ends_in_time_and_the_next_one_goes_on(shelf, monkeypatch):
+    monkeypatch.setattr(expiry, "BATCH", 2)
+    monkeypatch.setattr(expiry, "SWEEP_SECONDS", 0)
+    shelf()
+    hold_and_expire(5)
+
+    assert [inventory.release_expired_reservations() for _turn in range(4)] == [2, 2, 1, 0]
 
 
 def test_shopper_is_not_blocked_by_their_own_expired_hold(shelf):
@@ -176,7 +246,7 @@ def test_sweep_passes_by_what_another_connection_works_on(shelf):
     busy, idle = reservation_in("OVERDUE_HELD"), reservation_in("OVERDUE_HELD")
 
     with ledger.unit_of_work() as cursor:
-        reservations._locked(cursor, busy)
+        cursor.execute("SELECT FROM inventory_reservation WHERE order_id = %s FOR UPDATE", [busy])
         [swept] = at_once([inventory.release_expired_reservations])
 
     assert swept == 1

@@ -19,7 +19,7 @@ def test_anybody_may_read_what_a_product_costs_and_whether_it_is_there(shelf):
     assert answer.json() == {
         "sku": "MUG",
         "name": "A mug",
-        "price": {"amount_minor": 900, "currency": "JPY", "formatted": "900"},
+        "price": {"amount_minor": 900, "currency": "JPY", "exponent": 0, "formatted": "900"},
         "available": 7,
     }
 

@@ -1,15 +1,18 @@
 """Products, stock by hand, the ledger, and what the database itself refuses."""
 
+from uuid import UUID, uuid4
+
 import pytest
 from django.db import IntegrityError, connections
 
 from inventory import api as inventory
 from inventory.models import Outbox, Stock, StockMovement
+from payments import api as payments
 from shop import transactions
 from shop.money import Money
-from tests.integration.inventory.conftest import execute, levels, reserve
+from tests.integration.inventory.conftest import execute, levels, noting, reserve
 
-pytestmark = pytest.mark.usefixtures("audited")
+pytestmark = pytest.mark.usefixtures("both_ways", "audited")
 
 
 def low_facts() -> list[tuple[str, int]]:
@@ -18,7 +21,7 @@ def low_facts() -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "price", [Money(1250, "EUR"), Money(900, "JPY"), Money(12_345, "KWD"), Money(0, "USD")], ids=str
+    "price", [Money(1250, "EUR"), Money(900, "JPY"), Money(12_340, "KWD"), Money(0, "USD")], ids=str
 )
 def test_product_is_offered_at_its_price_in_any_currency(shelf, price):
     shelf("MUG", 3, price)
@@ -89,15 +92,15 @@ def test_low_stock_is_told_once_per_crossing(shelf, settings):
     settings.STOCK_LOW_THRESHOLD = 5
     shelf(quantity=7)
 
-    reserve(("MUG", 2))
+    reserve(("MUG", 1))
     assert low_facts() == []
     reserve(("MUG", 1))
     reserve(("MUG", 1))
-    assert low_facts() == [("MUG", 4)]
+    assert low_facts() == [("MUG", 5)]
 
     inventory.receive_stock(sku="MUG", quantity=10, reference="delivery 2")
     inventory.write_off_stock(sku="MUG", quantity=9, reason="breakage")
-    assert low_facts() == [("MUG", 4), ("MUG", 4)]
+    assert low_facts() == [("MUG", 5), ("MUG", 5)]
 
 
 @pytest.mark.parametrize(
@@ -146,34 +149,48 @@ def test_ledger_adds_up_to_the_stock(shelf):
     assert Stock.objects.get().version == 5
 
 
+def refused(*lines: tuple[str, int], order_id: UUID) -> None:
+    with pytest.raises(inventory.InsufficientStock):
+        reserve(*lines, order_id=order_id)
+
+
+@pytest.mark.parametrize("both_ways", ["alone"], indirect=True)
 @pytest.mark.parametrize(
     ("call", "statements"),
     [
-        (lambda order_id: reserve(("CUP", 1), ("MUG", 1), order_id=order_id, for_payment=True), 5),
-        (lambda order_id: inventory.begin_payment(order_id=reserve(("MUG", 1), order_id=order_id)), 5 + 4),
+        (lambda order_id: reserve(("CUP", 1), ("MUG", 1), order_id=order_id, for_payment=True), 1),
+        (lambda order_id: refused(("CUP", 1), ("MUG", 1000), order_id=order_id), 2),
+        (lambda order_id: inventory.begin_payment(order_id=reserve(("MUG", 1), order_id=order_id)), 1 + 1),
         (
             lambda order_id: inventory.commit_stock(order_id=reserve(("MUG", 1), order_id=order_id, for_payment=True)),
-            5 + 5,
+            1 + 1,
         ),
-        (lambda order_id: inventory.release_stock(order_id=reserve(("MUG", 1), order_id=order_id)), 5 + 5),
-        (lambda order_id: inventory.release_stock(order_id=order_id), 4),
+        (lambda order_id: inventory.release_stock(order_id=reserve(("MUG", 1), order_id=order_id)), 1 + 2),
+        (lambda order_id: inventory.release_stock(order_id=order_id), 2),
         (lambda order_id: inventory.get_offers(skus=["CUP", "MUG"]), 1),
     ],
-    ids=["reserve", "begin_payment", "commit", "release", "tombstone", "offers"],
+    ids=["reserve", "refusal", "begin_payment", "commit", "release", "tombstone", "offers"],
 )
 def test_use_cases_cost_as_many_statements_as_promised(shelf, call, statements):
-    from uuid import uuid4
-
     shelf("CUP")
     shelf("MUG")
     connection = connections[transactions.alias_for("inventory")]
     asked: list[str] = []
 
-    def note(execute, sql, params, many, context):
-        asked.append(sql)
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(note):
+    with connection.execute_wrapper(noting(asked)):
         call(uuid4())
 
     assert len(asked) == statements, "\n".join(asked)
+
+
+def test_a_price_that_can_never_be_charged_is_refused(shelf):
+    sku = shelf()
+
+    for call in (inventory.add_product, inventory.change_product):
+        with pytest.raises(payments.UnchargeableAmount):
+            call(
+                sku="NEW" if call is inventory.add_product else sku,
+                name="A mug",
+                price=Money(12345, "KWD"),
+                active=True,
+            )

@@ -106,7 +106,7 @@ class Shop(RuleBasedStateMachine):
         assert inventory_violations() == []
 
 
-def test_stock_follows_its_law_through_any_sequence_of_use_cases(database):
+def test_stock_follows_its_law_through_any_sequence_of_use_cases(both_ways):
     run_state_machine_as_test(
         Shop,
         settings=settings(

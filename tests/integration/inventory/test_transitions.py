@@ -10,7 +10,7 @@ from inventory.models import TRANSITIONS, Outbox, Reservation
 from shop.states import IllegalTransition, change_status
 from tests.integration.inventory.conftest import levels, reservation_in, reserve, status_of
 
-pytestmark = pytest.mark.usefixtures("audited")
+pytestmark = pytest.mark.usefixtures("both_ways", "audited")
 
 LINES = (inventory.Line("MUG", 2),)
 

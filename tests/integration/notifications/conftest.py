@@ -59,7 +59,7 @@ def placed_order(database: None) -> Callable[..., uuid.UUID]:
             email=email,
             shipping_address=Address(name, "Allee 1", "", "Berlin", "", "10115", "DE"),
             payment_method="pm_card_visa",
-        )
+        ).order_id
 
     return make
 

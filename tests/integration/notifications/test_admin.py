@@ -56,7 +56,7 @@ def test_selected_emails_are_sent_again_and_what_was_not_given_up_is_left(staff,
 
     answer = client.post(
         reverse("admin:notifications_email_changelist"),
-        {"action": "send_selected_again", "_selected_action": [given_up.pk, waiting.pk]},
+        {"action": "send_selected_again", "_selected_action": [given_up.pk, waiting.pk], "post": "yes"},
         follow=True,
     )
 

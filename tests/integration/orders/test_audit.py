@@ -5,12 +5,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from orders.sagas.run import resume
-from tests.integration.orders.conftest import Shopper, execute, id_in, placed, status_of, violations
+from orders import services
+from orders.models import Order
+from orders.sagas.run import resume, resume_due
+from shop.events import dead_letters, relay
+from shop.events.inbox import inbox_of
+from tests.integration.orders.conftest import Shopper, execute, id_in, placed, status_of, table_away, violations
 from tests.provider import Provider
 
 HOUR = "interval '1 hour'"
@@ -247,7 +252,7 @@ def test_the_story_of_a_parked_order(mug: str, sandbox: Provider):
     assert told_in_order(
         lines,
         "checkout: capture_payment -> payment_unknown",
-        "next, by itself:",
+        "next, automatically:",
         "checkout is PARKED for staff after 10 failed attempts; it still tries commit_stock again",
     ), "\n".join(lines)
 
@@ -255,7 +260,72 @@ def test_the_story_of_a_parked_order(mug: str, sandbox: Provider):
 def test_the_story_of_an_order_that_waits_for_its_customer(shopper: Shopper):
     lines = explain(id_in(shopper.place(payment_method="pm_card_authenticationRequired")))
 
-    assert told_in_order(lines, "authorize_payment -> customer", "next, by itself:", "waits for the customer")
+    assert told_in_order(lines, "authorize_payment -> customer", "next, automatically:", "waits for the customer")
+
+
+def explain_named(name: str) -> list[str]:
+    printed = StringIO()
+    call_command("explain_order", name, stdout=printed)
+    return printed.getvalue().splitlines()
+
+
+def test_the_story_is_found_by_the_number_that_customers_know(confirmed: uuid.UUID):
+    number = Order.objects.get(pk=confirmed).number
+    read_out = f"{number[:5]}-{number[5:]}".lower().replace("0", "o").replace("1", "l")
+
+    assert explain_named(number) == explain_named(read_out) == explain(confirmed)
+    with pytest.raises(CommandError, match="nothing is known of an order 0000000000"):
+        explain_named("0000000000")
+
+
+def test_the_story_names_the_traces_that_it_happened_in(confirmed: uuid.UUID, drain: Callable[[], None]):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    traced = f"00-{trace}-00f067aa0ba902b7-01"
+    execute("orders", "UPDATE orders_outbox SET traceparent = %s WHERE aggregate_id = %s", traced, confirmed)
+
+    assert [line for line in explain(confirmed) if f"trace {trace}" in line]
+
+
+@pytest.mark.parametrize("context", ["shipping", "notifications"])
+def test_the_story_tells_of_a_dead_letter_and_that_staff_must_settle_it(
+    context: str, mug: str, settings: Any, drain: Callable[[], None]
+):
+    settings.EVENTS_MAX_ATTEMPTS = 1
+    table = {"shipping": "shipping_shipment", "notifications": "notifications_email"}[context]
+    order_id = placed()
+    with table_away(context, table):
+        resume(order_id=order_id)
+        relay.drain_all()
+
+    lines = explain(order_id)
+
+    letter = inbox_of(context).objects.get(status="DEAD")
+    assert told_in_order(
+        lines,
+        "failed to apply order.confirmed  (attempts 1, error django.db.utils.ProgrammingError",
+        "waits for staff:",
+        f"manage.py dead_letters show {context} {letter.pk}",
+    ), "\n".join(lines)
+    assert "nothing is left to do" not in lines
+    dead_letters.replay(context=context, entry_id=letter.pk, staff="staff@shop.example")
+    assert [line for line in explain(order_id) if "tries order.confirmed again" in line]
+    drain()
+    assert not [line for line in explain(order_id) if "order.confirmed again" in line]
+
+
+def test_the_story_tells_what_the_broker_refused_and_what_is_still_on_its_way(mug: str):
+    order_id = placed()
+    resume(order_id=order_id)
+    execute("orders", "UPDATE orders_outbox SET quarantined_at = now() WHERE type = 'order.confirmed'")
+    execute("orders", f"UPDATE orders_outbox SET occurred_at = occurred_at - {HOUR} WHERE type = 'order.placed'")
+
+    lines = explain(order_id)
+
+    assert told_in_order(
+        lines, "waits for staff:", "the broker refused order.confirmed for good", "next, automatically:", "is published"
+    ), "\n".join(lines)
+    execute("orders", "UPDATE orders_outbox SET quarantined_at = NULL")
+    relay.drain_all()
 
 
 def test_there_is_no_story_of_an_order_that_is_not():
@@ -283,3 +353,13 @@ def test_resume_sagas_walks_what_is_due_and_one_order_parked_or_not(mug: str, sa
     assert (status_of(due), status_of(other)) == ("CONFIRMED", "CONFIRMED")
     with pytest.raises(CommandError, match="there is no order"):
         call_command("resume_sagas", "--order", str(uuid.uuid4()))
+
+
+def test_who_resumes_an_order_walks_it_alone(mug: str, sandbox: Provider):
+    order = placed()
+    execute("orders", "UPDATE orders_saga SET parked_at = now(), due_at = NULL WHERE order_id = %s", order)
+
+    assert services.resume_saga_now(order_id=order)
+
+    assert resume_due() == 0, "the sweep leaves it to the one who asked"
+    assert status_of(order) == "PENDING"

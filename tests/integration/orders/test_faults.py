@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError, connections
 
 from orders.gateways import inventory_breaker
@@ -19,6 +21,8 @@ from orders.sagas.engine import PARK_AFTER_ATTEMPTS, Saga, Step
 from orders.sagas.run import cancel_order, resume, resume_due
 from payments.gateways import stripe_api
 from shop import transactions
+from shop.observability.metrics import gauges
+from shop.timeline import story_of
 from tests.integration.orders.conftest import (
     Shopper,
     execute,
@@ -31,6 +35,7 @@ from tests.integration.orders.conftest import (
     reservation,
     saga_of,
     status_of,
+    violations,
 )
 from tests.provider import Provider
 
@@ -119,8 +124,12 @@ def test_the_same_payment_again_after_a_lost_answer_is_no_conflict(shopper: Shop
 def test_a_client_secret_that_cannot_be_fetched_does_not_hide_the_order(shopper: Shopper, sandbox: Provider):
     sandbox.fail("lost_answer", "/v1/payment_intents/*", method="GET", times=None)
 
-    answer = shopper.place(payment_method="pm_card_authenticationRequired")
+    placed = shopper.place(payment_method="pm_card_authenticationRequired")
+    answer = shopper.pay(id_in(placed))
 
+    # The walk that confirmed has been told the secret: it is not asked for once more.
+    assert (placed.status_code, placed.json()["next_action"]) == (201, "authenticate")
+    assert placed.json()["payment"]["client_secret"]
     assert (answer.status_code, answer.json()["status"]) == (202, "AWAITING_PAYMENT")
     sandbox.heal()
     assert shopper.pay(id_in(answer)).json()["payment"]["client_secret"]
@@ -217,37 +226,81 @@ def test_an_open_breaker_on_the_provider_answers_503_and_names_the_order(
     assert sandbox.money(order_id) == (1, 1250)
 
 
+@contextmanager
+def slow_inventory(*, seconds: float) -> Iterator[None]:
+    """Have PostgreSQL itself take its time over each reservation, more than a statement may take here."""
+    own = connections[transactions.alias_for("inventory")]
+    slowness = own.copy()
+    try:
+        with slowness.cursor() as cursor:
+            cursor.execute(
+                "CREATE FUNCTION inventory.take_time() RETURNS trigger LANGUAGE plpgsql AS"
+                f" $$ BEGIN PERFORM pg_sleep({seconds}); RETURN new; END $$"
+            )
+            cursor.execute(
+                "CREATE TRIGGER slow BEFORE INSERT ON inventory.inventory_reservation"
+                " FOR EACH ROW EXECUTE FUNCTION inventory.take_time()"
+            )
+            try:
+                with own.cursor() as impatient:
+                    impatient.execute("SET statement_timeout = '200ms'")
+                yield
+            finally:
+                with own.cursor() as impatient:
+                    impatient.execute("RESET statement_timeout")
+                cursor.execute("DROP FUNCTION inventory.take_time() CASCADE")
+    finally:
+        slowness.close()
+
+
 def test_inventory_that_does_not_answer_is_503_then_its_breaker_opens_and_the_order_goes_on_later(
     shopper: Shopper, sandbox: Provider, settings: Any, settle: Callable[[], None]
 ):
     settings.BREAKER_TIMEOUT_SECONDS = 0.1
     settings.BREAKER_MINIMUM_CALLS = 2
     key = str(uuid.uuid4())
-    alias = transactions.alias_for("inventory")
-    blocker = connections[alias].copy()
+    with slow_inventory(seconds=1):
+        slow = shopper.place(key=key)
+        opened = shopper.place(key=key)
+
+        order_id = id_in(slow)
+        assert (slow.status_code, slow.json()["code"]) == (503, "inventory_unavailable")
+        assert (opened.status_code, id_in(opened)) == (503, order_id)
+        while inventory_breaker.state().state != "open":
+            shopper.place(key=key)
+        answer = shopper.place(key=key)
+        assert (answer.status_code, answer.json()["code"], id_in(answer)) == (503, "breaker_open", order_id)
+        assert int(answer["Retry-After"]) >= 1
+        unpriced = shopper.place()
+        assert (unpriced.status_code, unpriced.json()["code"]) == (503, "breaker_open")
+        assert (status_of(order_id), Order.objects.count()) == ("PENDING", 1)
+    inventory_breaker.reset()
+    settle()
+
+    assert (status_of(order_id), sandbox.money(order_id)) == ("DELIVERED", (1, 1250))
+
+
+def test_a_product_in_great_demand_is_503_for_its_buyers_and_opens_no_breaker_for_the_others(
+    shopper: Shopper, sandbox: Provider, settings: Any, settle: Callable[[], None]
+):
+    settings.BREAKER_TIMEOUT_SECONDS = 0.1
+    settings.BREAKER_MINIMUM_CALLS = 2
+    key = str(uuid.uuid4())
+    buyer = connections[transactions.alias_for("inventory")].copy()
     try:
-        with blocker.cursor() as cursor:
+        with buyer.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("SELECT 1 FROM inventory_stock WHERE sku = 'MUG' FOR UPDATE")
 
-            slow = shopper.place(key=key)
-            opened = shopper.place(key=key)
+            answers = [shopper.place(key=key) for _ in range(4)]
 
-            order_id = id_in(slow)
-            assert (slow.status_code, slow.json()["code"]) == (503, "inventory_unavailable")
-            assert (opened.status_code, id_in(opened)) == (503, order_id)
-            while inventory_breaker.state().state != "open":
-                shopper.place(key=key)
-            answer = shopper.place(key=key)
-            assert (answer.status_code, answer.json()["code"], id_in(answer)) == (503, "breaker_open", order_id)
-            assert int(answer["Retry-After"]) >= 1
-            unpriced = shopper.place()
-            assert (unpriced.status_code, unpriced.json()["code"]) == (503, "breaker_open")
-            assert (status_of(order_id), Order.objects.count()) == ("PENDING", 1)
+            order_id = id_in(answers[0])
+            told = {(answer.status_code, answer.json()["code"], answer["Retry-After"]) for answer in answers}
+            assert told == {(503, "inventory_busy", "1")}
+            assert (inventory_breaker.state().state, inventory_breaker.state().failures) == ("closed", 0)
             cursor.execute("ROLLBACK")
     finally:
-        blocker.close()
-    inventory_breaker.reset()
+        buyer.close()
     settle()
 
     assert (status_of(order_id), sandbox.money(order_id)) == ("DELIVERED", (1, 1250))
@@ -263,6 +316,54 @@ def test_a_refund_whose_request_is_lost_is_made_once(shopper: Shopper, sandbox: 
     settle()
     assert (status_of(order_id), sandbox.money(order_id)) == ("REFUNDED", (1, 0))
     assert (reservation(order_id), levels()) == ("RETURNED", (10, 0, 0))
+
+
+@contextmanager
+def disk_full(context: str, table: str) -> Iterator[None]:
+    """Have PostgreSQL fail at every change of a table's rows, while it answers everything else."""
+    execute(
+        context,
+        "CREATE FUNCTION fail_full() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END$$",
+    )
+    execute(context, f"CREATE TRIGGER fail_full BEFORE UPDATE ON {table} EXECUTE FUNCTION fail_full()")
+    try:
+        yield
+    finally:
+        execute(context, "DROP FUNCTION fail_full CASCADE")
+
+
+def test_an_order_that_is_walked_again_and_again_without_an_end_shows_by_its_age(
+    mug: str, settle: Callable[[], None], caplog: pytest.LogCaptureFixture
+):
+    order_id = placed()
+    (looping,) = [gauge for gauge in gauges() if gauge.name == "shop_sagas_looping_seconds"]
+    with disk_full("orders", "orders_order"):
+        for _walk in range(3):
+            make_due()
+            resume_due()
+            execute("orders", "UPDATE orders_saga SET walked_since = walked_since - interval '3 minutes'")
+
+        assert caplog.text.count("saga.database_unavailable") == 3
+        assert (saga_of(order_id).attempts, saga_of(order_id).parked_at) == (0, None)
+        assert looping.read()[()] > 500
+        assert [found for found in violations() if found.startswith("I10") and "no walk of its checkout saga" in found]
+        (coming,) = story_of(order_id).upcoming
+        assert "no walk came to its end" in coming.what
+
+    settle()
+    assert status_of(order_id) == "DELIVERED"
+    assert looping.read()[()] == 0
+
+
+def test_a_walk_that_comes_to_an_end_is_no_loop(mug: str, sandbox: Provider):
+    sandbox.fail("lost_request", CALLS["capture"])
+    order_id = placed()
+    make_due()
+
+    resume_due()
+
+    assert (saga_of(order_id).attempts, saga_of(order_id).walked_since) == (1, None)
 
 
 # --- the engine itself, with a toy table ---------------------------------------------------------------------------
@@ -297,6 +398,20 @@ def test_a_database_that_is_away_is_no_bug(mug: str, settle: Callable[[], None])
 
     with pytest.raises(OperationalError):
         engine.run(toy(reserve_without_a_database), order_id=order_id)
+
+    assert (saga_of(order_id).parked_at, saga_of(order_id).attempts) == (None, 0)
+    settle()
+    assert status_of(order_id) == "DELIVERED"
+
+
+def test_a_worker_whose_time_is_over_parks_no_order(mug: str, settle: Callable[[], None]):
+    order_id = placed()
+
+    def reserve_for_too_long(order: Any) -> None:
+        raise SoftTimeLimitExceeded
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        engine.run(toy(reserve_for_too_long), order_id=order_id)
 
     assert (saga_of(order_id).parked_at, saga_of(order_id).attempts) == (None, 0)
     settle()

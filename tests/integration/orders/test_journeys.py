@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 from django.core import mail
 
+from inventory import api as inventory
 from inventory.models import Reservation
 from orders.models import Order
+from payments import api as payments
+from shop.money import Money
 from tests.integration.orders.conftest import (
     Shopper,
     execute,
@@ -16,6 +19,7 @@ from tests.integration.orders.conftest import (
     levels,
     pass_deadline,
     payment,
+    placed,
     reservation,
     saga_of,
     status_of,
@@ -32,7 +36,12 @@ def test_an_order_is_confirmed_shipped_delivered_and_mailed(
     assert answer.status_code == 201, answer.content
     assert (answer.json()["status"], answer.json()["next_action"]) == ("CONFIRMED", "none")
     assert answer["Location"].endswith(f"/api/v1/orders/{order_id}")
-    assert answer.json()["total"] == {"amount_minor": 2500, "currency": "EUR", "formatted": "25.00"}
+    assert answer.json()["total"] == {
+        "amount_minor": 2500,
+        "currency": "EUR",
+        "exponent": 2,
+        "formatted": "25.00",
+    }
     assert answer.json()["payment"]["captured"]["amount_minor"] == 2500
     assert (levels(), sandbox.money(order_id)) == ((8, 0, 2), (1, 2500))
     drain()
@@ -141,6 +150,46 @@ def test_an_abandoned_authentication_is_unwound_at_its_deadline(
     assert levels() == (10, 0, 0)
 
 
+def test_a_payment_approved_in_time_whose_webhook_was_lost_is_not_canceled_at_the_deadline(
+    shopper: Shopper, sandbox: Provider, settle: Callable[[], None]
+):
+    order_id = id_in(shopper.place(payment_method="pm_card_authenticationRequired"))
+    sandbox.answer_challenge(order_id, "approve")
+
+    pass_deadline(order_id)
+    settle()
+
+    assert (status_of(order_id), payment(order_id)) == ("DELIVERED", "CAPTURED")
+    assert sandbox.money(order_id) == (1, 1250)
+
+
+def test_a_worker_that_died_after_the_authorization_costs_no_order_at_the_deadline(
+    shopper: Shopper, sandbox: Provider, settle: Callable[[], None]
+):
+    """The walk had passed into AWAITING_PAYMENT without writing it: the order is PENDING, its card is charged for."""
+    order_id = placed(customer_id=shopper.user.pk)
+    inventory.reserve_stock(order_id=order_id, lines=(inventory.Line("MUG", 1),), for_payment=True)
+    payments.authorize_payment(order_id=order_id, amount=Money(1250, "EUR"), payment_method="pm_card_visa")
+    assert status_of(order_id) == "PENDING"
+
+    pass_deadline(order_id)
+    settle()
+
+    assert (status_of(order_id), sandbox.money(order_id)) == ("DELIVERED", (1, 1250))
+
+
+def test_a_provider_that_does_not_answer_at_the_deadline_unwinds_the_order(
+    shopper: Shopper, sandbox: Provider, settle: Callable[[], None]
+):
+    order_id = id_in(shopper.place(payment_method="pm_card_authenticationRequired"))
+    sandbox.fail("reset", "/v1/payment_intents/*", method="GET", times=1)
+
+    pass_deadline(order_id)
+    settle()
+
+    assert (status_of(order_id), sandbox.money(order_id)) == ("CANCELED", (0, 0))
+
+
 def test_an_order_without_a_payment_method_waits_and_is_paid_later(
     shopper: Shopper, sandbox: Provider, drain: Callable[[], None]
 ):
@@ -154,6 +203,46 @@ def test_an_order_without_a_payment_method_waits_and_is_paid_later(
 
     assert (paid.status_code, paid.json()["status"]) == (201, "CONFIRMED")
     assert sandbox.money(order_id) == (1, 1250)
+
+
+def test_a_new_card_for_an_order_that_a_declined_card_canceled_was_not_declined(shopper: Shopper, sandbox: Provider):
+    declined = "pm_card_chargeDeclinedInsufficientFunds"
+    order_id = id_in(shopper.post("orders", _without_payment_method()))
+    first = shopper.pay(order_id, declined, key="first-card")
+    assert (first.status_code, first.json()["code"]) == (402, "card_declined")
+
+    other = shopper.pay(order_id, "pm_card_visa")
+
+    told = {"order_id": str(order_id), "order_status": "CANCELED", "cancel_reason": "card_declined"}
+    assert (other.status_code, other.json()["code"], other.json()["facts"]) == (409, "order_canceled", told)
+    assert "was not tried" in other.json()["detail"]
+    assert "Location" in other
+    kept = shopper.pay(order_id, declined, key="first-card")
+    assert (kept.status_code, kept["Idempotent-Replayed"], kept.content) == (402, "true", first.content)
+    same = shopper.pay(order_id, declined)
+    assert (same.status_code, same.json()["facts"]["decline_code"]) == (402, "insufficient_funds")
+    assert sandbox.money(order_id) == (0, 0)
+
+
+def test_a_new_card_for_an_order_that_an_unknown_token_canceled_is_not_told_of_that_token(shopper: Shopper):
+    order_id = id_in(shopper.place(payment_method="pm_nobody_knows_it"))
+
+    other = shopper.pay(order_id, "pm_card_visa")
+
+    told = {"order_id": str(order_id), "order_status": "CANCELED", "cancel_reason": "refused"}
+    assert (other.status_code, other.json()["code"], other.json()["facts"]) == (409, "order_canceled", told)
+
+
+def test_an_order_canceled_before_its_payment_names_its_own_currency(shopper: Shopper, sandbox: Provider):
+    order_id = id_in(shopper.post("orders", _without_payment_method()))
+
+    canceled = shopper.cancel(order_id).json()
+
+    read, listed = shopper.order(order_id), shopper.get("orders").json()["results"][0]
+    nothing = {"amount_minor": 0, "currency": "EUR", "exponent": 2, "formatted": "0.00"}
+    for shown in (canceled, read, listed):
+        assert shown["payment"]["status"] == "VOIDED"
+        assert [shown["payment"][name] for name in ("captured", "refunded", "owed", "lost")] == [nothing] * 4
 
 
 def test_an_order_without_a_payment_method_expires(shopper: Shopper, sandbox: Provider, drain: Callable[[], None]):
@@ -213,3 +302,33 @@ def _without_payment_method() -> dict[str, object]:
     body: dict[str, object] = OrderBodyFactory()
     del body["payment_method"]
     return body
+
+
+def test_a_token_that_nobody_knows_is_not_told_as_the_banks_refusal(
+    shopper: Shopper, sandbox: Provider, drain: Callable[[], None]
+):
+    answer = shopper.place(payment_method="pm_nobody_knows_this_one")
+    drain()
+
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (409, "payment_method_refused")
+    assert body["facts"]["cancel_reason"] == "refused"
+    assert "declined" not in str(mail.outbox[0].body)
+
+
+def test_the_facts_of_a_canceled_order_have_the_types_of_a_refusal(shopper: Shopper):
+    order_id = id_in(shopper.place(headers={"Prefer": "respond-async"}))
+    inventory.change_product(sku="MUG", name="Mug", price=Money(1250, "EUR"), active=False)
+
+    answer = shopper.pay(order_id)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "unknown_product"), answer.content
+    assert answer.json()["facts"]["skus"] == ["MUG"]
+    assert answer.json()["facts"]["order_id"] == str(order_id)
+
+
+def test_why_an_order_was_canceled_is_null_while_it_is_not(shopper: Shopper):
+    order_id = id_in(shopper.place())
+    assert shopper.order(order_id)["cancel_reason"] is None
+
+    assert shopper.cancel(order_id).json()["cancel_reason"] == "customer_request"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 from orders.models import Contact, Order, OrderLine, OrderStatus, Saga
 from orders.sagas.run import resume
@@ -16,6 +18,7 @@ from shop import transactions
 from shop.rest.problem import known_problems
 from tests.factories import OrderBodyFactory, UserFactory
 from tests.integration.orders.conftest import Shopper, id_in, levels, pass_deadline, payment, status_of
+from tests.process.conftest import until
 from tests.provider import Provider, in_threads
 
 CAP = 3
@@ -121,6 +124,25 @@ def test_orders_placed_at_the_same_moment_do_not_pass_the_cap(shopper: Shopper):
     assert levels() == (10 - CAP, CAP, 0)
 
 
+def test_the_last_place_is_taken_once_by_those_who_waited_for_it(shopper: Shopper):
+    for _each in range(CAP - 1):
+        place_unpaid(shopper)
+    locked = threading.Event()
+
+    def hold_until_both_wait() -> None:
+        with orders_of(shopper) as cursor:
+            locked.set()
+            until(lambda: waiting_for(cursor) == 2, "two orders wait for their customer's lock")
+
+    def place() -> int:
+        locked.wait(30)
+        return int(place_unpaid(shopper).status_code)
+
+    _held, *statuses = in_threads(hold_until_both_wait, place, place)
+
+    assert sorted(statuses) == [201, 429]
+
+
 def test_one_key_sent_at_the_same_moment_takes_the_last_place_once(shopper: Shopper):
     for _each in range(CAP - 1):
         place_unpaid(shopper)
@@ -141,9 +163,17 @@ def test_another_customer_does_not_wait(shopper: Shopper):
 
 
 @contextmanager
-def orders_of(shopper: Shopper) -> Iterator[None]:
+def orders_of(shopper: Shopper) -> Iterator[CursorWrapper]:
     """Hold what an order of this customer holds while it is being recorded."""
     assert shopper.user is not None
     with transactions.transaction("orders"), connections[transactions.alias_for("orders")].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"orders of {shopper.user.pk}"])
-        yield
+        yield cursor
+
+
+def waiting_for(cursor: CursorWrapper) -> int:
+    """Return how many wait for what the cursor's transaction has locked."""
+    cursor.execute(
+        "SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    )
+    return int(cursor.rowcount)

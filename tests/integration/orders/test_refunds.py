@@ -11,14 +11,18 @@ from django.core import mail
 
 from orders.models import Inbox, Order, Outbox
 from orders.rules import FULL_REFUNDS, CancelReason
-from orders.sagas.run import cancel_order, resume, resume_due
-from orders.services import OrderAlreadyShipped, request_cancel
+from orders.sagas.run import cancel_order, refund_part, resume, resume_due
+from orders.services import OrderAlreadyShipped, announce_partial_refund, request_cancel
 from payments import api as payments
+from payments.models import Refund
 from shipping import api as shipping
 from shipping.gateways import CarrierUnavailable, SandboxCarrier
 from shipping.models import SandboxBooking
+from shop import transactions
 from shop.events import relay
 from shop.models import IdempotencyKey
+from shop.money import Money
+from tests.factories import UserFactory
 from tests.integration.orders.conftest import (
     Shopper,
     dispatch,
@@ -30,6 +34,7 @@ from tests.integration.orders.conftest import (
     placed,
     reservation,
     saga_of,
+    sent_back,
     status_of,
 )
 from tests.provider import Provider, in_threads, refunds_refused
@@ -65,6 +70,23 @@ def test_a_confirmed_order_is_canceled_stopped_refunded_and_restocked(
     assert "refund" in mail.outbox[-1].subject.lower()
 
 
+def test_the_mail_of_a_cancel_names_what_it_returned_and_what_went_back_before(
+    shopper: Shopper, staff: Shopper, sandbox: Provider, drain: Callable[[], None]
+):
+    order_id = id_in(shopper.place(quantity=2))
+    for minor in (500, 303):
+        assert refund(staff, order_id, minor).status_code == 201
+
+    shopper.cancel(order_id)
+    drain()
+
+    (told,) = [sent for sent in mail.outbox if sent.subject.startswith("Your refund for order")]
+    assert "we have refunded €16.97 to" in told.body
+    assert "With the €8.03 that we had refunded before, that is\n€25.00 in all." in told.body
+    assert "<strong>€16.97</strong>" in told.alternatives[0][0]
+    assert "€16.97 is on its way back to you." in told.alternatives[0][0]
+
+
 def test_a_cancel_counts_what_was_refunded_in_the_providers_dashboard(shopper: Shopper, sandbox: Provider):
     order_id = id_in(shopper.place())
     by_hand = {"payment_intent": sandbox.intent(order_id).id, "amount": 400}
@@ -95,6 +117,31 @@ def test_a_refund_that_the_provider_keeps_refusing_calls_a_human_who_can_end_it(
     assert (status_of(order_id), reservation(order_id), sandbox.money(order_id)) == ("REFUNDED", "RETURNED", (1, 0))
 
 
+@pytest.mark.parametrize(
+    ("method", "ends"), [("pm_card_visa", "REFUNDED"), ("pm_card_authenticationRequired", "CANCELED")]
+)
+def test_who_cancels_or_pays_again_and_again_uses_up_no_try_of_the_refund(
+    shopper: Shopper, sandbox: Provider, method: str, ends: str
+):
+    order_id = id_in(shopper.place(payment_method=method))
+    if ends == "CANCELED":
+        sandbox.answer_challenge(order_id, "approve")
+        sandbox.stripe.v1.payment_intents.capture(sandbox.intent(order_id).id)
+
+    with refunds_refused():
+        first = shopper.cancel(order_id)
+        execute("orders", "UPDATE orders_saga SET due_at = now() + interval '1 hour' WHERE due_at IS NOT NULL")
+        again = [shopper.cancel(order_id).status_code for _click in range(3)]
+        for _click in range(3):
+            shopper.pay(order_id)
+    assert (first.status_code, again) == (202, [202] * 3)
+    assert Refund.objects.filter(payment_id=order_id).count() == 1
+
+    make_due()
+    resume_due()
+    assert (status_of(order_id), sandbox.money(order_id)) == (ends, (1, 0))
+
+
 def test_a_refund_that_is_refused_while_an_order_unwinds_is_made_again(shopper: Shopper, sandbox: Provider):
     order_id = id_in(shopper.place(payment_method="pm_card_authenticationRequired"))
     sandbox.answer_challenge(order_id, "approve")
@@ -108,7 +155,7 @@ def test_a_refund_that_is_refused_while_an_order_unwinds_is_made_again(shopper: 
     make_due()
     resume_due()
 
-    assert (asked.status_code, asked.json()["status"]) == (202, "CANCELING")
+    assert (asked.status_code, asked.json()["status"], asked["Retry-After"]) == (202, "CANCELING", "1")
     assert waiting == ("retry", "PAYING", (1, 1250))
     assert (status_of(order_id), reservation(order_id), sandbox.money(order_id)) == ("CANCELED", "RELEASED", (1, 0))
 
@@ -285,6 +332,51 @@ def test_a_parcel_dispatched_just_after_its_booking_was_given_up_keeps_its_order
     assert status_of(order_id) == "DELIVERED"
 
 
+def owe(order_id: uuid.UUID, minor: int | None = None) -> None:
+    """Refund once more what the bank has returned."""
+    amount = Money(minor, "EUR") if minor else None
+    payments.refund_payment(order_id=order_id, refund_id=uuid.uuid4(), amount=amount, reason="staff")
+
+
+@pytest.mark.parametrize("parts", [(None,), (400, None)])
+def test_each_refund_in_place_of_a_returned_one_is_told_and_mailed_once(
+    parts: tuple[int | None, ...], mug: str, sandbox: Provider, drain: Callable[[], None]
+):
+    order_id = placed(payment_method="pm_card_pendingRefund")
+    resume(order_id=order_id)
+    assert cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST).status == "REFUNDED"
+    drain()
+    sent_back(sandbox, order_id)
+    drain()
+    mail.outbox.clear()
+
+    for minor in parts:
+        owe(order_id, minor)
+        drain()
+    payments.refresh_payment(order_id=order_id)
+    drain()
+
+    told = Outbox.objects.filter(aggregate_id=order_id, type="order.refund_issued").order_by("id")
+    amounts = [1250] if parts == (None,) else [400, 850]
+    assert [row.payload["amount"]["minor"] for row in told] == amounts
+    assert [sent.subject for sent in mail.outbox] == [
+        f"Your order {Order.objects.get().number}: a refund is on its way" for _amount in amounts
+    ]
+    assert (status_of(order_id), payment(order_id)) == ("REFUNDED", "REFUNDED")
+
+
+@pytest.mark.parametrize(("again", "told"), [(False, 0), (True, 1)])
+def test_a_canceled_order_tells_of_a_refund_only_in_place_of_a_returned_one(
+    again: bool, told: int, order_in: Callable[[str], uuid.UUID]
+):
+    order_id = order_in("CANCELED")
+
+    with transactions.transaction("orders"):
+        announce_partial_refund(order_id=order_id, refund_id=uuid.uuid4(), amount=Money(400, "EUR"), again=again)
+
+    assert Outbox.objects.filter(aggregate_id=order_id, type="order.refund_issued").count() == told
+
+
 # --- parts -------------------------------------------------------------------------------------------------------------
 
 
@@ -322,6 +414,29 @@ def test_a_part_is_refunded_once_per_key(mug: str, staff: Shopper, sandbox: Prov
     assert sandbox.money(order_id) == (1, 850)
 
 
+def test_two_staff_with_the_same_key_make_two_refunds(mug: str, staff: Shopper, sandbox: Provider):
+    order_id = confirmed()
+    colleague = Shopper(UserFactory(is_staff=True, permissions=("orders.view_order", "orders.refund_order")))
+
+    first, second = refund(staff, order_id, 400, key="scratch-1"), refund(colleague, order_id, 400, key="scratch-1")
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert [each.json()["payment"]["refunded"]["amount_minor"] for each in (first, second)] == [400, 800]
+    assert sandbox.money(order_id) == (1, 450)
+
+
+def test_a_part_that_an_earlier_release_recorded_under_the_key_alone_is_not_refunded_twice(
+    mug: str, staff: Shopper, sandbox: Provider
+):
+    order_id = confirmed()
+    refund_part(order_id=order_id, operation="scratch-1", amount=Money(400, "EUR"), reason="a scratch")
+
+    answer = refund(staff, order_id, 400, key="scratch-1")
+
+    assert answer.status_code == 201
+    assert sandbox.money(order_id) == (1, 850)
+
+
 def test_a_part_is_answered_as_refunded_also_after_a_cancel_where_its_first_answer_was_not_kept(
     mug: str, staff: Shopper, sandbox: Provider
 ):
@@ -348,6 +463,27 @@ def test_a_part_whose_answer_is_lost_is_refunded_once(mug: str, staff: Shopper, 
 
     assert (lost.status_code, again.status_code) == (503, 201)
     assert sandbox.money(order_id) == (1, 850)
+
+
+def test_a_refund_names_the_order_as_it_stands_and_is_kept_by_no_cache(mug: str, staff: Shopper, sandbox: Provider):
+    order_id = confirmed()
+
+    answer = refund(staff, order_id, 400)
+
+    read = staff.get(f"orders/{order_id}")
+    assert answer["Location"].endswith(f"/api/v1/orders/{order_id}")
+    assert (answer["ETag"], answer["Cache-Control"]) == (read["ETag"], "no-store")
+
+
+def test_a_refund_in_another_currency_is_refused_as_such(mug: str, staff: Shopper, sandbox: Provider):
+    order_id = confirmed()
+
+    refused = refund(staff, order_id, 5, currency="USD").json()
+
+    assert (refused["status"], refused["code"]) == (409, "refund_currency_differs")
+    assert refused["detail"] == "0.05 USD cannot be refunded of a payment in EUR"
+    assert (refused["facts"]["wanted"]["currency"], refused["facts"]["currency"]) == ("USD", "EUR")
+    assert sandbox.money(order_id) == (1, 1250)
 
 
 @pytest.mark.usefixtures("mug")
@@ -430,7 +566,6 @@ def test_a_cancel_returns_what_a_part_that_failed_meanwhile_has_left(
 
 def _fail_at_the_bank(order_id: uuid.UUID, minor: int) -> None:
     """Have the bank refuse the refund of this amount that waits for its answer."""
-    from payments.models import Refund
     from payments.services.refund import _fail
 
     _fail(Refund.objects.get(payment_id=order_id, amount_minor=minor, status="REQUESTED"), "expired_or_canceled_card")

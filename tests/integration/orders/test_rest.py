@@ -329,7 +329,7 @@ def test_a_problem_has_its_shape_and_its_page(shopper: Shopper):
 
     body = answer.json()
     assert answer["Content-Type"] == "application/problem+json"
-    assert {"type", "title", "status", "detail", "instance", "code", "facts"} == set(body)
+    assert {"type", "title", "status", "detail", "instance", "code", "trace_id", "facts"} == set(body)
     assert (body["type"], body["status"]) == ("/problems/card_declined", 402)
     assert body["facts"]["order_id"] == str(id_in(answer))
     assert shopper.client.get(body["type"]).status_code == 200

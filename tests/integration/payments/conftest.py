@@ -9,7 +9,7 @@ import pytest
 from django.db.models.functions import Now
 
 from payments import api as payments
-from payments.models import Payment, Refund, StrayIntent, WebhookEvent
+from payments.models import Dispute, Payment, Refund, StrayIntent, WebhookEvent
 from shop.audit import Violation, checks
 from shop.ids import new_id
 from shop.money import Money
@@ -44,7 +44,7 @@ def all_due(database: None) -> Callable[[], None]:
     """Let the moment of everything that waits come."""
 
     def run() -> None:
-        for model in (Payment, Refund, StrayIntent, WebhookEvent):
+        for model in (Payment, Refund, Dispute, StrayIntent, WebhookEvent):
             model.objects.filter(due_at__isnull=False).update(due_at=Now())
 
     return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
@@ -48,6 +49,17 @@ def test_refund_needs_its_permission_and_gives_back_once(sandbox, captured, orde
     assert payments.get_payment(order_id=order_id).status == "REFUNDED"
     assert sandbox.money(order_id) == (1, 0)
     assert violations() == []
+
+
+def test_refunding_what_is_left_where_nothing_is_says_so(sandbox, captured, order_id, staff):
+    url = reverse("admin:payments_payment_refund_one", args=[order_id])
+    client = staff("refund_payment_in_full")
+    client.post(url, SUBMIT)
+
+    answer = client.post(url, SUBMIT)
+
+    said = list(get_messages(answer.wsgi_request))[-1]
+    assert (said.level_tag, "nothing is left to refund" in str(said)) == ("warning", True)
 
 
 def test_refund_without_the_permission_is_forbidden(sandbox, captured, order_id, staff):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+import stripe
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connections
 from django.db.models.functions import Now
 
 from payments import api as payments
-from payments import tasks
+from payments import metrics, tasks
+from payments.gateways import stripe_api
+from payments.gateways.stripe_api import StripeProvider
 from payments.models import Outbox, Payment
 from payments.services import authorize as authorizing
 from shop import transactions
@@ -34,22 +39,31 @@ def test_authorizing_holds_the_money_and_takes_none(sandbox, authorize, order_id
 
     assert (state.status, state.amount, state.captured.minor) == ("AUTHORIZED", PRICE, 0)
     assert sandbox.intent(order_id).status == "requires_capture"
-    assert told(order_id) == ["payment.opened", "payment.submitted", "payment.authorized"]
+    assert told(order_id) == ["payment.opened", "payment.submitted"]
+    assert status(order_id) == "SUBMITTED"
     assert violations() == []
 
 
-def test_authorizing_commits_three_times_and_capturing_once(sandbox, authorize, order_id, sql_guard):
+def test_authorization_that_nobody_captured_is_found_by_asking(sandbox, authorize, order_id, all_due):
     authorize()
+    all_due()
+
+    assert tasks.resolve_unknown_payments() == 1
+
+    assert status(order_id) == "AUTHORIZED"
+    assert told(order_id)[-1] == "payment.authorized"
+    assert authorize().status == "AUTHORIZED"
+    assert violations() == []
+
+
+def test_authorizing_takes_two_statements_and_capturing_what_was_seen_one(sandbox, authorize, order_id, sql_guard):
+    seen = authorize()
     authorizing = list(sql_guard.statements)
     sql_guard.statements.clear()
-    payments.capture_payment(order_id=order_id)
+    payments.capture_payment(order_id=order_id, seen=seen)
 
-    def commits(statements):
-        return len([one for one in statements if one.lstrip().upper().startswith(("INSERT", "UPDATE"))])
-
-    assert len(authorizing) == 6, authorizing
-    assert commits(authorizing) == 6
-    assert len(sql_guard.statements) == 3, sql_guard.statements
+    assert len(authorizing) == 2, authorizing
+    assert len(sql_guard.statements) == 1, sql_guard.statements
 
 
 def test_confirmation_is_sent_only_after_its_intent_is_durable(sandbox, authorize, order_id, monkeypatch):
@@ -111,11 +125,14 @@ def test_repeated_request_never_answers_success_for_a_pending_payment(sandbox, a
     assert status(order_id) == "UNKNOWN"
 
 
-def test_unknown_payment_method_is_declined_before_anything_is_held(sandbox, authorize, order_id):
-    with pytest.raises(payments.CardDeclined) as declined:
-        authorize("pm_card_nonsense_at_all")
+def test_unknown_payment_method_is_refused_before_anything_is_held_and_is_no_declined_card(
+    sandbox, authorize, order_id
+):
+    for _repeated in range(2):
+        with pytest.raises(payments.PaymentMethodRefused, match="payment_method:resource_missing"):
+            authorize("pm_card_nonsense_at_all")
 
-    assert declined.value.decline_code == "resource_missing"
+    assert status(order_id) == "DECLINED"
     assert payments.void_payment(order_id=order_id, reason="declined").status == "VOIDED"
 
 
@@ -228,14 +245,16 @@ def refuse_confirmation(monkeypatch, code):
     monkeypatch.setattr(StripeProvider, "confirm_intent", refused)
 
 
-def test_confirmation_that_the_provider_will_never_carry_out_is_a_decline(sandbox, authorize, order_id, monkeypatch):
+def test_confirmation_that_the_provider_will_never_carry_out_is_no_declined_card(
+    sandbox, authorize, order_id, monkeypatch
+):
     refuse_confirmation(monkeypatch, "payment_method_unactivated")
 
     for _time in range(2):
-        with pytest.raises(payments.CardDeclined) as declined:
+        with pytest.raises(payments.PaymentRefusedByProvider):
             authorize()
 
-    assert declined.value.decline_code == "payment_method_unactivated"
+    assert Payment.objects.get().decline_code == "request:payment_method_unactivated"
     assert (status(order_id), told(order_id)[-1]) == ("DECLINED", "payment.failed")
     assert Payment.objects.get().due_at is None
     assert payments.void_payment(order_id=order_id, reason="declined").status == "VOIDED"
@@ -334,6 +353,27 @@ def test_breaker_opens_on_failures_and_then_nothing_is_sent(sandbox, authorize, 
     assert sandbox.calls_failed() == sent
 
 
+def test_the_end_of_a_workers_time_inside_a_call_is_not_taken_for_a_lost_answer(sandbox, authorize, order_id, all_due):
+    sandbox.fail("late", "*/confirm", delay_seconds=2)
+
+    def end_of_time(_number, _frame):
+        raise SoftTimeLimitExceeded
+
+    before = signal.signal(signal.SIGALRM, end_of_time)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(SoftTimeLimitExceeded):
+            authorize()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert stripe_api.BREAKER.state().failures == 0
+    all_due()
+    tasks.resolve_unknown_payments()
+    assert status(order_id) == "AUTHORIZED"
+
+
 def test_declines_never_open_the_breaker(sandbox, authorize, settings):
     settings.BREAKER_MINIMUM_CALLS = 2
     for _time in range(4):
@@ -390,6 +430,31 @@ def test_gateway_itself_refuses_to_call_inside_a_transaction(sandbox):
 
     with pytest.raises(transactions.TransactionMisuse), transactions.transaction("payments"):
         provider().retrieve_intent(intent_id="pi_any")
+
+
+def test_a_currency_that_the_provider_does_not_take_is_no_declined_card(sandbox, order_id):
+    counted = refused_requests("amount")
+    for _repeated in range(2):
+        with pytest.raises(payments.UnchargeableAmount, match="amount:"):
+            payments.authorize_payment(order_id=order_id, amount=Money(1000, "LYD"), payment_method="pm_card_visa")
+
+    assert refused_requests("amount") == counted + 1
+    assert payments.void_payment(order_id=order_id, reason="refused").status == "VOIDED"
+
+
+def test_a_token_that_was_used_is_no_declined_card(sandbox, authorize, monkeypatch):
+    def used(*_arguments, **_more):
+        message = "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment."
+        raise stripe.InvalidRequestError(message, param=None, http_status=400)
+
+    monkeypatch.setattr(StripeProvider, "_post", used)
+
+    with pytest.raises(payments.PaymentMethodRefused, match="payment_method_used"):
+        authorize()
+
+
+def refused_requests(kind):
+    return metrics.REFUSED_REQUESTS.labels(kind)._value.get()
 
 
 def test_an_amount_that_the_provider_will_not_charge_is_no_declined_card(sandbox, order_id):

@@ -8,6 +8,7 @@ from payments import api as payments
 from payments import tasks
 from payments.gateways.stripe_api import StripeProvider
 from payments.models import Outbox, Payment, Refund
+from payments.services.void import REFUNDS
 from tests.integration.payments.conftest import in_threads, violations
 from tests.provider import refunds_refused
 
@@ -35,7 +36,7 @@ def test_capture_whose_answer_is_lost_is_unknown_and_found_by_asking(sandbox, au
 
     with pytest.raises(payments.PaymentUnknown):
         payments.capture_payment(order_id=order_id)
-    assert status(order_id) == "AUTHORIZED"
+    assert status(order_id) == "AUTHORIZED"  # it was asked before it was captured
     all_due()
     assert tasks.resolve_unknown_payments() == 1
 
@@ -64,6 +65,70 @@ def test_capture_heals_after_a_server_error(sandbox, authorize, order_id, fault)
 
     assert payments.capture_payment(order_id=order_id).status == "CAPTURED"
     assert sandbox.money(order_id) == (1, 4900)
+
+
+def test_capture_of_what_was_seen_held_is_one_call_to_the_provider(sandbox, authorize, order_id):
+    seen = authorize()
+    sandbox.fail("error_500", "*", method="GET", times=None)
+
+    assert payments.capture_payment(order_id=order_id, seen=seen).status == "CAPTURED"
+    assert sandbox.calls_failed() == 0
+    sandbox.heal()
+    assert versions(order_id) == [1, 2, 3]
+    assert violations() == []
+
+
+@pytest.mark.parametrize("fault", ["lost_request", "lost_answer", "error_500", "error_500_after_effect"])
+def test_capture_of_what_was_seen_held_heals_when_its_answer_is_lost(sandbox, authorize, order_id, fault):
+    seen = authorize()
+    sandbox.fail(fault, "*/capture")
+    with pytest.raises(payments.PaymentUnknown):
+        payments.capture_payment(order_id=order_id, seen=seen)
+
+    assert payments.capture_payment(order_id=order_id).status == "CAPTURED"
+    assert sandbox.money(order_id) == (1, 4900)
+    assert violations() == []
+
+
+def test_capture_of_what_was_seen_held_and_is_gone_since_voids(sandbox, authorize, order_id):
+    seen = authorize()
+    sandbox.expire(order_id)
+
+    with pytest.raises(payments.AuthorizationGone):
+        payments.capture_payment(order_id=order_id, seen=seen)
+
+    assert status(order_id) == "VOIDED"
+    assert violations() == []
+
+
+def test_capture_of_what_another_worker_has_voided_since_takes_nothing(sandbox, authorize, order_id):
+    seen = authorize()
+    payments.void_payment(order_id=order_id, reason="customer")
+
+    with pytest.raises(payments.AuthorizationGone):
+        payments.capture_payment(order_id=order_id, seen=seen)
+
+    assert sandbox.money(order_id) == (0, 0)
+    assert violations() == []
+
+
+def test_capture_without_a_word_of_the_authorization_asks_first(sandbox, authorize, order_id):
+    """A process died after the provider had authorized, and nothing of that was written."""
+    authorize()
+    assert status(order_id) == "SUBMITTED"
+
+    assert payments.capture_payment(order_id=order_id).status == "CAPTURED"
+    assert versions(order_id) == [1, 2, 3, 4]
+
+
+def test_capture_of_a_payment_whose_outcome_is_not_known_is_unknown(sandbox, authorize, order_id):
+    sandbox.fail("lost_request", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+
+    with pytest.raises(payments.PaymentUnknown):
+        payments.capture_payment(order_id=order_id)
+    assert sandbox.money(order_id) == (0, 0)
 
 
 def test_capture_after_the_authorization_expired_voids(sandbox, authorize, order_id):
@@ -114,7 +179,7 @@ def test_void_without_an_answer_closes_nothing_until_it_has_one(sandbox, authori
 
     with pytest.raises(payments.PaymentUnknown):
         payments.void_payment(order_id=order_id, reason="customer")
-    assert status(order_id) == "AUTHORIZED"
+    assert status(order_id) == "SUBMITTED"
 
     assert payments.void_payment(order_id=order_id, reason="customer").status == "VOIDED"
     assert sandbox.intent(order_id).status == "canceled"
@@ -187,6 +252,37 @@ def test_void_sends_the_money_back_again_that_the_provider_refused_to_return(san
     assert payments.void_payment(order_id=order_id, reason="customer").status == "REFUNDED"
     assert payments.void_payment(order_id=order_id, reason="customer").status == "REFUNDED"
     assert sorted(Refund.objects.values_list("status", flat=True)) == ["FAILED", "FAILED", "SUCCEEDED"]
+    assert sandbox.money(order_id) == (1, 0)
+    assert violations() == []
+
+
+def test_void_gives_up_after_its_tries_and_does_not_count_what_a_dispute_refused(sandbox, captured, order_id):
+    with refunds_refused():
+        for _call in range(REFUNDS + 2):
+            with pytest.raises(payments.RefundRefused):
+                payments.void_payment(order_id=order_id, reason="customer")
+    with pytest.raises(payments.RefundRefused):
+        payments.void_payment(order_id=order_id, reason="customer")
+    assert Refund.objects.count() == REFUNDS
+
+    Refund.objects.update(failure_code="charge_disputed")
+
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "REFUNDED"
+    assert sandbox.money(order_id) == (1, 0)
+    assert violations() == []
+
+
+def test_void_refunds_again_what_the_bank_has_returned(sandbox, authorize, order_id):
+    authorize("pm_card_pendingRefund")
+    payments.capture_payment(order_id=order_id)
+    payments.void_payment(order_id=order_id, reason="customer")
+    first = Refund.objects.get()
+    sandbox.control("POST", f"refunds/{first.provider_refund_id}/settle", {"outcome": "fail"})
+    assert payments.refresh_payment(order_id=order_id).owed == first.payment.amount
+
+    state = payments.void_payment(order_id=order_id, reason="customer")
+
+    assert (state.status, state.refunded, state.owed.minor) == ("REFUNDED", state.amount, 0)
     assert sandbox.money(order_id) == (1, 0)
     assert violations() == []
 

@@ -135,7 +135,7 @@ def test_concurrent_full_refunds_give_the_money_back_once(sandbox, captured, ord
     assert violations() == []
 
 
-@pytest.mark.parametrize("column", ["refunded_minor", "refund_reserved_minor"])
+@pytest.mark.parametrize("column", ["refunded_minor", "refund_reserved_minor", "settled_minor"])
 def test_database_itself_refuses_more_than_was_captured(sandbox, captured, order_id, column):
     with pytest.raises(IntegrityError), transaction.atomic("default"):
         Payment.objects.filter(pk=order_id).update(**{column: 4901})
@@ -266,7 +266,7 @@ def test_refund_that_cannot_be_adopted_stops_nothing_and_is_left_unresolved(sand
     report = payments.reconcile_payments(since=Payment.objects.get(pk=order_id).created_at)
 
     assert [one.order_id for one in report.unresolved] == [str(order_id)]
-    assert report.unresolved[0].detail == "refunded 0 here, 1500 at the provider"
+    assert report.unresolved[0].detail == "refunded 0.00 EUR here, 15.00 EUR at the provider"
     assert [one.partition(":")[0] for one in report.repaired] == [str(other)]
     assert payments.get_payment(order_id=other).status == "CAPTURED"
 
@@ -343,7 +343,7 @@ def test_pending_refund_that_cannot_be_asked_about_now_is_asked_about_later(sand
     sandbox.control("POST", f"refunds/{Refund.objects.get().provider_refund_id}/settle", {"outcome": "succeed"})
     sandbox.fail("error_500", "/v1/refunds", method="GET")
     all_due()
-    assert tasks.resume_refunds() == 0
+    assert tasks.resume_refunds() == 1
     all_due()
 
     assert tasks.resume_refunds() == 1

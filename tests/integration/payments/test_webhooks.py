@@ -8,15 +8,18 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
+from django.db.models.functions import Now
 from django.test import Client
+from psycopg_pool import PoolTimeout
 
 from payments import api as payments
-from payments import tasks
-from payments.models import Outbox, Payment, StrayIntent, WebhookEvent
+from payments import rules, tasks
+from payments.models import Outbox, Payment, PaymentStatus, StrayIntent, WebhookEvent
 from shop import retention
 from shop.clock import now
 from shop.ids import new_id
+from shop.statements import Statement
 from tests.integration.payments.conftest import violations
 
 
@@ -62,13 +65,66 @@ def test_webhooks_in_any_order_end_in_the_same_state(sandbox, captured, post_web
     assert violations() == []
 
 
-def test_webhook_that_teaches_nothing_is_closed_without_a_call(sandbox, captured, post_webhook):
+def test_webhook_that_teaches_nothing_is_closed_as_it_is_kept(sandbox, captured, post_webhook, sql_guard):
     for event in sandbox.events("payment_intent.succeeded", "payment_intent.amount_capturable_updated"):
         post_webhook(event)
+    (last,) = sql_guard.statements[-1:]
+
+    assert last.startswith("INSERT INTO payments_webhookevent")
+    assert {(notice.outcome, notice.due_at) for notice in WebhookEvent.objects.all()} == {("nothing_new", None)}
+    assert WebhookEvent.objects.exclude(applied_at=None).count() == 2
+
+
+def test_webhook_of_what_a_call_is_about_to_record_waits_and_is_closed_in_bulk(
+    sandbox, authorize, order_id, post_webhook, all_due
+):
+    seen = authorize()
+    (authorized,) = sandbox.events("payment_intent.amount_capturable_updated")
+    post_webhook(authorized)
+    assert tasks.apply_webhooks() == 0
+    payments.capture_payment(order_id=order_id, seen=seen)
+    post_webhook(authorized | {"id": "evt_again"})
+    all_due()
     sandbox.fail("error_500", "*", method="GET", times=None)
 
-    assert tasks.apply_webhooks() == 2
+    assert tasks.apply_webhooks() == 1
     assert sandbox.calls_failed() == 0
+    assert {notice.outcome for notice in WebhookEvent.objects.all()} == {"nothing_new"}
+
+
+def test_webhook_of_a_cancellation_waits_for_nothing(sandbox, authorize, order_id, post_webhook):
+    authorize()
+    sandbox.expire(order_id)
+    post_webhook(sandbox.events("payment_intent.canceled")[0])
+
+    assert tasks.apply_webhooks() == 1
+    assert status(order_id) == "VOIDED"
+
+
+@pytest.mark.parametrize("notice", sorted(rules.NOTICES))
+@pytest.mark.parametrize("recorded", [str(each) for each in PaymentStatus])
+def test_webhook_is_judged_by_the_database_as_by_the_rules(post_webhook, order_id, notice, recorded):
+    Payment.objects.bulk_create(
+        [
+            Payment(
+                order_id=order_id, status=recorded, amount_minor=1, currency="EUR", intent_id="pi_1", captured_minor=1
+            )
+        ]
+    )
+    post_webhook(
+        {
+            "id": "evt_1",
+            "type": notice,
+            "livemode": False,
+            "data": {"object": {"object": "charge", "payment_intent": "pi_1"}},
+        }
+    )
+
+    kept = WebhookEvent.objects.get()
+    assert (kept.due_at is None) is not rules.teaches(notice=notice, status=recorded)
+    assert (kept.applied_at is None) is rules.teaches(notice=notice, status=recorded)
+    due_now = WebhookEvent.objects.filter(due_at__lte=Now()).exists()
+    assert due_now is (kept.due_at is not None and recorded not in rules.UNDER_WAY.get(notice, ()))
 
 
 def test_old_news_never_moves_a_payment_backwards(sandbox, authorize, post_webhook, order_id):
@@ -86,6 +142,7 @@ def test_old_news_never_moves_a_payment_backwards(sandbox, authorize, post_webho
     [
         pytest.param({"secret": "whsec_of_somebody_else"}, id="forged"),
         pytest.param({"timestamp": int(time.time()) - 301}, id="stale"),
+        pytest.param({"timestamp": int(time.time()) + 4000}, id="from-the-future"),
     ],
 )
 def test_webhook_that_is_not_freshly_signed_is_refused(unanswered, post_webhook, forge):
@@ -96,7 +153,23 @@ def test_webhook_that_is_not_freshly_signed_is_refused(unanswered, post_webhook,
     assert WebhookEvent.objects.count() == 0
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xfe", b"[1]", b'{"id": "evt_1"}'])
+def event(**changes):
+    """Return an event about an intent, as JSON."""
+    subject = {"object": "payment_intent", "id": changes.pop("intent", "pi_1")}
+    return json.dumps({"id": "evt_1", "type": "t", "livemode": False, "data": {"object": subject}} | changes).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"\xff\xfe",
+        b"[1]",
+        b'{"id": "evt_1"}',
+        *(event(**{name: text}) for name in ("id", "type", "intent") for text in ("a\0b", "\ud800", "x" * 5000)),
+    ],
+)
 def test_body_that_is_no_event_is_refused(sandbox, body):
     import stripe
 
@@ -138,16 +211,32 @@ def test_webhook_is_never_answered_200_when_nothing_was_recorded(unanswered, pos
     def broken(*args, **kwargs):
         raise DatabaseError("the database is away")
 
-    monkeypatch.setattr(WebhookEvent.objects.__class__, "bulk_create", broken)
+    monkeypatch.setattr(Statement, "one", broken)
     with pytest.raises(DatabaseError):
         post_webhook(unanswered)
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [(PoolTimeout("no connection within a second"), "busy"), (None, "database_unavailable")],
+)
+def test_webhook_that_finds_no_database_is_503_and_comes_again(unanswered, post_webhook, monkeypatch, cause, code):
+    def away(*args, **kwargs):
+        raise OperationalError("not now") from cause
+
+    monkeypatch.setattr(Statement, "one", away)
+
+    answer = post_webhook(unanswered)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, code)
+    assert answer.has_header("Retry-After")
 
 
 def test_webhook_waits_while_the_provider_cannot_be_asked(sandbox, unanswered, post_webhook, order_id, all_due):
     post_webhook(unanswered)
     sandbox.fail("error_500", "*", method="GET")
 
-    assert tasks.apply_webhooks() == 0
+    assert tasks.apply_webhooks() == 1
     assert WebhookEvent.objects.get().applied_at is None
     all_due()
     assert tasks.apply_webhooks() == 1
@@ -255,7 +344,7 @@ def test_notice_that_meets_a_bug_waits_and_its_neighbours_are_applied(sandbox, a
         post_webhook(event)
     Payment.objects.filter(pk=orders[1]).update(currency="?!")
 
-    assert tasks.apply_webhooks() == 2
+    assert tasks.apply_webhooks() == 3
 
     waiting = WebhookEvent.objects.get(applied_at=None)
     assert (waiting.intent_id, waiting.attempts) == (Payment.objects.get(pk=orders[1]).intent_id, 1)
@@ -272,11 +361,15 @@ def test_signature_that_is_not_ascii_is_refused(unanswered, signature):
     assert answer.status_code == 400
 
 
-def test_notices_are_deleted_once_they_were_applied_long_ago(database, monkeypatch):
-    days_ago = {"evt_1": 31, "evt_2": 400, "evt_3": 29, "evt_4": None, "evt_5": 31}
+def test_notices_are_deleted_once_they_were_applied_long_ago(database, monkeypatch, settings):
+    settings.HISTORY_RETENTION_DAYS = 30
+    days_ago = {"evt_1": 400, "evt_2": 33, "evt_4": 32, "evt_5": 31, "evt_3": 29}
     for event_id, days in days_ago.items():
-        applied_at = None if days is None else now() - timedelta(days=days)
-        WebhookEvent.objects.create(event_id=event_id, type="a", intent_id="pi_1", applied_at=applied_at)
+        moment = now() - timedelta(days=days)
+        applied_at = None if event_id == "evt_4" else moment
+        WebhookEvent.objects.create(
+            event_id=event_id, type="a", intent_id="pi_1", received_at=moment, applied_at=applied_at
+        )
     monkeypatch.setattr(retention, "BATCH", 1)
 
     assert tasks.prune_webhooks() == 3

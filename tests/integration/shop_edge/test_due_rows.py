@@ -6,6 +6,7 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from payments.models import WebhookEvent
+from payments.tasks import WEBHOOKS
 from shop import transactions
 
 
@@ -16,7 +17,7 @@ def due_rows(count):
 
 
 def claim(limit=10):
-    return sorted(WebhookEvent.claim_due(limit=limit, lease_seconds=60))
+    return sorted(claimed.pk for claimed in WEBHOOKS.rows.claim(limit=limit))
 
 
 def test_a_claimed_row_is_left_alone_until_its_lease_ends():
@@ -58,3 +59,26 @@ def test_a_row_that_another_worker_has_at_hand_is_passed_by():
         other.close()
         with connections[alias].cursor() as cursor:
             cursor.execute("RESET lock_timeout")
+
+
+def test_a_row_that_is_given_back_is_due_as_it_was():
+    [row] = due_rows(1)
+    was = WebhookEvent.objects.get().due_at
+    [claimed] = WEBHOOKS.rows.claim(limit=1)
+
+    WEBHOOKS.rows.give_back(claimed)
+
+    assert WebhookEvent.objects.values_list("due_at", "attempts").get(pk=row) == (was, 0)
+
+
+def test_whoever_lost_the_lease_neither_gives_back_nor_postpones():
+    [row] = due_rows(1)
+    [lost] = WEBHOOKS.rows.claim(limit=1)
+    WebhookEvent.objects.filter(pk=row).update(due_at=Now())
+    WEBHOOKS.rows.claim(limit=1)
+    held = WebhookEvent.objects.values_list("due_at", "attempts", "last_error").get(pk=row)
+
+    WEBHOOKS.rows.give_back(lost)
+    WEBHOOKS.rows.postpone(lost, error="late")
+
+    assert WebhookEvent.objects.values_list("due_at", "attempts", "last_error").get(pk=row) == held

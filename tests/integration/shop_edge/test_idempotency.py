@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from shop import tasks
 from shop.errors import Fault
 from shop.models import IdempotencyKey
+from shop.rest import idempotency
 from tests.integration.shop_edge.conftest import signed_in
 from tests.integration.shop_edge.urls import Declined, Work
 
@@ -59,6 +60,16 @@ def test_two_customers_may_use_the_same_key(api, database):
     assert Work.calls == ["key-1", "key-1"]
 
 
+def test_a_call_that_lost_a_race_is_told_its_own_customer_s_answer(api, database):
+    """Where nothing was read with the session, the answer is looked for alone."""
+    other = signed_in("joe@shop.example")
+    answers = [api.place(), other.place()]
+
+    found = {idempotency._find(row.user_id, row.key).body for row in IdempotencyKey.objects.all()}
+
+    assert found == {answer.content.decode() for answer in answers}
+
+
 def test_a_refusal_that_is_final_is_kept(api):
     Work.outcome = Declined("no", order_id="7")
     first = api.place()
@@ -103,6 +114,24 @@ def test_of_two_racing_calls_both_get_the_answer_that_was_stored_first(api):
     assert first.content == second.content
     assert first.json()["id"] == second.json()["id"]
     assert [answer.has_header("Idempotent-Replayed") for answer in (first, second)].count(True) == 1
+    assert IdempotencyKey.objects.count() == 1
+
+
+def test_two_different_requests_at_once_under_one_key_are_each_told_what_was_done(api):
+    together = threading.Barrier(2, timeout=WAIT)
+    Work.before_answer = staticmethod(together.wait)
+
+    def place(sku):
+        try:
+            return api.place(body={"sku": sku})
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(place, ["A", "B"]))
+
+    assert len(Work.calls) == 2
+    assert [answer.status_code for answer in answers] == [201, 201]
     assert IdempotencyKey.objects.count() == 1
 
 

@@ -1,7 +1,7 @@
 """/metrics: what processes counted, and what the database knows - or that it cannot be read."""
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from prometheus_client.parser import text_string_to_metric_families
 
 from inventory.models import Outbox
@@ -76,6 +76,42 @@ def test_a_database_that_cannot_be_read_costs_its_figures_only(anonymous, monkey
 
     assert figure(found, "shop_database_readable", context="inventory") == 0
     assert ("shop_outbox_waiting", (("context", "inventory"),)) not in found
+
+
+def test_a_slow_figure_costs_itself_only_and_is_asked_again_after_a_minute(monkeypatch, database):
+    now, asked = [100.0], []
+
+    def slow():
+        asked.append(1)
+        with connections[transactions.alias_for("inventory")].cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(20)")
+        return {(): 1}
+
+    monkeypatch.setattr(metrics, "STATEMENT_TIMEOUT_MILLISECONDS", 200)
+    gauge = metrics.Gauge("shop_test_figure", "A figure", "inventory", (), slow)
+    monkeypatch.setitem(metrics._gauges, ("shop_test_figure", "inventory"), gauge)
+    collector = metrics.DatabaseCollector(clock=lambda: now[0])
+
+    def read():
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in collector.collect()
+            for sample in family.samples
+        }
+
+    first = read()
+    now[0] = 110.0
+    second = read()
+    tried = len(asked)
+    now[0] = 200.0
+    read()
+
+    for found in (first, second):
+        assert found["shop_outbox_waiting", "inventory"] == 0
+        assert found["shop_database_readable", "inventory"] == 1
+        assert found["shop_figure_unreadable", "inventory", "shop_test_figure"] == 1
+    assert tried == 2, "with the others, and alone"
+    assert len(asked) == 4
 
 
 def test_a_bug_in_one_figure_does_not_blind_the_others(anonymous, monkeypatch):

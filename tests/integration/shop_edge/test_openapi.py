@@ -25,12 +25,16 @@ def test_other_calls_do_not(document):
 
 
 def test_every_call_may_answer_with_problems(document):
-    reference = {"$ref": "#/components/schemas/Problem"}
     operations = [operation for item in document["paths"].values() for operation in item.values()]
 
     assert operations
     for operation in operations:
-        assert operation["responses"]["503"]["content"]["application/problem+json"]["schema"] == reference
+        answer = operation["responses"]["503"]
+        name = answer.get("$ref", "").removeprefix("#/components/responses/")
+        answer = document["components"]["responses"][name] if name else answer
+        problems = answer["content"]["application/problem+json"]["schema"]["discriminator"]["mapping"]
+        assert {"busy", "database_unavailable", "unavailable"} <= problems.keys()
+        assert "Retry-After" in answer["headers"]
 
 
 def test_either_header_carries_the_token(document):

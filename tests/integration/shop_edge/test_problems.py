@@ -1,5 +1,7 @@
 """Every error of the API is a problem with a stable code, whoever finds it."""
 
+import uuid
+
 import pytest
 
 from shop.errors import Fault
@@ -96,7 +98,8 @@ def test_a_bug_is_500_without_a_word_about_the_code(anonymous):
 
     body = problem(response, 500, "internal_error")
     assert "secret place" not in response.content.decode()
-    assert body["instance"] == f"urn:uuid:{response['X-Request-ID']}"
+    assert body["instance"] == f"urn:uuid:{uuid.UUID(response['X-Request-ID'])}"
+    assert body["trace_id"] == response["X-Request-ID"]
 
 
 def test_a_fault_is_503_with_retry_after(api):

@@ -89,7 +89,9 @@ def test_command_releases_only_when_told_to(set_aside):
 def test_staff_release_the_selected_rows_and_the_log_says_who(staff, set_aside):
     chosen = [row.pk for row in set_aside[:2]]
 
-    staff.post(reverse(URL.format("changelist")), {"action": "release_selected", "_selected_action": chosen})
+    staff.post(
+        reverse(URL.format("changelist")), {"action": "release_selected", "_selected_action": chosen, "post": "yes"}
+    )
 
     assert [row.pk for row in waiting()] == chosen
     assert {(entry.user, entry.object_id, entry.change_message) for entry in LogEntry.objects.all()} == {

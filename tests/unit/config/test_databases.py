@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.databases import databases_from_env
+from config.databases import asynchronous_commit_from_env, databases_from_env
 from config.embedded.postgres import UNKNOWN_PORT
 
 URL = "postgresql://shop:se%40cret@db.example:6432/shop"
@@ -169,3 +169,24 @@ def test_bad_value_names_its_variable(variable: str, value: str) -> None:
 def test_bad_pool_size_names_its_variable() -> None:
     with pytest.raises(ImproperlyConfigured, match="DATABASE_POOL_MAX"):
         databases(SHOP_ROLE="web", DATABASE_POOL_MAX="many")
+
+
+def asynchronous(**env: str) -> bool:
+    env = {"DATABASE_URL": URL, **env}
+    return asynchronous_commit_from_env(env, databases_from_env(env))
+
+
+@pytest.mark.parametrize(("value", "allowed"), [("", False), ("false", False), ("true", True)])
+def test_commits_wait_unless_the_environment_says_otherwise(value: str, allowed: bool) -> None:
+    assert asynchronous(DATABASE_ASYNCHRONOUS_COMMIT=value) is allowed
+
+
+def test_commits_may_be_asynchronous_with_databases_of_one_server() -> None:
+    same_server = URL.replace("/shop", "/orders")
+
+    assert asynchronous(DATABASE_ASYNCHRONOUS_COMMIT="1", ORDERS_DATABASE_URL=same_server)
+
+
+def test_asynchronous_commits_are_refused_with_databases_on_several_servers() -> None:
+    with pytest.raises(ImproperlyConfigured, match="one PostgreSQL server"):
+        asynchronous(DATABASE_ASYNCHRONOUS_COMMIT="true", ORDERS_DATABASE_URL="postgres://elsewhere/orders")

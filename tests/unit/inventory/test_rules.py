@@ -43,7 +43,8 @@ def test_shortages_name_each_line_that_cannot_be_met():
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"), [(6, 5, False), (5, 4, True), (9, 0, True), (4, 3, False), (4, 9, False)]
+    ("before", "after", "told"),
+    [(7, 6, False), (6, 5, True), (6, 4, True), (5, 4, False), (9, 0, True), (4, 3, False), (4, 9, False)],
 )
 def test_low_stock_is_told_by_the_step_that_crosses_the_threshold_only(before, after, told):
     assert ran_low(before=before, after=after, threshold=5) is told

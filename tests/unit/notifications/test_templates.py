@@ -1,6 +1,7 @@
 """Every kind of email, in every kind of currency, with whatever customers write."""
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -27,7 +28,7 @@ def order(currency: str = "EUR", *, name: str = "Ada Lovelace", article: str = "
         shipping_address=Address(name, "Allee 1", line2, "Berlin", "BE", "10115", "DE"),
         placed_at=datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
         pay_before=datetime(2026, 11, 22, 9, 45, tzinfo=UTC),
-        confirmed_at=None,
+        confirmed_at=datetime(2026, 11, 22, 9, 31, tzinfo=UTC),
         closed_at=None,
         cancel_reason="card_declined",
         refusal=None,
@@ -81,6 +82,15 @@ def test_email_is_whole_readable_and_holds_no_leftovers(kind):
     for leftover in ("{{", "{%", "None", "\n\n\n"):
         assert leftover not in message.text
         assert leftover not in message.html
+
+
+def test_who_has_not_paid_sends_no_words_of_theirs_to_anybody():
+    message = render(
+        email("order_canceled"), replace(order(name="you won, claim at https://evil.example"), confirmed_at=None)
+    )
+
+    assert message.text.startswith("Hello,\n\n")
+    assert "evil.example" not in message.text + message.html
 
 
 def test_parcel_email_tells_carrier_and_number_and_manages_without():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from pathlib import Path
 
 import pytest
 import stripe
@@ -142,3 +144,22 @@ def test_notice_is_read_from_a_signed_body_only():
     for secrets in ([], ["whsec_b"], [""]):
         with pytest.raises(InvalidWebhook):
             read_notice(body=body.encode(), signature=signature, secrets=secrets)
+
+
+@pytest.mark.parametrize("body", ["[" * 30_000, '{"a":' * 3000 + "1" + "}" * 3000, '{"data": {"object": []}}', "[1]"])
+def test_signed_body_that_is_not_an_event_is_refused(body):
+    signature = stripe.WebhookSignature.generate_signature_header(body, "whsec_a")
+
+    with pytest.raises(InvalidWebhook):
+        read_notice(body=body.encode(), signature=signature, secrets=["whsec_a"])
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["docs/deployment.md", "docker/compose.yml", "docker/kubernetes/overlays/development/stripe-sandbox.yaml"],
+)
+def test_webhooks_are_registered_for_exactly_what_is_acted_on(place):
+    text = (Path(__file__).parents[3] / place).read_text()
+
+    named = set(re.findall(r"\b(?:payment_intent|charge|refund)\.[a-z_.]*[a-z_]", text))
+    assert named == rules.NOTICES

@@ -77,6 +77,7 @@ class Shop:
         )
         self.intents = self.stripe.v1.payment_intents
         self.refunds = self.stripe.v1.refunds
+        self.disputes = self.stripe.v1.disputes
 
     def create(self, *, key: str | None = None, **params: Any) -> stripe.PaymentIntent:
         defaults = {
@@ -106,13 +107,21 @@ class Receiver:
     def __init__(self) -> None:
         self.received: list[tuple[bytes, str]] = []
         self.statuses: list[int] = []
+        self.connections = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                receiver.connections += 1
+                super().setup()
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.received.append((body, self.headers["Stripe-Signature"]))
                 self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
+                self.send_header("Content-Length", "0")
                 self.end_headers()
 
             def log_message(self, *args: Any) -> None:

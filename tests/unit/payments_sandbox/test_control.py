@@ -28,6 +28,8 @@ def test_ledger_adds_up_what_moved(shop: Shop, control: Control) -> None:
             "authorizations": 2,
             "captures": 1,
             "refunds": 1,
+            "disputed": 0,
+            "dispute_fees": 0,
             "net": 3500,
         },
         "jpy": {
@@ -39,6 +41,8 @@ def test_ledger_adds_up_what_moved(shop: Shop, control: Control) -> None:
             "authorizations": 0,
             "captures": 0,
             "refunds": 0,
+            "disputed": 0,
+            "dispute_fees": 0,
             "net": 0,
         },
     }

@@ -83,6 +83,10 @@ def told(shop: Shop, control: Control) -> Shop:
     control.post(f"payment_intents/{challenged.id}/authenticate", {"outcome": "fail"})
     shop.create(confirm=True, payment_method="pm_card_threeDSecure2Required", return_url="https://s.example/")
     shop.create(payment_method="pm_card_amex", capture_method="automatic", setup_future_usage="off_session")
+    shop.captured_with("pm_card_createDisputeInquiry")
+    dispute = control.post(f"payment_intents/{shop.captured().id}/dispute", {"reason": "duplicate", "amount": 300})
+    shop.disputes.update(dispute["id"], {"evidence": {"uncategorized_text": "it was delivered"}})
+    control.post(f"disputes/{dispute['id']}/settle", {"outcome": "win"})
     return shop
 
 
@@ -116,6 +120,14 @@ def test_every_refund_has_its_shape(told: Shop) -> None:
     check(told.refunds.retrieve(page.data[0].id, {"expand": ["charge", "payment_intent", "payment_method"]}))
 
 
+def test_every_dispute_has_its_shape(told: Shop) -> None:
+    page = told.disputes.list({"limit": 100})
+
+    check(page)
+    assert {dispute.status for dispute in page.data} == {"warning_needs_response", "won"}
+    check(told.disputes.retrieve(page.data[0].id, {"expand": ["charge", "payment_intent"]}))
+
+
 def test_every_event_and_the_object_in_it_has_its_shape(told: Shop) -> None:
     events = told.stripe.v1.events.list({"limit": 100})
 
@@ -124,6 +136,11 @@ def test_every_event_and_the_object_in_it_has_its_shape(told: Shop) -> None:
         check(event.data.object)
     assert {event.type for event in events.data} == {
         "charge.captured",
+        "charge.dispute.closed",
+        "charge.dispute.created",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.updated",
         "charge.expired",
         "charge.failed",
         "charge.refund.updated",

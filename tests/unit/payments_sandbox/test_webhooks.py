@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import stripe
 
 from payments.sandbox import Sandbox
+from payments.sandbox.webhooks import WORKERS, _read_answer
 
 from .conftest import Control, Receiver, Shop, until
 
@@ -52,12 +56,44 @@ def test_event_names_the_request_that_caused_it(shop: Shop, delivering: Receiver
     assert request == {"id": headers["Request-Id"], "idempotency_key": "k1"}
 
 
+def test_endpoint_gets_only_what_it_is_registered_for(shop: Shop, control: Control, delivering: Receiver) -> None:
+    control.post("webhooks", {"enabled_events": ["payment_intent.succeeded", "charge.cap*"]})
+    shop.captured()
+
+    until(lambda: control.get("webhooks")["pending"] == 0)
+    assert sorted(delivering.types()) == ["charge.captured", "payment_intent.succeeded"]
+    assert control.get("webhooks")["dropped"] == 0
+
+
+def test_connections_to_the_endpoint_are_kept(shop: Shop, control: Control, delivering: Receiver) -> None:
+    for _time in range(4):
+        shop.captured()
+    until(lambda: control.get("webhooks")["pending"] == 0)
+
+    assert len(delivering.received) == 20
+    assert delivering.connections <= WORKERS
+
+
 def test_every_event_is_delivered_once(shop: Shop, control: Control, delivering: Receiver) -> None:
     shop.captured()
 
     until(lambda: control.get("webhooks")["pending"] == 0)
     assert sorted(delivering.types()) == FIVE
     assert control.get("webhooks")["delivered"] == 5
+
+
+def test_burst_is_delivered_once_each(shop: Shop, control: Control, delivering: Receiver) -> None:
+    def buy() -> None:
+        shop.captured()
+        control.post("webhooks", {"duplicate": 0})  # a change has what is due looked for once more
+
+    with ThreadPoolExecutor(8) as buyers:
+        for each in [buyers.submit(buy) for _ in range(20)]:
+            each.result()
+
+    until(lambda: control.get("webhooks")["pending"] == 0)
+    ids = [json.loads(body)["id"] for body, _ in delivering.received]
+    assert len(ids) == len(set(ids)) == 5 * 20
 
 
 @pytest.mark.parametrize("status", [500, 404, 302])
@@ -167,3 +203,40 @@ def test_constructor_takes_endpoint_and_secret(receiver: Receiver) -> None:
 )
 def test_unclear_settings_are_refused(control: Control, asked: dict[str, object]) -> None:
     assert control.refused("webhooks", asked)
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", (200, True)),
+        (b"HTTP/1.1 204 No Content\r\ncontent-length:0\r\n\r\n", (204, True)),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\nConnection: close\r\n\r\noops", (500, False)),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", (200, False)),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", (200, False)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", (200, False)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nmore", (200, False)),
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_answer_is_read_to_its_end_however_it_arrives(sent: bytes, read: tuple[int, bool], at_once: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, ThreadPoolExecutor(1) as endpoint:
+        endpoint.submit(_send, theirs, [sent] if at_once else [sent[n : n + 1] for n in range(len(sent))])
+
+        assert _read_answer(ours) == read
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 99 Odd\r\n\r\n"])
+def test_what_is_no_answer_is_a_failure(sent: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, ThreadPoolExecutor(1) as endpoint:
+        endpoint.submit(_send, theirs, [sent])
+
+        with pytest.raises(http.client.HTTPException):
+            _read_answer(ours)
+
+
+def _send(connection: socket.socket, pieces: list[bytes]) -> None:
+    with connection:
+        for piece in pieces:
+            connection.sendall(piece)

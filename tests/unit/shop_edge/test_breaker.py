@@ -1,13 +1,16 @@
 """The circuit breaker: calls run side by side, a share of failures opens it, one probe closes it, refusals do not count."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import OperationalError
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from shop.errors import Fault, Refusal
+from shop.errors import Busy, Fault, Refusal
 from shop.resilience.breaker import Breaker, BreakerOpen, breakers
 
 WAIT = 10
@@ -191,6 +194,43 @@ def test_a_probe_that_is_interrupted_leaves_room_for_the_next(breaker, clock):
         breaker.call(raising(KeyboardInterrupt()))
 
     assert breaker.call(lambda: "alive") == "alive"
+
+
+@pytest.mark.parametrize("error", [SoftTimeLimitExceeded(), OperationalError("our own database"), Busy("a lock")])
+def test_what_ended_on_our_own_side_says_nothing_about_the_dependency(breaker, clock, error):
+    for _ in range(10):
+        attempt(breaker, error)
+    assert (breaker.state().state, breaker.state().calls) == ("closed", 0)
+
+    opened(breaker)
+    clock.now += 30
+    attempt(breaker, error)
+
+    # Neither closed by it nor open for another pause: the next call is the probe.
+    assert breaker.state().state == "half-open"
+    assert breaker.call(lambda: "alive") == "alive"
+
+
+def test_an_open_breaker_shows_half_open_by_time_alone(breaker, clock):
+    opened(breaker)
+    clock.now += 29.9
+    assert (breaker.state().state, state_metric()) == ("open", 2)
+
+    clock.now += 0.1
+    breaker.tell_state()
+
+    assert (breaker.state().state, state_metric()) == ("half-open", 1)
+
+
+def test_the_metric_of_an_open_breaker_follows_by_itself_in_a_process_that_is_asked_nothing(settings):
+    """A worker's process may get no task for hours: an alert about its breaker must clear all the same."""
+    settings.BREAKER_RESET_SECONDS = 0.2
+    opened(Breaker("stock"))
+
+    until = time.monotonic() + WAIT
+    while state_metric() != 1:
+        assert time.monotonic() < until, "the metric stays open"
+        time.sleep(0.01)
 
 
 def test_a_call_from_before_the_opening_does_not_decide_the_probe(breaker, clock):

@@ -6,9 +6,20 @@ import logging
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 
-from shop.observability.logging import add_trace, drop_probes, redact, redact_text, standard_config
+from shop.cards import without_card_numbers
+from shop.observability.logging import (
+    _EMAIL,
+    _KEYS,
+    add_trace,
+    drop_what_says_nothing,
+    redact,
+    redact_text,
+    standard_config,
+)
 
 CARD = "4242 4242 4242 4242"
 
@@ -83,12 +94,45 @@ def test_a_library_s_record_with_an_exception_comes_out_clean(log_format):
         assert json.loads(printed)["event"] == "no mail to [email]"
 
 
-def test_probes_that_went_well_are_left_out():
+@pytest.mark.parametrize("request_line", ["GET /health", "POST /webhooks/stripe"])
+def test_probes_and_notices_that_changed_nothing_are_left_out(request_line):
     with pytest.raises(structlog.DropEvent):
-        drop_probes(None, "info", {"event": "request_finished", "request": "GET /health", "code": 200})
+        drop_what_says_nothing(None, "info", {"event": "request_finished", "request": request_line, "code": 200})
 
-    kept = {"event": "request_finished", "request": "GET /ready", "code": 503}
-    assert drop_probes(None, "info", dict(kept)) == kept
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"event": "request_finished", "request": "GET /ready", "code": 503},
+        {"event": "request_finished", "request": "POST /webhooks/stripe", "code": 400},
+        {"event": "request_finished", "request": "POST /webhooks/stripe", "code": 200, "facts": [{"fact": "x"}]},
+    ],
+)
+def test_a_probe_that_failed_and_a_notice_that_changed_something_are_told(kept):
+    assert drop_what_says_nothing(None, "info", dict(kept)) == kept
+
+
+@pytest.mark.parametrize("logger", ["celery.app.trace", "celery.worker.strategy", "celery.beat"])
+def test_tasks_that_work_are_not_told_and_failures_are(logger):
+    levels = standard_config(log_format="json", level="INFO")["loggers"]
+
+    assert logging.INFO < logging.getLevelNamesMapping()[levels[logger]["level"]] < logging.ERROR
+
+
+@given(st.text(alphabet=st.sampled_from("0123456789 -.@_:/abkprstwhsecliveBbearer\u0664é\n\u00a0\u2011\u200d+")))
+def test_a_text_without_suspicion_has_nothing_to_take_out(text):
+    closely = _KEYS.sub("[redacted]", text)
+    closely = without_card_numbers(_EMAIL.sub("[email]", closely))
+
+    assert redact_text(text) == closely
+
+
+def test_numbers_below_the_shortest_card_are_left_alone_and_cards_are_not():
+    assert redact(None, "info", {"amount": 999_999_999_999, "pan": 4222222222222, "minus": -4222222222222}) == {
+        "amount": 999_999_999_999,
+        "pan": "[card]",
+        "minus": "[card]",
+    }
 
 
 def test_a_line_written_inside_a_span_names_its_trace():

@@ -1,0 +1,20 @@
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    """Facts are found in the order of their publication, by an index that is built beside running orders."""
+
+    atomic = False
+    dependencies = [("notifications", "0003_what_is_owed")]
+
+    operations = [
+        AddIndexConcurrently(
+            model_name="outbox",
+            index=models.Index(
+                condition=models.Q(("published_at__isnull", False)),
+                fields=["published_at", "id"],
+                name="notifications_outbox_published",
+            ),
+        ),
+    ]

@@ -1,0 +1,31 @@
+"""What notifications keeps of a person: which emails an order caused. Their addresses and texts are made when they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from notifications.models import Email, EmailStatus
+from shop import transactions
+from shop.personal.keepers import Keeper, Records, records_of
+
+
+def export(order_ids: Sequence[UUID]) -> Records:
+    """Return the emails of these orders: what they told, and when."""
+    return {"emails": records_of(Email.objects.filter(order_id__in=order_ids).order_by("pk"))}
+
+
+def waiting(order_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the orders with an email that has yet to be sent or given up."""
+    pending = Email.objects.filter(order_id__in=order_ids, status=EmailStatus.PENDING)
+    return {email.order_id: f"the email {email.kind} waits to be sent" for email in pending}
+
+
+def erase(order_ids: Sequence[UUID], *, whole: bool) -> int:
+    """Erase what mail servers said of the address."""
+    with transactions.transaction("notifications"):
+        settled = Email.objects.filter(order_id__in=order_ids).exclude(status=EmailStatus.PENDING)
+        return settled.exclude(last_error="").update(last_error="")
+
+
+KEEPER = Keeper(context="notifications", export=export, waiting=waiting, erase=erase)

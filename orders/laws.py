@@ -1,0 +1,153 @@
+"""What orders forbids of its own rows, each law one statement whose rows are violations: subject and detail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+from django.urls import reverse
+
+from orders.models import Order
+from shop import audit
+from shop.audit import SKEW, Law, Violation
+
+PAGE = 2000
+VALUES = {
+    "still": timedelta(seconds=5),
+    "stuck": timedelta(minutes=5),
+    # The longest that a saga rests (for a payment method), and a little more.
+    "longest": timedelta(hours=2),
+    # After its deadline an order is unwound within minutes, or parked for a human.
+    "unwound": timedelta(hours=1),
+    # No order may be paid for later, whatever RESERVATION_TTL_SECONDS says.
+    "payable": timedelta(days=7),
+}
+_CONFIRMED = "('CONFIRMED', 'SHIPPED', 'DELIVERED', 'REFUNDING', 'REFUNDED')"
+_ENDED = "('CONFIRMED', 'SHIPPED', 'DELIVERED', 'CANCELED', 'REFUNDED')"
+_ORDER = "'order ' || o.id"
+_SAGA = "'order ' || s.order_id"
+
+LAWS = (
+    Law(
+        "I4",
+        "an order's total is what its lines add up to",
+        f"SELECT {_ORDER}, format('its total is %%s, its %%s lines up to position %%s add up to %%s', o.total_minor,"
+        "  coalesce(l.lines, 0), coalesce(l.last, 0), coalesce(l.total, 0)) FROM orders_order AS o LEFT JOIN"
+        " (SELECT order_id, sum(quantity * unit_price_minor) AS total, count(*) AS lines, max(position) AS last"
+        "  FROM orders_orderline WHERE order_id >= %(first)s GROUP BY order_id) AS l ON l.order_id = o.id"
+        " WHERE o.id >= %(first)s AND (l.total IS DISTINCT FROM o.total_minor OR l.lines <> l.last) ORDER BY o.id",
+    ),
+    Law(
+        "I7",
+        "one order per Idempotency-Key",
+        f"SELECT {_ORDER}, format('customer %%s placed %%s before it with the same Idempotency-Key', o.customer_id, e.id)"
+        " FROM orders_order AS o JOIN orders_order AS e ON e.customer_id = o.customer_id"
+        "  AND e.idempotency_key = o.idempotency_key AND e.id < o.id WHERE o.id >= %(first)s ORDER BY o.id",
+    ),
+    Law(
+        "I7",
+        "each order has its key and the mark of its request",
+        f"SELECT {_ORDER}, format('key %%s, fingerprint %%s', length(o.idempotency_key), length(o.fingerprint))"
+        " FROM orders_order AS o WHERE o.id >= %(first)s AND (o.idempotency_key = '' OR o.fingerprint = '') ORDER BY o.id",
+    ),
+    Law(
+        "I9",
+        "an order's moments and words are those of its status",
+        f'SELECT {_ORDER}, format(\'it is %%s: placed %%s, confirmed %%s, closed %%s, canceled for "%%s", sent with "%%s"\','
+        "  o.status, o.placed_at, o.confirmed_at, o.closed_at, o.cancel_reason, o.carrier) FROM orders_order AS o"
+        " WHERE o.id >= %(first)s AND ("
+        f"  (o.confirmed_at IS NOT NULL) <> (o.status IN {_CONFIRMED})"
+        "  OR (o.closed_at IS NOT NULL) <> (o.status IN ('DELIVERED', 'CANCELED', 'REFUNDED'))"
+        "  OR (o.cancel_reason <> '') <> (o.status IN ('CANCELING', 'CANCELED', 'REFUNDING', 'REFUNDED'))"
+        "  OR o.status IN ('SHIPPED', 'DELIVERED') AND '' IN (o.carrier, o.tracking_number)"
+        f"  OR greatest(o.placed_at, o.confirmed_at, o.closed_at) > now() + {SKEW}"
+        "  OR o.confirmed_at < o.placed_at OR o.closed_at < o.placed_at OR o.closed_at < o.confirmed_at) ORDER BY o.id",
+    ),
+    Law(
+        "I10",
+        "an order says to whom it goes",
+        f"SELECT {_ORDER}, 'it has no contact' FROM orders_order AS o WHERE o.id >= %(first)s"
+        " AND NOT EXISTS (SELECT 1 FROM orders_contact AS c WHERE c.order_id = o.id) ORDER BY o.id",
+    ),
+    Law(
+        "I10",
+        "no order may be paid for ever",
+        f"SELECT {_ORDER}, format('it is %%s and may be paid until %%s', o.status, o.pay_before) FROM orders_order AS o"
+        " WHERE o.id >= %(first)s AND o.status IN ('PENDING', 'AWAITING_PAYMENT', 'CONFIRMING')"
+        "  AND o.pay_before > greatest(o.placed_at, now() - interval '7 days') + %(payable)s ORDER BY o.id",
+    ),
+    Law(
+        "I10",
+        "no order is stuck",
+        f"SELECT {_ORDER}, format('it is %%s and no saga will move it', o.status) FROM orders_order AS o"
+        f" WHERE o.id >= %(first)s AND o.status NOT IN {_ENDED} AND o.placed_at < now() - %(still)s"
+        "  AND NOT EXISTS (SELECT 1 FROM orders_saga AS s WHERE s.order_id = o.id AND s.finished_at IS NULL"
+        "   AND s.due_at IS NOT NULL AND s.name = CASE o.status WHEN 'REFUNDING' THEN 'refund' ELSE 'checkout' END)"
+        " ORDER BY o.id",
+    ),
+    Law(
+        "I10",
+        "no saga is overdue, and none goes round in circles",
+        f"SELECT {_SAGA}, format('its %%s saga is due since %%s', s.name, s.due_at) FROM orders_saga AS s"
+        " WHERE s.finished_at IS NULL AND s.due_at < now() - %(stuck)s"
+        f" UNION ALL SELECT {_SAGA}, format('no walk of its %%s saga has come to an end since %%s', s.name, s.walked_since)"
+        " FROM orders_saga AS s WHERE s.finished_at IS NULL AND s.walked_since < now() - %(stuck)s",
+    ),
+    Law(
+        "I10",
+        "no saga rests for longer than one may",
+        f"SELECT {_SAGA}, format('its %%s saga rests until %%s, walked since %%s', s.name, s.due_at, s.walked_since)"
+        " FROM orders_saga AS s WHERE s.finished_at IS NULL"
+        f" AND (s.due_at > now() + %(longest)s OR s.walked_since > now() + {SKEW}) ORDER BY s.order_id",
+    ),
+    Law(
+        "I10",
+        "a saga is open exactly while its order needs it",
+        f"SELECT {_SAGA}, format('its %%s saga is %%s and due at %%s, but it is %%s', s.name,"
+        "  CASE WHEN s.finished_at IS NULL THEN 'open' ELSE 'finished' END, s.due_at, o.status)"
+        " FROM orders_saga AS s JOIN orders_order AS o ON o.id = s.order_id WHERE s.order_id >= %(first)s AND ("
+        f"  s.finished_at IS NULL AND (o.status IN {_ENDED} OR (s.name = 'refund') <> (o.status = 'REFUNDING'))"
+        "  OR s.finished_at IS NOT NULL AND s.due_at IS NOT NULL) ORDER BY s.order_id",
+    ),
+    Law(
+        "I10",
+        "no saga is renewed for ever",
+        f"SELECT {_SAGA}, format('it is %%s, its %%s saga began at %%s, and no human is called', o.status, s.name, s.started_at)"
+        " FROM orders_saga AS s JOIN orders_order AS o ON o.id = s.order_id"
+        " WHERE s.finished_at IS NULL AND s.parked_at IS NULL"
+        "  AND greatest(s.started_at, CASE s.name WHEN 'checkout' THEN o.pay_before END) < now() - %(unwound)s"
+        " ORDER BY s.order_id",
+    ),
+)
+
+
+def check_kept_answers() -> Iterator[Violation]:
+    """Yield the orders that kept answers name otherwise than their customer's key does; the answers live in the shop's schema."""
+    after, made = 0, audit.since()
+    while rows := audit.read(
+        "shop",
+        "SELECT id, user_id, key, (response_body::jsonb)->>'id' FROM shop_idempotencykey WHERE id > %(after)s"
+        " AND method = 'POST' AND path = %(path)s AND response_status = 201 AND created_at >= %(since)s"
+        f" ORDER BY id LIMIT {PAGE}",
+        {"after": after, "path": reverse("orders"), "since": made or audit.BEGINNING},
+    ):
+        after = rows[-1][0]
+        audit.note_rows(len(rows))
+        placed = {
+            str(pk): (customer_id, key)
+            for pk, customer_id, key in Order.objects.filter(pk__in=_ids(rows)).values_list(
+                "pk", "customer_id", "idempotency_key"
+            )
+        }
+        for _id, user_id, key, order_id in rows:
+            customer_id, of_key = placed.get(str(order_id), (None, ""))
+            # Of a person who is being erased the orders' keys go before the answers do.
+            if customer_id != user_id or (of_key != key and not of_key.startswith("erased:")):
+                yield Violation(
+                    "I7", f"order {order_id}", f"customer {user_id} was answered with it for another key's order"
+                )
+
+
+def _ids(rows: list[tuple[int, UUID, str, str | None]]) -> list[UUID]:
+    return [UUID(order_id) for _id, _user, _key, order_id in rows if order_id]

@@ -1,0 +1,244 @@
+"""What the API's description says of each call on orders: its answers, the problems by code, headers and links.
+
+A problem that a call can answer and that is missing here fails the tests: each answer of theirs is held against the
+description (tests/contract.py).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+
+from inventory import api as inventory
+from orders import services
+from orders.queries import OrderNotFound
+from orders.rest.serializers import (
+    NothingSerializer,
+    OrderOut,
+    OrderPageOut,
+    PaymentMethodSerializer,
+    PlaceOrderSerializer,
+    RefundPageOut,
+    RefundSerializer,
+)
+from orders.sagas import engine, steps
+from payments import api as payments
+from shipping import api as shipping
+from shop.coalescing import NotAnswered, QueueFull
+from shop.resilience.admission import Overloaded
+from shop.resilience.breaker import BreakerOpen
+from shop.rest.documented import documented
+from shop.rest.openapi import IF_MATCH, IF_NONE_MATCH
+from shop.rest.pagination import PAGE_PARAMETERS
+from shop.rest.problem_schemas import Kind
+
+Decorator = Callable[[Any], Any]
+
+PREFER = OpenApiParameter(
+    "Prefer", str, OpenApiParameter.HEADER, description="`respond-async`: answer 202 at once instead of waiting"
+)
+THIS_ORDER = {"order_id": "$response.body#/id"}
+THE_SAME_ORDER = {"order_id": "$request.path.order_id"}
+# Of the refusals of a step these cancel the order, and name it.
+CANCELS: list[Kind] = [
+    inventory.InsufficientStock,
+    inventory.ReservationClosed,
+    inventory.UnknownProduct,
+    payments.AuthorizationGone,
+    payments.PaymentClosed,
+    payments.PaymentMethodRefused,
+    payments.PaymentRefusedByProvider,
+    payments.UnchargeableAmount,
+    engine.PaymentDeadlinePassed,
+    engine.PaymentUnavailable,
+    services.OrderIsCanceled,
+]
+CANCELED = {"order_id": uuid.UUID, "order_status": str, "cancel_reason": str}
+RECORDED = {"order_id": uuid.UUID, "order_status": str}
+INVENTORY_FAULTS: list[Kind] = [
+    BreakerOpen,
+    inventory.InventoryBusy,
+    inventory.InventoryUnavailable,
+    NotAnswered,
+    QueueFull,
+]
+PROVIDER_FAULTS: list[Kind] = [payments.PaymentProviderUnavailable, payments.PaymentUnknown]
+WALK_FAULTS: list[Kind] = [
+    Overloaded,
+    *INVENTORY_FAULTS,
+    *PROVIDER_FAULTS,
+    shipping.CarrierUnavailable,
+    steps.RefundNotMade,
+]
+_BUSY = OpenApiResponse(
+    description="Busy, or a dependency is down; repeat with the same Idempotency-Key after Retry-After"
+)
+_CHECKOUT: dict[int, Any] = {
+    201: OpenApiResponse(OrderOut, description="Confirmed, or waiting for the customer (see next_action)"),
+    202: OpenApiResponse(OrderOut, description="Recorded and under way: follow Location"),
+    402: OpenApiResponse(description="The card was declined; facts.order_id names the order"),
+    503: _BUSY,
+}
+_CHECKOUT_HEADERS = {
+    201: ("Location", "ETag", "Cache-Control", "Preference-Applied"),
+    202: ("Location", "ETag", "Cache-Control", "Preference-Applied"),
+    402: ("Location",),
+    409: ("Location",),
+    503: ("Location",),
+}
+_CHECKOUT_ADDS = {402: CANCELED, 409: CANCELED, 503: RECORDED}
+_WAS_CANCELED = (
+    "The order was canceled, and facts.order_id and facts.cancel_reason say which and why: of these codes those that have "
+    "facts.cancel_reason. Or nothing changed, and no order is named: "
+)
+
+
+def _described(schema: Decorator, told: Decorator) -> Decorator:
+    return lambda handler: told(schema(handler))
+
+
+PLACING = _described(
+    extend_schema(
+        operation_id="place_order",
+        request=PlaceOrderSerializer,
+        parameters=[PREFER],
+        responses=_CHECKOUT
+        | {
+            409: OpenApiResponse(
+                description=f"{_WAS_CANCELED}total_changed, too_much_held_unpaid (order with a payment method, or less)"
+            ),
+            422: OpenApiResponse(
+                description="The Idempotency-Key was used for another request, or the request holds a card number, or "
+                "these products cannot be ordered so. Nothing was recorded"
+            ),
+            429: OpenApiResponse(description="Too many requests, or too many unpaid orders: pay or cancel one of them"),
+        },
+    ),
+    documented(
+        problems={
+            402: [payments.CardDeclined],
+            409: [*CANCELS, services.TooMuchHeldUnpaid, services.TotalChanged],
+            422: [
+                inventory.UnknownProduct,
+                services.MixedCurrencies,
+                services.NothingToPay,
+                payments.UnchargeableAmount,
+            ],
+            429: [services.TooManyOpenOrders],
+            503: WALK_FAULTS,
+        },
+        adds=_CHECKOUT_ADDS,
+        headers=_CHECKOUT_HEADERS,
+        links={
+            201: dict.fromkeys(("get_order", "pay_order", "cancel_order", "refund_order", "list_refunds"), THIS_ORDER),
+            202: dict.fromkeys(("get_order", "pay_order", "cancel_order"), THIS_ORDER),
+            402: {"get_order": {"order_id": "$response.body#/facts/order_id"}},
+        },
+    ),
+)
+LISTING = _described(
+    extend_schema(operation_id="list_orders", responses=OrderPageOut, parameters=PAGE_PARAMETERS),
+    documented(headers={200: ("Link", "Cache-Control")}),
+)
+READING = _described(
+    extend_schema(operation_id="get_order", responses=OrderOut, parameters=[IF_NONE_MATCH]),
+    documented(
+        problems={404: [OrderNotFound]},
+        headers={200: ("ETag", "Cache-Control"), 304: ("ETag", "Cache-Control")},
+        bodyless={304: "It has not changed since the caller read it."},
+        links={
+            200: dict.fromkeys(("get_order", "pay_order", "cancel_order", "refund_order", "list_refunds"), THIS_ORDER)
+        },
+    ),
+)
+PAYING = _described(
+    extend_schema(
+        operation_id="pay_order",
+        request=PaymentMethodSerializer,
+        parameters=[IF_MATCH],
+        responses=_CHECKOUT | {409: OpenApiResponse(description=f"{_WAS_CANCELED}order_not_payable")},
+    ),
+    documented(
+        problems={
+            402: [payments.CardDeclined],
+            403: ["permission_denied"],
+            404: [OrderNotFound],
+            409: [*CANCELS, services.NotPayable],
+            503: WALK_FAULTS,
+        },
+        adds=_CHECKOUT_ADDS,
+        headers=_CHECKOUT_HEADERS,
+        links={
+            201: dict.fromkeys(("get_order", "cancel_order"), THIS_ORDER),
+            202: dict.fromkeys(("get_order", "cancel_order"), THIS_ORDER),
+        },
+    ),
+)
+CANCELING = _described(
+    extend_schema(
+        operation_id="cancel_order",
+        request=NothingSerializer,
+        parameters=[IF_MATCH],
+        responses={
+            200: OpenApiResponse(OrderOut, description="Canceled, or refunded"),
+            202: OpenApiResponse(OrderOut, description="Being canceled: ask for the order"),
+            409: OpenApiResponse(
+                description="Being confirmed this moment, shipped already, or disputed at the customer's bank"
+            ),
+            503: _BUSY,
+        },
+    ),
+    documented(
+        problems={
+            403: ["permission_denied"],
+            404: [OrderNotFound],
+            409: [services.OrderBeingConfirmed, services.OrderAlreadyShipped, payments.PaymentDisputed],
+            503: WALK_FAULTS,
+        },
+        headers={200: ("ETag", "Cache-Control"), 202: ("ETag", "Cache-Control"), 409: ("Retry-After",)},
+        links={200: {"get_order": THIS_ORDER}, 202: {"get_order": THIS_ORDER}},
+    ),
+)
+LISTING_REFUNDS = _described(
+    extend_schema(operation_id="list_refunds", responses=RefundPageOut, parameters=PAGE_PARAMETERS),
+    documented(
+        problems={404: [OrderNotFound]},
+        headers={200: ("Link", "Cache-Control")},
+        links={200: {"get_order": THE_SAME_ORDER}},
+    ),
+)
+REFUNDING = _described(
+    extend_schema(
+        operation_id="refund_order",
+        summary="Return a part of an order's money (staff only)",
+        request=RefundSerializer,
+        parameters=[IF_MATCH],
+        responses={
+            201: OpenApiResponse(OrderOut, description="Refunded; Location is the order"),
+            403: OpenApiResponse(
+                description="This user is not of the staff who may refund orders, or the token came over plain HTTP."
+            ),
+        },
+    ),
+    documented(
+        problems={
+            403: ["permission_denied"],
+            404: [OrderNotFound],
+            409: [
+                services.NotRefundable,
+                payments.PaymentNotAuthorized,
+                payments.PaymentDisputed,
+                payments.RefundExceedsCapture,
+                payments.RefundInOtherCurrency,
+                payments.RefundRefused,
+            ],
+            422: [payments.RefundDiffers, payments.UnchargeableAmount],
+            503: PROVIDER_FAULTS,
+        },
+        headers={201: ("Location", "ETag", "Cache-Control")},
+        links={201: dict.fromkeys(("get_order", "list_refunds"), THIS_ORDER)},
+    ),
+)

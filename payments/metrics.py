@@ -1,0 +1,13 @@
+"""The business's own figures about payments."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+REFUSED_REQUESTS = Counter(
+    "shop_payment_requests_refused", "Requests that the card provider did not carry out, by whose fault it is", ["kind"]
+)
+
+# Create the series at start-up: an increase from nothing is not seen.
+for _kind in ("amount", "payment_method", "request"):
+    REFUSED_REQUESTS.labels(_kind)

@@ -1,0 +1,28 @@
+-- Move one payment to a status, if it stands in one of those that are expected, and tell the fact of the move.
+-- Locks: the payment's row. What is null among the parameters leaves its column as it is, but for `due_seconds`.
+WITH moved AS (
+    UPDATE payments_payment SET
+        status = %(to)s,
+        version = version + 1,
+        changed_at = now(),
+        due_at = now() + make_interval(secs => %(due_seconds)s::float8),
+        attempts = %(attempts)s,
+        last_error = %(last_error)s,
+        attempt = attempt + %(renewed)s::smallint,
+        attempt_began_at = CASE WHEN %(renewed)s::smallint = 0 THEN attempt_began_at ELSE now() END,
+        intent_id = coalesce(%(intent_id)s, intent_id),
+        captured_minor = coalesce(%(captured_minor)s, captured_minor),
+        decline_code = coalesce(%(decline_code)s, decline_code),
+        void_reason = coalesce(%(void_reason)s, void_reason)
+    WHERE order_id = %(order_id)s::uuid AND status = ANY(%(expected)s::text[])
+    RETURNING order_id, version
+), told AS (
+    INSERT INTO payments_outbox
+        (event_id, type, schema_version, payload, traceparent, actor, request_id, last_error, aggregate_id, aggregate_version)
+    SELECT %(event_id)s::uuid, %(event_type)s, %(event_version)s::smallint, %(payload)s::jsonb, %(traceparent)s, %(actor)s,
+        %(request_id)s::uuid, '', order_id, version
+    FROM moved
+)
+SELECT version,
+    CASE WHEN %(asynchronous)s::bool THEN set_config('synchronous_commit', 'off', true) END
+FROM moved

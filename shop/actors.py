@@ -1,0 +1,88 @@
+"""Who does what is being done. Every fact is written with it, and with the request that it was done in.
+
+| actor | who |
+| --- | --- |
+| `customer <id>`, `staff <id>` | the account that the request came from |
+| `provider <event id>` | the payment provider, by a webhook |
+| `subscriber <name>` | a handler, which applied another fact |
+| `sweep <name>` | work that was due, without anybody who waited for it |
+| `command <name>` | staff at the command line |
+
+"" where nobody has said. An id is an account's, never a name or an address: facts outlive the account (ADR 0030).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+from django.http import HttpRequest
+from django.utils.functional import LazyObject, empty
+
+# Of the column.
+LONGEST = 160
+
+_acting: ContextVar[str] = ContextVar("acting", default="")
+_serving: ContextVar[HttpRequest | None] = ContextVar("serving", default=None)
+_process = ""
+
+
+@contextmanager
+def acting(actor: str) -> Iterator[None]:
+    """Have `actor` be the one who does what the block does."""
+    token = _acting.set(actor[:LONGEST])
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+@contextmanager
+def serving(request: HttpRequest) -> Iterator[None]:
+    """Have whoever is signed in be the one who does what the request asks for."""
+    token = _serving.set(request)
+    try:
+        yield
+    finally:
+        _serving.reset(token)
+
+
+def speak_for_process(actor: str) -> None:
+    """Have `actor` be the one who does what nobody else in this process does."""
+    global _process  # noqa: PLW0603  a process is one command
+    _process = actor[:LONGEST]
+
+
+def current_actor() -> str:
+    """Return who acts now; "" where nobody has said."""
+    if actor := _acting.get():
+        return actor
+    if (request := _serving.get()) is None:
+        return _process
+    user = known_user(request)
+    if user is None or not user.pk:
+        return ""
+    return f"{'staff' if user.is_staff else 'customer'} {user.pk}"
+
+
+def current_request_id() -> str | None:
+    """Return the id of the request that is being answered, a UUID; None outside of any request."""
+    if _serving.get() is None:
+        return None
+    named = structlog.contextvars.get_contextvars().get("request_id")
+    try:
+        return str(uuid.UUID(str(named)))
+    except ValueError:
+        return None  # whoever stands before the shop names requests, and not by UUIDs
+
+
+def known_user(request: HttpRequest) -> Any:
+    """Return who is signed in, if the request has found that out, else None; asking now would cost statements."""
+    user = request.__dict__.get("user")
+    if user is None or (isinstance(user, LazyObject) and user.__dict__.get("_wrapped", empty) is empty):
+        return None
+    return user

@@ -1,0 +1,60 @@
+"""Fields of staff's forms."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Model
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
+
+from shop.money import Money
+from shop.text import NotOneLine, clean_line
+
+Row = TypeVar("Row", bound=Model)
+
+
+class LineField(forms.CharField):
+    """One line of text, kept as `shop.text` says: it goes into mails, ledgers and the log of who did what."""
+
+    def to_python(self, value: Any) -> str:
+        """Read a line of text."""
+        text = super().to_python(value) or ""
+        try:
+            return clean_line(text)
+        except NotOneLine as error:
+            raise ValidationError(
+                "This must be one line of text without control characters.", code="control"
+            ) from error
+
+
+class AmountField(forms.DecimalField):
+    """An amount of money as people write it, in major units; `money_of` makes it Money once its currency is known."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=Decimal(0), max_digits=15, widget=UnfoldAdminDecimalFieldWidget, **options)
+
+
+def money_of(amount: Decimal, currency: str) -> Money:
+    """Return an amount in major units as Money. Raises: ValidationError where it has more decimals than the currency."""
+    decimals = Money.zero(currency).decimals
+    minor = amount.scaleb(decimals)
+    if minor != minor.to_integral_value():
+        has = f"{decimals} decimals" if decimals else "no decimals"
+        raise ValidationError(f"{amount} has too many decimals: {currency} has {has}.", code="decimals")
+    return Money(int(minor), currency)
+
+
+def major_units(money: Money) -> Decimal:
+    """Return an amount as a form takes it: 12.50 for 1250 cents."""
+    return Decimal(money.minor).scaleb(-money.decimals)
+
+
+def row_of(model: type[Row], object_id: object) -> Row | None:
+    """Return the row that a dialog is about; None where the address names none."""
+    try:
+        return model._default_manager.filter(pk=str(object_id)).first()
+    except (ValidationError, ValueError):
+        return None

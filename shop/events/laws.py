@@ -1,0 +1,178 @@
+"""What the audit asks of every outbox and inbox.
+
+Nothing is on its way for too long, leased for longer than a lease lasts or dated in the future, and nothing was heard that
+was never told.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.db.models import Model
+
+from shop import audit
+from shop.audit import SKEW, Check, Law, Violation, register_check, register_law
+from shop.events.event import registry
+from shop.events.inbox import DeliveryStatus, inbox_of
+from shop.events.outbox import OutboxMessage, outbox_of
+from shop.events.past import Kept, complete_since, history_of
+from shop.events.unheard import remembered_since
+from shop.ids import first_id_at
+from shop.work.places import PLACE_SECONDS
+
+OVERDUE = timedelta(minutes=15)
+# Longer than any claim of the relay, and than any wait for the next try of a delivery.
+LONGEST_LEASE = timedelta(minutes=15)
+# How much later than its publication a fact may have been heard, and its row in the outbox be gone before the inbox's.
+HEARD_WITHIN = timedelta(days=1)
+PAGE = 5000
+
+OF_A_FACT = "type || ' ' || event_id || coalesce(' of order ' || (payload->>'order_id'), ' of ' || aggregate_id)"
+OUTBOX_LAWS = (
+    Law(
+        "I8",
+        "every fact is published or waits for a human",
+        f"SELECT {OF_A_FACT}, format('told at %%s and not published, %%s attempts: %%s', occurred_at, attempts,"
+        " right(last_error, 200)) FROM {table} WHERE published_at IS NULL AND quarantined_at IS NULL"
+        " AND occurred_at BETWEEN %(since)s AND now() - %(overdue)s ORDER BY id",
+    ),
+    Law(
+        "I10",
+        "no fact is claimed for longer than a claim lasts",
+        f"SELECT {OF_A_FACT}, format('claimed until %%s', claimed_until) FROM {{table}}"
+        " WHERE published_at IS NULL AND claimed_until > now() + %(longest)s ORDER BY id",
+    ),
+    Law(
+        "I8",
+        "no fact is dated in the future, or published before it was told",
+        f"SELECT {OF_A_FACT}, format('told at %%s, published at %%s', occurred_at, published_at) FROM {{table}}"
+        f" WHERE greatest(occurred_at, published_at, quarantined_at) > now() + {SKEW}"
+        f" OR occurred_at > published_at + {SKEW} ORDER BY id",
+    ),
+)
+OF_A_DELIVERY = "format('delivery %%s at %%s', event_id, subscriber)"
+INBOX_LAWS = (
+    Law(
+        "I8",
+        "every event heard is applied or waits for a human",
+        f"SELECT {OF_A_DELIVERY}, format('due since %%s, attempt %%s: nobody retries it',"
+        "  to_char(due_at, 'YYYY-MM-DD HH24:MI:SS'), attempts) FROM {table}"
+        " WHERE status = 'RETRYING' AND due_at < now() - %(overdue)s ORDER BY due_at",
+    ),
+    Law(
+        "I8",
+        "every delivery that failed is tried again, and with what it needs",
+        f"SELECT {OF_A_DELIVERY}, format('%%s, due at %%s, %%s', status, due_at, CASE WHEN envelope IS NULL"
+        "  THEN 'without its event' ELSE 'with its event' END) FROM {table}"
+        # By status, in one go through few rows: all but a few are PROCESSED.
+        " WHERE status <> 'PROCESSED' AND CASE status"
+        "  WHEN 'RETRYING' THEN due_at IS NULL OR due_at > now() + %(longest)s OR envelope IS NULL"
+        "  WHEN 'DEAD' THEN due_at IS NOT NULL OR envelope IS NULL"
+        "  ELSE status <> ALL(%(statuses)s) OR due_at IS NOT NULL END ORDER BY id",
+    ),
+)
+
+KERNEL_LAWS = (
+    Law(
+        "I8",
+        "no subscription begins in the future, and no look lies there",
+        "SELECT 'subscription of ' || subscriber || ' to ' || event_type, format('since %%s', since) FROM shop_subscription"
+        f" WHERE since > now() + {SKEW} UNION ALL SELECT 'look at the facts of ' || context, format('until %%s', published_at)"
+        f" FROM shop_hearinglook WHERE published_at > now() + {SKEW}",
+    ),
+    Law(
+        "I10",
+        "no sweep is taken for longer than a run has its place",
+        "SELECT 'sweep ' || sweep, format('place %%s is taken until %%s', place, until) FROM shop_runningsweep"
+        " WHERE until > now() + make_interval(secs => %(place)s) + " + SKEW,
+    ),
+    Law(
+        "I7",
+        "no kept answer is dated in the future",
+        "SELECT 'kept answer of customer ' || user_id, format('%%s %%s at %%s', method, path, created_at)"
+        f" FROM shop_idempotencykey WHERE created_at > now() + {SKEW} ORDER BY id",
+    ),
+)
+
+
+def register_kernel_checks() -> None:
+    """Have every audit look into the tables that all contexts share."""
+    for law in KERNEL_LAWS:
+        register_law("shop", law, place=PLACE_SECONDS)
+
+
+def register_bus_checks(context: str) -> None:
+    """Have every audit look into the outbox of a context, and into its inbox where it hears anything."""
+    values = {"overdue": OVERDUE, "longest": LONGEST_LEASE, "statuses": [str(status) for status in DeliveryStatus]}
+    _register(context, outbox_of(context), OUTBOX_LAWS, values)
+    if "inbox" in apps.get_app_config(context).models:
+        _register(context, inbox_of(context), INBOX_LAWS, values)
+        register_check(Check("I8", context, "every fact that was heard was told", _heard_and_never_told(context)))
+
+
+def _register(context: str, model: type[Model], laws: Sequence[Law], values: dict[str, Any]) -> None:
+    for law in laws:
+        sql = law.sql.replace("{table}", model._meta.db_table)
+        register_law(context, Law(law.promise, law.title, sql), **values)
+
+
+def _heard_and_never_told(context: str) -> Any:
+    """Return the check that every applied delivery has its fact in an outbox, as far back as these remember."""
+    inbox = inbox_of(context)._meta.db_table
+
+    def run() -> Iterator[Violation]:
+        after = 0
+        earliest = max(remembered_since() + HEARD_WITHIN, audit.since() or remembered_since())
+        while rows := audit.read(
+            context,
+            f"SELECT id, event_id, event_type, subscriber FROM {inbox} WHERE id > %(after)s"
+            f" AND status = 'PROCESSED' AND received_at > %(earliest)s ORDER BY id LIMIT {PAGE}",
+            {"after": after, "earliest": earliest},
+        ):
+            after = rows[-1][0]
+            audit.note_rows(len(rows))
+            yield from _never_told(rows)
+
+    return run
+
+
+def _never_told(rows: list[tuple[Any, ...]]) -> Iterator[Violation]:
+    by_context: defaultdict[str, dict[UUID, tuple[Any, ...]]] = defaultdict(dict)
+    for row in rows:
+        # Of a type that this release does not know nobody can say who told it.
+        if (event := registry.get(row[2])) is not None and _has_outbox(event.context()):
+            by_context[event.context()][row[1]] = row
+    for context, all_heard in by_context.items():
+        # What occurred before the watermark may have left the history, too, however late it was heard. Ids rise with time.
+        complete = complete_since(context, Kept.BEGAN, Kept.HISTORY)
+        first = UUID(int=0) if complete is None else first_id_at(complete)
+        heard = {event_id: row for event_id, row in all_heard.items() if event_id >= first}
+        missing = audit.read(
+            context,
+            "SELECT heard.id FROM unnest(%(ids)s::uuid[]) AS heard (id) WHERE NOT EXISTS"
+            f" (SELECT 1 FROM {outbox_of(context)._meta.db_table} AS o WHERE o.event_id = heard.id)",
+            {"ids": list(heard)},
+        )
+        # What left the outbox is looked for where it went: there by its id only, so seldom and not for all.
+        past = (
+            []
+            if not missing
+            else audit.read(
+                context,
+                f"SELECT event_id FROM {history_of(context)._meta.db_table} WHERE event_id = ANY(%(ids)s::uuid[])",
+                {"ids": [event_id for (event_id,) in missing]},
+            )
+        )
+        for (event_id,) in set(missing) - set(past):
+            _id, _event_id, event_type, subscriber = heard[event_id]
+            detail = f"{event_type} was applied, and {context} has never told it"
+            yield Violation("I8", f"delivery {event_id} at {subscriber}", detail)
+
+
+def _has_outbox(context: str) -> bool:
+    return any(model._meta.app_label == context for model in apps.get_models() if issubclass(model, OutboxMessage))

@@ -1,0 +1,24 @@
+"""Email addresses that mail reaches: one rule for orders, sign-up and the admin."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.core.validators import EmailValidator
+
+from shop.text import clean_line
+
+# Django takes a host without a dot where it is named; no mail reaches one.
+_validate_mail_address = EmailValidator(allowlist=[])
+
+
+def clean_mail_address(text: str) -> str:
+    """Return an email address as it is kept: one that a mail can be sent to. Raises: ValidationError."""
+    try:
+        address = clean_line(text)
+        address.rpartition("@")[2].encode("idna")  # as the mail will be; a ValueError where that cannot be
+    except ValueError as error:
+        raise ValidationError(_validate_mail_address.message, code="invalid") from error
+    if not address.isprintable() or address.endswith("]"):  # a number of the network is no domain
+        raise ValidationError(_validate_mail_address.message, code="invalid")
+    _validate_mail_address(address)
+    return address

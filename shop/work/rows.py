@@ -1,0 +1,154 @@
+"""Claiming rows that are due: each is pushed ahead by a lease, in one statement that commits before the work begins.
+
+A lease only keeps two workers from doing the same work. Whoever loses it may still finish and does no harm, so nothing
+here writes to a row whose lease is not the one that was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from django.db.models import Model, UUIDField
+
+from shop import transactions
+from shop.models import DueModel
+from shop.resilience.retry import backoff_seconds
+from shop.statements import Statement
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Claimed(Generic[Row]):
+    """A row that this worker may work until `leased_until`; `attempts` counts those that failed before."""
+
+    pk: Any
+    row: Row
+    attempts: int
+    due_at: datetime
+    leased_until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueRows(Generic[Row]):
+    """The rows of one table that one kind of work takes, as SQL over the table's columns.
+
+    `only`: which rows these are. `columns`: what of a row `read` gets, as it stood before the claim; the key by default.
+    `also`: what the claim writes besides the lease, such as ", carrier = 'x'"; `claimed` is the row.
+    `counts_attempts`: the claim counts the attempt, for work that may kill its worker; else only a failure is counted.
+    Each row has its whole lease to itself where one is claimed at a time: make it longer than one row can take.
+    """
+
+    model: type[DueModel]
+    lease_seconds: Callable[[], float]
+    read: Callable[..., Row]
+    only: str = "TRUE"
+    columns: tuple[str, ...] = ()
+    also: str = ""
+    counts_attempts: bool = False
+    name: str = "due"
+
+    def __post_init__(self) -> None:
+        """Make the texts now, so that they are checked with all others (tests) before a row is due."""
+        _ = self._claim, self._move
+
+    @property
+    def context(self) -> str:
+        """The context whose rows these are."""
+        return self.model._meta.app_label
+
+    def due(self) -> dict[str, str]:
+        """Return by context the condition that a row is due, for the lookout."""
+        table = self.model._meta.db_table
+        return {self.context: f"EXISTS (SELECT 1 FROM {table} AS due WHERE due_at <= now() AND ({self.only}))"}
+
+    def claim(self, *, limit: int, **values: object) -> list[Claimed[Row]]:
+        """Claim up to `limit` rows that are due, the oldest first; `values` are parameters of `only` and `also`."""
+        with transactions.single(self.context):
+            # Lost in a crash, a lease ends early, which the work has to bear anyway; what else it writes must stay.
+            rows = self._claim.run(
+                asynchronous=not self.also, limit=limit, lease_seconds=self.lease_seconds(), **values
+            )
+        claimed = [Claimed(pk, self.read(*read), tried, due_at, until) for pk, tried, due_at, until, *read in rows]
+        return sorted(claimed, key=lambda one: (one.due_at, str(one.pk)))
+
+    def give_back(self, claimed: Claimed[Row]) -> None:
+        """Make a row that was not worked due as it was before the claim."""
+        with transactions.single(self.context):
+            self._move.run(
+                pk=claimed.pk,
+                until=claimed.leased_until,
+                due_at=claimed.due_at,
+                wait=0,
+                failed=-1 if self.counts_attempts else 0,
+                error=None,
+            )
+
+    def retry(self, claimed: Claimed[Row], *, after_seconds: float) -> None:
+        """Make a row due soon whose work came to no end, without a failure of its own; its lease is not waited for."""
+        wait = min(after_seconds, self.lease_seconds())
+        with transactions.single(self.context):
+            self._move.run(pk=claimed.pk, until=claimed.leased_until, due_at=None, wait=wait, failed=0, error=None)
+
+    def postpone(self, claimed: Claimed[Row], *, error: str, cap_seconds: float = 300) -> None:
+        """Note a failed attempt and try again after a backoff.
+
+        A row that no longer has this lease is left alone: its own work, or somebody else, has settled when it is due.
+        """
+        wait = backoff_seconds(claimed.attempts + 1, cap=cap_seconds)
+        failed = 0 if self.counts_attempts else 1
+        with transactions.single(self.context):
+            self._move.run(
+                pk=claimed.pk, until=claimed.leased_until, due_at=None, wait=wait, failed=failed, error=error[-4000:]
+            )
+
+    @cached_property
+    def _claim(self) -> Statement:
+        table, key = self.model._meta.db_table, self._key
+        also = f"{self.also}, attempts = claimed.attempts + 1" if self.counts_attempts else self.also
+        read = "".join(f", due.{column}" for column in self.columns or (key,))
+        return Statement(
+            self.context,
+            f"claim_{table}_{self.name}",
+            text="WITH due AS MATERIALIZED (SELECT due.*, CASE WHEN %(asynchronous)s::bool THEN"
+            f" set_config('synchronous_commit', 'off', true) END FROM {table} AS due WHERE due_at <= now() AND ({self.only})"
+            f" ORDER BY due_at, {key} LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)"
+            f" UPDATE {table} AS claimed SET due_at = now() + make_interval(secs => %(lease_seconds)s::float8){also}"
+            f" FROM due WHERE claimed.{key} = due.{key}"
+            f" RETURNING claimed.{key}, due.attempts, due.due_at, claimed.due_at{read}",
+        )
+
+    @cached_property
+    def _move(self) -> Statement:
+        table = self.model._meta.db_table
+        kind = "uuid" if isinstance(self.model._meta.pk, UUIDField) else "bigint"
+        return Statement(
+            self.context,
+            f"move_{table}_{self.name}",
+            text=f"UPDATE {table} SET due_at = coalesce(%(due_at)s::timestamptz, now() + make_interval(secs =>"
+            " %(wait)s::float8)), attempts = attempts + %(failed)s::int, last_error = coalesce(%(error)s::text, last_error)"
+            f" WHERE {self._key} = %(pk)s::{kind} AND due_at = %(until)s::timestamptz",
+        )
+
+    @property
+    def _key(self) -> str:
+        return str(self.model._meta.pk.column)
+
+
+def whole(model: type[Model]) -> dict[str, Any]:
+    """Return the `columns` and `read` of work that gets the whole row, as an instance of its model."""
+    fields = model._meta.concrete_fields
+    names = [field.attname for field in fields]
+    return {
+        "columns": tuple(str(field.column) for field in fields),
+        "read": lambda *values: model.from_db(transactions.alias_for(model._meta.app_label), names, values),
+    }
+
+
+def key_itself(key: Any) -> Any:
+    """Return the key: the `read` of work that reads its row itself."""
+    return key

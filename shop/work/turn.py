@@ -1,0 +1,254 @@
+"""A turn at what is due: the one policy for everything that can happen to a row that is worked, in one loop.
+
+| what happens | what becomes of the row | and of the turn |
+| --- | --- | --- |
+| it is done | whatever the work wrote | goes on |
+| Refusal | `refused`, else postponed | goes on |
+| Fault | `postpone`, with a backoff | goes on, or ends where the dependency is the same for all (`ends_at_fault`) |
+| our database fails or does not wait | due again RETRY_SECONDS after the database answers, at the latest when its lease ends | goes on; the next claim fails if the database is away |
+| a bug | `postpone`, logged with its traceback | goes on |
+| Celery's soft time limit | its lease brings it back | ends, and the limit rises: it is never taken for an error of the row |
+| the turn's time is over | - | rows that were claimed and not begun are given back; the sweep asks for another turn |
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError
+from prometheus_client import Counter
+
+from shop import background, transactions
+from shop.actors import acting
+from shop.background import wake
+from shop.errors import Fault, Refusal, ShopError
+from shop.observability import tracing
+from shop.work.rows import Claimed, DueRows
+
+log = structlog.get_logger(__name__)
+
+Row = TypeVar("Row")
+
+# Far below CELERY_TASK_SOFT_TIME_LIMIT: a last row that is slow still ends in time. Short, so that sweeps take turns:
+# where parcels and mails both wait, neither waits for more than a turn of the other.
+TURN_SECONDS = 1.0
+RETRY_SECONDS = 2.0
+
+OUT_OF_TIME = Counter("shop_turns_out_of_time", "Turns that ended with their time, and asked for another", ["sweep"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(Generic[Row]):
+    """One kind of work: which rows are due, what is done with one of them, and what to do when that fails.
+
+    `do` runs in no transaction, is safe to do twice, and returns False where the row still waits. `sweep` asks for another turn when there is more.
+    `at_a_time` rows are claimed together: all of them have to be done within one lease. A claim of fewer ends the turn,
+    so that a single row costs no second claim, unless `claims_until_empty`: for work that may make another row due.
+    """
+
+    sweep: str
+    rows: DueRows[Row]
+    do: Callable[[Row], object]
+    at_a_time: int = 1
+    claims_until_empty: bool = False
+    faults: tuple[type[Exception], ...] = (Fault,)
+    ends_at_fault: bool = False
+    postpone: Callable[[Claimed[Row], Exception], None] | None = None
+    refused: Callable[[Claimed[Row], Refusal], None] | None = None
+    trace: Callable[[Row], str] | None = None
+
+    def __post_init__(self) -> None:
+        """Make it known by the name of its sweep (handover.py)."""
+        _known[self.sweep] = self
+        # Create the series at start-up: an increase from nothing is not seen.
+        OUT_OF_TIME.labels(self.sweep)
+
+
+_known: dict[str, Work[Any]] = {}
+
+
+def work_of(sweep: str) -> Work[Any]:
+    """Return the work of a sweep. Raises: KeyError where its module is not imported, or it has none."""
+    return _known[sweep]
+
+
+def work_claimed(work: Work[Row], claimed: Claimed[Row]) -> None:
+    """Work one row that is claimed already, by the policy above. Raises: SoftTimeLimitExceeded."""
+    transactions.forbid()
+    with acting(f"sweep {work.sweep}"):
+        _work(work, claimed)
+
+
+def take_turn(work: Work[Row], *, limit: int | None = None, seconds: float | None = None, **values: object) -> int:
+    """Work what is due until nothing is left, `limit` rows were taken or the turn's time is over.
+
+    Returns how many rows were taken that do not still wait as before. `values` are parameters of the rows' claim. Raises: SoftTimeLimitExceeded, and what our database raises to a claim.
+    """
+    transactions.forbid()
+    ends = time.monotonic() + (TURN_SECONDS if seconds is None else seconds)
+    at_a_time = work.at_a_time
+    taken = waiting = 0
+    while limit is None or taken < limit:
+        if time.monotonic() >= ends:
+            _ask_for_another(work.sweep, context=work.rows.context)
+            break
+        size = at_a_time if limit is None else min(at_a_time, limit - taken)
+        claimed = work.rows.claim(limit=size, **values)
+        if innocent := _innocent(work, claimed):
+            _give_back(work, claimed[innocent:])
+            claimed, at_a_time, size = claimed[:innocent], 1, innocent
+        begun, still_wait, goes_on = _work_each(work, claimed, ends)
+        taken, waiting = taken + begun, waiting + still_wait
+        was_short = begun == len(claimed) < size
+        if not goes_on or (was_short and not (claimed and work.claims_until_empty)):
+            break
+    return taken - waiting
+
+
+def _innocent(work: Work[Row], claimed: Sequence[Claimed[Row]]) -> int:
+    """Return how many of the first rows are to be worked without the others; 0 for all.
+
+    Where a claim counts an attempt, a row that was tried before is worked alone: one that kills its worker then uses up
+    the attempts of no other.
+    """
+    if len(claimed) < 2 or not work.rows.counts_attempts:  # noqa: PLR2004  one is alone
+        return 0
+    return next((max(index, 1) for index, one in enumerate(claimed) if one.attempts), 0)
+
+
+def _ask_for_another(sweep: str, *, context: str) -> None:
+    OUT_OF_TIME.labels(sweep).inc()
+    wake(sweep, context=context)
+
+
+def _work_each(work: Work[Row], claimed: Sequence[Claimed[Row]], ends: float) -> tuple[int, int, bool]:
+    """Work claimed rows one after the other; return how many were begun and still wait, and whether the turn goes on."""
+    waiting = 0
+    for index, one in enumerate(claimed):
+        if index and time.monotonic() >= ends:
+            _give_back(work, claimed[index:])
+            return index, waiting, True
+        try:
+            goes_on, still_waits = _work(work, one)
+        except SoftTimeLimitExceeded:
+            _give_back(work, claimed[index + 1 :])
+            raise
+        waiting += still_waits
+        if not goes_on:
+            _give_back(work, claimed[index + 1 :])
+            return index + 1, waiting, False
+    return len(claimed), waiting, True
+
+
+def _work(work: Work[Row], one: Claimed[Row]) -> tuple[bool, bool]:
+    """Work one row, in the trace of what made it due, and settle what becomes of it; return as `_settle` does."""
+    with tracing.in_trace(_trace_of(work, one.row)):
+        return _settle(work, one)
+
+
+def _trace_of(work: Work[Row], row: Row) -> str:
+    """Return the traceparent of a row; "" where it has none, is in its trace already, or cannot be asked for."""
+    if work.trace is None or tracing.current_trace_id():
+        return ""
+    try:
+        return work.trace(row)
+    except (OperationalError, InterfaceError):
+        return ""  # the work itself finds out, and settles that
+
+
+def _settle(work: Work[Row], one: Claimed[Row]) -> tuple[bool, bool]:
+    """Work one row and settle what becomes of it; return whether the turn goes on, and whether the row still waits."""
+    names = {"sweep": work.sweep, "pk": str(one.pk), "attempts": one.attempts + 1}
+    still_waits = False
+    try:
+        still_waits = work.do(one.row) is False
+    except SoftTimeLimitExceeded:
+        log.warning("work.out_of_time", **names)
+        raise
+    except Refusal as refusal:
+        log.warning("work.refused", **names, code=refusal.code)
+        if work.refused is not None:
+            work.refused(one, refusal)
+        else:
+            work.rows.postpone(one, error=f"{refusal.code}: {refusal}")
+    except (OperationalError, InterfaceError) as error:
+        log.warning("work.database_unavailable", **names, error=repr(error))
+        _Retrial(work, one).run()
+    except work.faults as fault:
+        log.warning("work.postponed", **names, error=told(fault))
+        _postpone(work, one, fault)
+        return not work.ends_at_fault, False
+    except Exception as bug:
+        log.exception("work.bug", **names)
+        _postpone(work, one, bug)
+    return True, still_waits
+
+
+@dataclass(frozen=True)
+class _Retrial(Generic[Row]):
+    """A row whose work our database has failed: due again soon after the database answers, in any process.
+
+    The database's failure is not the row's, so no attempt is counted for it.
+    """
+
+    work: Work[Row]
+    claimed: Claimed[Row]
+
+    def run(self) -> None:
+        """Make it due, or try that again later: until then its lease keeps it."""
+        try:
+            self.work.rows.retry(self.claimed, after_seconds=RETRY_SECONDS)
+        except (OperationalError, InterfaceError):
+            background.run_later(self, after_seconds=RETRY_SECONDS)
+
+    def drop(self) -> None:
+        """Leave it to the end of its lease: the process ends, and the database did not answer lately."""
+
+
+def _postpone(work: Work[Row], one: Claimed[Row], error: Exception) -> None:
+    if work.postpone is not None:
+        work.postpone(one, error)
+    else:
+        work.rows.postpone(one, error=told(error))
+
+
+def told(error: Exception) -> str:
+    """Return what a row keeps of an error: a fault's own words, the traceback of a bug."""
+    if isinstance(error, ShopError):
+        return f"{error.code}: {error}"
+    return "".join(traceback.format_exception(error))
+
+
+def _give_back(work: Work[Row], claimed: Sequence[Claimed[Row]]) -> None:
+    """Give rows back that were not begun; where the database is away their leases do."""
+    for one in claimed:
+        try:
+            work.rows.give_back(one)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("work.not_given_back", sweep=work.sweep, pk=str(one.pk), error=repr(error))
+            return
+
+
+def take_turn_in_sets(
+    *, sweep: str, context: str, step: Callable[[], int], seconds: float | None = None, limit: int | None = None
+) -> int:
+    """Take a turn at work that is done in sets: call `step` until it does nothing or the turn's time is over.
+
+    `step` does one set in one transaction and returns how many rows that were. Returns the sum.
+    """
+    ends = time.monotonic() + (TURN_SECONDS if seconds is None else seconds)
+    done = 0
+    while limit is None or done < limit:
+        if time.monotonic() >= ends:
+            _ask_for_another(sweep, context=context)
+            break
+        if not (rows := step()):
+            break
+        done += rows
+    return done

@@ -1,0 +1,256 @@
+"""What runs again and again costs the same in a shop with a long past: no statement of it reads a table that grows.
+
+Each statement is explained as it runs, with the plan that PostgreSQL really chose and the rows that it really read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+
+from shop import transactions
+from shop.accounts import User
+from shop.admin import searching
+from shop.admin.tiles import Dashboard
+from shop.background import sweeps
+from shop.observability import metrics
+from tests.factories import OrderBodyFactory, ProductFactory, UserFactory
+from tests.integration.orders.conftest import Shopper
+from tests.load.million import seed
+from tests.provider import Provider, sandbox
+
+__all__ = ["sandbox"]
+
+ORDERS = 20_000
+# A page of the admin reads 50 rows and counts a thousand; nothing has a reason to read more.
+MOST_ROWS = 2_000
+GROWS = (
+    "orders_",
+    "inventory_",
+    "payments_",
+    "shipping_",
+    "notifications_",
+    "shop_idem",
+    "shop_user",
+    "django_session",
+)
+# Without a broker, or with nothing at the provider.
+ASKS_NOTHING = ("sweep shop.collect_dead_letters",)
+SEARCHED = ("00000000-0000-7000-8000-0000000000ff", "c7@shop.example", "00000000ff", "SBX-7", "pi_old_7")
+PAGES = sorted(admin.site._registry, key=lambda model: model._meta.label)
+
+
+class Explainer:
+    """Notes each statement that read more rows than MOST_ROWS."""
+
+    def __init__(self) -> None:
+        self.read_too_much: list[str] = []
+        self.explained = 0
+        self._busy = False
+
+    def watch(self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not self._busy and not many and str(sql).lstrip().upper().startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
+            self._busy = True
+            try:
+                self._explain(sql, params, context["connection"])
+            finally:
+                self._busy = False
+        return execute(sql, params, many, context)
+
+    def _explain(self, sql: str, params: Any, connection: Any) -> None:
+        with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+            cursor.execute("SAVEPOINT explained" if connection.in_atomic_block else "BEGIN")
+            try:
+                cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}", params)
+                plan = cursor.fetchone()[0][0]["Plan"]
+            finally:
+                cursor.execute("ROLLBACK TO SAVEPOINT explained" if connection.in_atomic_block else "ROLLBACK")
+        self.explained += 1
+        for node, read in rows_read(plan):
+            if read > MOST_ROWS:
+                self.read_too_much.append(f"{node['Node Type']} of {node.get('Relation Name')} reads {read:.0f}: {sql}")
+
+
+def rows_read(node: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float]]:
+    """Yield each node that reads a table or an index, with the rows that it took or passed over."""
+    if "Relation Name" in node or "Index Name" in node:
+        passed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        yield node, (node["Actual Rows"] + passed) * node["Actual Loops"]
+    for inner in node.get("Plans", ()):
+        yield from rows_read(inner)
+
+
+@contextmanager
+def explaining() -> Iterator[Explainer]:
+    explainer = Explainer()
+    with ExitStack() as stack:
+        for alias in connections:
+            stack.enter_context(connections[alias].execute_wrapper(explainer.watch))
+        yield explainer
+
+
+@pytest.fixture
+def past(database: None) -> Iterator[None]:
+    seed(ORDERS)
+    yield
+    for alias in connections:
+        with connections[alias].cursor() as cursor:
+            # What follows deletes row by row.
+            cursor.execute("SET lock_timeout = '60s'")
+            for table in connections[alias].introspection.table_names(cursor):
+                if table.startswith(GROWS):
+                    cursor.execute(f"TRUNCATE {table} CASCADE")
+
+
+@pytest.fixture
+def small_past(database: None) -> None:
+    seed(300)
+
+
+@pytest.fixture
+def staff(past: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("staff@shop.example", "not-a-secret-1"))
+    return client
+
+
+def opened(staff: Client, page: str, term: str = "") -> str:
+    answer = staff.get(page, {"q": term} if term else {})
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def what_runs(staff: Client) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield everything that is done again and again."""
+    yield "the admin's home", partial(opened, staff, reverse("admin:index"))
+    for gauge in metrics.gauges():
+        yield f"gauge {gauge.context} {gauge.name}", gauge.read
+    for tile in Dashboard.tiles.values():
+        yield f"tile {tile.context} {tile.title}", lambda tile=tile: list(tile.figures())
+    for sweep in sweeps():
+        yield f"sweep {sweep.name}", sweep.run
+    for model in PAGES:
+        page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        yield f"page {model._meta.label}", partial(opened, staff, page)
+        for term in SEARCHED if admin.site._registry[model].search_fields else ():
+            yield f"search {model._meta.label} for {term}", partial(opened, staff, page, term)
+
+
+def test_nothing_that_runs_again_and_again_reads_a_table_that_grows(staff: Client, sandbox: Provider):
+    with explaining() as scan, connections[transactions.alias_for("orders")].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM orders_outbox WHERE type = %s", ["nothing"])
+    assert scan.read_too_much == [
+        "Seq Scan of orders_outbox reads 20000: SELECT count(*) FROM orders_outbox WHERE type = %s"
+    ]
+
+    found = []
+    for name, run in what_runs(staff):
+        with explaining() as explainer:
+            run()
+        assert explainer.explained or name in ASKS_NOTHING, name
+        found += [f"{name}: {line}" for line in explainer.read_too_much]
+
+    assert not found, "\n".join(found)
+
+
+def test_customer_with_many_orders_places_and_reads_as_any_other(
+    past: None, sandbox: Provider, drain: Callable[[], None]
+):
+    ProductFactory(sku="MUG", stock=10)
+    shopper = Shopper(UserFactory())
+    with connections[transactions.alias_for("orders")].cursor() as cursor:
+        cursor.execute("UPDATE orders_order SET customer_id = %s WHERE id::text LIKE '%%e'", [shopper.user.pk])
+        cursor.execute("ANALYZE orders_order")
+    shopper.place()
+
+    with explaining() as explainer:
+        placed = shopper.place()
+        order = shopper.get(f"orders/{placed.json()['id']}")
+        page = shopper.get("orders")
+        drain()
+
+    assert (placed.status_code, order.status_code, page.status_code) == (201, 200, 200)
+    assert len(page.json()["results"]) == 20
+    assert explainer.explained > 20
+    assert not explainer.read_too_much, "\n".join(explainer.read_too_much)
+
+
+def test_what_is_held_without_a_payment_is_found_by_index(past: None, sandbox: Provider):
+    """An explained statement does not show what a function of the database reads; the counters of the tables do."""
+    ProductFactory(sku="MUG", stock=10)
+    shopper = Shopper(UserFactory())
+    body: dict[str, Any] = OrderBodyFactory()
+    del body["payment_method"]
+
+    with rows_read_of("orders_order", "orders_orderline") as read:
+        statuses = [shopper.post("orders", body).status_code for _each in range(3)]
+
+    assert statuses == [201, 201, 201]
+    assert 0 < read["orders_order"] < MOST_ROWS
+    assert read["orders_orderline"] < MOST_ROWS
+
+
+@contextmanager
+def rows_read_of(*tables: str) -> Iterator[dict[str, int]]:
+    """Count the rows that this thread's connection to orders reads of tables, in whole or by index."""
+    read = dict.fromkeys(tables, 0)
+    alias = transactions.alias_for("orders")
+
+    def count() -> dict[str, int]:
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SELECT pg_stat_force_next_flush(), pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT relname, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables"
+                " WHERE relname = ANY(%s)",
+                [list(tables)],
+            )
+            return dict(cursor.fetchall())
+
+    before = count()
+    yield read
+    after = count()
+    read.update({table: after[table] - before[table] for table in tables})
+
+
+@pytest.mark.parametrize(
+    ("page", "term", "found"),
+    [
+        ("orders_order", "00000000ff", "00000000FF"),
+        ("orders_order", "00000000-0000-7000-8000-0000000000ff", "00000000FF"),
+        ("orders_order", "00000000-0000-7000-9000-000000000019", "00000000FF"),
+        ("orders_order", "C25@Shop.example", "00000000FF"),
+        ("orders_saga", "00000000FF", "checkout"),
+        ("shipping_shipment", "SBX-255", "T255"),
+        ("payments_payment", "pi_old_255", "00000000-0000-7000-8000-0000000000ff"),
+        ("inventory_stockmovement", "00000000-0000-7000-8000-0000000000ff", "OLD-255"),
+        ("orders_inbox", "00000000-0000-7000-8004-0000000000ff", "an.event"),
+        ("shop_user", "C25@", "c25@shop.example"),
+    ],
+)
+def test_search_finds_what_is_named_whole(small_past: None, page: str, term: str, found: str):
+    client = Client()
+    client.force_login(User.objects.create_superuser("staff@shop.example", "not-a-secret-1"))
+
+    rows = opened(client, reverse(f"admin:{page}_changelist"), term).partition("result_list")[2]
+
+    assert found in rows
+    assert found not in opened(client, reverse(f"admin:{page}_changelist"), "x" + term).partition("result_list")[2]
+
+
+def test_list_counts_and_pages_up_to_a_bound(small_past: None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(searching, "MOST", 100)
+    client = Client()
+    client.force_login(User.objects.create_superuser("staff@shop.example", "not-a-secret-1"))
+
+    page = client.get(reverse("admin:orders_order_changelist"))
+
+    assert page.context["cl"].result_count == 100
+    assert page.context["cl"].paginator.num_pages == 2

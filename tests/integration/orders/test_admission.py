@@ -1,0 +1,149 @@
+"""A rush: as many orders are let in as the process bears, the others are told to come again, at once and unrecorded."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from orders.models import Order
+from shop.models import IdempotencyKey
+from shop.resilience.admission import Place, orders_at_work
+from tests.factories import UserFactory
+from tests.integration.orders.conftest import Shopper, id_in, placed, resume, status_of
+from tests.logs import captured
+from tests.provider import Provider, in_threads
+from tests.sql_guard import SqlGuard
+
+
+def at_work() -> float:
+    return REGISTRY.get_sample_value("shop_orders_at_work") or 0.0
+
+
+def turned_away() -> float:
+    return REGISTRY.get_sample_value("shop_orders_turned_away_total") or 0.0
+
+
+def occupy(full: ExitStack, *places: Place) -> None:
+    assert [full.enter_context(orders_at_work.enter()) for _ in places] == list(places)
+
+
+def assert_turned_away(answer: Any) -> None:
+    assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
+    assert answer.json()["code"] == "overloaded"
+    assert 1 <= int(answer["Retry-After"]) <= 3
+
+
+def test_beyond_the_bound_an_order_is_503_without_a_single_statement(
+    shopper: Shopper, settings: Any, sql_guard: SqlGuard
+):
+    settings.MAX_ORDERS_AT_WORK = 1
+    order_id, before = placed(customer_id=shopper.user.pk), turned_away()
+    sql_guard.statements.clear()
+
+    with ExitStack() as full:
+        occupy(full, Place.WORK, Place.LOOK)
+        answers = [shopper.place(), shopper.pay(order_id), shopper.cancel(order_id)]
+
+    for answer in answers:
+        assert_turned_away(answer)
+    assert sql_guard.statements == []
+    assert turned_away() - before == 3
+    assert (status_of(order_id), Order.objects.count()) == ("PENDING", 1)
+    assert shopper.place().status_code == 201
+
+
+def test_who_is_turned_away_is_told_in_one_line_that_is_no_error(shopper: Shopper, settings: Any):
+    settings.MAX_ORDERS_AT_WORK = 1
+
+    with captured(level=logging.INFO) as printed, ExitStack() as full:
+        occupy(full, Place.WORK, Place.LOOK)
+        assert_turned_away(shopper.place())
+
+    (line,) = map(json.loads, printed.getvalue().splitlines())
+    assert (line["event"], line["code"], line["level"]) == ("request_finished", 503, "warning")
+    assert line["problem"] == "overloaded"
+
+
+def test_who_may_only_look_is_turned_away_in_one_line_as_well(shopper: Shopper, settings: Any):
+    settings.MAX_ORDERS_AT_WORK = 1
+
+    with captured(level=logging.INFO) as printed, ExitStack() as full:
+        occupy(full, Place.WORK)
+        assert_turned_away(shopper.place())
+
+    assert [json.loads(line)["level"] for line in printed.getvalue().splitlines()] == ["warning"]
+
+
+def test_a_request_that_may_only_look_gets_the_kept_answer_or_is_turned_away(
+    shopper: Shopper, settings: Any, sandbox: Provider
+):
+    settings.MAX_ORDERS_AT_WORK = 1
+    key, new = str(uuid.uuid4()), str(uuid.uuid4())
+    first = shopper.place(key=key)
+
+    with ExitStack() as full:
+        occupy(full, Place.WORK)
+        again, refused = shopper.place(key=key), shopper.place(key=new)
+
+    assert (again.status_code, again.content) == (201, first.content)
+    assert_turned_away(refused)
+    assert Order.objects.count() == IdempotencyKey.objects.count() == 1
+    assert shopper.place(key=new).status_code == 201
+
+
+def test_what_keeps_no_thread_waiting_for_a_provider_needs_no_place(shopper: Shopper, settings: Any):
+    settings.MAX_ORDERS_AT_WORK = 1
+    order_id = id_in(shopper.place())
+
+    with ExitStack() as full:
+        occupy(full, Place.WORK, Place.LOOK)
+        recorded = shopper.place(headers={"Prefer": "respond-async"})
+        read, listed = shopper.get(f"orders/{order_id}"), shopper.get("orders")
+
+    assert (recorded.status_code, read.status_code, listed.status_code) == (202, 200, 200)
+    resume(order_id=id_in(recorded))
+
+
+def test_every_way_out_gives_the_place_back(
+    shopper: Shopper, settings: Any, sandbox: Provider, monkeypatch: pytest.MonkeyPatch, settle: Callable[[], None]
+):
+    settings.MAX_ORDERS_AT_WORK = 1
+    shopper.client.raise_request_exception = False
+    sandbox.fail("lost_answer", "/v1/payment_intents/*/confirm")
+
+    assert shopper.place().status_code == 202
+    assert shopper.place(payment_method="pm_card_chargeDeclined").status_code == 402
+    assert shopper.post("orders", "{").status_code == 400
+    assert Shopper().place().status_code == 401
+    with monkeypatch.context() as broken:
+        broken.setattr("orders.rest.views.place_order", lambda **_asked: 1 / 0)
+        assert shopper.place().status_code == 500
+
+    assert at_work() == 0
+    assert shopper.place().status_code == 201
+    settle()
+
+
+def test_in_a_rush_those_let_in_are_bounded_and_the_others_wait_for_nobody(mug: str, settings: Any, sandbox: Provider):
+    settings.MAX_ORDERS_AT_WORK = 2
+    shoppers = [Shopper(UserFactory()) for _ in range(12)]
+    sandbox.fail("late", "/v1/payment_intents", delay_seconds=1, times=None)
+
+    def buy(shopper: Shopper) -> tuple[int, float]:
+        began = time.monotonic()
+        return shopper.place().status_code, time.monotonic() - began
+
+    outcomes = in_threads(*(lambda shopper=shopper: buy(shopper) for shopper in shoppers))
+
+    let_in = [seconds for status, seconds in outcomes if status == 201]
+    away = [seconds for status, seconds in outcomes if status == 503]
+    assert (len(let_in), len(away), Order.objects.count()) == (2, 10, 2)
+    assert max(away) < 1 <= min(let_in)

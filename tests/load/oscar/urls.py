@@ -1,0 +1,3 @@
+"""Nothing is served: orders are placed by oscar's own class, which is its best case."""
+
+urlpatterns = []

@@ -1,0 +1,89 @@
+"""Two shops on one broker: what one tells its workers, the other's do not hear."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import amqp
+import pytest
+
+from config.embedded.processes import ROOT, Process, python
+from shop.events import topology
+from shop.events.broker import connect
+from tests.process.conftest import environment_of, until
+
+
+class Neighbor:
+    """One of two shops on the broker: its worker, and what staff type."""
+
+    def __init__(self, namespace: str, environment: dict[str, str], start: Callable[..., Process]) -> None:
+        self.namespace = namespace
+        self.environment = environment | {"EVENTS_NAMESPACE": namespace}
+        # Of the same name as the other's.
+        self.worker = start(
+            "worker", "-m", "celery", "-A", "config", "worker", "--concurrency=1", "--loglevel=INFO",
+            "--hostname=worker@shop", "--without-heartbeat", "--without-gossip", "--without-mingle",
+            EVENTS_NAMESPACE=namespace,
+        )  # fmt: skip
+        until(lambda: "pong" in self.celery("inspect", "ping"), "the worker answers", process=self.worker)
+
+    def celery(self, *arguments: str) -> str:
+        done = subprocess.run(
+            python("-m", "celery", "-A", "config", *arguments, "--timeout=10"),
+            cwd=ROOT,
+            env=os.environ | self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def neighbors(broker: Any, start: Callable[..., Process], settings: Any) -> Iterator[tuple[Neighbor, Neighbor]]:
+    environment = environment_of(settings)
+    names = settings.EVENTS_NAMESPACE, f"n{uuid4().hex[:8]}."
+    settings.EVENTS_NAMESPACE = names[1]
+    with connect() as connection, connection.channel() as channel:
+        topology.declare(channel)
+    yield tuple(Neighbor(name, environment, start) for name in names)
+    settings.EVENTS_NAMESPACE = names[1]
+    with connect() as connection, connection.channel() as channel:
+        topology.delete(channel)
+    settings.EVENTS_NAMESPACE = names[0]
+
+
+def test_a_shutdown_of_one_shops_workers_leaves_the_others(neighbors: tuple[Neighbor, Neighbor]):
+    ours, theirs = neighbors
+
+    ours.celery("control", "shutdown")
+
+    until(lambda: not ours.worker.is_running(), "the worker has ended", process=ours.worker)
+    # What a worker is told it hears in order: had it been told to end, it would not answer what comes later.
+    assert "pong" in theirs.celery("inspect", "ping")
+    assert theirs.worker.is_running()
+    assert "pong" not in ours.celery("inspect", "ping")
+
+
+def test_no_exchange_of_celery_is_without_the_namespace(neighbors: tuple[Neighbor, Neighbor], broker: Any):
+    if broker.node is None:
+        pytest.skip("somebody else's broker may have had other shops")
+    ours, _theirs = neighbors
+
+    exchanges = {name: exists(name) for name in ("celery.pidbox", "reply.celery.pidbox", "celeryev")}
+
+    assert exchanges == dict.fromkeys(exchanges, False)
+    assert exists(f"{ours.namespace}celery.pidbox")
+
+
+def exists(exchange: str) -> bool:
+    with connect() as connection, connection.channel() as channel:
+        try:
+            channel.exchange_declare(exchange, "fanout", passive=True)
+        except amqp.NotFound:
+            return False
+        return True

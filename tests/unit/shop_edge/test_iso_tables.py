@@ -1,0 +1,73 @@
+"""Our own tables of currencies and countries: pinned, so that no library's newer data changes what an amount means."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from shop.countries import COUNTRIES
+from shop.currencies import EXPONENTS
+from shop.money import Money
+
+
+@pytest.mark.parametrize(
+    ("currency", "exponent"),
+    [
+        *[
+            (code, 2)
+            for code in [
+                "AFN",
+                "ALL",
+                "IRR",
+                "KPW",
+                "LAK",
+                "LBP",
+                "MGA",
+                "MMK",
+                "RSD",
+                "SOS",
+                "SYP",
+                "YER",
+                "EUR",
+                "USD",
+                "HUF",
+                "TWD",
+                "MRU",
+            ]
+        ],
+        *[(code, 0) for code in ["JPY", "KRW", "ISK", "UGX", "CLP", "PYG", "VND", "XAF", "XOF", "XPF"]],
+        *[(code, 3) for code in ["IQD", "BHD", "JOD", "KWD", "LYD", "OMR", "TND"]],
+        *[(code, 4) for code in ["CLF", "UYW"]],
+    ],
+)
+def test_the_minor_unit_is_that_of_iso_4217(currency: str, exponent: int):
+    assert Money.zero(currency).decimals == exponent
+
+
+def test_no_exponent_ever_changes():
+    """A change rescales every stored amount: it needs a migration, not another line in the table."""
+    table = " ".join(f"{code}{exponent}" for code, exponent in sorted(EXPONENTS.items()))
+
+    assert hashlib.sha256(table.encode()).hexdigest()[:16] == "a9db1e3b1a836960"
+
+
+@pytest.mark.parametrize(
+    ("money", "written", "localized"),
+    [
+        (Money(150000, "RSD"), "1500.00 RSD", "RSD1,500.00"),
+        (Money(1500, "IQD"), "1.500 IQD", "IQD1.500"),
+        (Money(2450, "EUR"), "24.50 EUR", "€24.50"),
+        (Money(900, "JPY"), "900 JPY", "¥900"),
+    ],
+)
+def test_amounts_are_written_with_the_minor_unit_of_iso_4217(money: Money, written: str, localized: str):
+    assert (str(money), money.localized()) == (written, localized)
+
+
+def test_countries_are_those_of_iso_3166_and_kosovo():
+    assert len(COUNTRIES) == 250
+    assert {"XK", "AX", "BQ", "GG", "SS", "TW"} <= COUNTRIES
+    assert (
+        not {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "TA", "UN", "XA", "XB", "ZZ", "UK", "AN", "YU"} & COUNTRIES
+    )
