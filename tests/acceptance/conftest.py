@@ -68,9 +68,15 @@ class Shop:
         return web
 
     def place(self, token: str, **body: Any) -> requests.Response:
-        """POST an order over a connection of its own."""
+        """POST an order over a connection of its own; one that breaks says what the processes logged."""
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid.uuid4())}
-        return requests.post(f"{self.url}/api/v1/orders", json=OrderBodyFactory(**body), headers=headers, timeout=100)
+        try:
+            return requests.post(
+                f"{self.url}/api/v1/orders", json=OrderBodyFactory(**body), headers=headers, timeout=100
+            )
+        except requests.ConnectionError as error:
+            error.add_note(self.tails())
+            raise
 
     def order(self, token: str, order_id: uuid.UUID) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token}"}
