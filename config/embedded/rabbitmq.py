@@ -31,9 +31,12 @@ SERVER_SCRIPTS: Final = (
     "/usr/local/opt/rabbitmq/sbin/rabbitmq-server",
 )
 KILL_NODE: Final = """
-    kill -CONT -- "-$(cat "$1/pid")"
-    kill -KILL -- "-$(cat "$1/pid")"
-    sleep 0.2
+    # No file: the node was ended already, and its number may be another's by now.
+    if node=$(cat "$1/pid" 2>/dev/null); then
+        kill -CONT -- "-$node"
+        kill -KILL -- "-$node"
+        sleep 0.2
+    fi
     [ "$2" = keep ] || rm -rf "$1"
 """
 
@@ -187,6 +190,7 @@ class PrivateRabbitmq:
         """Kill the node as a power cut would."""
         if self._server is not None:
             self._signal(signal.SIGKILL)
+            (self.data_dir / "pid").unlink(missing_ok=True)
             self._server.wait()
             self._server = None
 

@@ -34,7 +34,9 @@ DATABASE: Final = "shop"
 SUPERUSER: Final = "postgres"
 
 REMOVE_CLUSTER: Final = """
-    while pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null; do
+    # The number that a killed server left in its file may be another process's by now.
+    while pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null) && ps -ww -o command= -p "$pid" | grep -qF -- "$1/data" &&
+        kill -QUIT "$pid" 2>/dev/null; do
         sleep 0.1
     done
     rm -rf "$1"

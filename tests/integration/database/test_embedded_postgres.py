@@ -16,6 +16,7 @@ import pytest
 from config.embedded.__main__ import main
 from config.embedded.ports import HOST
 from config.embedded.postgres import PROJECT_ROOT, EmbeddedPostgres, EmbeddedPostgresError, installation, postmaster
+from config.embedded.postgres.cluster import REMOVE_CLUSTER
 
 SHARED_MEMORY = Path("/proc/sysvipc/shm")
 pytestmark = pytest.mark.timeout(180)
@@ -174,6 +175,19 @@ def test_throwaway_cluster_ends_with_its_process_however_that_ends() -> None:
         owner.send_signal(signal.SIGKILL)
 
     assert eventually(lambda: not _is_alive(pid) and not home.exists())
+
+
+def test_end_of_a_process_whose_cluster_was_killed_harms_no_other_process(tmp_path: Path) -> None:
+    # By then the number in the dead server's file may be another process's.
+    (tmp_path / "data").mkdir()
+    with subprocess.Popen(["sleep", "60"]) as stranger:
+        (tmp_path / "data" / "postmaster.pid").write_text(f"{stranger.pid}\n")
+
+        subprocess.run(["/bin/sh", "-c", REMOVE_CLUSTER, "sh", str(tmp_path)], check=True, timeout=30)
+
+        assert stranger.poll() is None
+        assert not tmp_path.exists()
+        stranger.kill()
 
 
 def test_lost_home_makes_a_new_cluster(home: Path) -> None:
