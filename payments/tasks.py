@@ -13,6 +13,7 @@ from payments import services
 from payments.gateways import ProviderMismatch, ProviderRefused
 from payments.models import Dispute, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent, WebhookEvent
 from payments.queries import WAITING
+from payments.services import traces
 from shop import transactions
 from shop.background import sweep
 from shop.clock import now
@@ -52,6 +53,7 @@ WEBHOOKS = Work(
     rows=DueRows(model=WebhookEvent, lease_seconds=lambda: LEASE_SECONDS, read=str, columns=("intent_id",)),
     do=_apply,
     postpone=_postpone_notices,
+    trace=traces.of_intent,
 )
 
 
@@ -64,7 +66,8 @@ def apply_webhooks() -> int:
 def _resolve(order_id: UUID) -> bool:
     """Ask how a payment stands; return False where the answer is what was known."""
     version = Payment.objects.values_list("version", flat=True).get(pk=order_id)
-    services.refresh_payment(order_id=order_id)
+    with traces.asking_for(order_id):
+        services.refresh_payment(order_id=order_id)
     payment = Payment.objects.get(pk=order_id)
     if payment.version != version:
         return True
@@ -83,6 +86,7 @@ UNKNOWN_PAYMENTS = Work(
     rows=DueRows(model=Payment, lease_seconds=lambda: LEASE_SECONDS, read=key_itself),
     do=_resolve,
     faults=NO_ANSWER,
+    trace=traces.of_order,
 )
 
 
@@ -95,11 +99,12 @@ def resolve_unknown_payments() -> int:
 def _resume(refund_id: UUID) -> bool:
     """Send or ask about a refund; return False where its bank still works on it."""
     refund = Refund.objects.get(pk=refund_id)
-    if refund.status != RefundStatus.PENDING:
-        services.resume_refund(refund_id=refund_id, awaited=False)
-        return True
-    if services.ask_about_pending_refund(refund_id=refund_id) != RefundStatus.PENDING:
-        return True
+    with traces.asking_for(refund.payment_id):
+        if refund.status != RefundStatus.PENDING:
+            services.resume_refund(refund_id=refund_id, awaited=False)
+            return True
+        if services.ask_about_pending_refund(refund_id=refund_id) != RefundStatus.PENDING:
+            return True
     attempts = max(refund.attempts + 1, BANK_PATIENCE)
     Refund.postpone(refund_id, error="", attempts=attempts, cap_seconds=BANK_CAP_SECONDS)
     return False
@@ -110,6 +115,7 @@ REFUNDS = Work(
     rows=DueRows(model=Refund, lease_seconds=lambda: LEASE_SECONDS, read=key_itself),
     do=_resume,
     faults=NO_ANSWER,
+    trace=traces.of_refund,
 )
 
 
@@ -128,6 +134,7 @@ STRAYS = Work(
     rows=DueRows(model=StrayIntent, lease_seconds=lambda: LEASE_SECONDS, read=int),
     do=_settle,
     faults=NO_ANSWER,
+    trace=traces.of_stray,
 )
 
 
@@ -151,6 +158,7 @@ DISPUTES = Work(
     do=_ask_about_dispute,
     faults=NO_ANSWER,
     postpone=_postpone_dispute,
+    trace=traces.of_dispute,
 )
 
 

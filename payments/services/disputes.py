@@ -22,6 +22,7 @@ from payments.gateways import DisputeSnapshot, PaymentUnknown, ProviderMismatch,
 from payments.models import Dispute, DisputeStatus, Payment
 from payments.services.owed import balance_owed
 from payments.services.recording import load
+from payments.services.traces import asking_for
 from shop import clock, transactions
 from shop.errors import Refusal
 from shop.events.event import Event
@@ -88,7 +89,8 @@ def ask_about_dispute(*, dispute_id: UUID) -> bool:
     transactions.forbid()
     for _round in range(ROUNDS):
         dispute = Dispute.objects.get(pk=dispute_id)
-        seen = provider().retrieve_dispute(provider_dispute_id=dispute.provider_dispute_id)
+        with asking_for(dispute.payment_id):
+            seen = provider().retrieve_dispute(provider_dispute_id=dispute.provider_dispute_id)
         recorded = _record(dispute.payment_id, seen, dispute.answers)
         if recorded is not None:
             return recorded

@@ -24,6 +24,7 @@ from payments.services.missing import WayBack, iter_missing
 from payments.services.recording import check_is_ours
 from payments.services.refund import failed_first, sync_refund
 from payments.services.resolving import refresh_payment
+from payments.services.traces import in_trace_of
 from payments.services.webhooks import settle_unmatched
 from shop import transactions
 from shop.errors import Fault
@@ -231,7 +232,8 @@ def _sync_dispute(run: _Run, payment: Payment, seen: DisputeSnapshot) -> None:
 def _alone(run: _Run, *, order_id: str, intent_id: str) -> Iterator[None]:
     """Leave what meets a bug, or is spoiled, to a human: it keeps no other from being reconciled."""
     try:
-        yield
+        with in_trace_of(order_id):
+            yield
     except Fault:
         raise
     except Exception as error:

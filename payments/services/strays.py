@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from payments.events import StrayMoneyFound
 from payments.gateways import IntentSnapshot, ProviderRefused, provider
 from payments.models import StrayIntent, StrayReason
+from payments.services.traces import asking_for
 from shop import transactions
 from shop.background import wake
 from shop.errors import Fault
@@ -72,8 +73,16 @@ def settle_stray(*, stray_id: int) -> str:
     Raises: PaymentUnknown, PaymentProviderUnavailable: call again.
     """
     stray = StrayIntent.objects.get(pk=stray_id)
+    with asking_for(stray.order_id):
+        outcome = _settle_at_provider(stray)
+    with transactions.transaction("payments"):
+        StrayIntent.objects.filter(pk=stray.pk).update(due_at=None, settled_at=Now(), outcome=outcome, last_error="")
+    log.warning("payment.stray_settled", order_id=str(stray.order_id), intent_id=stray.intent_id, outcome=outcome)
+    return outcome
+
+
+def _settle_at_provider(stray: StrayIntent) -> str:
     intent = provider().retrieve_intent(intent_id=stray.intent_id)
-    outcome = "canceled"
     if intent.status == "succeeded":
         left = intent.captured - intent.refunded
         if left.minor:
@@ -84,13 +93,10 @@ def settle_stray(*, stray_id: int) -> str:
                 amount=left,
                 key=_key(stray.intent_id, f"refund:{left.minor}:{stray.attempts}"),
             )
-        outcome = "refunded"
-    elif intent.status != "canceled":
+        return "refunded"
+    if intent.status != "canceled":
         provider().cancel_intent(intent_id=stray.intent_id, key=_key(stray.intent_id, f"cancel:{stray.attempts}"))
-    with transactions.transaction("payments"):
-        StrayIntent.objects.filter(pk=stray.pk).update(due_at=None, settled_at=Now(), outcome=outcome, last_error="")
-    log.warning("payment.stray_settled", order_id=str(stray.order_id), intent_id=stray.intent_id, outcome=outcome)
-    return outcome
+    return "canceled"
 
 
 def _key(intent_id: str, op: str) -> str:

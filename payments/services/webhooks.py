@@ -30,6 +30,7 @@ from payments.services.recording import record_intent
 from payments.services.refund import sync_refunds
 from payments.services.resolving import refresh_payment
 from payments.services.strays import report_stray
+from payments.services.traces import asking_for
 from shop import transactions
 from shop.actors import acting
 from shop.background import wake
@@ -122,10 +123,11 @@ def _ask_about(intent_id: str, types: Iterable[str]) -> str:
     if not any(rules.teaches(notice=notice, status=str(payment.status)) for notice in types):
         return "nothing_new"  # recorded since the notices were claimed
     before = payment.version
-    refresh_payment(order_id=payment.order_id)
-    if rules.REFUND_NOTICES & set(types):
-        sync_refunds(payment)
-    disputed = bool(rules.DISPUTE_NOTICES & set(types)) and sync_disputes(payment)
+    with asking_for(payment.order_id):
+        refresh_payment(order_id=payment.order_id)
+        if rules.REFUND_NOTICES & set(types):
+            sync_refunds(payment)
+        disputed = bool(rules.DISPUTE_NOTICES & set(types)) and sync_disputes(payment)
     moved = Payment.objects.get(pk=payment.pk).version != before
     return "recorded" if moved or disputed else "nothing_new"
 

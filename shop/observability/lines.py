@@ -138,7 +138,9 @@ def at_provider(operation: str) -> Iterator[None]:
     line = _line.get()
     started = time.perf_counter()
     try:
-        named = {"order_id": line.order_id} if line is not None and line.order_id else {}
+        order_id = line.order_id if line is not None else ""
+        order_id = order_id or str(structlog.contextvars.get_contextvars().get("order_id", ""))
+        named = {"order_id": order_id} if order_id else {}
         with tracing.call_span(f"provider {operation}", **named):
             yield
     finally:

@@ -12,6 +12,7 @@ MESSAGES = "tests/integration/events/test_messages.py"
 CATALOGUE = "tests/unit/shop_edge/test_catalogue.py"
 IDS = "tests/unit/shop_edge/test_request_ids.py"
 TRACES = "tests/integration/orders/test_traces.py"
+OF_PAYMENTS = f"{TRACES}::test_what_a_sweep_of_payments_asks_for_an_order_is_in_the_order_s_trace_and_names_it"
 
 MUTANTS = (
     Mutant(
@@ -61,6 +62,39 @@ MUTANTS = (
         old="    with tracing.in_trace(_trace_of(work, one.row)):\n",
         new='    with tracing.in_trace(""):\n',
         killers=(f"{TRACES}::test_mail_and_booking_of_a_sweep_are_in_the_order_s_trace_and_name_it",),
+    ),
+    *(
+        Mutant(
+            removes=f"the trace of the order from the sweep of {what}",
+            promise="edge",
+            file="payments/tasks.py",
+            old=f"    trace=traces.of_{of},\n",
+            new="",
+            killers=(f"{OF_PAYMENTS}[{killer}]",),
+        )
+        for what, of, killer in (
+            ("payments without an outcome", "order", "ask_about_payment-provider retrieve"),
+            ("webhooks", "intent", "apply_webhook-provider list_refunds"),
+            ("refunds", "refund", "send_refund-provider refund"),
+            ("disputes", "dispute", "ask_about_dispute-provider retrieve_dispute"),
+            ("stray intents", "stray", "settle_stray-provider cancel"),
+        )
+    ),
+    Mutant(
+        removes="the trace of the order from a reconciliation",
+        promise="edge",
+        file="payments/services/reconcile.py",
+        old="        with in_trace_of(order_id):\n",
+        new="        if order_id:\n",
+        killers=(f"{OF_PAYMENTS}[reconcile-provider list_refunds]",),
+    ),
+    Mutant(
+        removes="the name of the order from what a sweep of payments asks the provider",
+        promise="edge",
+        file="payments/services/traces.py",
+        old="    with structlog.contextvars.bound_contextvars(order_id=str(order_id)):\n",
+        new="    with structlog.contextvars.bound_contextvars():\n",
+        killers=(f"{OF_PAYMENTS}[ask_about_payment-provider retrieve]",),
     ),
     Mutant(
         removes="the digits that make a sequence comparable as a text",

@@ -21,6 +21,10 @@ from orders import services as orders
 from orders.events import OrderConfirmed
 from orders.queries import Address
 from orders.sagas import run
+from payments import gateways as payments_gateways
+from payments import services as payments
+from payments import tasks
+from payments.models import Dispute, Payment, Refund, StrayIntent
 from shipping.models import Outbox as ShippingFacts
 from shipping.models import Shipment
 from shipping.services import booking
@@ -32,6 +36,7 @@ from shop.money import Money
 from shop.observability import tracing
 from shop.work import handover
 from tests.logs import captured
+from tests.provider import Provider
 
 pytestmark = pytest.mark.makes_facts_up
 TOTAL = Money(2500, "EUR")
@@ -170,6 +175,80 @@ def test_an_order_that_the_sweep_resumes_goes_on_in_its_trace(
     assert walk.attributes["order_id"] == str(order_id)
     traces = Outbox.objects.filter(aggregate_id=order_id).values_list("traceparent", flat=True)
     assert {each.split("-")[1] for each in traces} == {"d" * 32}
+
+
+def paid(letter: str) -> uuid.UUID:
+    order_id = place(trace(letter))
+    with tracing.in_trace(trace(letter)):
+        run.resume(order_id=order_id)
+    return order_id
+
+
+def ask_about_payment(sandbox: Provider, order_id: uuid.UUID, post_webhook: Any) -> int:
+    Payment.objects.filter(pk=order_id).update(due_at=Now())
+    return tasks.resolve_unknown_payments() + 1  # it is as it was
+
+
+def apply_webhook(sandbox: Provider, order_id: uuid.UUID, post_webhook: Any) -> int:
+    intent_id = sandbox.intent(order_id).id
+    sandbox.stripe.v1.refunds.create({"payment_intent": intent_id, "amount": 100})
+    assert post_webhook(sandbox.events("charge.refunded")[-1]).status_code == 200
+    return tasks.apply_webhooks()
+
+
+def send_refund(sandbox: Provider, order_id: uuid.UUID, post_webhook: Any) -> int:
+    sandbox.fail("lost_request", "/v1/refunds")
+    with pytest.raises(payments_gateways.PaymentUnknown):
+        payments.refund_payment(order_id=order_id, refund_id=new_id(), amount=Money(100, "EUR"), reason="late")
+    Refund.objects.update(due_at=Now())
+    return tasks.resume_refunds()
+
+
+def ask_about_dispute(sandbox: Provider, order_id: uuid.UUID, post_webhook: Any) -> int:
+    sandbox.control("POST", f"payment_intents/{sandbox.intent(order_id).id}/dispute", {})
+    payments.sync_disputes(Payment.objects.get(pk=order_id))
+    Dispute.objects.update(due_at=Now())
+    return tasks.ask_about_disputes()
+
+
+def settle_stray(sandbox: Provider, order_id: uuid.UUID, post_webhook: Any) -> int:
+    made = {"amount": 100, "currency": "eur", "metadata": {"order_id": str(order_id)}}
+    intent = sandbox.stripe.v1.payment_intents.create(made)  # type: ignore[arg-type]
+    StrayIntent.objects.create(
+        intent_id=intent.id, order_id=order_id, reason="SECOND_INTENT", amount_minor=100, currency="EUR", due_at=Now()
+    )
+    return tasks.settle_strays()
+
+
+def reconcile(sandbox: Provider, order_id: uuid.UUID, post_webhook: Any) -> int:
+    sandbox.stripe.v1.refunds.create({"payment_intent": sandbox.intent(order_id).id, "amount": 100})
+    return tasks.reconcile_recent()
+
+
+@pytest.mark.parametrize(
+    ("sweep", "asked"),
+    [
+        (ask_about_payment, "provider retrieve"),
+        (apply_webhook, "provider list_refunds"),
+        (send_refund, "provider refund"),
+        (ask_about_dispute, "provider retrieve_dispute"),
+        (settle_stray, "provider cancel"),
+        (reconcile, "provider list_refunds"),
+    ],
+)
+@pytest.mark.usefixtures("database", "mug")
+def test_what_a_sweep_of_payments_asks_for_an_order_is_in_the_order_s_trace_and_names_it(
+    sandbox: Any, post_webhook: Any, spans: InMemorySpanExporter, sweep: Any, asked: str
+):
+    paid("f")
+    order_id = paid("e")
+    spans.clear()
+
+    assert sweep(sandbox, order_id, post_webhook) == 1
+
+    asking = [span for span in spans.get_finished_spans() if span.name.startswith("provider ")]
+    assert asked in {span.name for span in asking}
+    assert {(trace_of(span), span.attributes.get("order_id")) for span in asking} == {("e" * 32, str(order_id))}
 
 
 def test_sweeps_that_find_nothing_leave_no_trace_and_no_line(database: None, sandbox: Any, spans: InMemorySpanExporter):
