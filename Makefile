@@ -5,13 +5,17 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 export PYTHONUNBUFFERED := 1
 PROOF := tests/chaos tests/laws tests/security tests/upgrade
+# What one runs all day: no slice of the proof, and not the sandbox's own suite. Of one context: its own tests, and the doors.
+OWN = $(wildcard tests/unit/$(CONTEXT) tests/integration/$(CONTEXT))
+DAILY = $(if $(CONTEXT),$(or $(OWN),$(error CONTEXT=$(CONTEXT) has no tests; name a folder of tests/integration)) tests/architecture,\
+    tests $(addprefix --ignore=,$(PROOF) tests/unit/payments_sandbox))
 # What judges how long a recovery takes needs the machine for itself.
 TIMED := tests/chaos/processes tests/chaos/broker
 # What each test of the campaign found; the table is summed up from it.
 PROOF_LOG := docs/proof.jsonl
 CAMPAIGN = PROVE=full $(RUN) -m pytest -q --proof-log $(PROOF_LOG) --proof-file docs/proof.md
 
-.PHONY: help demo run test test-five prove prove-full bench soak chaos simulate check format requirements schema model clean
+.PHONY: help demo run test test-all test-five prove prove-full bench soak chaos simulate check format requirements schema model clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,10 +32,13 @@ demo: .venv/installed  ## Run every journey of an order over HTTP, faults includ
 run: .venv/installed  ## Serve the API and the admin until Ctrl-C
 	@$(RUN) -m config.embedded.run
 
-test: .venv/installed  ## Run the tests (PostgreSQL is real; with BROKER_URL also RabbitMQ)
+test: .venv/installed  ## Run what one runs all day (CONTEXT=payments: what a change of that context can break)
+	$(RUN) -m pytest -n 2 --dist loadgroup $(DAILY)
+
+test-all: .venv/installed  ## Run all tests, slices of the proof included (PostgreSQL is real; with BROKER_URL also RabbitMQ)
 	$(RUN) -m pytest -n 2 --dist loadgroup tests
 
-test-five: .venv/installed  ## Run the tests with a database per context
+test-five: .venv/installed  ## Run all tests with a database per context
 	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup tests
 
 prove: .venv/installed  ## Inject every kind of fault, in under ten minutes, and print what held

@@ -32,7 +32,7 @@ DRAWN = [
     for mutant in drawn([mutant for mutant in MUTANTS if mutant.promise == promise], one_in=5, of=promise)
 ]
 CHOSEN = sized(slice=SAMPLED, short=DRAWN, full=MUTANTS)
-# Whose tests are also run in a copy that is no mutant; `make test` has run them all in the tree itself.
+# Whose tests are also run in a copy that is no mutant; `make test-all` has run them all in the tree itself.
 CONTROL = sized(slice=SAMPLED, short=SAMPLED, full=MUTANTS)
 
 
