@@ -175,7 +175,7 @@ _WORDS = {
 
 
 def story_of(order_id: UUID) -> Story:
-    """Tell what happened to an order's stock, and what will by itself."""
+    """Tell what happened to an order's stock, and what will happen automatically."""
     found = get_reservation(order_id=order_id)
     if found is None:
         return Story()

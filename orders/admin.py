@@ -220,7 +220,7 @@ class OrderAdmin(ReadOnlyAdmin):
             if _same_refund_is_under_way(order.pk, amount):
                 self.message_user(
                     request,
-                    f"{order}: a refund of {amount} is under way. It is recorded and goes on by itself: "
+                    f"{order}: a refund of {amount} is under way. It is recorded and continues automatically: "
                     "see its outcome in the story before you refund the same amount once more.",
                     messages.ERROR,
                 )
@@ -278,7 +278,7 @@ def _canceled(order: OrderState) -> str:
 
 
 def _same_refund_is_under_way(order_id: uuid.UUID, amount: Money) -> bool:
-    """Say whether a refund of this amount, by whom and by which way ever, still waits for the provider's answer.
+    """Return whether a refund of this amount, whoever asked for it, still waits for the provider's answer.
 
     Only the story of payments tells: what was asked for with its amount, and what is being asked again.
     """

@@ -89,7 +89,7 @@ LAWS = (
     Law(
         "I10",
         "no saga is overdue, and none goes round in circles",
-        f"SELECT {_SAGA}, format('its %%s saga is due since %%s', s.name, s.due_at) FROM orders_saga AS s"
+        f"SELECT {_SAGA}, format('its %%s saga has been due since %%s', s.name, s.due_at) FROM orders_saga AS s"
         " WHERE s.finished_at IS NULL AND s.due_at < now() - %(stuck)s"
         f" UNION ALL SELECT {_SAGA}, format('no walk of its %%s saga has come to an end since %%s', s.name, s.walked_since)"
         " FROM orders_saga AS s WHERE s.finished_at IS NULL AND s.walked_since < now() - %(stuck)s",

@@ -16,7 +16,7 @@ CHECKOUT_SECONDS = Histogram(
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 1800),
 )
 
-# There from the start: of a counter that does not exist an alert on its share of all orders would hear nothing.
+# Create the series at start-up: an alert on a ratio sees nothing while the counter does not exist.
 ORDERS.labels("confirmed")
 
 

@@ -66,7 +66,7 @@ def is_full_refund(refund_id: uuid.UUID, order_id: uuid.UUID) -> bool:
     return refund_id in ids_of_full_refunds(order_id)
 
 
-# Within this time of placing their order, most of those authenticate who ever do.
+# Most customers who authenticate at all do so within this time of placing the order.
 SOON = timedelta(minutes=2)
 
 
@@ -76,7 +76,7 @@ LOOPING = timedelta(minutes=1)
 
 
 def seconds_to_next_look(age: timedelta) -> float:
-    """Return after how many seconds to ask again how the payment stands of an order so old that waits for its customer.
+    """Return the seconds to wait before polling the payment of an order of this age that waits for its customer.
 
     The webhook wakes the saga at once; a lost one costs the customer this long at most.
     """

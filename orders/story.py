@@ -73,5 +73,5 @@ def _next_look(order: Order, saga: Saga) -> Upcoming:
     elif saga.waiting_for:
         what = f"waits for the {saga.waiting_for}; the provider is asked again"
     else:
-        what = f"{saga.name} goes on with {', then '.join(steps)} unless its worker finishes first"
+        what = f"{saga.name} will be resumed at {', then '.join(steps)} if its current worker does not finish"
     return Upcoming("orders", what, saga.due_at)

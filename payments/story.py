@@ -1,4 +1,4 @@
-"""What payments says about one order in `explain_order`: what happened to the money, and what will by itself."""
+"""What payments says about one order in `explain_order`: what happened to the money, and what will happen automatically."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _OUTCOMES = {
 
 
 def tell_story(order_id: UUID) -> Story:
-    """Tell what happened to the money of an order, and what will happen by itself."""
+    """Tell what happened to the money of an order, and what will happen automatically."""
     payment = Payment.objects.filter(pk=order_id).first()
     if payment is None:
         return Story()

@@ -26,9 +26,9 @@ log = structlog.get_logger(__name__)
 
 # Longer than a row's calls can take; whoever loses the lease does no harm.
 LEASE_SECONDS = 30
-# A customer who authenticates is asked for from the sixth step of the backoff on: after half a minute, then rarer.
+# While a customer authenticates, poll from backoff step 6 (about 30 s) on.
 CUSTOMER_PATIENCE = 6
-# A bank is asked for from the thirteenth step on: after an hour, then rarer, and once a day in the end.
+# While a bank decides, poll from backoff step 13 (about an hour) on, and once a day at the least.
 BANK_PATIENCE = 13
 BANK_CAP_SECONDS = 86_400
 RECONCILE_WINDOW = timedelta(hours=3)

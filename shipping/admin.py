@@ -103,7 +103,7 @@ class ShipmentAdmin(ReadOnlyAdmin):
 
     @display(description="waits for", label={"staff": "warning", "dispute": "danger"})
     def waits_for(self, shipment: Shipment) -> str:
-        """Say who is next: staff, where nothing happens to this shipment by itself though it is not at its end."""
+        """Say who is next: staff, where nothing happens to this shipment automatically though it is not at its end."""
         if not Shipment.TRANSITIONS[shipment.status]:
             return "-"
         if shipment.status in (ShipmentStatus.PENDING, ShipmentStatus.BOOKED) and getattr(shipment, "held", False):

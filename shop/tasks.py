@@ -102,7 +102,7 @@ def prune_events() -> int:
     gone = 0
     failures: list[Exception] = []
     tables = [*_published_long_ago(), *_processed_long_ago()]
-    # In another order each time: tables that use all the time up, hour after hour, keep no other from its turn.
+    # Shuffled, so that one table that always exhausts the budget cannot starve the rest.
     waiting = deque(random.sample(tables, k=len(tables)))
     while waiting and time.monotonic() < deadline:
         pruning = waiting.popleft()

@@ -236,7 +236,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_NATIVE_DELAYED_DELIVERY_QUEUE_TYPE = "quorum"
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-# Of nudges: they may be lost, so none waits for a confirm or for a broker that is away (the relay's publishes do).
+# For wake-up messages only: losing one is harmless, so they do not wait for confirms or reconnects.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 CELERY_DB_REUSE_MAX = 1000
 # Workers of two shops on one broker may have the same name.
@@ -246,7 +246,7 @@ CELERY_EVENT_EXCHANGE = f"{EVENTS_NAMESPACE}celeryev"
 DEMO_DATA_ALLOWED = False
 
 # --- orders ----
-# Longer than a walk takes whose every call is answered just in time (STRIPE_TIMEOUT_SECONDS); whoever loses it does no harm.
+# Longer than one saga walk in which every provider call takes STRIPE_TIMEOUT_SECONDS; whoever loses it does no harm.
 SAGA_LEASE_SECONDS = env.float("SAGA_LEASE_SECONDS", 10.0)
 ORDER_MAX_LINES = env.int("ORDER_MAX_LINES", 100)
 ORDER_MAX_QUANTITY = env.int("ORDER_MAX_QUANTITY", 1000)

@@ -58,7 +58,7 @@ class ReservationMismatch(Refusal):
     """The order has a reservation for other lines; an order's lines never change."""
 
     code = "reservation_mismatch"
-    title = "The order has reserved something else"
+    title = "The order already has a reservation for different lines"
     fact_types = {"order_id": UUID}
 
 

@@ -40,7 +40,7 @@ class EmailNotFailed(Refusal):
     """Only an email that was given up is sent again: one that was sent may have been read."""
 
     code = "email_not_failed"
-    title = "The email was sent, or still is being sent by itself"
+    title = "The email was sent, or is still being retried automatically"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -117,7 +117,7 @@ def reconcile_payments(
 
 
 def wake_pending_refunds() -> int:
-    """Have the PENDING refunds asked about that nobody asks about: a release that did not ask recorded them."""
+    """Make PENDING refunds without a due_at due now; an earlier release recorded them without one."""
     with transactions.transaction("payments"):
         return Refund.objects.filter(status=RefundStatus.PENDING, due_at=None).update(due_at=Now())
 

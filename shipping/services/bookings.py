@@ -72,7 +72,7 @@ def _settle_late(shipment: Shipment, booking: Booking, details: dict[str, str]) 
 
 
 def _remember_surplus(shipment: Shipment, booking: Booking) -> None:
-    """Note, once, what was booked a second time by a worker so slow that another had taken its turn: it is taken back."""
+    """Record, once, a second booking made by a worker that had lost its lease, so that it is taken back."""
     row = SurplusBooking(
         shipment_id=shipment.pk,
         order_id=shipment.order_id,

@@ -219,7 +219,7 @@ class ReadOnlyAdmin(ModelAdmin):
             log_action(staff=request.user, obj=obj, message=unknown)
             self.message_user(
                 request,
-                f"{obj}: {unknown} ({fault}). It is recorded and goes on by itself: do not repeat it.",
+                f"{obj}: {unknown} ({fault}). It is recorded and continues automatically: do not repeat it.",
                 messages.WARNING,
             )
             return False

@@ -106,8 +106,8 @@ def _count_failures(context: str, refused: Sequence[Refused]) -> None:
 def drain_all() -> int:
     """Publish everything that waits in every outbox; return how many rows were published.
 
-    A context that fails keeps no other from its turn; what it raised is raised in the end. Where several failed: the
-    error of a database before TransportUnavailable, which callers wait out, and different bugs together.
+    A context that fails does not block the others. Errors are raised once all contexts were tried: a database error
+    first, else TransportUnavailable, which callers wait out; several bugs as an ExceptionGroup.
     Raises: TransportUnavailable where nothing but the broker was away.
     """
     published = 0

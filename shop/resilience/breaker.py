@@ -255,7 +255,7 @@ class _StateMachine(pybreaker.CircuitBreaker):
             return _Permit(self._era, probe=True)
 
     def leave(self, permit: _Permit, error: Exception | None) -> None:
-        """Have the library's state machine digest an outcome; one from before an opening is no news any more."""
+        """Feed the outcome to pybreaker; ignore outcomes of calls that began before the breaker opened."""
         with self._lock:
             if permit.probe:
                 self._probe_began = None

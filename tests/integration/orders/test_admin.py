@@ -275,7 +275,7 @@ def test_refund_without_an_answer_is_in_the_trail_and_staff_are_told_not_to_repe
     answer = act(signed_in("orders.refund_order"), "refund_one", order_id, amount="2.50", reason="a scratch")
 
     assert trail() == ["refunded 2.50 EUR: its outcome is not known yet"]
-    assert "goes on by itself: do not repeat it" in said(answer)
+    assert "continues automatically: do not repeat it" in said(answer)
 
 
 def test_same_refund_asked_for_on_a_new_page_while_it_is_under_way_is_made_once(order_id: uuid.UUID, sandbox: Provider):
