@@ -64,7 +64,7 @@ def test_selected_emails_are_sent_again_and_what_was_not_given_up_is_left(staff,
     waiting.refresh_from_db()
     assert given_up.status == "PENDING"
     assert waiting.version == 1
-    assert "still is being sent" in answer.content.decode()
+    assert "still being retried automatically" in answer.content.decode()
 
 
 def test_who_may_only_look_sends_nothing(staff, given_up):
