@@ -86,19 +86,21 @@ def _judge_owner(row: Row) -> str | None:
 
 
 def _judge_i2(row: Row) -> str | None:
-    reservation, payment = row.reservation, row.payment
+    order, reservation, payment = row.order, row.reservation, row.payment
     if reservation is None or reservation.status not in ("RELEASED", "EXPIRED"):
         return None
     if payment is None or payment.status in FENCED or (payment.status == "NEW" and not payment.has_intent):
         return None
-    if (payment.lost or payment.settled) and not payment.kept:
-        return None  # the bank has taken back what was left of it, or staff have paid it back
+    if order is not None and order.status == OrderStatus.CANCELING and payment.status in CAPTURED:
+        return None  # no further money can come; what was taken waits for its refund
+    if (payment.lost or payment.settled or payment.owed) and not payment.kept_unlisted:
+        return None  # the bank has taken back what was left of it, staff have paid it back, or are called to
     return f"its reservation is {reservation.status} while its payment is {payment.status}"
 
 
 def _judge_i3(row: Row) -> str | None:
     order, reservation, payment = row.order, row.reservation, row.payment
-    if order is None or payment is None or payment.status == "REFUNDED" or not payment.kept:
+    if order is None or payment is None or payment.status == "REFUNDED" or not payment.kept_unlisted:
         return None
     if reservation is not None and reservation.status == "COMMITTED":
         return None
@@ -153,11 +155,11 @@ def _judge_i6(row: Row) -> str | None:
     order, payment = row.order, row.payment
     if order is None or order.status not in (OrderStatus.CANCELED, OrderStatus.REFUNDED) or payment is None:
         return None
-    if not payment.kept and (payment.status in (*FENCED, "NEW") or payment.lost or payment.settled):
-        return None
-    return (
-        f"it is {order.status} while {Money(payment.kept, payment.currency)} are kept; its payment is {payment.status}"
-    )
+    closed = payment.status in (*FENCED, "NEW") or payment.lost or payment.settled or payment.owed
+    if closed and not payment.kept_unlisted:
+        return None  # what is owed stands in the list of staff, and an alert calls them (ADR 24)
+    kept, owed = Money(payment.kept, payment.currency), Money(payment.owed, payment.currency)
+    return f"it is {order.status} while {kept} are kept, {owed} of them listed as owed; its payment is {payment.status}"
 
 
 def _judge_left_stock(row: Row) -> str | None:

@@ -206,12 +206,18 @@ class PaymentStanding(NamedTuple):
     refunded: int
     settled: int
     lost: int
+    owed: int
     has_intent: bool
 
     @property
     def kept(self) -> int:
         """What of the capture is still ours: not given back, paid back otherwise, or lost to a dispute."""
         return max(0, self.captured - self.refunded - self.settled - self.lost)
+
+    @property
+    def kept_unlisted(self) -> int:
+        """What of that is not noted as owed to the customer: no alert and no list calls staff for it."""
+        return max(0, self.kept - self.owed)
 
 
 def page_payments(*, after: UUID, limit: int) -> list[PaymentStanding]:

@@ -41,15 +41,18 @@ CHECKOUT = Saga(
     last_look=is_authorized,
 )
 
-# A confirmed order is canceled by returning everything. Shipping decides alone whether the parcel can still be stopped;
+# A confirmed order is canceled by returning everything, what can be returned at once first. Shipping decides alone whether the parcel can still be stopped;
 # if it cannot, the order is SHIPPED and no money moves.
 REFUND = Saga(
     name="refund",
     starts=OrderStatus.REFUNDING,
     steps=(
         Step(stop_parcel, if_refused=OrderStatus.SHIPPED),
-        Step(refund_payment),
-        Step(return_stock, then=OrderStatus.REFUNDED),
+        # Note [Money waits, stock does not]: a dispute keeps a refund waiting for months, and a provider that refuses it until
+        # a human finds out why. A parcel that was stopped never leaves, and no further money can be taken of a captured
+        # payment: its stock is sold to others meanwhile. void_payment releases stock before it waits, for the same reason.
+        Step(return_stock),
+        Step(refund_payment, then=OrderStatus.REFUNDED),
     ),
 )
 

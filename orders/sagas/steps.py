@@ -75,13 +75,16 @@ def is_authorized(order: OrderProgress) -> bool:
 def void_payment(order: OrderProgress) -> None:
     """Fence the payment at the provider: after this no money can be taken for the order any more.
 
-    Money that had been taken goes back; where the provider refuses that, the order waits and a human hears of it.
+    Money that had been taken goes back; where the provider refuses that, the order waits and a human hears of it. Its
+    stock does not wait: what was taken cannot be taken again. See Note [Money waits, stock does not].
     """
     try:
         payments.void_payment(order_id=order.order_id, reason=order.cancel_reason)
     except payments.RefundRefused as refusal:
+        release_stock(order)
         raise _not_made(order, refusal) from refusal
     except payments.PaymentDisputed as refusal:
+        release_stock(order)
         raise _decided_by_the_bank() from refusal
 
 

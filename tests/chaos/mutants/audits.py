@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from tests.chaos.mutants.mutant import Mutant
 
+KEPT_UNLISTED = (
+    "tests/integration/orders/test_returned_refunds.py"
+    "::test_the_audit_names_what_is_kept_and_in_no_list_not_what_staff_are_called_for"
+)
+OVERTAKEN = (
+    "tests/integration/orders/test_disputes.py"
+    "::test_a_cancel_that_the_dispute_overtook_waits_for_the_bank_and_ends_with_it"
+)
+WON_AGAIN = (
+    "tests/integration/orders/test_disputes.py"
+    "::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank"
+)
 ORDERS = "orders/audit.py"
 LAWS = "orders/laws.py"
 PLANTED = "tests/integration/audit/test_planted.py::test_each_corruption_is_named_and_nothing_else"
@@ -43,7 +55,7 @@ MUTANTS = (
         removes="the audit of money without committed stock",
         promise="I3",
         file=ORDERS,
-        old='    if order is None or payment is None or payment.status == "REFUNDED" or not payment.kept:\n',
+        old='    if order is None or payment is None or payment.status == "REFUNDED" or not payment.kept_unlisted:\n',
         new="    if order is None or payment is None or True:\n",
         killers=(f"{TESTS}::test_i3_money_without_committed_stock",),
     ),
@@ -67,9 +79,81 @@ MUTANTS = (
         removes="the audit of canceled orders that kept money",
         promise="I6",
         file=ORDERS,
-        old='    if not payment.kept and (payment.status in (*FENCED, "NEW") or payment.lost or payment.settled):\n',
+        old="    if closed and not payment.kept_unlisted:\n",
         new="    if True:\n",
         killers=(f"{TESTS}::test_i6_a_canceled_order_that_kept_money",),
+    ),
+    Mutant(
+        removes="the audit of money that is kept beyond what is listed as owed",
+        promise="I6",
+        file="payments/queries.py",
+        old="        return max(0, self.kept - self.owed)\n",
+        new="        return 0 if self.owed else self.kept\n",
+        killers=(KEPT_UNLISTED,),
+    ),
+    Mutant(
+        removes="what is listed as owed from what the audit excuses",
+        promise="I6",
+        file="payments/queries.py",
+        old="        return max(0, self.kept - self.owed)\n",
+        new="        return self.kept\n",
+        killers=(KEPT_UNLISTED,),
+    ),
+    Mutant(
+        removes="what an appeal brought back and is listed as owed from what I6 excuses",
+        promise="I6",
+        file=ORDERS,
+        old=" or payment.lost or payment.settled or payment.owed\n",
+        new=" or payment.lost or payment.settled\n",
+        killers=(WON_AGAIN,),
+    ),
+    Mutant(
+        removes="what an appeal brought back and is listed as owed from what I2 excuses",
+        promise="I2",
+        file=ORDERS,
+        old="    if (payment.lost or payment.settled or payment.owed) and",
+        new="    if (payment.lost or payment.settled) and",
+        killers=(WON_AGAIN,),
+    ),
+    Mutant(
+        removes="what an appeal brought back and is listed as owed from what I3 excuses",
+        promise="I3",
+        file=ORDERS,
+        old='payment.status == "REFUNDED" or not payment.kept_unlisted:',
+        new='payment.status == "REFUNDED" or not payment.kept:',
+        killers=(WON_AGAIN,),
+    ),
+    Mutant(
+        removes="the excuse for stock that is free while the money waits for its refund",
+        promise="I2",
+        file=ORDERS,
+        old="    if order is not None and order.status == OrderStatus.CANCELING and payment.status in CAPTURED:\n",
+        new="    if False:\n",
+        killers=(WON_AGAIN,),
+    ),
+    Mutant(
+        removes="the time that a saga may rest for a dispute",
+        promise="I10",
+        file=LAWS,
+        old="CASE s.waiting_for WHEN 'dispute' THEN %(decided)s ELSE %(longest)s END",
+        new="%(longest)s",
+        killers=(OVERTAKEN,),
+    ),
+    Mutant(
+        removes="the end of the time that a saga may rest for a dispute",
+        promise="I10",
+        file=LAWS,
+        old='    "decided": timedelta(hours=7),\n',
+        new='    "decided": timedelta(days=700),\n',
+        killers=("tests/integration/audit/test_planted.py",),
+    ),
+    Mutant(
+        removes="the dispute from what excuses a refund that takes long",
+        promise="I10",
+        file=LAWS,
+        old=" AND s.waiting_for <> 'dispute'\"\n",
+        new='"\n',
+        killers=(OVERTAKEN,),
     ),
     Mutant(
         removes="the audit of two orders for one key",
@@ -167,8 +251,8 @@ MUTANTS = (
         removes="the audit of leases in the far future",
         promise="I10",
         file="orders/laws.py",
-        old="(s.due_at > now() + %(longest)s OR",
-        new="(",
+        old="THEN %(decided)s ELSE %(longest)s END",
+        new="THEN interval '99 years' ELSE interval '99 years' END",
         killers=(PLANTED,),
     ),
     Mutant(

@@ -265,4 +265,28 @@ MUTANTS = (
         new="    if False:\n",
         killers=(f"{ORDERS}::test_a_disputed_order_is_not_canceled_with_a_refund",),
     ),
+    Mutant(
+        removes="the return of stock before the refund that a dispute keeps waiting",
+        promise="I5",
+        file="orders/sagas/checkout.py",
+        old="        Step(return_stock),\n        Step(refund_payment, then=OrderStatus.REFUNDED),\n",
+        new="        Step(refund_payment),\n        Step(return_stock, then=OrderStatus.REFUNDED),\n",
+        killers=(f"{ORDERS}::test_a_cancel_that_the_dispute_overtook_waits_for_the_bank_and_ends_with_it",),
+    ),
+    Mutant(
+        removes="the release of stock while a dispute keeps its money",
+        promise="I5",
+        file=STEPS,
+        old="        release_stock(order)\n        raise _decided_by_the_bank()",
+        new="        raise _decided_by_the_bank()",
+        killers=(f"{ORDERS}::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank",),
+    ),
+    Mutant(
+        removes="the release of stock while its refund is refused",
+        promise="I5",
+        file=STEPS,
+        old="        release_stock(order)\n        raise _not_made(order, refusal)",
+        new="        raise _not_made(order, refusal)",
+        killers=(f"{ORDERS}::test_stock_of_a_canceled_unpaid_order_does_not_wait_for_a_refund_that_is_refused",),
+    ),
 )

@@ -26,6 +26,8 @@ from tests.chaos.simulator.wishes import REFUND_REASON
 
 FREE = ("RELEASED", "EXPIRED", "SHORT", "RETURNED")
 HOLDS_NOTHING = ("canceled", "requires_confirmation")
+# No further money can come of it; while an order is being canceled it waits for its refund.
+TAKEN = ("succeeded",)
 STANDINGS = {"orders_order", "inventory_reservation", "payments_payment", "payments_refund"}
 ENDS = {"DELIVERED", "CANCELED", "REFUNDED"}
 PAYMENT_ENDS = {"CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED", "VOIDED"}
@@ -93,7 +95,8 @@ class Judge:
                 live = [
                     each["status"]
                     for each in intents
-                    if each["status"] not in HOLDS_NOTHING and each["net"] + each["held"]
+                    if each["status"] not in (*HOLDS_NOTHING, *(TAKEN if status == "CANCELING" else ()))
+                    and each["net"] + each["held"]
                 ]
                 open_ = [
                     each["status"]

@@ -145,6 +145,11 @@ ORDERS = _of(
         SAGA.format("walked_since = now() - interval '1 hour'"),
     ),
     ("no saga rests for longer than one may", AWAITING, SAGA.format("due_at = now() + interval '1 year'")),
+    (
+        "no saga rests for longer than one may",
+        AWAITING,
+        SAGA.format("due_at = now() + interval '1 day', waiting_for = 'dispute'"),
+    ),
     ("no saga rests for longer than one may", PLACED, SAGA.format("walked_since = now() + interval '1 year'")),
     ("a saga is open exactly while its order needs it", CONFIRMED, SAGA.format("finished_at = NULL, due_at = now()")),
     ("a saga is open exactly while its order needs it", DELIVERED, SAGA.format("due_at = now()")),

@@ -156,7 +156,7 @@ def test_a_refund_that_is_refused_while_an_order_unwinds_is_made_again(shopper: 
     resume_due()
 
     assert (asked.status_code, asked.json()["status"], asked["Retry-After"]) == (202, "CANCELING", "1")
-    assert waiting == ("retry", "PAYING", (1, 1250))
+    assert waiting == ("retry", "RELEASED", (1, 1250))
     assert (status_of(order_id), reservation(order_id), sandbox.money(order_id)) == ("CANCELED", "RELEASED", (1, 0))
 
 

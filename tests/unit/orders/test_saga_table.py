@@ -29,8 +29,8 @@ def test_only_steps_before_the_pivot_give_up_at_the_deadline():
     assert [step.name for step in CHECKOUT.steps if step.until_deadline] == ["reserve_stock", "authorize_payment"]
 
 
-def test_refund_stops_the_parcel_first_and_restocks_last():
-    assert names(REFUND) == {"REFUNDING": ["stop_parcel", "refund_payment", "return_stock"]}
+def test_refund_stops_the_parcel_first_and_restocks_before_the_money_that_may_have_to_wait():
+    assert names(REFUND) == {"REFUNDING": ["stop_parcel", "return_stock", "refund_payment"]}
     assert (REFUND.ends, REFUND.steps[0].if_refused, REFUND.unwinding) == ("REFUNDED", "SHIPPED", None)
 
 
