@@ -30,6 +30,7 @@ from payments.events import (
 )
 from payments.gateways import IntentSnapshot
 from payments.models import Dispute, DisputeStatus, Payment, PaymentStatus, Refund, RefundStatus
+from payments.services.listed import Booked
 from payments.services.reconcile import find_differences
 from shop.audit import BEGINNING, SKEW, Check, Law, Violation, register_check, register_law, since
 from shop.events.history import register_history_checks
@@ -233,9 +234,9 @@ class _Captures:
     def __init__(self) -> None:
         self._strays: Counter[str] = Counter()
 
-    def note(self, intent: IntentSnapshot, payment: Payment | None) -> None:
+    def note(self, intent: IntentSnapshot, booked: Booked | None) -> None:
         """Note an intent that the provider lists, and our payment by it."""
-        if payment is None and intent.captured.minor > intent.refunded.minor:
+        if booked is None and intent.captured.minor > intent.refunded.minor:
             self._strays[intent.order_id] += 1
 
     def several(self) -> Iterator[tuple[str, int]]:

@@ -28,8 +28,9 @@ from payments.gateways.provider import (
     ProviderRefused,
     RefundSnapshot,
 )
-from payments.gateways.stripe_calls import PostCalls
+from payments.gateways.stripe_calls import Calls
 from payments.gateways.stripe_http import KeptAliveClient
+from payments.gateways.stripe_lists import decode_intents, decode_plain
 from shop import transactions
 from shop.errors import Fault, ShopError
 from shop.money import Money
@@ -96,7 +97,7 @@ class StripeProvider:
             max_network_retries=0,
             http_client=KeptAliveClient(timeout_seconds=timeout_seconds),
         )
-        self._posts = PostCalls(self._client)
+        self._calls = Calls(self._client)
 
     def create_intent(self, *, order_id: UUID, amount: Money, payment_method: str, key: str) -> IntentSnapshot:
         """Make the unconfirmed intent; its metadata names the order."""
@@ -149,7 +150,7 @@ class StripeProvider:
         """List by `created`, page by page."""
         created = {"gte": int(since.timestamp())} | ({} if until is None else {"lte": int(until.timestamp())})
         wanted = {"created": created, "limit": PAGE, "expand": ["data.latest_charge"]}
-        for intent in self._pages("list_intents", INTENTS, wanted):
+        for intent in self._pages("list_intents", INTENTS, wanted, decode_intents):
             if _marked(intent, "order_id"):
                 yield _intent(intent)
 
@@ -182,12 +183,14 @@ class StripeProvider:
         path = _path(DISPUTES, provider_dispute_id)
         return self._call("retrieve_dispute", lambda: _dispute(self._client.raw_request("get", path).data))
 
-    def _pages(self, operation: str, path: str, wanted: dict[str, Any]) -> Iterator[Any]:
-        """List as plain dicts: an object with types for each field costs more CPU than what is done with it."""
+    def _pages(
+        self, operation: str, path: str, wanted: dict[str, Any], decode: Callable[[bytes], Any] = decode_plain
+    ) -> Iterator[Any]:
+        """List without the SDK's objects: with types for each field they cost more CPU than what is done with them."""
         cursor: dict[str, Any] = {}
         while True:
             asked = wanted | cursor
-            page = self._call(operation, lambda: self._client.raw_request("get", path, **asked).data)  # noqa: B023  called at once
+            page = self._call(operation, lambda: self._calls.page(path, asked, decode=decode))  # noqa: B023  called at once
             yield from page["data"]
             if not page["has_more"]:
                 return
@@ -198,7 +201,7 @@ class StripeProvider:
 
         Objects with types for each field, as the SDK's methods make, cost as much CPU as all the rest of a call.
         """
-        return self._posts.send(path, wanted, key=key)
+        return self._calls.send(path, wanted, key=key)
 
     def _call(self, operation: str, request: Callable[[], Answer]) -> Answer:
         """Make one call through the breaker. Raises: what Note [What a Stripe error tells] makes of its error."""

@@ -1,7 +1,7 @@
 """Use cases of payments. Each asks the provider outside any transaction and records what it learned in one of its own.
 
 recording.py: the one place that moves a payment by what the provider shows. authorize, capture, void, refund: the
-calls of other contexts. webhooks, resolving, reconcile, strays: how lost answers and lost money are found.
+calls of other contexts. webhooks, resolving, listed, reconcile, strays: how lost answers and lost money are found.
 """
 
 from payments.services.authorize import (

@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from payments.gateways import PaymentUnknown, ProviderRefused, provider
 from payments.models import Payment, PaymentStatus
+from payments.services.listed import Booked
 from shop.clock import now
 from shop.ids import first_id_at
 from shop.money import Money
@@ -46,9 +47,9 @@ class WayBack:
         self._since, self._until = since, now() - SETTLED_AFTER
         self._before, self._matched = self._count(), 0
 
-    def note(self, payment: Payment | None) -> None:
+    def note(self, booked: Booked | None) -> None:
         """Note a payment of ours that the provider lists."""
-        if payment is not None and payment.captured_minor and self._since <= payment.created_at < self._until:
+        if booked is not None and booked.captured_minor and self._since <= booked.created_at < self._until:
             self._matched += 1
 
     def iter_missing(self) -> Iterator[tuple[Payment, str]]:

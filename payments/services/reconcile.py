@@ -5,7 +5,7 @@ The list may be a moment old, and so may our rows: whatever differs is asked for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from payments.gateways import DisputeSnapshot, IntentSnapshot, ProviderMismatch,
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
 from payments.services.dispute_books import iter_dispute_differences, iter_disputes_of_ours
 from payments.services.disputes import find_dispute_difference, sync_disputes
+from payments.services.listed import Booked, find_booked, match_booked
 from payments.services.missing import WayBack, iter_missing
 from payments.services.recording import check_is_ours
 from payments.services.refund import failed_first, sync_refund
@@ -32,7 +33,6 @@ from shop.money import Money
 
 log = structlog.get_logger(__name__)
 
-BATCH = 100
 CLOCK_SKEW = timedelta(minutes=5)
 
 
@@ -81,10 +81,10 @@ def reconcile_payments(
     """
     transactions.forbid()
     run = _Run()
-    for intent, payment in _matched(provider().iter_intents(since=since - CLOCK_SKEW)):
+    for intent, booked in match_booked(provider().iter_intents(since=since - CLOCK_SKEW)):
         run.intents += 1
-        if differs(payment, intent):
-            _repair(run, payment, intent)
+        if differs(booked, intent):
+            _repair(run, intent)
     for refund in failed_first(provider().iter_refunds(since=since - CLOCK_SKEW, concerns=_is_ours)):
         run.refunds += 1
         _sync(run, refund)
@@ -123,17 +123,17 @@ def wake_pending_refunds() -> int:
 
 
 def find_differences(
-    *, since: datetime, note: Callable[[IntentSnapshot, Payment | None], object] = lambda _intent, _payment: None
+    *, since: datetime, note: Callable[[IntentSnapshot, Booked | None], object] = lambda _intent, _booked: None
 ) -> Iterator[Difference]:
     """Yield what a reconciliation would repair or name, in both books, without repairing it. Raises: as that.
 
     `note` is called with each intent that the provider lists and our payment by it.
     """
     way_back = WayBack(since=since)
-    for intent, payment in _matched(provider().iter_intents(since=since - CLOCK_SKEW)):
-        note(intent, payment)
-        way_back.note(payment)
-        if differs(payment, intent):
+    for intent, booked in match_booked(provider().iter_intents(since=since - CLOCK_SKEW)):
+        note(intent, booked)
+        way_back.note(booked)
+        if differs(booked, intent):
             yield from _confirmed(intent)
     for payment, detail in way_back.iter_missing():
         yield _difference(payment, detail)
@@ -145,30 +145,30 @@ def _difference(payment: Payment, detail: str) -> Difference:
     return Difference(order_id=str(payment.pk), intent_id=payment.intent_id or "no intent", detail=detail)
 
 
-def differs(payment: Payment | None, intent: IntentSnapshot) -> str:
+def differs(booked: Booked | None, intent: IntentSnapshot) -> str:
     """Say in what the provider's intent and our payment do not agree to the cent; "" where they do."""
-    if payment is None:
+    if booked is None:
         held = intent.status == "requires_capture" or intent.captured.minor > intent.refunded.minor
         told = f"{intent.status} at the provider ({intent.amount}), no payment here"
         return told if held and _is_order_id(intent.order_id) else ""
-    if payment.captured_minor != intent.captured.minor:
-        return f"captured {Money(payment.captured_minor, payment.currency)} here, {intent.captured} at the provider"
-    if payment.refunded_minor != intent.refunded.minor:
-        return f"refunded {Money(payment.refunded_minor, payment.currency)} here, {intent.refunded} at the provider"
+    if booked.captured_minor != intent.captured.minor:
+        return f"captured {Money(booked.captured_minor, booked.currency)} here, {intent.captured} at the provider"
+    if booked.refunded_minor != intent.refunded.minor:
+        return f"refunded {Money(booked.refunded_minor, booked.currency)} here, {intent.refunded} at the provider"
     move = rules.implied_move(provider_status=intent.status, attempt_failed=intent.attempt_failed)
-    stale = payment.status == PaymentStatus.VOIDED and intent.status != "canceled"
-    if _is_passed_through(payment, intent):
+    stale = booked.status == PaymentStatus.VOIDED and intent.status != "canceled"
+    if _is_passed_through(booked, intent):
         return ""
-    if stale or (move is not None and payment.status in move[1]):
-        return f"{payment.status} here, {intent.status} at the provider"
+    if stale or (move is not None and booked.status in move[1]):
+        return f"{booked.status} here, {intent.status} at the provider"
     return ""
 
 
-def _is_passed_through(payment: Payment, intent: IntentSnapshot) -> bool:
+def _is_passed_through(booked: Booked, intent: IntentSnapshot) -> bool:
     """Return whether it is on its way to capture, or asked about: see Note [AUTHORIZED is passed through]."""
     return (
-        payment.status == PaymentStatus.SUBMITTED
-        and payment.due_at is not None
+        booked.status == PaymentStatus.SUBMITTED
+        and booked.is_asked_about
         and intent.status == rules.AUTHORIZED_AT_PROVIDER
     )
 
@@ -185,26 +185,17 @@ def _is_order_id(text: str) -> bool:
     return True
 
 
-def _matched(intents: Iterable[IntentSnapshot]) -> Iterator[tuple[IntentSnapshot, Payment | None]]:
-    """Pair listed intents with our payments, a page at a time."""
-    listed = iter(intents)
-    while page := list(islice(listed, BATCH)):
-        ours = Payment.objects.in_bulk([intent.intent_id for intent in page], field_name="intent_id")
-        for intent in page:
-            yield intent, ours.get(intent.intent_id)
-
-
 def _confirmed(intent: IntentSnapshot) -> Iterator[Difference]:
     """Look again, at both books: a payment on its way differs for a moment."""
     fresh = provider().retrieve_intent(intent_id=intent.intent_id)
-    detail = differs(Payment.objects.filter(intent_id=intent.intent_id).first(), fresh)
+    detail = differs(find_booked(intent_id=intent.intent_id), fresh)
     if detail:
         yield Difference(order_id=intent.order_id, intent_id=intent.intent_id, detail=detail)
 
 
-def _repair(run: _Run, payment: Payment | None, intent: IntentSnapshot) -> None:
+def _repair(run: _Run, intent: IntentSnapshot) -> None:
     with _alone(run, order_id=intent.order_id, intent_id=intent.intent_id):
-        _bring_together(run, payment, intent)
+        _bring_together(run, Payment.objects.filter(intent_id=intent.intent_id).first(), intent)
 
 
 def _sync(run: _Run, refund: RefundSnapshot) -> None:

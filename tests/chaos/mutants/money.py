@@ -311,7 +311,7 @@ MUTANTS = (
         removes="the repair of what reconciliation finds different",
         promise="I11",
         file="payments/services/reconcile.py",
-        old="        if differs(payment, intent):\n            _repair(run, payment, intent)\n",
+        old="        if differs(booked, intent):\n            _repair(run, intent)\n",
         new="",
         killers=(f"{TESTS}/test_reconciliation.py::test_capture_that_was_never_recorded_is_found_and_repaired",),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
 
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 
 from payments import api as payments
 from payments import tasks
+from payments.gateways import provider
 from payments.gateways.stripe_api import StripeProvider
 from payments.models import Outbox, Payment, Refund, StrayIntent, WebhookEvent
 from payments.services import missing
@@ -123,6 +125,30 @@ def test_capture_that_is_only_not_listed_yet_is_no_difference(sandbox, captured,
     monkeypatch.setattr(StripeProvider, "iter_intents", lambda _self, **_asked: iter(()))
 
     assert reconcile().unresolved == ()
+
+
+def test_list_says_of_each_intent_what_its_own_answer_says(sandbox, authorize):
+    orders = [new_id() for _order in range(5)]
+    cards = ("pm_card_chargeDeclined", "pm_card_authenticationRequired", "pm_card_visa", "pm_card_visa", "pm_card_visa")
+    for each, card in zip(orders, cards, strict=True):
+        with suppress(payments.CardDeclined):
+            authorize(card, order=each)
+    payments.void_payment(order_id=orders[3], reason="test")
+    payments.capture_payment(order_id=orders[4])
+    sandbox.stripe.v1.refunds.create({"payment_intent": sandbox.intent(orders[4]).id, "amount": 1})
+
+    listed = list(provider().iter_intents(since=now() - timedelta(hours=1)))
+
+    assert listed == [provider().retrieve_intent(intent_id=intent.intent_id) for intent in listed]
+    assert {
+        (intent.status, intent.decline_code != "", intent.next_action, intent.refunded.minor) for intent in listed
+    } == {
+        ("requires_payment_method", True, "", 0),
+        ("requires_action", False, "use_stripe_sdk", 0),
+        ("requires_capture", False, "", 0),
+        ("canceled", False, "", 0),
+        ("succeeded", False, "", 1),
+    }
 
 
 def test_drift_older_than_a_week_is_found_by_the_audit(sandbox, captured, order_id):

@@ -1,4 +1,4 @@
-"""What our POSTs send and make of an answer, held against the SDK's own raw_request."""
+"""What our calls send and make of an answer, held against the SDK's own raw_request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import stripe
 
-from payments.gateways.stripe_calls import PostCalls
+from payments.gateways.stripe_calls import Calls
+from payments.gateways.stripe_lists import decode_intents, decode_plain
 
 WANTED: list[Mapping[str, Any]] = [
     {},
@@ -54,11 +55,11 @@ def client(transport: Recorder, **options: Any) -> stripe.StripeClient:
 def test_a_post_is_sent_as_the_sdk_sends_it(wanted: Mapping[str, Any], options: dict[str, Any]):
     transport = Recorder()
     sdk = client(transport, **options)
-    posts = PostCalls(sdk)
+    calls = Calls(sdk)
 
-    posts.send("/v1/payment_intents", wanted, key="key-1")
+    calls.send("/v1/payment_intents", wanted, key="key-1")
     sdk.raw_request("post", "/v1/payment_intents", idempotency_key="key-1", **wanted)
-    posts.send("/v1/payment_intents", wanted, key="key-2")
+    calls.send("/v1/payment_intents", wanted, key="key-2")
 
     ours, theirs, again = transport.sent
     assert ours == theirs
@@ -82,7 +83,7 @@ def test_an_error_is_the_sdks_own(status: int, error: dict[str, Any]):
     sdk = client(Recorder(status, {"error": error}))
 
     with pytest.raises(stripe.StripeError) as ours:
-        PostCalls(sdk).send("/v1/payment_intents", {}, key="key-1")
+        Calls(sdk).send("/v1/payment_intents", {}, key="key-1")
     with pytest.raises(stripe.StripeError) as theirs:
         sdk.raw_request("post", "/v1/payment_intents", idempotency_key="key-1")
 
@@ -92,7 +93,7 @@ def test_an_error_is_the_sdks_own(status: int, error: dict[str, Any]):
 
 
 def test_an_answer_is_plain():
-    found = PostCalls(client(Recorder(200, {"id": "pi_1", "last": {"a": [1, None]}}))).send("/v1/x", {}, key="key-1")
+    found = Calls(client(Recorder(200, {"id": "pi_1", "last": {"a": [1, None]}}))).send("/v1/x", {}, key="key-1")
 
     assert found == {"id": "pi_1", "last": {"a": [1, None]}}
 
@@ -102,4 +103,65 @@ def test_an_answer_that_is_no_json_is_an_error_of_the_sdk():
     transport._answer = b"<html>", 200, {}
 
     with pytest.raises(stripe.APIError):
-        PostCalls(client(transport)).send("/v1/x", {}, key="key-1")
+        Calls(client(transport)).send("/v1/x", {}, key="key-1")
+
+
+LISTED: list[Mapping[str, Any]] = [
+    {"limit": 100},
+    {"created": {"gte": 1, "lte": 2}, "limit": 100, "expand": ["data.latest_charge"], "starting_after": "pi_1 ü&=[]"},
+]
+INTENT = {"id": "pi_1", "status": "succeeded", "amount": 1, "currency": "eur", "created": 1, "livemode": False}
+NO_INTENTS: list[Any] = [
+    {"data": [INTENT | {"amount": "much"}], "has_more": False},
+    {"data": [INTENT | {"metadata": ["none"]}], "has_more": False},
+    {"data": [], "has_more": None},
+]
+
+
+@pytest.mark.parametrize("wanted", LISTED)
+@pytest.mark.parametrize("options", [{}, {"base_addresses": {"api": "http://127.0.0.1:1"}}, {"stripe_version": "x"}])
+def test_a_list_is_asked_for_as_the_sdk_asks(wanted: Mapping[str, Any], options: dict[str, Any]):
+    transport = Recorder()
+    sdk = client(transport, **options)
+
+    Calls(sdk).page("/v1/payment_intents", wanted, decode=decode_plain)
+    sdk.raw_request("get", "/v1/payment_intents", **wanted)
+
+    ours, theirs = transport.sent
+    assert ours == theirs
+
+
+def test_a_page_of_intents_is_read_without_what_nobody_asks_of_it():
+    body = {
+        "object": "list",
+        "data": [INTENT | {"latest_charge": {"amount_refunded": 1, "paid": True}}],
+        "has_more": True,
+    }
+
+    page = Calls(client(Recorder(200, body))).page("/v1/payment_intents", {}, decode=decode_intents)
+
+    assert page["has_more"] is True
+    assert (page["data"][0]["id"], page["data"][0]["latest_charge"]["amount_refunded"]) == ("pi_1", 1)
+    assert not hasattr(page["data"][0].latest_charge, "paid")
+
+
+@pytest.mark.parametrize("body", NO_INTENTS)
+def test_a_page_of_another_shape_is_read_as_it_is(body: Any):
+    assert Calls(client(Recorder(200, body))).page("/v1/payment_intents", {}, decode=decode_intents) == body
+
+
+@pytest.mark.parametrize(
+    ("status", "content"), [(200, b"<html>"), (500, b"{}"), (429, b'{"error": {"message": "no"}}')]
+)
+def test_a_list_that_is_no_answer_is_an_error_of_the_sdk(status: int, content: bytes):
+    transport = Recorder()
+    transport._answer = content, status, {}
+    sdk = client(transport)
+
+    with pytest.raises(stripe.StripeError) as ours:
+        Calls(sdk).page("/v1/payment_intents", {}, decode=decode_intents)
+    with pytest.raises(stripe.StripeError) as theirs:
+        sdk.raw_request("get", "/v1/payment_intents")
+
+    assert type(ours.value) is type(theirs.value)
+    assert ours.value.http_status == theirs.value.http_status == status
