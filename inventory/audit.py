@@ -20,7 +20,7 @@ from inventory.events import (
 from inventory.models import BORN, Reservation, Status
 from shop import transactions
 from shop.audit import SKEW, Check, Law, Violation, register_check, register_law
-from shop.events.history import register_history_checks
+from shop.events.history import ByPayload, register_history_checks
 from shop.events.laws import register_bus_checks
 
 # Holds are swept within seconds of their end.
@@ -141,7 +141,7 @@ def register() -> None:
         model=Reservation,
         noun="reservation",
         status_after={
-            StockReserved.type: lambda fact: str(fact["status"]),
+            StockReserved.type: ByPayload("status"),
             StockPaymentBegan.type: Status.PAYING,
             StockCommitted.type: Status.COMMITTED,
             StockReleased.type: Status.RELEASED,

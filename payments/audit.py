@@ -33,12 +33,12 @@ from payments.models import Dispute, DisputeStatus, Payment, PaymentStatus, Refu
 from payments.services.listed import Booked
 from payments.services.reconcile import find_differences
 from shop.audit import BEGINNING, SKEW, Check, Law, Violation, register_check, register_law, since
-from shop.events.history import register_history_checks
+from shop.events.history import ByPayload, register_history_checks
 from shop.events.laws import register_bus_checks
 
 # How long an outcome may stay unknown before it counts as left behind.
 RESOLVED_WITHIN = timedelta(hours=1)
-_REFUNDED = {True: PaymentStatus.REFUNDED, False: PaymentStatus.PARTIALLY_REFUNDED}
+_REFUNDED = ByPayload("full", {"true": PaymentStatus.REFUNDED, "false": PaymentStatus.PARTIALLY_REFUNDED})
 
 
 def register() -> None:
@@ -62,7 +62,7 @@ def register() -> None:
             PaymentFailed.type: PaymentStatus.DECLINED,
             PaymentAuthorized.type: PaymentStatus.AUTHORIZED,
             PaymentCaptured.type: PaymentStatus.CAPTURED,
-            PaymentRefunded.type: lambda fact: _REFUNDED[fact["full"]],
+            PaymentRefunded.type: _REFUNDED,
             PaymentVoided.type: PaymentStatus.VOIDED,
         },
         born={PaymentStatus.NEW, PaymentStatus.VOIDED},
@@ -88,7 +88,7 @@ def register() -> None:
         model=Dispute,
         noun="dispute",
         status_after={
-            fact.type: lambda told: told["status"]
+            fact.type: ByPayload("status")
             for fact in (PaymentDisputeOpened, PaymentDisputeChanged, PaymentDisputeClosed)
         },
         born=rules.OPEN_DISPUTES,

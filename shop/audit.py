@@ -85,8 +85,9 @@ class Check:
 class Reading(Generic[Row]):
     """Rows that several checks judge as they pass, read once for all of them and never held together.
 
-    `again` reads one row anew, "nothing" where it is gone: what looks wrong is judged twice, for a row that was put together
-    by several statements may show two instants. `name` is the subject of a violation.
+    `again` reads a row anew, "nothing" where it is gone: what looks wrong is judged twice, for a row that was put together
+    by several statements may show two instants. Where a row stands for several that are alike, `again` reads each of these.
+    `name` is the subject of a violation. `rows` notes what it reads.
     """
 
     context: str
@@ -104,16 +105,13 @@ class Reading(Generic[Row]):
     def judge(self, checks: Collection[Check]) -> Iterator[tuple[Check, Violation]]:
         """Yield what these checks find, in one go."""
         judges = [(check, self._judges[check]) for check in checks]
-        note = note_rows
-        for number, row in enumerate(self.rows(), start=1):
+        for row in self.rows():
             for check, judge in judges:
                 if judge(row) is None:
                     continue
                 for fresh in self.again(row):
                     if detail := judge(fresh):
                         yield check, Violation(check.promise, self.name(fresh), detail)
-            if not number % MOST:
-                note(MOST)
 
 
 @dataclass(frozen=True)
@@ -197,8 +195,10 @@ def by_order(context: str, row: Callable[..., Row], *pages: Page) -> Reading[Row
     """
 
     def rows() -> Iterator[Row]:
-        for order_id, found in aligned(*(_stream(page) for page in pages)):
+        for number, (order_id, found) in enumerate(aligned(*(_stream(page) for page in pages)), start=1):
             yield row(order_id, *found)
+            if not number % PAGE:
+                note_rows(PAGE)
 
     def again(seen: Row) -> Iterator[Row]:
         order_id = _order_of(seen)

@@ -1,7 +1,8 @@
 """The checks that hold rows with a status against the facts of a context (I8 and I9).
 
 One statement reads a row with its facts, so it sees a move with its event or neither; still, what looks wrong is read
-again before it is reported. Facts are read from the outbox and the history together.
+again before it is reported. Facts are read from the outbox and the history together. Nearly all rows of a page have gone one
+of a few ways: PostgreSQL gives each way once, with the keys of the rows that went it, and a way is judged once.
 
 Note [What may be missing]
 The context's watermarks say since when all facts are there (past.py), and no setting does. A row that is younger has all
@@ -12,9 +13,8 @@ transaction, so versions are compared and not moments.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -31,17 +31,30 @@ from shop.events.past import Kept, complete_since, history_of
 from shop.events.relay import publishing_contexts
 from shop.states import StatusModel
 
-PAGE = 1000
+# Rows whose ways are put together at once.
+PAGE = 5000
 ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
-
-StatusAfter = Mapping[str, str | Callable[[Mapping[str, Any]], str]]
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A row beside the moves that its facts tell, in the order in which they were told."""
+class ByPayload:
+    """The status that a fact leaves is told by this member of its payload: as its text says, or as `means` reads it."""
 
-    pk: UUID
+    member: str
+    means: Mapping[str, str] = field(default_factory=dict)
+
+
+StatusAfter = Mapping[str, str | ByPayload]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What rows of one status and version, whose facts tell the same moves, have in common; moves as they were told.
+
+    `keys`: the rows' primary keys, with commas.
+    """
+
+    keys: str
     status: str
     version: int
     all_kept: bool
@@ -82,14 +95,14 @@ class _History:
     since_field: str
     changed_field: str
 
-    def missing_facts(self, row: _Row) -> str | None:
-        """Say what is missing of the facts of `row`."""
+    def missing_facts(self, row: _Way) -> str | None:
+        """Say what is missing of the facts of rows that went this way."""
         if row.has_its_facts:
             return None
         told = ", ".join(f"{number} {name}" for number, name in zip(row.versions, row.types, strict=True))
         return f"it is at version {row.version}, its facts are: {told or 'none'}"
 
-    def wrong_way(self, row: _Row) -> str | None:
+    def wrong_way(self, row: _Way) -> str | None:
         """Say where the way that the facts tell leaves the table; a way with gaps is not judged (I8 names them)."""
         if row.status not in self.model.TRANSITIONS or row.version < 1:
             return f"there is no status {row.status} at version {row.version}"
@@ -102,58 +115,75 @@ class _History:
             return f"it took a step that does not exist: {' > '.join(way)}"
         return None if way[-1] == row.status else f"its facts end in {way[-1]}, but it is {row.status}"
 
-    def reading(self) -> Reading[_Row]:
-        """Return the rows with their facts, read once for all that is judged of them."""
-        return Reading(
-            self.context, self._rows, lambda row: self._read(row.pk, "="), lambda row: f"{self.noun} {row.pk}"
-        )
+    def reading(self) -> Reading[_Way]:
+        """Return the ways of the rows, read once for all that is judged of them; what is read again is one row's."""
+        return Reading(self.context, self._ways, self._each_again, lambda row: f"{self.noun} {row.keys}")
 
-    def _rows(self) -> Iterator[_Row]:
-        after = UUID(int=0)
-        while page := self._read(after, ">"):
-            yield from page
-            after = page[-1].pk
+    def _ways(self) -> Iterator[_Way]:
+        after: UUID | None = UUID(int=0)
+        while after is not None:
+            ways, after = self._read(after, ">")
+            yield from ways
 
-    def _read(self, pk: UUID, comparison: str) -> list[_Row]:
-        """Return a page of the rows that are to be looked at, with their facts, by rising key."""
-        alias, meta = transactions.alias_for(self.context), self.model._meta
-        quote = connections[alias].ops.quote_name
+    def _each_again(self, way: _Way) -> Iterator[_Way]:
+        for key in way.keys.split(","):
+            yield from self._read(UUID(key), "=")[0]
+
+    def _read(self, key: UUID, comparison: str) -> tuple[list[_Way], UUID | None]:
+        """Return the ways of a page of the rows that are to be looked at, by rising key, and the last key of the page."""
+        alias = transactions.alias_for(self.context)
+        parameters: dict[str, Any] = {
+            "since": complete_since(self.context, Kept.BEGAN, Kept.HISTORY) or ALWAYS,
+            "key": key,
+            "judged": audit.since() or ALWAYS,
+            "moves": list(self.status_after),
+        }
+        with connections[alias].cursor() as cursor:
+            cursor.execute(self._sql(connections[alias].ops.quote_name, comparison), parameters)
+            rows = cursor.fetchall()
+        if not rows:
+            return [], None
+        audit.note_rows(sum(row[-2] for row in rows))
+        return [self._way(*columns) for *columns, _count, _last in rows], rows[0][-1]
+
+    def _sql(self, quote: Callable[[str], str], comparison: str) -> str:
+        meta = self.model._meta
         key, since, changed = (
             quote(str(cast("Field[Any, Any]", meta.get_field(name)).column))
             for name in (meta.pk.name, self.since_field, self.changed_field or self.since_field)
         )
-        parameters: dict[str, Any] = {
-            "since": complete_since(self.context, Kept.BEGAN, Kept.HISTORY) or ALWAYS,
-            "pk": pk,
-            "judged": audit.since() or ALWAYS,
-            "moves": list(self.status_after),
-        }
         facts = " UNION ALL ".join(
             f"SELECT id, aggregate_version, type, payload, occurred_at FROM {quote(model._meta.db_table)}"
-            "  WHERE aggregate_id = page.pk AND type = ANY(%(moves)s)"
+            "  WHERE aggregate_id = page.key AND type = ANY(%(moves)s)"
             for model in (outbox_of(self.context), history_of(self.context))
         )
-        with connections[alias].cursor() as cursor:
-            cursor.execute(
-                f"WITH page AS (SELECT {key} AS pk, status, version, {since} > %(since)s AS all_kept,"
-                f"   {changed} > %(since)s AS latest_kept FROM {quote(meta.db_table)}"
-                f"  WHERE {key} {comparison} %(pk)s AND {since} >= %(judged)s ORDER BY {key} LIMIT {PAGE})"
-                " SELECT page.*, facts.* FROM page CROSS JOIN LATERAL (SELECT"
-                "   min(f.aggregate_version) FILTER (WHERE f.occurred_at > %(since)s),"
-                "   array_agg(f.aggregate_version ORDER BY f.id), array_agg(f.type::text ORDER BY f.id),"
-                f"  array_agg(f.payload::text ORDER BY f.id) FROM ({facts}) AS f) AS facts ORDER BY page.pk",
-                parameters,
-            )
-            return [self._row(*columns) for columns in cursor.fetchall()]
+        told = " ".join(
+            f"WHEN '{name}' THEN ' ' || (f.payload->>'{after.member}')"
+            for name, after in self.status_after.items()
+            if isinstance(after, ByPayload)
+        )
+        move = f"f.aggregate_version || ' ' || f.type || coalesce({f'CASE f.type {told} END' if told else 'NULL'}, '')"
+        return (
+            f"WITH page AS (SELECT {key} AS key, status, version, {since} > %(since)s AS all_kept,"
+            f"   {changed} > %(since)s AS latest_kept FROM {quote(meta.db_table)}"
+            f"  WHERE {key} {comparison} %(key)s AND {since} >= %(judged)s ORDER BY {key} LIMIT {PAGE})"
+            " SELECT string_agg(page.key::text, ',' ORDER BY page.key), page.status, page.version, page.all_kept, page.latest_kept,"
+            "  facts.first_kept, facts.moves, count(*), (SELECT key FROM page ORDER BY key DESC LIMIT 1)"
+            " FROM page CROSS JOIN LATERAL (SELECT"
+            "   min(f.aggregate_version) FILTER (WHERE f.occurred_at > %(since)s) AS first_kept,"
+            f"  array_agg({move} ORDER BY f.id) AS moves FROM ({facts}) AS f) AS facts GROUP BY 2, 3, 4, 5, 6, 7"
+        )
 
-    def _row(self, *columns: Any) -> _Row:
-        pk, status, version, all_kept, latest_kept, first_kept, versions, types, payloads = columns
-        statuses = list(map(self._status, types or [], payloads or []))
-        return _Row(pk, status, version, all_kept, latest_kept, first_kept, versions or [], types or [], statuses)
+    def _way(self, *columns: Any) -> _Way:
+        keys, status, version, all_kept, latest_kept, first_kept, moves = columns
+        told = [move.split(" ", 2) for move in moves or []]
+        versions, types = [int(number) for number, *_more in told], [name for _number, name, *_more in told]
+        statuses = [self._status(name, *payload) for _number, name, *payload in told]
+        return _Way(keys, status, version, all_kept, latest_kept, first_kept, versions, types, statuses)
 
-    def _status(self, fact: str, payload: str) -> str:
+    def _status(self, fact: str, payload: str = "nothing") -> str:
         after = self.status_after[fact]
-        return str(after(json.loads(payload)) if callable(after) else after)
+        return after.means.get(payload, payload) if isinstance(after, ByPayload) else str(after)
 
 
 def register_history_checks(
@@ -168,7 +198,7 @@ def register_history_checks(
 ) -> None:
     """Have every audit check that each version of each row has its fact, and that the facts walk through the table.
 
-    `status_after`: the type of a fact -> the status it leaves, or a function of its payload that says so; facts of
+    `status_after`: the type of a fact -> the status it leaves, or what in its payload says so; facts of
     other types tell of no move. `since_field` holds the moment of a row's first fact, `changed_field` of its latest.
     """
     history = _History(

@@ -153,13 +153,14 @@ def test_a_page_of_another_shape_is_read_as_it_is(body: Any):
 @pytest.mark.parametrize(
     ("status", "content"), [(200, b"<html>"), (500, b"{}"), (429, b'{"error": {"message": "no"}}')]
 )
-def test_a_list_that_is_no_answer_is_an_error_of_the_sdk(status: int, content: bytes):
+@pytest.mark.parametrize("decode", [decode_intents, decode_plain])
+def test_a_list_that_is_no_answer_is_an_error_of_the_sdk(status: int, content: bytes, decode: Any):
     transport = Recorder()
     transport._answer = content, status, {}
     sdk = client(transport)
 
     with pytest.raises(stripe.StripeError) as ours:
-        Calls(sdk).page("/v1/payment_intents", {}, decode=decode_intents)
+        Calls(sdk).page("/v1/payment_intents", {}, decode=decode)
     with pytest.raises(stripe.StripeError) as theirs:
         sdk.raw_request("get", "/v1/payment_intents")
 
