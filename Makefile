@@ -15,7 +15,7 @@ TIMED := tests/chaos/processes tests/chaos/broker
 PROOF_LOG := docs/proof.jsonl
 CAMPAIGN = PROVE=full $(RUN) -m pytest -q --proof-log $(PROOF_LOG) --proof-file docs/proof.md
 
-.PHONY: help demo run test test-all test-five prove prove-full bench soak chaos simulate check format requirements schema model clean
+.PHONY: help demo run test test-all test-five prove prove-full bench soak chaos simulate check format requirements schema site model clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -81,12 +81,21 @@ schema: .venv/installed  ## Write docs/openapi.yaml and docs/asyncapi.yaml anew
 	DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 	DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) manage.py asyncapi --file docs/asyncapi.yaml
 
+var/site-venv/installed: docs/site/requirements.txt
+	$(PYTHON) -m venv var/site-venv
+	var/site-venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+site: var/site-venv/installed  ## Build the documentation as a site, var/site; a link that leads nowhere is an error
+	@NO_MKDOCS_2_WARNING=1 var/site-venv/bin/mkdocs build --strict && echo "open var/site/index.html"
+
 model:  ## Check the saga's model with spin: exhaustive safety, liveness, and that each of its mutants is caught
 	docs/model/check
 
 requirements: .venv/installed  ## Pin the requirements anew
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras --generate-hashes --universal --no-header -o requirements.txt
 	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --no-header -o docker/requirements.txt
+	$(BIN)/uv pip compile -q docs/site/requirements.in --generate-hashes --universal --no-header --python-version 3.11 -o docs/site/requirements.txt
 
 clean:  ## Remove what the commands made, the embedded PostgreSQL's data included
 	-@test -x $(RUN) && $(RUN) -m config.embedded stop
