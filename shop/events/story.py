@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import TextField
+from django.db.models.functions import Cast, Now
 
 from shop import transactions
 from shop.events import unheard
@@ -39,12 +39,12 @@ def narrate(order_id: uuid.UUID) -> Story:
 
 
 def _failed(context: str, order_id: uuid.UUID) -> Iterator[InboxEntry]:
-    """Yield what is dead or tried again; of a message that nobody could read its text is searched."""
+    """Yield what is dead or tried again, found by its text: it may be a message that nobody could read."""
     rows = inbox_of(context)._default_manager.using(transactions.alias_for(context)).order_by("id")
-    of_the_order = Q(envelope__data__order_id=str(order_id)) | Q(envelope__raw__contains=str(order_id))
+    of_the_order = rows.alias(text=Cast("envelope", TextField())).filter(text__contains=str(order_id))
     # One status at a time: each has an index of its own.
     for status in (DeliveryStatus.DEAD, DeliveryStatus.RETRYING):
-        yield from rows.filter(of_the_order, status=status)
+        yield from of_the_order.filter(status=status)
 
 
 def _failure(context: str, entry: InboxEntry) -> Happening:

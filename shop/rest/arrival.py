@@ -1,4 +1,4 @@
-"""What every request is held to before anything reads it: one value in each header that decides, a body of known length.
+"""What every request is held to before anything reads it: one value in each header that decides, a body as it is, of known length.
 
 It stands before the API, the sign-in, the webhook and the admin alike. See docs/faults.md.
 """
@@ -115,7 +115,7 @@ def refuse_on_arrival(request: HttpRequest) -> HttpResponse | None:
         settle_body(request)
     except Refusal as refusal:
         return problem_of(refusal).plain_response()
-    return None
+    return refuse_packed(request.META)
 
 
 def settle_headers(meta: dict[str, Any]) -> None:
@@ -154,3 +154,15 @@ def settle_body(request: HttpRequest) -> None:
         raise RequestDataTooBig("a streamed body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE")
     meta["CONTENT_LENGTH"] = str(len(body))
     request._stream = LimitedStream(io.BytesIO(body), len(body))  # type: ignore[assignment]  # noqa: SLF001
+
+
+def refuse_packed(meta: dict[str, Any]) -> HttpResponse | None:
+    """Return the refusal of a body that is packed: no parser here unpacks one. None for any other, and where there is none.
+
+    The 415 names what is taken in its Accept-Encoding (RFC 9110, section 12.5.3).
+    """
+    codings = {each.strip().lower() for each in meta.get("HTTP_CONTENT_ENCODING", "").split(",")}
+    if codings <= {"", "identity"} or str(meta.get("CONTENT_LENGTH") or "0") == "0":
+        return None
+    told = "This server takes no Content-Encoding: send the body as it is."
+    return edge_problem("unsupported_media_type", told, headers={"Accept-Encoding": "identity"}).plain_response()

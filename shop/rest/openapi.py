@@ -76,7 +76,7 @@ _TEXTS = {
     "411": "The body has no Content-Length, and this server cannot tell where it ends.",
     "412": "It has changed since the caller read it.",
     "413": "The body is larger than 64 KiB.",
-    "415": "The body is not JSON.",
+    "415": "The body is not JSON, or it is packed (`Content-Encoding`).",
     "422": "The Idempotency-Key was used for another request, or the request holds a card number.",
     "429": "Too many requests; Retry-After says when.",
     "500": "A bug; it is logged under the request's id.",

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from rest_framework import parsers
-from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
+from rest_framework.exceptions import APIException, ParseError
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -28,10 +28,7 @@ class JSONParser(parsers.JSONParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """Return the parsed body. Raises: PayloadTooLarge, ParseError, UnsupportedMediaType where it is packed."""
-        request = (parser_context or {}).get("request")
-        if request is not None and request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-            raise UnsupportedMediaType("", "This server takes no Content-Encoding: send the JSON as it is.")
+        """Return the parsed body. Raises: PayloadTooLarge, ParseError. A packed one is refused on arrival."""
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         raw = stream.read(limit + 1)
         if len(raw) > limit:

@@ -213,6 +213,7 @@ def _operation(
     }  # fmt: skip
     if body:
         responses["411"] = _refusal(problems, "The body has no Content-Length.", LengthRequired)
+        responses["415"] = _refusal(problems, "The body is packed (`Content-Encoding`).", "unsupported_media_type")
     described: Schema = {"operationId": operation, "description": says, "tags": ["sign-in"]}
     if body:
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from config.embedded.processes import free_port
 from shop.serving import any_address
@@ -43,12 +44,18 @@ class Replica:
     """One web container: gunicorn with the shop's configuration and an application that can be slow."""
 
     def __init__(
-        self, folder: Path, *, address: str = "127.0.0.1", family: socket.AddressFamily = socket.AF_INET
+        self,
+        folder: Path,
+        *,
+        address: str = "127.0.0.1",
+        family: socket.AddressFamily = socket.AF_INET,
+        application: str = APPLICATION,
+        **environment: str,
     ) -> None:
         self.port, self.folder = free_port(), folder
         self.address, self.family = address, family
         folder.mkdir(exist_ok=True)
-        (folder / "answering.py").write_text(APPLICATION)
+        (folder / "answering.py").write_text(application)
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "-c", str(DOCKER / "gunicorn.conf.py"), "--chdir", str(folder)),
@@ -57,7 +64,7 @@ class Replica:
                 *(("--bind", f"127.0.0.1:{self.port}") if address == "127.0.0.1" else ()),
             ],
             cwd=ROOT,
-            env=os.environ | {"WEB_CONCURRENCY": "2", "WEB_THREADS": "8", "PORT": str(self.port)},
+            env=os.environ | {"WEB_CONCURRENCY": "2", "WEB_THREADS": "8", "PORT": str(self.port)} | environment,
         )
         self.wait(lambda: self.ask("/")[0] == 200)
 
@@ -194,3 +201,43 @@ def test_both_families_are_heard_and_a_caller_by_ipv4_is_named_by_it(tmp_path: P
         replica.close()
 
     assert (by_ipv6, by_ipv4) == ((200, "::1"), (200, "127.0.0.1"))
+
+
+@pytest.mark.skipif(any_address() != "::", reason="no IPv6 here")
+def test_probes_of_web_are_heard_on_both_families(tmp_path: Path) -> None:
+    port = free_port()
+    replica = Replica(
+        tmp_path / "one", application=f"import django\ndjango.setup()\n{APPLICATION}", HEALTH_PORT=str(port)
+    )
+    try:
+        found = [lives(f"http://{host}:{port}/health") for host in ("[::1]", "127.0.0.1")]
+    finally:
+        replica.close()
+
+    assert found == [True, True]
+
+
+@pytest.mark.skipif(any_address() != "::", reason="no IPv6 here")
+def test_metrics_of_a_worker_are_heard_on_both_families() -> None:
+    port = free_port()
+    serving = (
+        "import django; django.setup(); from shop.observability import metrics;"
+        f"metrics.serve({port}); print('serving', flush=True); input()"
+    )
+    worker = subprocess.Popen([sys.executable, "-c", serving], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    try:
+        assert b"serving" in worker.stdout.readline()
+        found = [lives(f"http://{host}:{port}/metrics") for host in ("[::1]", "127.0.0.1")]
+    finally:
+        worker.communicate(b"\n", timeout=PATIENCE_SECONDS)
+
+    assert found == [True, True]
+
+
+def lives(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=PATIENCE_SECONDS).ok
+    except requests.ConnectionError:
+        return False

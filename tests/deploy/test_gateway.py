@@ -12,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,10 +20,12 @@ import pytest
 
 import config.urls  # noqa: F401  every error class that the API may answer is imported
 from config.embedded.processes import free_port
+from shop.rest import cors
 from shop.rest.problem import known_problems
-from tests.deploy.files import DOCKER
+from tests.deploy.files import DOCKER, read_yaml
 
 CONFIGURATION = (DOCKER / "gateway" / "nginx.conf").read_text()
+ORIGINS = (DOCKER / "gateway" / "cors.conf.template").read_text()
 PATIENCE_SECONDS = 10
 
 
@@ -37,15 +40,18 @@ class _Upstream(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    do_POST = do_GET  # noqa: N815  the name that http.server looks for
+    do_POST = do_GET  # noqa: N815  the names that http.server looks for
+    do_OPTIONS = do_GET  # noqa: N815
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
 
 
-def _local(folder: Path, *, port: int, upstream: int) -> Path:
+def _local(folder: Path, *, port: int, upstream: int, origins: str = "") -> Path:
     """Write the configuration for this machine: other addresses, other folders, and no Docker DNS."""
     text = CONFIGURATION
+    # As envsubst does in the image: only what the environment holds is filled in.
+    (folder / "cors.conf").write_text(ORIGINS.replace("${CORS_ALLOWED_ORIGINS}", origins))
     for old, new in {
         "listen 8080": f"listen 127.0.0.1:{port}",
         # Following the name of a service needs nginx 1.27.3, and Docker to ask.
@@ -71,11 +77,19 @@ def _nginx() -> str:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    nginx, folder, port = _nginx(), tmp_path_factory.mktemp("gateway"), free_port()
-    upstream = ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
-    threading.Thread(target=upstream.serve_forever, daemon=True).start()
-    configuration = _local(folder, port=port, upstream=upstream.server_address[1])
+def upstream() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Upstream)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+@contextmanager
+def _running(folder: Path, *, upstream: int, origins: str = "") -> Iterator[int]:
+    """Run nginx before that upstream; yield its port."""
+    nginx, port = _nginx(), free_port()
+    configuration = _local(folder, port=port, upstream=upstream, origins=origins)
     process = subprocess.Popen([nginx, "-c", str(configuration), "-p", str(folder), "-g", "daemon off;"])
     try:
         _await_port(process, port)
@@ -83,8 +97,12 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(PATIENCE_SECONDS)
-        upstream.shutdown()
-        upstream.server_close()
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, upstream: int) -> Iterator[int]:
+    with _running(tmp_path_factory.mktemp("gateway"), upstream=upstream) as port:
+        yield port
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
@@ -207,16 +225,120 @@ def test_what_the_gateway_refuses_itself_is_a_problem_with_a_name(
 
 
 def test_shop_that_is_away_is_told_as_a_problem(tmp_path: Path) -> None:
-    nginx, port = _nginx(), free_port()
-    configuration = _local(tmp_path, port=port, upstream=free_port())
-    process = subprocess.Popen([nginx, "-c", str(configuration), "-p", str(tmp_path), "-g", "daemon off;"])
-    try:
-        _await_port(process, port)
+    with _running(tmp_path, upstream=free_port()) as port:
         status, headers, body = _ask(port, "/api/v1/orders")
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_SECONDS)
 
     assert status == 503
     assert headers["retry-after"] == "2"
     assert json.loads(body)["code"] == "unavailable"
+
+
+# --- pages of other origins -------------------------------------------------------------------------------------------
+
+STOREFRONTS = "https://shop.example,https://m.shop.example:8443"
+PREFLIGHT = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
+
+
+@pytest.fixture(scope="module")
+def storefronts(tmp_path_factory: pytest.TempPathFactory, upstream: int) -> Iterator[int]:
+    with _running(tmp_path_factory.mktemp("storefronts"), upstream=upstream, origins=STOREFRONTS) as port:
+        yield port
+
+
+def _told_to_pages(headers: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.startswith("access-control-") or name == "vary"}
+
+
+def _refusals(port: int, origin: str) -> dict[int, dict[str, str]]:
+    """Have the gateway refuse what it can refuse itself while the shop is there; return the headers by status."""
+    asked = [
+        _ask(port, "/api/v1/orders", method="POST", body=b"x" * 65_537, Origin=origin),
+        _ask(port, "/_allauth/app/v1/auth/login", method="POST", body=b"x" * 65_537, Origin=origin),
+        # Of a request line that it cannot read, nginx reads no header, so it knows no origin.
+        _ask(port, "/api/v1/orders", Origin=origin, X_Long="x" * 9_000),
+        *(_ask(port, "/_allauth/app/v1/auth/login", method="POST", body=b"{}", Origin=origin) for _each in range(40)),
+    ]
+    return {status: headers for status, headers, _body in asked}
+
+
+@pytest.mark.parametrize("origin", STOREFRONTS.split(","))
+def test_what_the_gateway_refuses_itself_a_named_storefront_may_read(
+    origin: str, tmp_path: Path, upstream: int
+) -> None:
+    with _running(tmp_path, upstream=upstream, origins=STOREFRONTS) as port:
+        refused = _refusals(port, origin)
+    with _running(tmp_path, upstream=free_port(), origins=STOREFRONTS) as port:
+        refused[503] = _ask(port, "/api/v1/orders", Origin=origin)[1]
+
+    assert refused.keys() == {200, 400, 413, 429, 503}
+    assert _told_to_pages(refused.pop(200)) == {}, "what the shop answers, the shop alone marks"
+    for headers in refused.values():
+        assert _told_to_pages(headers) == {
+            "access-control-allow-origin": origin,
+            "access-control-expose-headers": cors.RESPONSE_HEADERS,
+            "vary": "Origin",
+        }
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://elsewhere.example", "null", "", "https://shop.example.elsewhere.example", "https://shop.exampl",
+        "shop.example", "https://shop.example,https://m.shop.example:8443", "https://m.shop.example", "|", ",",
+        "https://elsewhere.example|https://elsewhere.example", "https://elsewhere.example /api/v1/", ".*",
+    ],
+)  # fmt: skip
+def test_no_other_page_may_read_what_the_gateway_refuses(origin: str, storefronts: int) -> None:
+    answers = [
+        _ask(storefronts, "/api/v1/orders", method="POST", body=b"x" * 65_537, Origin=origin),
+        _ask(storefronts, "/api/v1/orders", method="OPTIONS", Origin=origin, **PREFLIGHT),
+    ]
+
+    assert [status for status, _headers, _body in answers] == [413, 200]
+    assert [_told_to_pages(headers) for _status, headers, _body in answers] == [{"vary": "Origin"}, {}]
+
+
+@pytest.mark.parametrize("path", ["/webhooks/stripe", "/admin/login/", "/metrics", "/health?x=/api/v1/"])
+def test_nothing_else_is_for_pages_of_other_origins(path: str, storefronts: int) -> None:
+    refused = _ask(storefronts, path, method="POST", body=b"x" * 65_537, Origin="https://shop.example")
+    asked = _ask(storefronts, path, method="OPTIONS", Origin="https://shop.example", **PREFLIGHT)
+
+    assert refused[0] in (404, 413)
+    assert asked[0] != 204
+    assert _told_to_pages(refused[1]) == _told_to_pages(asked[1]) == {}
+
+
+def test_without_the_setting_the_gateway_speaks_of_no_origins(gateway: int) -> None:
+    refused = _ask(gateway, "/api/v1/orders", method="POST", body=b"x" * 65_537, Origin="https://shop.example")
+    asked = _ask(gateway, "/api/v1/orders", method="OPTIONS", Origin="https://shop.example", **PREFLIGHT)
+
+    assert (refused[0], asked[0]) == (413, 200)
+    assert _told_to_pages(refused[1]) == _told_to_pages(asked[1]) == {}
+
+
+def test_the_gateway_answers_a_preflight_as_the_shop_does_also_while_the_shop_is_away(tmp_path: Path) -> None:
+    """A browser hides every answer to a call whose preflight was refused: by a limit, or since nobody was there."""
+    with _running(tmp_path, upstream=free_port(), origins=STOREFRONTS) as port:
+        answers = [
+            _ask(port, path, method="OPTIONS", Origin="https://shop.example", **PREFLIGHT)
+            for path in ("/api/v1/orders", *["/_allauth/app/v1/auth/login"] * 40)
+        ]
+
+    assert {(status, body) for status, _headers, body in answers} == {(204, b"")}
+    assert _told_to_pages(answers[0][1]) == {
+        "access-control-allow-origin": "https://shop.example",
+        "access-control-allow-methods": cors.METHODS,
+        "access-control-allow-headers": cors.REQUEST_HEADERS,
+        "access-control-max-age": str(cors.PREFLIGHT_SECONDS),
+        "vary": "Origin",
+    }
+
+
+def test_the_image_fills_in_the_setting_of_the_shop() -> None:
+    services = read_yaml("compose.yml")["services"]
+    given = services["gateway"]["environment"]
+
+    assert given["CORS_ALLOWED_ORIGINS"] == services["web"]["environment"]["CORS_ALLOWED_ORIGINS"]
+    assert "./gateway/cors.conf.template:/etc/nginx/templates/cors.conf.template:ro" in services["gateway"]["volumes"]
+    assert f"include {given['NGINX_ENVSUBST_OUTPUT_DIR']}/cors.conf;" in CONFIGURATION
+    assert set(re.findall(r"\$\{(\w+)\}", ORIGINS)) == {"CORS_ALLOWED_ORIGINS"}

@@ -315,11 +315,22 @@ def test_collector_keeps_every_trace_that_failed_or_was_slow() -> None:
     )  # only that image can judge whole traces
 
 
-def test_promtool_agrees() -> None:
+def _promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
     promtool = shutil.which("promtool")
     if promtool is None:
-        pytest.skip("no promtool here to ask")
-    subprocess.run([promtool, "check", "rules", str(DOCKER / "prometheus" / "alerts.yml")], check=True)
+        pytest.skip("no promtool here (Debian: apt-get install prometheus)")
+    return subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_promtool_agrees(tmp_path: Path) -> None:
+    """Of the real thing: syntax of the rules with their templates, and the configuration that names them."""
+    alerts, configuration = DOCKER / "prometheus" / "alerts.yml", tmp_path / "prometheus.yml"
+    text = (DOCKER / "prometheus" / "prometheus.yml").read_text()
+    configuration.write_text(text.replace("/etc/prometheus/alerts.yml", str(alerts)))
+
+    for judged in (_promtool("check", "rules", str(alerts)), _promtool("check", "config", str(configuration))):
+        assert judged.returncode == 0, judged.stderr
+        assert f"{len(_rules())} rules found" in judged.stdout
 
 
 def test_broker_configuration_is_lines_of_known_keys() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import uuid
@@ -203,3 +204,42 @@ def test_over_plain_http_a_token_is_refused_and_a_page_is_redirected(database: N
     assert Client().get("/api/v1/products")["Location"].startswith("https://")
     assert Client().get("/admin/")["Location"].startswith("https://")
     assert Client().get("/health").status_code == 200
+
+
+# --- bodies that are packed -------------------------------------------------------------------------------------------
+
+EVERYWHERE = ["/api/v1/orders", "/api/v1/products", SIGN_IN, "/webhooks/stripe", "/admin/login/", "/health", "/nowhere"]
+
+
+@pytest.mark.parametrize("where", EVERYWHERE)
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "identity, gzip", "x-unknown"])
+def test_no_way_in_takes_a_body_that_is_packed(where: str, coding: str, shopper: Shopper):
+    headers = shopper.headers | {"Content-Encoding": coding, "Idempotency-Key": str(uuid.uuid4())}
+    before, body = state(), gzip.compress(json.dumps(OrderBodyFactory()).encode())
+
+    whole = Client().post(where, body, content_type="application/json", headers=headers)
+    streamed = send(where, body, headers=headers)
+
+    for answer in (whole, streamed):
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type"), answer.content
+        assert "Content-Encoding" in answer.json()["detail"]
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer["Accept-Encoding"] == "identity"
+    assert state() == before
+
+
+@pytest.mark.parametrize("coding", ["identity", "", "Identity"])
+def test_a_body_that_is_not_packed_is_read_whatever_says_so(coding: str, shopper: Shopper):
+    headers = shopper.headers | {"Content-Encoding": coding, "Idempotency-Key": str(uuid.uuid4())}
+
+    answer = Client().post(
+        "/api/v1/orders", json.dumps(OrderBodyFactory()), content_type="application/json", headers=headers
+    )
+
+    assert answer.status_code == 201
+
+
+def test_who_sends_no_body_has_nothing_packed(shopper: Shopper):
+    headers = shopper.headers | {"Content-Encoding": "gzip"}
+
+    assert Client().get("/api/v1/orders", headers=headers).status_code == 200

@@ -49,6 +49,7 @@ def look(answer: Any) -> Page:
     assert answer.status_code in (200, 404)
     policy, page = directives(answer), Page(answer.content.decode())
     assert policy["object-src"] == policy["base-uri"] == policy["frame-ancestors"] == {"'none'"}
+    assert policy["form-action"] == {"'self'"}
     assert "'unsafe-inline'" not in policy.get("script-src", policy["default-src"])
     assert page.stopped == []
     assert all(source.startswith("/") and not source.startswith("//") for source in page.scripts), page.scripts

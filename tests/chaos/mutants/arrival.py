@@ -49,6 +49,14 @@ MUTANTS = (
         killers=(f"{ARRIVALS}::test_a_streamed_body_is_read_within_the_limit_or_refused",),
     ),
     Mutant(
+        removes="the refusal of a body that is packed",
+        promise="edge",
+        file=ARRIVAL,
+        old="    return refuse_packed(request.META)\n",
+        new="    return None\n",
+        killers=(f"{ARRIVALS}::test_no_way_in_takes_a_body_that_is_packed",),
+    ),
+    Mutant(
         removes="the brands whose numbers are card numbers",
         promise="edge",
         file="shop/cards.py",

@@ -10,13 +10,16 @@ from tests.chaos.mutants import (
     durability,
     edge,
     engine,
+    exact,
     messages,
     money,
     orders,
     past,
     persons,
+    processes,
     public,
     seen,
+    staff,
     stock,
 )
 
@@ -36,4 +39,7 @@ MUTANTS = (
     *seen.MUTANTS,
     *public.MUTANTS,
     *persons.MUTANTS,
+    *exact.MUTANTS,
+    *staff.MUTANTS,
+    *processes.MUTANTS,
 )

@@ -14,7 +14,7 @@ from orders import services
 from orders.models import Order
 from orders.sagas.run import resume, resume_due
 from shop.events import dead_letters, relay
-from shop.events.inbox import inbox_of
+from shop.events.inbox import bury, inbox_of
 from tests.integration.orders.conftest import Shopper, execute, id_in, placed, status_of, table_away, violations
 from tests.provider import Provider
 
@@ -326,6 +326,17 @@ def test_the_story_tells_what_the_broker_refused_and_what_is_still_on_its_way(mu
     ), "\n".join(lines)
     execute("orders", "UPDATE orders_outbox SET quarantined_at = NULL")
     relay.drain_all()
+
+
+def test_the_story_tells_of_a_message_that_nobody_could_read(confirmed: uuid.UUID, drain: Callable[[], None]):
+    drain()
+    torn = f'[[], {{"deliveries": [{{"attributes": {{"data": {{"order_id": "{confirmed}'
+    bury(context="shipping", subscriber="shipping: unreadable", attributes={"raw": torn}, error="it is no JSON")
+    letter = inbox_of("shipping").objects.get(status="DEAD")
+
+    lines = explain(confirmed)
+
+    assert told_in_order(lines, "waits for staff:", f"manage.py dead_letters show shipping {letter.pk}")
 
 
 def test_there_is_no_story_of_an_order_that_is_not():

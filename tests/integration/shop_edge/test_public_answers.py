@@ -11,7 +11,7 @@ from django.test import Client, RequestFactory
 
 from config.handlers import Handler
 from inventory import api as inventory
-from tests.factories import PASSWORD, ProductFactory, UserFactory
+from tests.factories import ProductFactory
 from tests.security.conftest import routes
 
 PRODUCTS = ["/api/v1/products", "/api/v1/products/MUG-01"]
@@ -134,18 +134,3 @@ def test_the_answer_to_head_has_the_length_and_no_body(mugs: None):
     body = b"".join(Handler()(RequestFactory().head("/api/v1/products").environ, start))
 
     assert (told["status"], told["Content-Length"], body) == ("200 OK", str(len(whole.content)), b"")
-
-
-def test_a_packed_request_is_refused_as_such(database: None):
-    login = {"email": UserFactory().email, "password": PASSWORD}
-    signed_in = Client().post("/_allauth/app/v1/auth/login", login, content_type="application/json")
-    headers = {
-        "Authorization": f"Bearer {signed_in.json()['meta']['session_token']}",
-        "Content-Encoding": "gzip",
-        "Idempotency-Key": "packed-1",
-    }
-
-    answer = Client().post("/api/v1/orders", gzip.compress(b"{}"), content_type="application/json", headers=headers)
-
-    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
-    assert "Content-Encoding" in answer.json()["detail"]

@@ -74,3 +74,21 @@ def test_sessions_that_have_expired_go(database, expired):
 
     assert tasks.prune_sessions() == expired
     assert Session.objects.get().session_key == "young"
+
+
+def test_rows_that_are_kept_too_long_go_in_transactions_of_one_batch(database):
+    answers(*[5] * 5)
+    page = pruning(IdempotencyKey.objects.all())
+
+    assert [retention.delete_batch(page) for _batch in range(3)] == [2, 2, 1]
+
+
+def test_pruning_ends_when_its_time_is_over_and_the_next_goes_on(database, monkeypatch):
+    answers(*[5] * 5)
+    for number in range(5):
+        Session.objects.create(session_key=f"old{number}", expire_date=Now() - timedelta(days=1 + number))
+    monkeypatch.setattr(retention, "SECONDS", 0)
+
+    rows = IdempotencyKey.objects.all()
+    assert [retention.delete_for_a_while(pruning(rows)) for _sweep in range(3)] == [2, 2, 1]
+    assert [tasks.prune_sessions() for _sweep in range(3)] == [2, 2, 1]

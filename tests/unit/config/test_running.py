@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,29 @@ def test_links_in_mails_lead_to_where_the_shop_is_served(monkeypatch: pytest.Mon
 )
 def test_start_tells_where_mails_go_and_no_password(email_url: str, told: str):
     assert where_mail_goes(email_url) == told
+
+
+def test_a_command_of_a_checkout_reaches_the_shop_that_runs_in_it(tmp_path: Path):
+    """A checkout of its own, so that the one of these tests may run a shop meanwhile."""
+    shutil.copy(ROOT / "manage.py", tmp_path)
+    shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("__pycache__"))
+    file = tmp_path / "var" / "running.env"
+    asked = [sys.executable, "manage.py", "shell", "--no-imports", "-c"]
+    shown = "from django.conf import settings; print(settings.STRIPE_API_BASE)"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "DATABASE_URL": "postgresql://shop:x@127.0.0.1:1/shop",
+    }
+
+    def told() -> str:
+        done = subprocess.run(
+            [*asked, shown], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    running.tell(SANDBOX, file=file)
+    while_it_runs = told()
+    running.forget(file=file)
+
+    assert (while_it_runs, told()) == (SANDBOX["STRIPE_API_BASE"], "http://127.0.0.1:12111")
