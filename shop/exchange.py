@@ -1,13 +1,14 @@
-"""One statement and its answer on a psycopg connection, by psycopg's own compiled parts, without a cursor for each call.
+"""Statements and their answers on a psycopg connection, by psycopg's own compiled parts, without a cursor for each call.
 
-A statement is prepared at its first run in a session, under a name of ours. For `shop.statements`, which is the way in.
+A statement is prepared at its first run in a session, under a name of ours. For `shop.statements`, which is the way in,
+and for the relay's claims, which are several statements in one round trip.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -21,6 +22,7 @@ from psycopg.types.datetime import TimestamptzLoader
 _numbers = itertools.count()
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 Row = tuple[Any, ...]
+GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
 def _adapters() -> AdaptersMap:
@@ -78,35 +80,122 @@ class Exchange:
                 result = self._send(parameters)
         if result.status == ExecStatus.TUPLES_OK:
             self.rowcount = result.ntuples
-            self._transformer.set_pgresult(result)
-            self.rows = self._transformer.load_rows(0, result.ntuples, tuple)
+            self.rows = _rows(self._transformer, result)
         else:
             self.rowcount = result.command_tuples or 0
         return self.rows
 
     def _send(self, parameters: Any) -> Any:
-        pgconn, formats, types = self._raw.pgconn, self._transformer.formats, self._transformer.types
-        if self._prepares:
-            name = _names(self._raw).get((self._text.query, types)) or self._prepare(types)
-            pgconn.send_query_prepared(name, parameters, param_formats=formats, result_format=Format.TEXT)
-        else:
-            pgconn.send_query_params(
-                self._text.query, parameters, param_types=types, param_formats=formats, result_format=Format.TEXT
+        name = _prepared(self._raw, self._text, self._transformer.types) if self._prepares else None
+        _queue(self._raw, self._text, self._transformer, parameters, name=name)
+        return _answer(self._raw)
+
+
+class Series:
+    """Several statements in one round trip and one transaction, each with a snapshot of its own.
+
+    What is sent up to a Sync message is one transaction to PostgreSQL, unless a transaction is open. To wrappers of
+    Django's connections it is the cursor.
+    """
+
+    __slots__ = ("_prepares", "_raw", "_texts", "rowcount", "rows")
+
+    def __init__(self, raw: psycopg.Connection[Any], texts: Sequence[Text], *, prepares: bool) -> None:
+        self._raw, self._texts, self._prepares = raw, texts, prepares
+        self.rows: list[list[Row]] = []
+        self.rowcount = -1
+
+    def execute(self, values: Mapping[str, Any]) -> list[list[Row]]:
+        """Send the statements, each with those of these parameters that it names; return the rows of each.
+
+        Where one fails, none has run. Raises: psycopg.Error, KeyError.
+        """
+        raw = self._raw
+        bound = []
+        for text in self._texts:
+            transformer = Transformer(_Context(raw))
+            bound.append(
+                (text, transformer, transformer.dump_sequence([values[name] for name in text.names], text.formats))
             )
-        return self._answer()
+        with raw.lock:
+            try:
+                results = self._send(bound)
+            except errors.InvalidSqlStatementName:
+                # Somebody has discarded what the session had prepared. Nothing has run.
+                _names(raw).clear()
+                results = self._send(bound)
+        self.rows = [
+            _rows(transformer, result) if result.status == ExecStatus.TUPLES_OK else []
+            for (_text, transformer, _parameters), result in zip(bound, results, strict=True)
+        ]
+        self.rowcount = len(self.rows[-1])
+        return self.rows
 
-    def _prepare(self, types: tuple[int, ...] | None) -> bytes:
+    def _send(self, bound: Sequence[tuple[Text, Any, Any]]) -> list[Any]:
+        raw = self._raw
+        try:
+            named = [
+                (text, transformer, parameters, _prepared(raw, text, transformer.types) if self._prepares else None)
+                for text, transformer, parameters in bound
+            ]
+            raw.pgconn.enter_pipeline_mode()
+            for text, transformer, parameters, name in named:
+                _queue(raw, text, transformer, parameters, name=name)
+            raw.pgconn.pipeline_sync()
+            results = raw.wait(_answers(raw.pgconn, len(named)))
+            raw.pgconn.exit_pipeline_mode()
+        except BaseException:
+            # Answers may still be on their way, and nobody could tell whose they are.
+            raw.close()
+            raise
+        for result in results:
+            if result.status not in GOOD:
+                raise errors.error_from_result(result, encoding=raw.info.encoding)
+        return results
+
+
+def _answers(pgconn: Any, number: int) -> Generator[Any, Any, list[Any]]:
+    """Send what is queued and fetch the answer of each statement, then that of the Sync."""
+    yield from generators.send(pgconn)
+    answers = []
+    for _each in range(number):
+        results = yield from generators.fetch_many(pgconn)
+        answers.append(results[-1])
+    yield from generators.fetch_many(pgconn)
+    return answers
+
+
+def _queue(raw: psycopg.Connection[Any], text: Text, transformer: Any, parameters: Any, *, name: bytes | None) -> None:
+    formats = transformer.formats
+    if name is not None:
+        raw.pgconn.send_query_prepared(name, parameters, param_formats=formats, result_format=Format.TEXT)
+    else:
+        raw.pgconn.send_query_params(
+            text.query, parameters, param_types=transformer.types, param_formats=formats, result_format=Format.TEXT
+        )
+
+
+def _prepared(raw: psycopg.Connection[Any], text: Text, types: tuple[int, ...] | None) -> bytes:
+    """Return the name under which this session has prepared the text for parameters of these types."""
+    if (name := _names(raw).get((text.query, types))) is None:
         name = b"shop_%d" % next(_numbers)
-        self._raw.pgconn.send_prepare(name, self._text.query, param_types=types)
-        self._answer()
-        _names(self._raw)[self._text.query, types] = name
-        return name
+        raw.pgconn.send_prepare(name, text.query, param_types=types)
+        _answer(raw)
+        _names(raw)[text.query, types] = name
+    return name
 
-    def _answer(self) -> Any:
-        *_others, result = self._raw.wait(generators.execute(self._raw.pgconn))
-        if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-            raise errors.error_from_result(result, encoding=self._raw.info.encoding)
-        return result
+
+def _answer(raw: psycopg.Connection[Any]) -> Any:
+    *_others, result = raw.wait(generators.execute(raw.pgconn))
+    if result.status not in GOOD:
+        raise errors.error_from_result(result, encoding=raw.info.encoding)
+    return result
+
+
+def _rows(transformer: Any, result: Any) -> list[Row]:
+    transformer.set_pgresult(result)
+    rows: list[Row] = transformer.load_rows(0, result.ntuples, tuple)
+    return rows
 
 
 def _names(raw: psycopg.Connection[Any]) -> dict[tuple[bytes, tuple[int, ...] | None], bytes]:

@@ -18,7 +18,7 @@ from django.db import connections
 from django_prometheus.db import execute_total
 
 from shop import transactions
-from shop.exchange import Exchange, Text
+from shop.exchange import Exchange, Series, Text
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMENT = re.compile(r"--[^\n]*")
@@ -67,19 +67,61 @@ class Statement:
         return rows[0] if rows else None
 
     def _run(self, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        connection = connections[transactions.alias_for(self.context)]
-        if connection.connection is None:
-            connection.ensure_connection()
-        connection.validate_no_broken_transaction()
-        _counter(connection.alias, connection.vendor).inc()
+        connection = _connected(self.context)
         with connection.wrap_database_errors:
             exchange = Exchange(connection.connection, self._sent, prepares=settings.DATABASE_PREPARED_STATEMENTS)
-            execute: Any = _execute
-            for wrapper in connection.execute_wrappers:
-                execute = partial(wrapper, execute)
-            many = False
-            execute(self.text, values, many, {"connection": connection, "cursor": exchange, "name": self.name})
+            _through_wrappers(connection, exchange, self.text, values, self.name)
             return exchange.rows
+
+
+class Together:
+    """Texts of one context that are sent together and are one transaction, each prepared as that of a Statement is.
+
+    Each has a snapshot of its own, newer than the statement before.
+    """
+
+    def __init__(self, context: str, name: str, texts: Sequence[str]) -> None:
+        self.context, self.name = context, f"{context}.{name}"
+        self.text = "; ".join(texts)
+        self._sent = [Text(text) for text in texts]
+
+    def run(self, **values: Any) -> list[list[tuple[Any, ...]]]:
+        """Run them with these parameters and return the rows of each; where one fails, none has run.
+
+        Raises: TransactionMisuse outside of a `single` transaction of the context, which they are the whole of.
+        """
+        transactions.require(self.context)
+        if not transactions.is_single():
+            raise transactions.TransactionMisuse(f"{self.name} is a transaction of its own")
+        transactions.note_statement(self.name)
+        connection = _connected(self.context)
+        with connection.wrap_database_errors:
+            series = Series(connection.connection, self._sent, prepares=settings.DATABASE_PREPARED_STATEMENTS)
+            try:
+                _through_wrappers(connection, series, self.text, values, self.name)
+            except BaseException:
+                # Whatever it was: whether the session still lives is asked before it is used again.
+                connection.errors_occurred = True
+                raise
+            return series.rows
+
+
+def _connected(context: str) -> Any:
+    """Return the connection of a context, open."""
+    connection: Any = connections[transactions.alias_for(context)]
+    if connection.connection is None:
+        connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    _counter(connection.alias, connection.vendor).inc()
+    return connection
+
+
+def _through_wrappers(connection: Any, cursor: Exchange | Series, text: str, values: dict[str, Any], name: str) -> None:
+    execute: Any = _execute
+    for wrapper in connection.execute_wrappers:
+        execute = partial(wrapper, execute)
+    many = False
+    execute(text, values, many, {"connection": connection, "cursor": cursor, "name": name})
 
 
 def _execute(_sql: str, params: Any, _many: bool, context: dict[str, Any]) -> None:

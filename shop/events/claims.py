@@ -1,10 +1,15 @@
 """The relay's SQL: claim what waits in an outbox, and note what became of it.
 
 Note [One round trip]
-The marks of the claim before, the lock and the claim are three statements in one query string. PostgreSQL runs them in
+The lock, the marks of the claim before and the claim are three statements that are sent together. PostgreSQL runs them in
 one implicit transaction and gives each a snapshot of its own. The snapshot of the claim must be newer than the lock: an
 older one may miss the claims of the relay that held the lock before, and would take a later row of an aggregate whose
 earlier row is under way. So the lock cannot be taken inside the claim (WITH gate AS (SELECT pg_try_advisory_xact_lock)).
+
+Note [One plan for any backlog]
+The statements are prepared, and planned once in a session. A plan made while the outbox was empty must be right for a
+backlog too. So the statement that takes the lock also leaves the planner no choice, up to the end of the transaction: it
+walks the index of all waiting rows, and finds the others one by one.
 
 Note [Marks that a crash may lose]
 They are committed without waiting for the disk. After a crash of PostgreSQL, facts that were marked in its last moments
@@ -28,18 +33,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import msgspec
-import psycopg
 from django.conf import settings
-from django.db import connections
 
 from shop import transactions
 from shop.events.event import Envelope
 from shop.events.outbox import outbox_of
-from shop.statements import Statement
+from shop.statements import Statement, Together
 
 LEASE_SECONDS = 8
 # No claim and no wait after a refusal is longer: one that ends later (a clock that was set back, a row written by hand)
@@ -50,24 +53,35 @@ COLUMNS = 10
 
 _MARK = (
     "UPDATE {outbox} SET published_at = now(), claimed_until = NULL"
-    " WHERE id = ANY(%(arrived)s) AND published_at IS NULL;"
+    " WHERE id = ANY(%(arrived)s::bigint[]) AND published_at IS NULL"
 )
-_LOCK = (
-    " SELECT set_config('shop.relay', CASE WHEN pg_try_advisory_xact_lock(hashtext(%(lock)s))"
-    "  THEN 'mine' ELSE '' END, true), set_config('shop.commit', current_setting('synchronous_commit'), true),"
-    " set_config('synchronous_commit', 'off', true);"
+# See Note [One plan for any backlog].
+_PLAN = "".join(
+    f", set_config('{name}', '{value}', true)"
+    for name, value in {
+        "plan_cache_mode": "force_generic_plan",
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+    }.items()
 )
 # See Note [A claim waits for the disk].
 _WAITS = ", set_config('synchronous_commit', current_setting('shop.commit'), true)"
+_LOCK = (
+    "SELECT set_config('shop.relay', CASE WHEN pg_try_advisory_xact_lock(hashtext(%(lock)s::text))"
+    "  THEN 'mine' ELSE '' END, true), set_config('shop.commit', current_setting('synchronous_commit'), true),"
+    " set_config('synchronous_commit', 'off', true)" + _PLAN
+)
 _CLAIM = (
-    " WITH next AS (SELECT id FROM {outbox} AS o WHERE current_setting('shop.relay') = 'mine'"
+    "WITH next AS (SELECT id FROM {outbox} AS o WHERE current_setting('shop.relay') = 'mine'"
     "  AND published_at IS NULL AND quarantined_at IS NULL"
     "  AND (claimed_until IS NULL OR claimed_until < clock_timestamp() OR claimed_until > clock_timestamp() + {longest})"
     "  AND NOT EXISTS (SELECT 1 FROM {outbox} AS earlier WHERE earlier.aggregate_id = o.aggregate_id"
     "   AND earlier.id < o.id AND coalesce(earlier.published_at, earlier.quarantined_at) IS NULL"
     "   AND earlier.claimed_until BETWEEN clock_timestamp() AND clock_timestamp() + {longest})"
-    "  ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)"
-    " UPDATE {outbox} AS o SET claimed_until = clock_timestamp() + make_interval(secs => %(lease)s)"
+    "  ORDER BY id LIMIT %(limit)s::bigint FOR UPDATE SKIP LOCKED)"
+    " UPDATE {outbox} AS o SET claimed_until = clock_timestamp() + make_interval(secs => %(lease)s::float8)"
     " FROM next WHERE o.id = next.id"
     " RETURNING o.id, o.attempts, o.event_id, o.type, o.schema_version, o.aggregate_id, o.aggregate_version,"
     " o.payload::text, o.traceparent, o.occurred_at{waits}"
@@ -107,13 +121,15 @@ def mark_and_claim(context: str, arrived: Sequence[int], *, limit: int) -> tuple
     See Note [One round trip]. While another relay drains this outbox, nothing is claimed.
     """
     with transactions.single(context):
-        transactions.note_statement(f"{context}.claim")
-        text = _script(context, marks=bool(arrived), asynchronous=settings.DATABASE_ASYNCHRONOUS_COMMIT)
-        results = _run_script(
-            context, text, arrived=list(arrived), lock=f"relay:{context}", limit=limit, lease=LEASE_SECONDS
-        )
-    ((mine, *_commits),), claimed = results[-2], results[-1]
+        together = _together(context, marks=bool(arrived), asynchronous=settings.DATABASE_ASYNCHRONOUS_COMMIT)
+        results = together.run(arrived=_array(arrived), lock=f"relay:{context}", limit=limit, lease=LEASE_SECONDS)
+    ((mine, *_commits),), claimed = results[0], results[-1]
     return [_row(context, values[:COLUMNS]) for values in sorted(claimed)], mine == "mine"
+
+
+def _array(keys: Sequence[int]) -> str:
+    """Return an array as PostgreSQL reads it: the type of a list would be that of its greatest number."""
+    return f"{{{','.join(map(str, keys))}}}"
 
 
 def release(context: str, rows: Sequence[Row]) -> None:
@@ -139,31 +155,15 @@ def _statement(context: str, name: str, text: str) -> Statement:
 
 
 @cache
-def _script(context: str, *, marks: bool, asynchronous: bool) -> str:
+def _together(context: str, *, marks: bool, asynchronous: bool) -> Together:
+    return Together(context, "claim", _texts(context, marks=marks, asynchronous=asynchronous))
+
+
+def _texts(context: str, *, marks: bool, asynchronous: bool) -> list[str]:
     outbox = outbox_of(context)._meta.db_table
     waits = _WAITS if asynchronous else ""
-    return ((_MARK if marks else "") + _LOCK + _CLAIM).format(outbox=outbox, waits=waits, longest=LONGEST)
-
-
-def _run_script(context: str, text: str, **values: Any) -> list[list[tuple[Any, ...]]]:
-    """Run several statements in one query string, parameters bound in the client; return the rows of each."""
-    connection = connections[transactions.alias_for(context)]
-    connection.ensure_connection()
-    results = []
-    with connection.wrap_database_errors, psycopg.ClientCursor(connection.connection) as cursor:
-        execute: Any = _execute
-        for wrapper in connection.execute_wrappers:
-            execute = partial(wrapper, execute)
-        many = False
-        execute(text, values, many, {"connection": connection, "cursor": cursor})
-        while True:
-            results.append(cursor.fetchall() if cursor.description else [])
-            if not cursor.nextset():
-                return results
-
-
-def _execute(sql: str, params: Any, many: bool, context: dict[str, Any]) -> None:
-    context["cursor"].execute(sql, params)
+    texts = (_LOCK, _MARK, _CLAIM) if marks else (_LOCK, _CLAIM)
+    return [text.format(outbox=outbox, waits=waits, longest=LONGEST) for text in texts]
 
 
 def _row(context: str, values: tuple[Any, ...]) -> Row:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -148,7 +148,7 @@ class StatementLog:
             kind, _, text = rest.removeprefix("LOG:  ").partition(": ")
             if of_database == database and application != "bench" and kind.startswith(("statement", "execute ")):
                 found.append(Statement(application, session, " ".join(text.split())))
-        return found
+        return _in_one_message(found)
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,26 @@ class Statement:
     application: str
     session: str
     text: str
+
+
+# What a relay sends together begins with the one and ends with the other (shop/events/claims.py).
+TOGETHER_FROM, TOGETHER_TO = "SELECT set_config('shop.relay'", "FOR UPDATE SKIP LOCKED"
+
+
+def _in_one_message(statements: Sequence[Statement]) -> list[Statement]:
+    """Return the statements, with those that came in one message, and are one transaction, as one."""
+    found: list[Statement] = []
+    open_at: dict[str, int] = {}
+    for each in statements:
+        if each.text.startswith(TOGETHER_FROM):
+            open_at[each.session] = len(found)
+        if (place := open_at.get(each.session, len(found))) == len(found):
+            found.append(each)
+        else:
+            found[place] = replace(each, text=f"{found[place].text}; {each.text}")
+        if TOGETHER_TO in each.text:
+            open_at.pop(each.session, None)
+    return found
 
 
 def transactions_in(statements: Sequence[Statement]) -> int:

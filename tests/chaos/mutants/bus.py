@@ -149,23 +149,31 @@ MUTANTS = (
         removes="the snapshot of the claim that is newer than its lock",
         promise="I8",
         file=CLAIMS,
-        old="""    " SELECT set_config('shop.relay', CASE WHEN pg_try_advisory_xact_lock(hashtext(%(lock)s))"
+        old="""    "SELECT set_config('shop.relay', CASE WHEN pg_try_advisory_xact_lock(hashtext(%(lock)s::text))"
     "  THEN 'mine' ELSE '' END, true), set_config('shop.commit', current_setting('synchronous_commit'), true),"
-    " set_config('synchronous_commit', 'off', true);"
+    " set_config('synchronous_commit', 'off', true)" + _PLAN
 )
-# See Note [A claim waits for the disk].
-_WAITS = ", set_config('synchronous_commit', current_setting('shop.commit'), true)"
 _CLAIM = (
-    " WITH next AS (SELECT id FROM {outbox} AS o WHERE current_setting('shop.relay') = 'mine'"
+    "WITH next AS (SELECT id FROM {outbox} AS o WHERE current_setting('shop.relay') = 'mine'"
 """,
-        new="""    " SELECT 'mine', '';"
+        new="""    "SELECT set_config('shop.relay', 'mine', true), set_config('shop.commit', 'on', true),"
+    " set_config('synchronous_commit', 'off', true)" + _PLAN
 )
-_WAITS = ""
 _CLAIM = (
-    " WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext(%(lock)s)) AS mine),"
+    "WITH gate AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext(%(lock)s::text)) AS mine),"
     " next AS (SELECT id FROM {outbox} AS o WHERE (SELECT mine FROM gate)"
 """,
         killers=(f"{TESTS}/test_relay.py::test_claim_that_got_the_lock_late_sees_what_was_claimed_before",),
+    ),
+    Mutant(
+        removes="the plan of a claim that is right for any backlog",
+        promise="I10",
+        file=CLAIMS,
+        old="""true)" + _PLAN
+""",
+        new="""true)"
+""",
+        killers=(f"{TESTS}/test_relay.py::test_claim_that_was_planned_for_a_small_outbox_reads_a_backlog_once",),
     ),
     Mutant(
         removes="the second look of a relay that found another one claiming",

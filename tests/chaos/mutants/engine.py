@@ -78,7 +78,7 @@ MUTANTS = (
         removes="the lock around a claim of the relay",
         promise="I8",
         file=CLAIMS,
-        old="CASE WHEN pg_try_advisory_xact_lock(hashtext(%(lock)s))",
+        old="CASE WHEN pg_try_advisory_xact_lock(hashtext(%(lock)s::text))",
         new="CASE WHEN %(lock)s <> ''",
         killers=(
             "tests/integration/events/test_relay.py::test_relay_that_finds_another_one_claiming_comes_again",

@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from shipping.gateways import CARRIERS
-from shop.exchange import Exchange
+from shop.exchange import Exchange, Series
 from tests.chaos.crashes.points import WRITE
 from tests.chaos.simulator.clock import VirtualClock
 
@@ -145,7 +145,7 @@ class Points:
         news = self._clock.tell(connection)
         try:
             # What the server binds is one statement, also with what tells the moment.
-            if many or not isinstance(sql, str) or isinstance(context["cursor"], psycopg.Cursor | Exchange):
+            if many or not isinstance(sql, str) or isinstance(context["cursor"], psycopg.Cursor | Exchange | Series):
                 if news:
                     connection.connection.execute(news)
                 return execute(sql, params, many, context)

@@ -9,7 +9,7 @@ from datetime import UTC
 from importlib import import_module
 
 import pytest
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, close_old_connections, connections, transaction
 from psycopg._queries import PostgresQuery
 from psycopg.adapt import Transformer
 
@@ -21,9 +21,14 @@ import shipping
 import shop
 from shop import transactions
 from shop.events.outbox import outbox_of, publish
-from shop.statements import LONGEST_TEXT, Statement, statements
+from shop.statements import LONGEST_TEXT, Statement, Together, statements
 from shop.transactions import TransactionMisuse
 from tests.integration.events.bench import Rung
+
+WRITES_A_FACT = (
+    "INSERT INTO notifications_outbox (event_id, type, schema_version, aggregate_id, aggregate_version, payload, traceparent,"
+    " last_error) VALUES (gen_random_uuid(), %(tag)s, 1, gen_random_uuid(), 1, '{}', '', '')"
+)
 
 
 def every_statement() -> list[Statement]:
@@ -95,6 +100,75 @@ def test_single_transaction_is_durable_without_begin_and_commit(monkeypatch):
         assert seen == []
     assert seen == ["after"]
     assert outbox_of("orders").objects.count() == 1
+
+
+def together(*texts: str, **values: object) -> list[list[tuple[object, ...]]]:
+    with transactions.single("notifications"):
+        return Together("notifications", "probe_together", texts).run(**values)
+
+
+def test_texts_that_are_sent_together_each_see_what_the_one_before_did(settings):
+    for settings.DATABASE_PREPARED_STATEMENTS in (True, False):
+        tag = uuid.uuid4().hex
+        written, _counted, found = together(
+            WRITES_A_FACT, "SELECT %(number)s::int", "SELECT type FROM notifications_outbox WHERE type = %(tag)s",
+            tag=tag, number=1,
+        )  # fmt: skip
+        assert (written, found) == ([], [(tag,)])
+
+
+def test_texts_that_are_sent_together_are_prepared_once_each(settings):
+    settings.DATABASE_PREPARED_STATEMENTS = True
+    for number in (1, 2, 3):
+        assert together("SELECT %(number)s::int + 13", "SELECT 13 - %(number)s::int", number=number) == [
+            [(number + 13,)],
+            [(13 - number,)],
+        ]
+    assert (_prepared("int + 13"), _prepared("SELECT 13 -")) == (1, 1)
+
+
+def test_where_one_of_several_texts_fails_none_has_run():
+    with pytest.raises(DatabaseError, match="division by zero"):
+        together(WRITES_A_FACT, "SELECT 1 / %(nothing)s::int", "SELECT 1", tag="undone", nothing=0)
+
+    assert together("SELECT count(*) FROM notifications_outbox WHERE type = 'undone'") == [[(0,)]]
+
+
+def test_texts_that_the_session_has_lost_are_prepared_again(settings):
+    settings.DATABASE_PREPARED_STATEMENTS = True
+    texts = (WRITES_A_FACT, "SELECT %(number)s::int * 17")
+    together(*texts, tag="first", number=1)
+    with connections[transactions.alias_for("notifications")].cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+
+    assert together(*texts, tag="second", number=2) == [[], [(34,)]]
+    assert together("SELECT count(*) FROM notifications_outbox WHERE type IN ('first', 'second')") == [[(2,)]]
+
+
+def test_session_whose_answers_were_not_waited_for_is_used_no_more(monkeypatch):
+    connection = connections[transactions.alias_for("notifications")]
+    connection.ensure_connection()
+
+    def interrupt(*_of: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection.connection, "wait", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        together("SELECT 1")
+
+    assert connection.connection.closed
+    close_old_connections()
+    assert together("SELECT 2") == [[(2,)]]
+
+
+def test_texts_that_are_sent_together_are_a_transaction_of_their_own():
+    with pytest.raises(TransactionMisuse, match="needs an open transaction of notifications"):
+        Together("notifications", "probe_alone", ["SELECT 1"]).run()
+    with (
+        pytest.raises(TransactionMisuse, match="is a transaction of its own"),
+        transactions.transaction("notifications"),
+    ):
+        Together("notifications", "probe_within", ["SELECT 1"]).run()
 
 
 def test_second_statement_of_a_single_transaction_is_refused():
