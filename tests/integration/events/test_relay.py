@@ -43,6 +43,7 @@ def test_rows_are_carried_in_the_order_of_their_ids(wire, monkeypatch):
 @pytest.mark.parametrize("analyzed", [False, True])
 def test_claim_that_was_planned_for_a_small_outbox_reads_a_backlog_once(analyzed):
     connection = connections[transactions.alias_for("orders")]
+    connection.close()  # with whatever it had prepared
     with connection.cursor() as cursor:
         add_published(20)
         cursor.execute("ANALYZE orders_outbox")
