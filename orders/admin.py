@@ -47,6 +47,7 @@ from shop.admin import (
 from shop.cards import refuse_card_number
 from shop.counting import shown_count
 from shop.money import Money
+from shop.text import words
 from shop.timeline import lines_of, story_of
 
 STATUS_COLORS: dict[str, str] = {
@@ -123,6 +124,13 @@ class RefundForm(BaseDialogForm):
         return amount
 
 
+def _in_a_line(object_id: object) -> str:
+    order = row_of(Order, object_id)
+    if order is None:
+        return "There is no such order."
+    return f"Order {order.number}, {words(order.status)}, {order.total.localized()} in all"
+
+
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
     """Orders."""
@@ -191,7 +199,10 @@ class OrderAdmin(ReadOnlyAdmin):
         url_path="cancel",
         icon="cancel",
         dialog=confirmation(
-            "Cancel this order", "Its payment is voided or refunded and its stock goes back.", submit="Cancel the order"
+            "Cancel this order",
+            "Its payment is voided or refunded and its stock goes back.",
+            submit="Cancel the order",
+            about=_in_a_line,
         ),
     )
     def cancel_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:

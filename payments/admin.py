@@ -37,6 +37,7 @@ from shop.admin import (
     in_words,
     money,
     register_tile,
+    row_of,
     status_badge,
 )
 from shop.ids import derived_id
@@ -105,6 +106,22 @@ class OwedFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
         """Keep those that owe."""
         return queryset.filter(owed_minor__gt=0) if self.value() == "yes" else queryset
+
+
+def _left_in_a_line(object_id: object) -> str:
+    payment = row_of(Payment, object_id)
+    if payment is None:
+        return "There is no such payment."
+    taken = Money(payment.captured_minor, payment.currency)
+    return f"{payment.refundable.localized()} of {taken.localized()} is left to refund, of order {payment.pk}"
+
+
+def _owed_in_a_line(object_id: object) -> str:
+    payment = row_of(Payment, object_id)
+    if payment is None:
+        return "There is no such payment."
+    owed = Money(payment.owed_minor, payment.currency)
+    return f"{owed.localized() if owed.minor else 'Nothing'} is owed to the customer of order {payment.pk}"
 
 
 @admin.register(Payment)
@@ -208,6 +225,7 @@ class PaymentAdmin(ReadOnlyAdmin):
             "The customer gets back all that was taken and not yet refunded. The order itself is not canceled: "
             "cancel it instead where its stock should come back.",
             submit="Refund",
+            about=_left_in_a_line,
         ),
     )
     def refund_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
@@ -233,6 +251,7 @@ class PaymentAdmin(ReadOnlyAdmin):
             "You have paid the customer all that is owed by another way, a bank transfer say. It will not be refunded "
             "any more.",
             submit="It was paid",
+            about=_owed_in_a_line,
         ),
     )
     def settle_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:

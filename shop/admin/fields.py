@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
-from unfold.widgets import UnfoldAdminDecimalFieldWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from shop.money import Money
 from shop.text import NotOneLine, clean_line
 
 Row = TypeVar("Row", bound=Model)
+
+# Digits, then at most one separator. A comma before three digits may be either kind of separator, so it is refused.
+_AMOUNT = re.compile(r"[0-9]+(?:\.[0-9]+|,[0-9]{1,2})?", re.ASCII)
 
 
 class LineField(forms.CharField):
@@ -31,10 +35,27 @@ class LineField(forms.CharField):
 
 
 class AmountField(forms.DecimalField):
-    """An amount of money as people write it, in major units; `money_of` makes it Money once its currency is known."""
+    """An amount of money as people write it, in major units; `money_of` makes it Money once its currency is known.
+
+    A text field: a browser's own field for numbers drops a comma that its language does not use, and makes 0,50 to 050.
+    """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=Decimal(0), max_digits=15, widget=UnfoldAdminDecimalFieldWidget, **options)
+        widget = UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "autocomplete": "off"})
+        super().__init__(min_value=Decimal(0), max_digits=15, widget=widget, **options)
+
+    def to_python(self, value: Any) -> Decimal | None:
+        """Read 12.50, 12,50 or 1250. Raises: ValidationError for what could be read in two ways."""
+        text = str(value).strip() if value is not None else ""
+        if text and not _AMOUNT.fullmatch(text):
+            raise ValidationError(
+                "Write the amount as 1250 or 1250.50: digits, and a point before the decimals.", code="amount"
+            )
+        return super().to_python(text.replace(",", "."))
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        """Return nothing: the attributes of a field for numbers are not those of a text."""
+        return {}
 
 
 def money_of(amount: Decimal, currency: str) -> Money:

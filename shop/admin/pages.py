@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold import decorators as unfold
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import BaseDialogForm
 from unfold.views import ChangeList
 
 from shop.admin.searching import NOTHING, BoundedPaginator, matching
@@ -47,12 +48,27 @@ def display(**options: Any) -> Callable[[Method], Method]:
     return made
 
 
-def confirmation(title: str, description: str, *, submit: str) -> dict[str, Any]:
+def confirmation(
+    title: str, description: str, *, submit: str, about: Callable[[object], str] | None = None
+) -> dict[str, Any]:
     """Return the dialog of a detail or row action: `@action(dialog=confirmation(...))`.
 
-    Without one such an action would answer a plain GET link, which any page could make a browser follow.
+    Without one such an action would answer a plain GET link, which any page could make a browser follow. `about` says
+    of one row, by its id, what the action would move: which order, how much money.
     """
-    return {"title": title, "description": description, "form_class": None, "form_submit_text": submit}
+    form = type("About", (_AboutForm,), {"about": staticmethod(about)}) if about else None
+    return {"title": title, "description": description, "form_class": form, "form_submit_text": submit}
+
+
+class _AboutForm(BaseDialogForm):
+    """A question that names what it is about."""
+
+    form_before_template = "shop/about.html"
+    about: Callable[[object], str]
+
+    def get_before_template_context(self, request: HttpRequest, object_id: int | str | None = None) -> dict[str, Any]:
+        """Return what the template says."""
+        return {"about": self.about(object_id)}
 
 
 def status_badge(field: str = "status", *, colors: Mapping[str, str]) -> Callable[..., Any]:

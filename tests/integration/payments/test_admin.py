@@ -71,3 +71,14 @@ def test_refund_without_the_permission_is_forbidden(sandbox, captured, order_id,
         302,
     )
     assert payments.get_payment(order_id=order_id).status == "CAPTURED"
+
+
+def test_questions_about_money_name_the_sum_and_the_order(sandbox, captured, order_id, staff):
+    client = staff("refund_payment_in_full")
+
+    refund = client.get(reverse("admin:payments_payment_refund_one", args=[order_id])).content.decode()
+    settle = client.get(reverse("admin:payments_payment_settle_one", args=[order_id])).content.decode()
+
+    left = payments.get_refundable(order_id=order_id).localized()
+    assert f"{left} of {left} is left to refund, of order {order_id}" in refund
+    assert f"Nothing is owed to the customer of order {order_id}" in settle
