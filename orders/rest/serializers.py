@@ -12,7 +12,7 @@ from orders.models import OrderStatus
 from orders.queries import Address
 from orders.rules import CancelReason
 from shop.countries import COUNTRIES
-from shop.rest.fields import MailAddressField, MoneyField, StrictSerializer, TextField
+from shop.rest.fields import BoundedListField, MailAddressField, MoneyField, StrictSerializer, TextField
 
 # The provider's tokens; and what looks like the digits of a card in one is not taken for a token.
 PAYMENT_METHOD = re.compile(r"pm_(?!.*\d{12})\w{1,252}", re.ASCII)
@@ -70,7 +70,7 @@ class PaymentMethodField(TextField):
 class PlaceOrderSerializer(StrictSerializer):
     """A new order. Prices are the shop's; `expected_total` is at most compared with them."""
 
-    lines = serializers.ListField(child=OrderedLineSerializer(), min_length=1, max_length=settings.ORDER_MAX_LINES)
+    lines = BoundedListField(child=OrderedLineSerializer(), min_length=1, max_length=settings.ORDER_MAX_LINES)
     shipping_address = AddressSerializer()
     email = MailAddressField(
         required=False, max_length=254, help_text="default: the address that the customer signs in with"

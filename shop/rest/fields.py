@@ -14,6 +14,8 @@ from shop.rest.problem import money_json
 from shop.text import NotOneLine, clean_line
 
 MAX_MINOR = 10**12
+# Members that one answer names as unknown: a stranger's body of thousands must not make an answer of megabytes.
+MOST_NAMED = 20
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -24,7 +26,7 @@ class StrictSerializer(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Validate the known fields, and name the others."""
         unknown = sorted(set(map(str, data)) - set(self.fields)) if isinstance(data, Mapping) else []
-        problems: dict[str, Any] = {name: [self.error_messages["unknown"]] for name in unknown}
+        problems: dict[str, Any] = {name: [self.error_messages["unknown"]] for name in unknown[:MOST_NAMED]}
         try:
             value = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -34,6 +36,17 @@ class StrictSerializer(serializers.Serializer[Any]):
         if problems:
             raise serializers.ValidationError(problems)
         return value
+
+
+class BoundedListField(serializers.ListField):
+    """A list that is counted before its elements are looked at: one that is too long costs nothing and names no element."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Validate each element of a list that is not too long."""
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        elements: list[Any] = super().to_internal_value(data)
+        return elements
 
 
 class TextField(serializers.CharField):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from orders.rest.serializers import OrderedLineSerializer
 from tests.factories import AddressFactory, OrderBodyFactory
 from tests.integration.orders.conftest import Shopper, placed
 from tests.security.conftest import People, routes, state
@@ -112,6 +113,27 @@ def test_one_line_stays_one_line(injected: str, shopper: Shopper):
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), body
 
     assert state() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "most_bytes"),
+    [
+        pytest.param({"lines": [{}] * 14_000}, 2_000, id="lines"),
+        pytest.param({"lines": [1] * 18_000}, 2_000, id="numbers"),
+        pytest.param({f"a{number}": 1 for number in range(5_000)}, 5_000, id="unknown members"),
+    ],
+)
+def test_a_body_of_many_wrong_elements_costs_little_and_is_answered_in_few_words(
+    change: dict[str, object], most_bytes: int, shopper: Shopper, monkeypatch: pytest.MonkeyPatch
+):
+    looked_at = []
+    monkeypatch.setattr(OrderedLineSerializer, "run_validation", lambda _self, data: looked_at.append(data))
+
+    answer = shopper.post("orders", OrderBodyFactory() | change)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert len(answer.content) < most_bytes
+    assert len(looked_at) <= 1
 
 
 def test_there_is_a_cap_on_lines_quantities_and_texts(shopper: Shopper):
