@@ -44,7 +44,7 @@ class AmountField(forms.DecimalField):
         widget = UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "autocomplete": "off"})
         super().__init__(min_value=Decimal(0), max_digits=15, widget=widget, **options)
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Any:
         """Read 12.50, 12,50 or 1250. Raises: ValidationError for what could be read in two ways."""
         text = str(value).strip() if value is not None else ""
         if text and not _AMOUNT.fullmatch(text):
