@@ -214,8 +214,8 @@ _CLAIM = (
         removes="the marks of what has arrived",
         promise="I8",
         file=CLAIMS,
-        old='return ((_MARK if marks else "") + _LOCK + _CLAIM)',
-        new="return (_LOCK + _CLAIM)",
+        old="texts = (_LOCK, _MARK, _CLAIM) if marks else (_LOCK, _CLAIM)",
+        new="texts = (_LOCK, _CLAIM)",
         killers=(f"{TESTS}/test_publish.py::test_published_row_says_when_and_is_not_carried_again",),
     ),
     Mutant(
