@@ -30,7 +30,7 @@ from orders.sagas.run import cancel_order
 from payments.models import Payment
 from shipping.models import Shipment
 from shop import audit, clock
-from shop.events import relay
+from shop.events import relay, unheard
 from shop.models import Erasure, IdempotencyKey, User
 from shop.personal import accounts, erasure, keepers, retention
 from shop.personal.accounts import person_of
@@ -157,7 +157,11 @@ def pass_settling(erasure_id: uuid.UUID) -> None:
 def let_all_be_heard() -> None:
     """Let the time pass in which a fact may still be on its way."""
     for context in ("orders", "payments"):
-        execute(context, f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes'")
+        execute(
+            context,
+            f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes',"
+            " published_at = least(published_at, now() - interval '6 minutes')",
+        )
 
 
 def tell_all() -> None:
@@ -574,7 +578,11 @@ def test_an_event_of_the_last_minutes_is_named_and_waited_for_no_longer_than_tha
     order_id = id_in(shopper.post("orders", body()))
     shopper.cancel(order_id)
     settle()
-    execute(context, f"UPDATE {context}_outbox SET occurred_at = now() WHERE aggregate_id = %s", order_id)
+    execute(
+        context,
+        f"UPDATE {context}_outbox SET occurred_at = now(), published_at = now() WHERE aggregate_id = %s",
+        order_id,
+    )
     erasure_id = asked(shopper)
 
     assert not erasure.carry_out(erasure_id)
@@ -601,6 +609,40 @@ def test_an_event_that_is_not_published_is_named(shopper: Shopper, settle: Calla
     ]
 
 
+def test_an_event_that_was_published_minutes_after_it_occurred_is_waited_for(
+    shopper: Shopper, settle: Callable[[], None]
+):
+    order_id = id_in(shopper.post("orders", body()))
+    shopper.cancel(order_id)
+    settle()
+    execute("orders", "UPDATE orders_outbox SET published_at = now() WHERE aggregate_id = %s", order_id)
+
+    assert list(keepers.waiting_among([uuid.UUID(str(order_id))]).values()) == [
+        "its event order.refunded is less than 5 minutes old"
+    ]
+
+
+@pytest.mark.parametrize("heard", ["never", "RETRYING", "DEAD"])
+def test_an_order_waits_for_whoever_has_yet_to_apply_one_of_its_events(
+    shopper: Shopper, settle: Callable[[], None], heard: str
+):
+    unheard.note_subscriptions()
+    execute("shop", "UPDATE shop_subscription SET since = now() - interval '1 day'")
+    order_id = id_in(shopper.post("orders", body()))
+    shopper.cancel(order_id)
+    settle()
+    teller = "notifications.tell_customer_order_refunded"
+    if heard == "never":
+        execute("notifications", "DELETE FROM notifications_inbox WHERE subscriber = %s", teller)
+    else:
+        execute("notifications", "UPDATE notifications_inbox SET status = %s WHERE subscriber = %s", heard, teller)
+
+    assert list(keepers.waiting_among([uuid.UUID(str(order_id))]).values()) == [
+        f"its event order.refunded was not applied by {teller} yet"
+    ]
+    execute("notifications", "UPDATE notifications_inbox SET status = 'PROCESSED' WHERE subscriber = %s", teller)
+
+
 def test_an_order_that_waits_for_more_than_minutes_says_so_and_is_looked_at_in_an_hour(
     shopper: Shopper, settle: Callable[[], None]
 ):
@@ -608,7 +650,7 @@ def test_an_order_that_waits_for_more_than_minutes_says_so_and_is_looked_at_in_a
     shopper.cancel(order_id)
     settle()
     execute("payments", "UPDATE payments_refund SET status = 'PENDING'")
-    execute("payments", "UPDATE payments_outbox SET occurred_at = now()")
+    execute("payments", "UPDATE payments_outbox SET occurred_at = now(), published_at = now()")
     erasure_id = asked(shopper)
 
     assert not erasure.carry_out(erasure_id)

@@ -108,6 +108,7 @@ def run_sweeps() -> int:
 
 
 def _recover_and_judge(journey: Journey, lived: Lived) -> Iterator[str]:
+    journey.resend()
     settle()
     yield from violations_at_rest()
     answer = journey.again()

@@ -17,7 +17,8 @@ from orders.models import Contact, Order, Saga
 from orders.sagas.run import resume_due
 from payments import tasks as payment_tasks
 from payments.gateways import stripe_api
-from shipping.models import SandboxBooking
+from payments.models import Payment
+from shipping.models import Hold, SandboxBooking
 from shipping.services import booking
 from shop.events import relay
 from shop.models import Erasure, IdempotencyKey, User
@@ -74,6 +75,9 @@ class Journey:
     def act(self, tell: Tell) -> None:
         """Do the journey, in the process that may die; `tell` what the client is answered."""
         raise NotImplementedError
+
+    def resend(self) -> None:
+        """Do what the outside repeats until it is answered, before anything else goes on."""
 
     def again(self) -> Any:
         """Do what the client does that never saw its answer: the same once more. Returns the answer."""
@@ -299,7 +303,11 @@ class Erase(Journey):
         self.shopper.place(key=KEY)
         self.drain()
         for context in ("orders", "payments"):
-            execute(context, f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes'")
+            execute(
+                context,
+                f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes',"
+                " published_at = least(published_at, now() - interval '6 minutes')",
+            )
 
     def act(self, tell: Tell) -> None:
         erasure.carry_out(self.ask())
@@ -332,6 +340,85 @@ class Erase(Journey):
         return super().wrongs(lived, answer) + wrong
 
 
+class DisputeOpened(Journey):
+    """A cardholder disputes an order whose parcel waits: it is held, and goes on once the bank has decided for the shop."""
+
+    name, floor, answer = "dispute opened", 14, 0
+    status, money, stock = "DELIVERED", (1, 1250), (9, 0, 1)
+    bookings = 1
+    mails: ClassVar = {"order_confirmed": 1, "order_shipped": 1}
+    outcome = "win"
+
+    def prepare(self) -> None:
+        self.shopper.place(key=KEY)
+        relay.drain_all()
+        intent_id = self.sandbox.intent(self.order_id()).id
+        self.dispute_id = self.sandbox.control("POST", f"payment_intents/{intent_id}/dispute", {})["id"]
+
+    def hear(self) -> None:
+        """Hear what the bank has done, as a worker does."""
+        self.webhooks()
+        payment_tasks.apply_webhooks()
+        relay.drain_all()
+
+    def act(self, tell: Tell) -> None:
+        self.hear()
+
+    def again(self) -> Any:
+        return None
+
+    def decide(self) -> None:
+        """Have the bank decide, and everybody hear of it."""
+        self.sandbox.control("POST", f"disputes/{self.dispute_id}/settle", {"outcome": self.outcome})
+        self.hear()
+        self.drain()
+
+    def resend(self) -> None:
+        self.hear()
+
+    def wrongs(self, lived: Lived, answer: Any) -> list[str]:
+        wrong = [] if self._held() else ["the parcel is not held while the dispute is open"]
+        self.decide()
+        return wrong + super().wrongs(lived, answer)
+
+    def _held(self) -> bool:
+        held = Hold.objects.filter(released_at=None).exists()
+        return held and not SandboxBooking.objects.filter(voided_at=None).exists()
+
+
+class DisputeWon(DisputeOpened):
+    """The bank decides for the shop while the parcel is held: it goes on."""
+
+    name, floor = "dispute won", 14
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.hear()
+        self.sandbox.control("POST", f"disputes/{self.dispute_id}/settle", {"outcome": self.outcome})
+
+    def wrongs(self, lived: Lived, answer: Any) -> list[str]:
+        self.drain()
+        return Journey.wrongs(self, lived, answer)
+
+
+class DisputeLost(DisputeWon):
+    """The bank decides for its customer: the money is gone, once, and the parcel waits for staff."""
+
+    name, floor = "dispute lost", 14
+    status, money, bookings = "CONFIRMED", (1, 0), 0
+    mails: ClassVar = {"order_confirmed": 1}
+    outcome = "lose"
+
+    def wrongs(self, lived: Lived, answer: Any) -> list[str]:
+        wrong = super().wrongs(lived, answer)
+        lost = list(Payment.objects.values_list("lost_minor", flat=True))
+        return (
+            wrong
+            + ([] if self._held() else ["the parcel does not wait for staff"])
+            + ([] if lost == [1250] else [f"the books say that {lost} were lost"])
+        )
+
+
 JOURNEYS: tuple[type[Journey], ...] = (
     Confirm,
     Decline,
@@ -343,4 +430,7 @@ JOURNEYS: tuple[type[Journey], ...] = (
     RefundInPart,
     Ship,
     Erase,
+    DisputeOpened,
+    DisputeWon,
+    DisputeLost,
 )

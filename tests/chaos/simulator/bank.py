@@ -18,7 +18,7 @@ import stripe
 
 from payments.gateways import stripe_api
 from payments.rules import NOTICES
-from payments.sandbox import attempts, errors, intents, ledger
+from payments.sandbox import attempts, disputes, errors, intents, ledger, refunds
 from payments.sandbox.calls import Api, Request, Response, new_request_id, refused
 from payments.sandbox.store import Store, Transaction
 from tests.chaos.crashes.points import PROVIDERS_ID
@@ -64,6 +64,17 @@ class Line:
     status: str
 
 
+@dataclass
+class DisputeLine:
+    """A dispute in the provider's books; `kept`: what of the order's money is still ours."""
+
+    dispute_id: str
+    order_id: str
+    status: str
+    amount: int
+    kept: int
+
+
 class Bank:
     """The provider's books and its front door."""
 
@@ -75,11 +86,15 @@ class Bank:
         self.late: list[Request] = []
         self.notices: list[dict[str, Any]] = []
         self._told_up_to = 0
+        self.known_lines: list[Line] = []
+        self.disputed = False
+        self.reinstated: set[str] = set()
 
     def reset(self) -> None:
         """Forget everything."""
         self._store.clear()
         self.late, self.notices, self._told_up_to = [], [], 0
+        self.disputed, self.reinstated = False, set()
 
     def close(self) -> None:
         """Close the books."""
@@ -132,6 +147,39 @@ class Bank:
         """Let the hold of an authorization run out, where there is one; return the status then."""
         return self._act(lambda tx: intents.expire_authorization(tx, intent_id=intent_id))
 
+    def dispute(self, intent_id: str, *, inquiry: bool, amount: int) -> str:
+        """Have the cardholder's bank dispute a charge, or ask about it; return the status then."""
+        self.disputed = True
+
+        def act(tx: Transaction) -> dict[str, Any]:
+            intent = intents.find(tx, intent_id=intent_id)
+            charge = attempts.latest_charge(tx, intent=intent)
+            return disputes.open_dispute(
+                tx, intent=intent, charge=charge, reason="fraudulent", inquiry=inquiry, amount=amount
+            )
+
+        return self._act(act)
+
+    def answer_dispute(self, dispute_id: str) -> str:
+        """Have the shop send evidence, which moves a dispute to its review; return the status then."""
+        params = {"evidence": {"uncategorized_text": "it was delivered"}}
+        return self._act(lambda tx: disputes.update(tx, dispute_id=dispute_id, params=params))
+
+    def decide(self, line: DisputeLine, outcome: str) -> str:
+        """Bring a dispute to an outcome of the sandbox; return the status then."""
+        if line.status == "lost" and outcome == "win":
+            self.reinstated.add(line.order_id)
+        return self._act(lambda tx: disputes.decide(tx, dispute_id=line.dispute_id, outcome=outcome))
+
+    def carry_out_refunds(self) -> None:
+        """Have banks finish the refunds on which they take their time."""
+        with self._store.transaction() as tx:
+            pending = tx.execute(
+                "SELECT id FROM objects WHERE kind = 'refund' AND body ->> 'status' = 'pending' ORDER BY seq"
+            ).fetchall()
+            for (refund_id,) in pending:
+                refunds.settle(tx, refund_id=refund_id, succeeded=True)
+
     def _act(self, act: Callable[[Transaction], dict[str, Any]]) -> str:
         try:
             with self._store.transaction() as tx:
@@ -157,6 +205,25 @@ class Bank:
                 " WHERE kind = 'payment_intent' ORDER BY seq"
             ).fetchall()
         return [Line(*row) for row in rows]
+
+    def disputes(self) -> list[DisputeLine]:
+        """Return every dispute, oldest first."""
+        if not self.disputed:
+            return []
+        kept = {line["id"]: (line["order_id"], line["net"]) for line in self.ledger()}
+        with self._store.transaction() as tx:
+            rows = tx.execute(
+                "SELECT id, payment_intent, body ->> 'status', body ->> 'amount' FROM objects"
+                " WHERE kind = 'dispute' ORDER BY seq"
+            ).fetchall()
+        return [
+            DisputeLine(dispute_id, kept[intent_id][0], status, int(amount), kept[intent_id][1])
+            for dispute_id, intent_id, status, amount in rows
+        ]
+
+    def order_of(self, text: str) -> str:
+        """Return the order of the intent that a notice names, "" where it names none."""
+        return next((line.order_id for line in self.lines() if line.intent_id in text), "")
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the money of every intent."""

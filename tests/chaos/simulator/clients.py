@@ -15,6 +15,7 @@ from shop.models import User
 from tests.factories import UserFactory
 
 STAFF_MAY = ("orders.view_order", "orders.cancel_order", "orders.refund_order")
+CUSTOMERS = ("customer 1", "customer 2")
 WAITING = ("PENDING", "AWAITING_PAYMENT", "CONFIRMING")
 
 
@@ -47,6 +48,7 @@ class Wish:
     """One request with its key; asked once or many times. `order`: its number in the history.
 
     `answer_lost`: the database was away when a final answer was to be kept, so the next one may tell what is true by then.
+    `forgotten_from`: from the answer of that number on, what was kept may be erased with the person whom it tells of.
     """
 
     who: str
@@ -60,6 +62,7 @@ class Wish:
     answers: list[Answer] = field(default_factory=list)
     asked: int = 0
     answer_lost: bool = False
+    forgotten_from: int | None = None
 
 
 @dataclass
@@ -73,6 +76,16 @@ class Placed:
     status: str = ""
 
 
+def email_of(who: str) -> str:
+    """Return the address of a user."""
+    return f"{who.replace(' ', '-')}@shop.example"
+
+
+def canary_of(who: str) -> str:
+    """Return a name that stands in everything that goes to a customer, and nowhere else."""
+    return f"Quuxworth-{who.replace(' ', '-')}"
+
+
 class People:
     """The users of the shop, made once, and the wishes of one history."""
 
@@ -81,13 +94,14 @@ class People:
         self._factory = APIRequestFactory()
         self.wishes: list[Wish] = []
         self.orders: list[Placed] = []
+        self.erased: list[str] = []
+        self._closed: set[str] = set()
 
     def arrive(self) -> None:
         """Make the users."""
         User.objects.all().delete()
         self._users = {
-            "customer 1": UserFactory(email="customer-1@shop.example"),
-            "customer 2": UserFactory(email="customer-2@shop.example"),
+            **{who: UserFactory(email=email_of(who)) for who in CUSTOMERS},
             "staff": UserFactory(email="staff@shop.example", is_staff=True, permissions=STAFF_MAY),
         }
         for user in self._users.values():
@@ -95,7 +109,37 @@ class People:
 
     def forget(self) -> None:
         """Begin another history."""
-        self.wishes, self.orders = [], []
+        for who in self.erased:
+            self._users[who].save(force_update=True)
+        self.wishes, self.orders, self.erased, self._closed = [], [], [], set()
+
+    def id_of(self, who: str) -> uuid.UUID:
+        """Return the id of a user, which outlives the erasure."""
+        return uuid.UUID(str(self._users[who].pk))
+
+    def erase(self, who: str) -> None:
+        """Note that somebody is to be erased: until the account is closed they may still ask."""
+        self.erased.append(who)
+        for wish in self.wishes:
+            if wish.forgotten_from is None and self._is_about(wish, who):
+                wish.forgotten_from = len(wish.answers)
+
+    def note(self, wish: Wish) -> None:
+        """Remember a wish that is asked for the first time."""
+        self.wishes.append(wish)
+        if any(self._is_about(wish, who) for who in self.erased):
+            wish.forgotten_from = 0
+
+    def _is_about(self, wish: Wish, who: str) -> bool:
+        return wish.who == who or any(placed.number == wish.order and placed.who == who for placed in self.orders)
+
+    def may_ask(self, who: str) -> bool:
+        """Return whether a user has an account that is open."""
+        if who not in self.erased or who in self._closed:
+            return who not in self._closed
+        if not User.objects.filter(pk=self._users[who].pk, is_active=True).exists():
+            self._closed.add(who)
+        return who not in self._closed
 
     def ask(self, wish: Wish) -> Answer:
         """Send a request as the API takes it, below the token of its caller; remember the answer."""
@@ -123,6 +167,9 @@ class People:
         )}  # fmt: skip
         for order in self.orders:
             found = rows.get((self._users[order.who].pk, order.key))
+            if found is None and order.order_id is not None and order.who in self.erased:
+                # An erased order no longer has its key.
+                found = next((row for row in rows.values() if row[0] == order.order_id), None)
             if found is not None:
                 order.order_id, order.status = found
         return [order for order in self.orders if order.order_id is not None]

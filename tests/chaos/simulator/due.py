@@ -10,10 +10,19 @@ from django.apps import apps
 from django.db import connections
 
 from inventory.models import Reservation
+from payments.models import Dispute
 from shop import transactions
 from shop.events.inbox import InboxEntry
 from shop.events.outbox import OutboxMessage
-from shop.models import DueModel
+from shop.models import DueModel, Erasure
+
+# What is asked about for weeks after its end, and what waits for orders to end: no reason to let time pass.
+IDLE, WAITS = ", idle", ", waits"
+
+
+def ready_among(moments: list[tuple[str, datetime]], now: datetime) -> set[str]:
+    """Return the contexts, and the outboxes as "X outbox", in which something is due now."""
+    return {context.partition(", ")[0] for context, moment in moments if moment <= now}
 
 
 def moments_due() -> list[tuple[str, datetime]]:
@@ -36,6 +45,18 @@ def _asking_when_due() -> dict[str, str]:
         context, column, where = model._meta.app_label, "", ""
         if issubclass(model, DueModel):
             column, where, name = "due_at", "due_at IS NOT NULL", context
+            if model is Dispute:
+                asked[transactions.alias_for(context)].append(
+                    f"SELECT '{context}{IDLE}', due_at FROM {model._meta.db_table} WHERE due_at IS NOT NULL"
+                    " AND closed_at IS NOT NULL"
+                )
+                where += " AND closed_at IS NULL"
+            if model is Erasure:
+                asked[transactions.alias_for(context)].append(
+                    f"SELECT '{context}{WAITS}', due_at FROM {model._meta.db_table} WHERE due_at IS NOT NULL"
+                    " AND waiting_for <> '[]'"
+                )
+                where += " AND waiting_for = '[]'"
         elif issubclass(model, InboxEntry):
             column, where, name = "due_at", "due_at IS NOT NULL", "shop"
         elif issubclass(model, OutboxMessage):

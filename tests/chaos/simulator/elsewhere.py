@@ -17,7 +17,8 @@ def at_the_bank(world: Any, known: list[Placed]) -> Iterator[Offer]:
     bank, number_of = world.bank, {str(placed.order_id): placed.number for placed in known}
     for number in range(len(bank.late)):
         yield 20, Action(lambda number=number: _arrive(world, number), disturbed=False)
-    for line in bank.lines():
+    bank.known_lines = bank.lines()
+    for line in bank.known_lines:
         about = f"order {number_of.get(line.order_id, '?')}"
         if line.status == "requires_action":
             yield (

@@ -17,15 +17,20 @@ from django.db import connections
 from orders.gateways import inventory_breaker
 from payments import tasks as payment_tasks
 from payments.gateways import stripe_api
+from payments.services.disputes import ASK_AFTER_THE_END
 from shop import transactions
 from shop.events import inbox, relay
+from shop.events.unheard import note_subscriptions
 from tests.chaos.simulator.actions import offers
 from tests.chaos.simulator.choices import Choices, Script
+from tests.chaos.simulator.clients import Wish
 from tests.chaos.simulator.deliveries import deliver_or_lose_webhook
-from tests.chaos.simulator.due import moments_due
+from tests.chaos.simulator.disputed import every_bank_decides, reconcile_if_disputed, staff_decide, staff_make_good
+from tests.chaos.simulator.due import IDLE, WAITS, moments_due, ready_among
 from tests.chaos.simulator.judge import Judge
 from tests.chaos.simulator.offer import Offer
 from tests.chaos.simulator.openings import open_shop
+from tests.chaos.simulator.persons import ask_again
 from tests.chaos.simulator.plans import Plan, draw_plan
 from tests.chaos.simulator.visitors import VISITORS
 from tests.chaos.simulator.workers import sweeps_by_name
@@ -39,7 +44,7 @@ AUDIT_PATIENCE_SECONDS = 600.0
 WATCHED = 4
 MOMENT = timedelta(milliseconds=1)
 CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications", "shop")
-KEPT = {"shop_user", "shop_user_groups", "shop_user_user_permissions"}
+KEPT = {"shop_subscription", "shop_user", "shop_user_groups", "shop_user_user_permissions"}
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Simulator:
         logging.disable(logging.CRITICAL)
         try:
             with self.world.installed():
+                note_subscriptions()
                 yield
         finally:
             logging.disable(logging.NOTSET)
@@ -138,34 +144,57 @@ class Simulator:
         world.lines.append("the faults end; everything that is still on its way arrives or is lost")
         while world.bank.late:
             world.lines.append(f"a late request arrives: {world.bank.let_late_request_arrive(0)}")
+        every_bank_decides(world)
+        ask_again(world)
         world.bank.collect_notices()
         while world.bank.notices:
             deliver_or_lose_webhook(world)
+        reconcile_if_disputed(world)
         self._come_to_rest()
         payment_tasks.reconcile_recent()
-        for wish in world.people.wishes:
+        if world.bank.disputed:
+            world.clock.advance(ASK_AFTER_THE_END.total_seconds())
+            self._come_to_rest()
+            self._judge.holds()
+            staff_decide(world)
+        for wish in self._wishes():
             world.people.ask(wish)
             if not any(answer.is_final for answer in wish.answers[:-1]):
                 world.people.ask(wish)
         self._come_to_rest()
-        for wish in world.people.wishes:
+        if world.bank.disputed:
+            staff_make_good(world)
+            self._come_to_rest()
+        for wish in self._wishes():
             if not wish.answers[-1].is_final:
                 world.people.ask(wish)
         self._come_to_rest()
+        if world.people.erased:
+            world.bank.carry_out_refunds()
+            self._come_to_rest(without=(IDLE,))
         world.clock.advance(AUDIT_PATIENCE_SECONDS)
 
-    def _come_to_rest(self) -> None:
+    def _wishes(self) -> list[Wish]:
+        """Return what may be asked again: an account that is erased opens no more."""
+        return [wish for wish in self.world.people.wishes if self.world.people.may_ask(wish.who)]
+
+    def _come_to_rest(self, *, without: tuple[str, ...] = (IDLE, WAITS)) -> None:
         """Run every sweep and deliver every message, from one moment at which something is due to the next."""
         world, jumps = self.world, 0
         for _round in range(SETTLING_ROUNDS):
             self._deliver_everything()
             moments = moments_due()
-            ready = {context for context, moment in moments if moment <= world.clock.moment}
+            ready = ready_among(moments, world.clock.moment)
             moved = sum(relay.drain(context) for context in relay.publishing_contexts() if f"{context} outbox" in ready)
             moved += sum(sweep.run() for sweep in sweeps_by_name() if sweep.context in ready)
             if moved or world.held:
                 continue
-            later = [moment for _context, moment in moments if moment > world.clock.moment]
+            if "shop" in ready:
+                # An erasure that went on and is not finished counts as nothing done.
+                moments = moments_due()
+            later = [
+                moment for context, moment in moments if moment > world.clock.moment and not context.endswith(without)
+            ]
             if not later:
                 return
             # Whoever waits for a customer looks again every 10 seconds, then 30: later is early enough for that.

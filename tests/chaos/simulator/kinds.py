@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.simulator.bank import EXPIRIES, FAULTS
+from tests.chaos.simulator.disputed import REINSTATED, TOLD
 from tests.chaos.simulator.plans import BROKER_FAULTS
 
 KINDS = frozenset(
@@ -38,5 +39,12 @@ KINDS = frozenset(
         "clock to a payment deadline",
         "clock just past a payment deadline",
         "reconciliation in between",
+        "the cardholder disputes",
+        "an inquiry at the cardholder's bank",
+        *TOLD.values(),
+        REINSTATED,
+        "a person is erased",
+        "a person is erased whose order is under way",
+        "contacts past their retention are erased",
     }
 )

@@ -21,8 +21,10 @@ from payments.models import Payment, Refund
 from payments.services import authorize, refund
 from shipping import api as shipping
 from shipping.models import Shipment
+from shipping.services import holds
 from shop import states, transactions
 from shop.events import inbox
+from shop.personal import erasure
 from shop.rest import idempotency
 from tests.chaos.crashes.test_planted import published_before_it_is_sent
 from tests.chaos.simulator.history import Simulator, Told
@@ -122,6 +124,31 @@ def a_refund_is_made_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Refund, "key", lambda self: f"{self.pk}:{next(numbers)}")
 
 
+def refunds_go_out_while_a_chargeback_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refund, "refuse_disputed", lambda _payment: None)
+
+
+def a_lost_dispute_holds_no_parcel(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold = holds.hold_parcel
+
+    def while_it_is_open(*, for_staff: bool = False, **dispute: Any) -> None:
+        if for_staff:
+            holds.release_parcel(**dispute)
+        else:
+            hold(**dispute)
+
+    monkeypatch.setattr(holds, "hold_parcel", while_it_is_open)
+
+
+def a_person_is_erased_before_all_have_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure, "waiting_among", lambda _order_ids: {})
+
+
+def an_erasure_leaves_the_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    erase = erasure.erase_orders
+    monkeypatch.setattr(erasure, "erase_orders", lambda order_ids, whole: erase(order_ids, whole=False))
+
+
 # Each with a seed from which on it is found soon. Any seed would do: a generator that has changed only takes longer.
 PLANTS: dict[Plant, int] = {
     answers_are_not_kept: 1,
@@ -135,6 +162,10 @@ PLANTS: dict[Plant, int] = {
     events_are_applied_each_time_they_come: 92,
     orders_move_from_any_status: 9,
     a_refund_is_made_anew_each_time: 50,
+    refunds_go_out_while_a_chargeback_is_open: 70,
+    a_lost_dispute_holds_no_parcel: 1,
+    a_person_is_erased_before_all_have_heard: 1,
+    an_erasure_leaves_the_tokens: 1,
 }
 
 

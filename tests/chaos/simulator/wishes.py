@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.chaos.simulator.clients import Placed, Wish
+from tests.chaos.simulator.clients import CUSTOMERS, Placed, Wish, canary_of
 from tests.chaos.simulator.offer import Action, Offer
-from tests.factories import OrderBodyFactory
+from tests.factories import AddressFactory, OrderBodyFactory
 
 SKUS = ("MUG", "PEN", "BAG")
 GOOD, DECLINED, POOR = "pm_card_visa", "pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds"
@@ -42,21 +42,23 @@ MOST_WISHES = 14
 def wishes(world: Any, known: list[Placed]) -> Iterator[Offer]:
     """Offer what customers and staff may wish."""
     people = world.people
-    if len(people.orders) < MOST_ORDERS:
+    if len(people.orders) < MOST_ORDERS and any(people.may_ask(who) for who in CUSTOMERS):
         yield (30 if not people.orders else 8), Action(lambda: place(world), asks=("provider",))
-    for wish in people.wishes:
+    for wish in filter(lambda wish: people.may_ask(wish.who), people.wishes):
         yield 2, Action(lambda wish=wish: _ask_again(world, wish), asks=("provider",))
     if len(people.wishes) >= MOST_WISHES:
         return
     for placed in known:
-        for _who, offer in _wishes_about(world, placed):
-            yield offer
+        for who, offer in _wishes_about(world, placed):
+            if people.may_ask(who):
+                yield offer
 
 
 def rival_wishes(world: Any, wish: Wish) -> list[Offer]:
     """Offer what the others may wish about the same order."""
     about = [placed for placed in world.known()[0] if placed.number == wish.order]
-    return [offer for placed in about for who, offer in _wishes_about(world, placed) if who != wish.who]
+    offers = [found for placed in about for found in _wishes_about(world, placed)]
+    return [offer for who, offer in offers if who != wish.who and world.people.may_ask(who)]
 
 
 def _wishes_about(world: Any, placed: Placed) -> Iterator[tuple[str, Offer]]:
@@ -78,7 +80,9 @@ def _wishes_about(world: Any, placed: Placed) -> Iterator[tuple[str, Offer]]:
 def place(world: Any, card: str | None = None) -> str:
     """Have a customer place an order, with this card or any; say what the answer is."""
     choices, people = world.choices, world.people
-    who = choices.among(("customer 1", "customer 2"))
+    who = choices.among(CUSTOMERS)
+    if not people.may_ask(who):
+        who = next(other for other in CUSTOMERS if other != who)
     skus = [choices.among(SKUS)]
     if choices.chance(30):
         skus.append(next(sku for sku in SKUS if sku not in skus))
@@ -86,7 +90,8 @@ def place(world: Any, card: str | None = None) -> str:
     card = choices.weighted(METHODS) if card is None else card
     number = len(people.orders) + 1
     people.orders.append(Placed(number, who, f"place-{number}"))
-    body = dict(OrderBodyFactory(lines=lines, payment_method=card))
+    address = AddressFactory(name=canary_of(who))
+    body = dict(OrderBodyFactory(lines=lines, payment_method=card, shipping_address=address))
     if not card:
         del body["payment_method"]
     what = " and ".join(f"{line['quantity']} {line['sku']}" for line in lines)
@@ -107,8 +112,19 @@ def _pay(world: Any, placed: Placed) -> str:
     return _new(world, placed.who, f"orders/{placed.order_id}/payment", words, placed.number, **body)
 
 
+def cancel_by_staff(world: Any, placed: Placed) -> str:
+    """Have staff cancel an order; say what the answer is."""
+    return _new(
+        world, "staff", f"orders/{placed.order_id}/cancel", f"staff cancels order {placed.number}", placed.number
+    )
+
+
 def _refund(world: Any, placed: Placed) -> str:
-    amount = world.choices.among((400, 700, 1250))
+    return refund_by_staff(world, placed, world.choices.among((400, 700, 1250)))
+
+
+def refund_by_staff(world: Any, placed: Placed, amount: int) -> str:
+    """Have staff refund so much of an order; say what the answer is."""
     words = f"staff refund {amount} of order {placed.number}"
     body = {"amount": {"amount_minor": amount, "currency": "EUR"}, "reason": REFUND_REASON}
     return _new(world, "staff", f"orders/{placed.order_id}/refunds", words, placed.number, **body)
@@ -119,7 +135,7 @@ def _new(world: Any, who: str, path: str, words: str, order: int, **body: Any) -
 
 
 def _ask(world: Any, wish: Wish) -> str:
-    world.people.wishes.append(wish)
+    world.people.note(wish)
     world.say(wish.words)
     return _answer_to(world, wish)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from payments import tasks as payment_tasks
 from shop.background import Sweep
+from tests.chaos.simulator.due import ready_among
 from tests.chaos.simulator.offer import Action, Offer
 from tests.sweeps import order_sweeps
 
@@ -33,7 +34,7 @@ def sweeps_by_name() -> list[Sweep]:
 
 def work(world: Any, moments: list[tuple[str, datetime]]) -> Iterator[Offer]:
     """Offer the sweeps that have work; now and then one that has none."""
-    ready = {context for context, moment in moments if moment <= world.clock.moment}
+    ready = ready_among(moments, world.clock.moment)
     relays = any(context.endswith("outbox") for context in ready)
     for sweep in sweeps_by_name():
         has_work = relays if sweep.name == "shop.relay_outbox" else sweep.context in ready

@@ -114,6 +114,8 @@ class World:
     def order_words(self, about: dict[str, Any]) -> str:
         """Return which order an event or a webhook is about."""
         text = str(about)
+        if self.bank.disputed:
+            text += self.bank.order_of(text)
         return next(
             (
                 f"order {placed.number}"

@@ -185,6 +185,8 @@ def test_a_cancel_that_the_dispute_overtook_waits_for_the_bank_and_ends_with_it(
     assert violations() == []
     assert saga.due_at is not None
     assert saga.due_at - now() > timedelta(hours=5)
+    execute("orders", "UPDATE orders_saga SET started_at = started_at - interval '3 weeks'")
+    assert violations() == []
 
     bank.decide(dispute_id, outcome)
 
