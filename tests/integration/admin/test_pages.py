@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import unfold
 from django.contrib import admin
 from django.db import models
 from django.test import Client
 from django.urls import reverse
 
+from config.embedded.processes import ROOT
 from shop.accounts import User
 from shop.admin.tiles import Dashboard
 from shop.states import StatusModel
@@ -96,3 +100,23 @@ def test_view_site_leads_to_the_storefront_or_is_left_out(staff: Client, setting
 
     assert ("View site" in page, f'href="{storefront}"' in page) == (link, link)
     assert ("Return to site" in Client().get("/admin/login/").content.decode()) is link
+
+
+def test_each_class_of_our_pages_is_one_that_the_theme_ships():
+    """A class that it does not ship styles nothing: a text is not broken, a list has no columns."""
+    theme = Path(str(unfold.__file__)).parent / "static" / "unfold" / "css"
+    shipped = {
+        name.replace("\\", "")
+        for path in theme.glob("*.css")
+        for name in re.findall(r"\.((?:\\.|[\w-])+)", path.read_text())
+    }
+    pages = [*ROOT.glob("*/templates/**/*.html"), *ROOT.glob("*/admin.py"), *ROOT.glob("shop/admin/*.py")]
+    used = {
+        (path.name, name)
+        for path in pages
+        for classes in re.findall(r'class="([^"]*)"', path.read_text())
+        for name in re.sub(r"{[{%].*?[%}]}", " ", classes).split()
+    }
+
+    assert len(used) > 30
+    assert sorted(each for each in used if each[1] not in shipped) == []
