@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -78,7 +79,7 @@ class _Row(NamedTuple):
         return self.queued[1] if self.queued else ()
 
 
-READING = by_order("notifications", _Row, orders.page_orders, page_emails)
+READING = by_order("notifications", _Row, partial(orders.page_orders, lines=False), page_emails)
 
 
 def _due_to(order: orders.OrderStanding) -> list[str]:

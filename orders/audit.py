@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -67,7 +68,12 @@ class Row(NamedTuple):
 
 
 READING = by_order(
-    "orders", Row, page_orders, inventory.page_reservations, payments.page_payments, shipping.page_shipments
+    "orders",
+    Row,
+    partial(page_orders, refunds=False),
+    inventory.page_reservations,
+    payments.page_payments,
+    shipping.page_shipments,
 )
 
 

@@ -294,6 +294,7 @@ class OrderStanding(NamedTuple):
     """An order as audits hold it against the rows of others; `lines` as "SKU:quantity", by SKU.
 
     `refunds`: what was told of its refunds, as "kind:refund_id:amount_minor" with commas, as far back as facts are kept.
+    Both are "" where they were not asked for.
     """
 
     order_id: uuid.UUID
@@ -310,9 +311,12 @@ class OrderStanding(NamedTuple):
     refunds: str
 
 
-def page_orders(*, after: uuid.UUID, limit: int) -> list[OrderStanding]:
-    """Return up to `limit` orders in the order of their ids, from the first one past `after`."""
-    rows = _PAGE_ORDERS.run(after=after, limit=limit)
+def page_orders(*, after: uuid.UUID, limit: int, lines: bool = True, refunds: bool = True) -> list[OrderStanding]:
+    """Return up to `limit` orders in the order of their ids, from the first one past `after`.
+
+    `lines`, `refunds`: whether these are wanted; together they cost more than all the rest.
+    """
+    rows = _PAGE_ORDERS.run(after=after, limit=limit, lines=lines, refunds=refunds)
     return [OrderStanding(*row) for row in rows]
 
 

@@ -32,7 +32,7 @@ from payments.gateways import IntentSnapshot
 from payments.models import Dispute, DisputeStatus, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services.listed import Booked
 from payments.services.reconcile import find_differences
-from shop.audit import BEGINNING, SKEW, Check, Law, Violation, register_check, register_law, since
+from shop.audit import BEGINNING, PAGE, SKEW, Check, Law, Violation, note_rows, register_check, register_law, since
 from shop.events.history import ByPayload, register_history_checks
 from shop.events.laws import register_bus_checks
 
@@ -233,9 +233,13 @@ class _Captures:
 
     def __init__(self) -> None:
         self._strays: Counter[str] = Counter()
+        self._listed = 0
 
     def note(self, intent: IntentSnapshot, booked: Booked | None) -> None:
         """Note an intent that the provider lists, and our payment by it."""
+        self._listed += 1
+        if not self._listed % PAGE:
+            note_rows(PAGE)
         if booked is None and intent.captured.minor > intent.refunded.minor:
             self._strays[intent.order_id] += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -89,7 +90,7 @@ class _Row(NamedTuple):
     shipment: ShipmentStanding | None
 
 
-READING = by_order("shipping", _Row, orders.page_orders, page_shipments)
+READING = by_order("shipping", _Row, partial(orders.page_orders, lines=False, refunds=False), page_shipments)
 
 
 def _judge(row: _Row) -> str | None:

@@ -6,9 +6,9 @@ was never told.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -122,7 +122,10 @@ def _register(context: str, model: type[Model], laws: Sequence[Law], values: dic
 
 
 def _heard_and_never_told(context: str) -> Any:
-    """Return the check that every applied delivery has its fact in an outbox, as far back as these remember."""
+    """Return the check that every applied delivery has its fact in an outbox, as far back as these remember.
+
+    A page of the inbox comes as the ids of each type and goes on to the outbox as it is; only what is missing there is read.
+    """
     inbox = inbox_of(context)._meta.db_table
 
     def run() -> Iterator[Violation]:
@@ -130,49 +133,64 @@ def _heard_and_never_told(context: str) -> Any:
         earliest = max(remembered_since() + HEARD_WITHIN, audit.since() or remembered_since())
         while rows := audit.read(
             context,
-            f"SELECT id, event_id, event_type, subscriber FROM {inbox} WHERE id > %(after)s"
-            f" AND status = 'PROCESSED' AND received_at > %(earliest)s ORDER BY id LIMIT {PAGE}",
+            f"WITH page AS (SELECT id, event_id, event_type FROM {inbox} WHERE id > %(after)s AND status = 'PROCESSED'"
+            f"  AND received_at > %(earliest)s ORDER BY id LIMIT {PAGE})"
+            " SELECT event_type, array_agg(event_id)::text, count(*), (SELECT max(id) FROM page) FROM page GROUP BY event_type",
             {"after": after, "earliest": earliest},
         ):
-            after = rows[-1][0]
-            audit.note_rows(len(rows))
-            yield from _never_told(rows)
+            last = rows[0][-1]
+            for event_type, ids, _count, _last in rows:
+                if untold := _never_told(event_type, ids):
+                    for event_id, subscriber in audit.read(
+                        context,
+                        f"SELECT event_id, subscriber FROM {inbox} WHERE id > %(after)s AND id <= %(last)s"
+                        " AND event_id = ANY(%(untold)s::uuid[]) ORDER BY id",
+                        {"after": after, "last": last, "untold": untold},
+                    ):
+                        yield _violation(event_type, event_id, subscriber)
+            audit.note_rows(sum(count for _type, _ids, count, _last in rows))
+            after = last
 
     return run
 
 
-def _never_told(rows: list[tuple[Any, ...]]) -> Iterator[Violation]:
-    by_context: defaultdict[str, dict[UUID, tuple[Any, ...]]] = defaultdict(dict)
-    for row in rows:
-        # Of a type that this release does not know nobody can say who told it.
-        if (event := registry.get(row[2])) is not None and _has_outbox(event.context()):
-            by_context[event.context()][row[1]] = row
-    for context, all_heard in by_context.items():
-        # What occurred before the watermark may have left the history, too, however late it was heard. Ids rise with time.
-        complete = complete_since(context, Kept.BEGAN, Kept.HISTORY)
-        first = UUID(int=0) if complete is None else first_id_at(complete)
-        heard = {event_id: row for event_id, row in all_heard.items() if event_id >= first}
-        missing = audit.read(
-            context,
-            "SELECT heard.id FROM unnest(%(ids)s::uuid[]) AS heard (id) WHERE NOT EXISTS"
-            f" (SELECT 1 FROM {outbox_of(context)._meta.db_table} AS o WHERE o.event_id = heard.id)",
-            {"ids": list(heard)},
-        )
-        # What left the outbox is looked for where it went: there by its id only, so seldom and not for all.
-        past = (
-            []
-            if not missing
-            else audit.read(
-                context,
-                f"SELECT event_id FROM {history_of(context)._meta.db_table} WHERE event_id = ANY(%(ids)s::uuid[])",
-                {"ids": [event_id for (event_id,) in missing]},
-            )
-        )
-        for (event_id,) in set(missing) - set(past):
-            _id, _event_id, event_type, subscriber = heard[event_id]
-            detail = f"{event_type} was applied, and {context} has never told it"
-            yield Violation("I8", f"delivery {event_id} at {subscriber}", detail)
+def _violation(event_type: str, event_id: UUID, subscriber: str) -> Violation:
+    teller = registry[event_type].context()
+    return Violation(
+        "I8", f"delivery {event_id} at {subscriber}", f"{event_type} was applied, and {teller} has never told it"
+    )
 
 
+def _never_told(event_type: str, ids: str) -> list[UUID]:
+    """Return which of these ids, as PostgreSQL writes an array, no outbox and no history has."""
+    # Of a type that this release does not know nobody can say who told it.
+    if (event := registry.get(event_type)) is None or not _has_outbox(event.context()):
+        return []
+    teller = event.context()
+    # What occurred before the watermark may have left the history, too, however late it was heard. Ids rise with time.
+    complete = complete_since(teller, Kept.BEGAN, Kept.HISTORY)
+    missing = [
+        event_id
+        for (event_id,) in audit.read(
+            teller,
+            "SELECT heard.id FROM unnest(%(ids)s::uuid[]) AS heard (id) WHERE heard.id >= %(first)s AND NOT EXISTS"
+            f" (SELECT 1 FROM {outbox_of(teller)._meta.db_table} AS o WHERE o.event_id = heard.id)",
+            {"ids": ids, "first": UUID(int=0) if complete is None else first_id_at(complete)},
+        )
+    ]
+    # What left the outbox is looked for where it went: there by its id only, so seldom and not for all.
+    past = (
+        audit.read(
+            teller,
+            f"SELECT event_id FROM {history_of(teller)._meta.db_table} WHERE event_id = ANY(%(ids)s::uuid[])",
+            {"ids": missing},
+        )
+        if missing
+        else []
+    )
+    return [event_id for event_id in missing if (event_id,) not in {*past}]
+
+
+@cache
 def _has_outbox(context: str) -> bool:
     return any(model._meta.app_label == context for model in apps.get_models() if issubclass(model, OutboxMessage))

@@ -29,7 +29,7 @@ import msgspec
 from django.conf import settings
 from django.db.models import Q
 
-from shop import transactions
+from shop import audit, transactions
 from shop.audit import Check, Violation, register_check
 from shop.clock import now
 from shop.events import bus
@@ -41,6 +41,8 @@ from shop.events.relay import publishing_contexts
 from shop.statements import Statement
 
 PAGE = 1000
+# Facts whose ids are held against the inboxes together.
+IDS = 5000
 COLUMNS = ("pk", "event_id", "type", "payload", "occurred_at", "published_at")
 
 Since = Mapping[tuple[str, str], datetime]
@@ -152,14 +154,36 @@ def unheard_among(facts: Sequence[Published], since: Since) -> list[Unheard]:
 
 
 def look_through(context: str, since: Since) -> Iterator[Unheard]:
-    """Yield all facts of an outbox that are not heard, as far back as the inboxes remember."""
-    place = Place(max(remembered_since(), min(since.values(), default=now())))
-    while True:
-        page = page_after(context, place)
-        yield from unheard_among(page.facts, since)
-        if page.is_last:
-            return
-        place = Place(page.facts[-1].published_at, page.facts[-1].pk)
+    """Yield all facts of an outbox that are not heard, as far back as the inboxes remember.
+
+    Nearly all are heard. So the ids alone are held against the inboxes first, as if each subscriber wanted every fact of its
+    types and always had; only what then seems unheard is read whole and judged.
+    """
+    oldest = remembered_since()
+    place = Place(max(oldest, min(since.values(), default=now())))
+    while rows := _ids_after(context).run(
+        published_at=place.published_at,
+        pk=place.pk,
+        types=[event_type for event_type, _all in _subscriptions()],
+        age=settings.EVENTS_UNHEARD_AFTER_MINUTES * 60,
+        limit=IDS,
+    ):
+        facts = {fact.pk: fact for event_type, ids, *_more in rows for fact in _doubted(context, event_type, ids)}
+        yield from unheard_among([facts[pk] for pk in sorted(facts)], since)
+        audit.note_rows(sum(count for _type, _ids, count, *_last in rows))
+        *_more, published_at, pk = rows[0]
+        place = Place(published_at, pk)
+
+
+def _doubted(context: str, event_type: str, ids: str) -> Iterator[Published]:
+    """Yield which of these facts of a type, ids as PostgreSQL writes an array, some subscriber has no row for."""
+    subscribers: defaultdict[str, list[str]] = defaultdict(list)
+    for each in bus.all_subscriptions().get(event_type, ()):
+        subscribers[each.context].append(each.name)
+    for hearing, names in subscribers.items():
+        [(doubted,)] = _without_a_row(hearing).run(ids=ids, subscribers=names)
+        if doubted:
+            yield from (_published(context, *row) for row in _by_id(context).run(ids=doubted))
 
 
 def find(
@@ -298,4 +322,44 @@ def _missing(context: str) -> Statement:
         text="SELECT pair->>0, (pair->>1)::uuid FROM jsonb_array_elements(%(pairs)s::jsonb) AS owed (pair)"
         f" WHERE NOT EXISTS (SELECT 1 FROM {inbox} AS heard WHERE heard.subscriber = pair->>0"
         "  AND heard.event_id = (pair->>1)::uuid) ORDER BY 1, 2",
+    )
+
+
+@cache
+def _ids_after(context: str) -> Statement:
+    """Return the statement for a page of an outbox by type: the ids, how many, and the place where the page ends."""
+    outbox = outbox_of(context)._meta.db_table
+    return Statement(
+        context,
+        "published_ids",
+        text=f"WITH page AS MATERIALIZED (SELECT id, event_id, type, published_at FROM {outbox}"
+        "  WHERE (published_at, id) > (%(published_at)s::timestamptz, %(pk)s::bigint)"
+        "  AND published_at <= now() - make_interval(secs => %(age)s::float8)"
+        f" AND type = ANY(%(types)s::text[]) ORDER BY published_at, id LIMIT %(limit)s::int),"
+        " last AS (SELECT published_at, id FROM page ORDER BY published_at DESC, id DESC LIMIT 1)"
+        " SELECT type, array_agg(event_id)::text, count(*), (SELECT published_at FROM last), (SELECT id FROM last)"
+        " FROM page GROUP BY type",
+    )
+
+
+@cache
+def _without_a_row(context: str) -> Statement:
+    inbox = inbox_of(context)._meta.db_table
+    return Statement(
+        context,
+        "without_a_row",
+        text="SELECT array_agg(told.event_id)::text FROM unnest(%(ids)s::uuid[]) AS told (event_id), unnest(%(subscribers)s::text[]) AS owed (name)"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {inbox} AS heard WHERE heard.subscriber = owed.name"
+        "  AND heard.event_id = told.event_id)",
+    )
+
+
+@cache
+def _by_id(context: str) -> Statement:
+    outbox = outbox_of(context)._meta.db_table
+    return Statement(
+        context,
+        "published_by_id",
+        text=f"SELECT id, event_id, type, payload::text, occurred_at, published_at FROM {outbox}"
+        " WHERE event_id = ANY(%(ids)s::uuid[])",
     )

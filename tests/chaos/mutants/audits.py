@@ -275,8 +275,8 @@ MUTANTS = (
         removes="the audit of facts that are heard and were never told",
         promise="I8",
         file="shop/events/laws.py",
-        old="        for (event_id,) in set(missing) - set(past):\n",
-        new="        for (event_id,) in ():\n",
+        old="    return [event_id for event_id in missing if (event_id,) not in {*past}]\n",
+        new="    return []\n",
         killers=(PLANTED,),
     ),
     Mutant(

@@ -47,6 +47,14 @@ MUTANTS = (
         killers=(f"{LOST}::test_audit_names_a_fact_that_was_published_and_never_heard",),
     ),
     Mutant(
+        removes="the pages of facts after the first that the audit looks through",
+        promise="I8",
+        file=UNHEARD,
+        old="        place = Place(published_at, pk)\n",
+        new="        return\n",
+        killers=(f"{LOST}::test_audit_looks_at_every_page_of_facts",),
+    ),
+    Mutant(
         removes="the moment since when a subscriber is owed facts",
         promise="I8",
         file=UNHEARD,

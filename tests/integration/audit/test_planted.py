@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -22,6 +21,7 @@ from payments.models import Payment, Refund
 from shipping.models import Shipment
 from shop import audit, transactions
 from shop.events import unheard
+from tests.ageing import grow_two_hours_older
 from tests.factories import ProductFactory, UserFactory
 from tests.integration.audit.corruptions import (
     AWAITING,
@@ -39,15 +39,7 @@ from tests.integration.audit.corruptions import (
 from tests.integration.orders.conftest import Shopper, dispatch, execute, id_in, placed, status_of
 from tests.provider import Provider
 
-# What lies ahead of a row is not moved when the shop grows older.
 HOUR = timedelta(hours=1)
-AHEAD = {"due_at", "pay_before", "expires_at", "until", "claimed_until", "expire_date"}
-COLUMNS_OF_MOMENTS = (
-    "SELECT table_schema || '.' || table_name, column_name FROM information_schema.columns"
-    " JOIN information_schema.tables USING (table_schema, table_name) WHERE table_type = 'BASE TABLE'"
-    " AND data_type = 'timestamp with time zone' AND column_name <> ALL(%s) AND table_schema NOT LIKE 'pg%%'"
-    " AND table_schema <> 'information_schema' AND table_name NOT LIKE 'django%%'"
-)
 
 
 class Shop:
@@ -62,7 +54,7 @@ class Shop:
         names = ("orders.view_order", "orders.cancel_order", "orders.refund_order")
         self.staff = Shopper(UserFactory(is_staff=True, permissions=names))
         self._make_finished()
-        self._grow_older()
+        grow_two_hours_older()
         self._make_waiting()
 
     def _make_finished(self) -> None:
@@ -106,20 +98,6 @@ class Shop:
             shipment_id,
         )
         execute("shipping", "UPDATE shipping_shipment SET due_at = now() WHERE id = %s", shipment_id)
-
-    def _grow_older(self) -> None:
-        """Let everything have happened two hours earlier."""
-        for alias in connections:
-            with connections[alias].cursor() as cursor:
-                cursor.execute(COLUMNS_OF_MOMENTS, [list(AHEAD)])
-                columns: defaultdict[str, list[str]] = defaultdict(list)
-                for table, column in cursor.fetchall():
-                    columns[table].append(f"{column} = {column} - interval '2 hours'")
-                for table, values in columns.items():
-                    cursor.execute(
-                        f"SET session_replication_role = replica; UPDATE {table} SET {', '.join(values)};"
-                        " SET session_replication_role = DEFAULT"
-                    )
 
     def words(self, name: str) -> dict[str, str]:
         """Return what a corruption may name of an order."""

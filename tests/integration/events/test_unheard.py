@@ -16,7 +16,8 @@ from notifications.models import Inbox
 from orders.models import Outbox
 from shop.audit import checks
 from shop.clock import now
-from shop.events import relay, republish, story, unheard
+from shop.events import laws, relay, republish, story, unheard
+from shop.ids import new_id
 from shop.models import HearingLook, Subscription
 from tests.integration.events import bench
 from tests.integration.events.bench import applied, apply, hear, ring
@@ -66,6 +67,31 @@ def test_audit_names_a_fact_that_was_published_and_never_heard(bells):
     assert violation.promise == "I8"
     assert str(fact.event_id) in violation.subject
     assert bells in violation.detail
+
+
+def test_audit_looks_at_every_page_of_facts(bells, monkeypatch):
+    monkeypatch.setattr(unheard, "IDS", 2)
+    heard, *lost = [lose(ago=timedelta(minutes=minutes)) for minutes in (33, 37, 36, 35, 34, 32, 31)]
+    Inbox.objects.create(subscriber=bells, event_id=heard.event_id, event_type=heard.type, status="PROCESSED")
+
+    assert [violation.subject.split()[1] for violation in violations()] == [str(fact.event_id) for fact in lost]
+
+
+def test_audit_looks_at_every_page_of_what_was_heard(bells, monkeypatch):
+    monkeypatch.setattr(laws, "PAGE", 2)
+    told = lose()
+    heard = [told.event_id, *(new_id() for _delivery in range(5))]
+    for event_id in heard:
+        Inbox.objects.create(subscriber=bells, event_id=event_id, event_type=told.type, status="PROCESSED")
+    [check] = [
+        each
+        for each in checks()
+        if (each.context, each.title) == ("notifications", "every fact that was heard was told")
+    ]
+
+    assert [violation.subject for violation in check.run()] == [
+        f"delivery {event_id} at {bells}" for event_id in heard[1:]
+    ]
 
 
 @pytest.mark.parametrize("status", ["PROCESSED", "RETRYING", "DEAD", "DISCARDED"])
