@@ -54,7 +54,12 @@ class EmailAdmin(ReadOnlyAdmin):
     actions_detail: Any = ("send_one_again",)
 
     status_label = status_badge(
-        colors={EmailStatus.PENDING: "info", EmailStatus.SENT: "success", EmailStatus.FAILED: "danger"}
+        colors={
+            EmailStatus.PENDING: "info",
+            EmailStatus.SENT: "success",
+            EmailStatus.FAILED: "danger",
+            EmailStatus.WITHHELD: "warning",
+        }
     )
 
     reason_shown = in_words("reason")
@@ -68,7 +73,9 @@ class EmailAdmin(ReadOnlyAdmin):
         description="Send again",
         url_path="send-again",
         icon="send",
-        dialog=confirmation("Send again", "Only an email that was given up is sent again.", submit="Send again"),
+        dialog=confirmation(
+            "Send again", "Only an email that was given up or withheld is sent again.", submit="Send again"
+        ),
     )
     def send_one_again(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
         """Send this email again."""
@@ -76,7 +83,9 @@ class EmailAdmin(ReadOnlyAdmin):
             self._send_again(request, email)
         return self.back_to(request, object_id)
 
-    @bulk_action(description="Send again", consequence="Each email that was given up is sent to its customer.")
+    @bulk_action(
+        description="Send again", consequence="Each email that was given up or withheld is sent to its customer."
+    )
     def send_selected_again(self, request: HttpRequest, queryset: QuerySet[Email]) -> None:
         """Send the selected emails again."""
         for email in queryset:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from notifications.events import EmailFailed, EmailQueued, EmailSent
+from notifications.events import EmailFailed, EmailQueued, EmailSent, EmailWithheld
 from notifications.models import Email, EmailKind, EmailStatus
 from notifications.queries import page_emails
 from notifications.rules import MAX_ATTEMPTS
@@ -48,6 +48,13 @@ LAWS = (
         " FROM notifications_email AS e WHERE e.order_id >= %(first)s AND ("
         "  (e.sent_at IS NOT NULL) <> (e.status = 'SENT') OR e.status = 'FAILED' AND e.failed_at IS NULL"
         f"  OR greatest(e.queued_at, e.sent_at, e.failed_at) > now() + {SKEW}) ORDER BY e.id",
+    ),
+    Law(
+        "I8",
+        "only emails about unpaid orders are withheld",
+        f"SELECT {_EMAIL} format('it is withheld, though it is %%s: %%s', e.kind, e.last_error) FROM notifications_email AS e"
+        " WHERE e.order_id >= %(first)s AND e.status = 'WITHHELD'"
+        "  AND (e.kind <> 'order_canceled' OR e.last_error NOT LIKE 'recipient_limit: %%') ORDER BY e.id",
     ),
     Law(
         "I10",
@@ -132,6 +139,7 @@ def register() -> None:
             EmailQueued.type: EmailStatus.PENDING,
             EmailSent.type: EmailStatus.SENT,
             EmailFailed.type: EmailStatus.FAILED,
+            EmailWithheld.type: EmailStatus.WITHHELD,
         },
         born={EmailStatus.PENDING},
         since_field="queued_at",

@@ -33,3 +33,12 @@ class EmailFailed(Event):
     type = "email.failed"
     order_id: UUID
     kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailWithheld(Event):
+    """The email was not sent: its mailbox has had as many about unpaid orders as it gets. Staff may have it sent again."""
+
+    type = "email.withheld"
+    order_id: UUID
+    kind: str

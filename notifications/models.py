@@ -36,6 +36,7 @@ class EmailStatus(models.TextChoices):
     PENDING = "PENDING"
     SENT = "SENT"
     FAILED = "FAILED"
+    WITHHELD = "WITHHELD"
 
 
 class Email(StatusModel, DueModel):
@@ -46,9 +47,10 @@ class Email(StatusModel, DueModel):
 
     TRANSITIONS = Transitions(
         {
-            EmailStatus.PENDING: {EmailStatus.SENT, EmailStatus.FAILED},
+            EmailStatus.PENDING: {EmailStatus.SENT, EmailStatus.FAILED, EmailStatus.WITHHELD},
             EmailStatus.SENT: set(),
             EmailStatus.FAILED: {EmailStatus.PENDING},
+            EmailStatus.WITHHELD: {EmailStatus.PENDING},
         }
     )
 
@@ -63,12 +65,19 @@ class Email(StatusModel, DueModel):
     queued_at = models.DateTimeField(db_default=Now())
     sent_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True)
+    # Of an email about an unpaid order that was let through: which mailbox it counts for (services/limits.py).
+    recipient_key = models.BigIntegerField(null=True, editable=False)
 
     class Meta(DueModel.Meta):
         indexes = [
             *DueModel.Meta.indexes,
             models.Index(
                 fields=["status"], name="notifications_email_open", condition=models.Q(status__in=["PENDING", "FAILED"])
+            ),
+            models.Index(
+                fields=["recipient_key", "queued_at"],
+                name="notifications_email_recipient",
+                condition=models.Q(recipient_key__isnull=False),
             ),
         ]
         constraints = [

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from notifications import rules
-from notifications.events import EmailFailed, EmailQueued, EmailSent
+from notifications.events import EmailFailed, EmailQueued, EmailSent, EmailWithheld
 from notifications.models import Email, EmailStatus
 from shop.counting import shown_count
 from shop.events.past import PastFact, facts_about
@@ -73,6 +73,7 @@ def dashboard_figures() -> dict[str, object]:
         "to send": shown_count(pending),
         "failed at least once": shown_count(pending.filter(attempts__gt=0)),
         "given up": shown_count(Email.objects.filter(status=EmailStatus.FAILED)),
+        "withheld": shown_count(Email.objects.filter(status=EmailStatus.WITHHELD)),
     }
 
 
@@ -108,6 +109,9 @@ def _happened(email: Email, told: Sequence[PastFact]) -> Iterator[Happening]:
         facts = {"attempts": email.attempts, "error": email.last_error}
         given_up = Happening(email.failed_at, CONTEXT, f"{_name(email)} was given up", facts)
         yield marked(given_up, latest.get(EmailFailed.type))
+    if email.status == EmailStatus.WITHHELD and (fact := latest.get(EmailWithheld.type)) is not None:
+        withheld = Happening(fact.occurred_at, CONTEXT, f"{_name(email)} was withheld", {"reason": email.last_error})
+        yield marked(withheld, fact)
 
 
 def _upcoming(email: Email) -> Iterator[Upcoming]:

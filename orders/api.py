@@ -11,6 +11,7 @@ from orders.queries import (
     get_money_returned,
     get_order,
     page_orders,
+    was_paid,
 )
 from orders.rules import CancelReason
 
@@ -26,4 +27,5 @@ __all__ = [
     "get_money_returned",
     "get_order",
     "page_orders",
+    "was_paid",
 ]

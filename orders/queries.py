@@ -153,6 +153,12 @@ def get_money_returned(*, order: OrderState) -> MoneyReturned:
     )
 
 
+def was_paid(*, order_id: uuid.UUID) -> bool:
+    """Return whether money was ever taken for an order, also where it went back."""
+    payment = payments.get_payment(order_id=order_id)
+    return payment is not None and payment.captured.minor > 0
+
+
 def orders_with_details() -> QuerySet[Order]:
     """Return the orders with what `order_state` needs, in two statements."""
     return Order.objects.select_related("contact").prefetch_related("lines")

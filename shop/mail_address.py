@@ -9,6 +9,8 @@ from shop.text import clean_line
 
 # Django takes a host without a dot where it is named; no mail reaches one.
 _validate_mail_address = EmailValidator(allowlist=[])
+# They deliver to one mailbox however many dots its name has.
+_IGNORE_DOTS = frozenset({"gmail.com", "googlemail.com"})
 
 
 def clean_mail_address(text: str) -> str:
@@ -22,3 +24,10 @@ def clean_mail_address(text: str) -> str:
         raise ValidationError(_validate_mail_address.message, code="invalid")
     _validate_mail_address(address)
     return address
+
+
+def same_mailbox(email: str) -> str:
+    """Return an email address without what does not change the mailbox: capitals, a part behind +, dots at Gmail."""
+    name, _at, domain = email.casefold().rpartition("@")
+    name = name.partition("+")[0]
+    return f"{name.replace('.', '') if domain in _IGNORE_DOTS else name}@{domain}"

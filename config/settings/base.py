@@ -258,6 +258,11 @@ MAX_HELD_UNPAID_PIECES = env.int("MAX_HELD_UNPAID_PIECES", 10)
 MAX_HELD_UNPAID_SHARE = env.float("MAX_HELD_UNPAID_SHARE", 0.2)
 LIMIT_HELD_UNPAID_BY_ADDRESS = env.bool("LIMIT_HELD_UNPAID_BY_ADDRESS", True)
 
+# --- notifications ----------------------------------------------------------------------------------------------------
+# To one mailbox, whose owner may never have ordered anything. What is beyond is withheld, and staff see it.
+MAX_UNPAID_ORDER_EMAILS = env.int("MAX_UNPAID_ORDER_EMAILS", 5)
+UNPAID_ORDER_EMAILS_SECONDS = env.int("UNPAID_ORDER_EMAILS_SECONDS", 86_400)
+
 # --- inventory --------------------------------------------------------------------------------------------------------
 # What many threads of a process ask for at the same time is written in one transaction.
 COALESCE = env.bool("COALESCE", True)

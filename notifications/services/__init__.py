@@ -1,1 +1,1 @@
-"""Use cases of notifications: emails.py queues and requeues, sending.py renders and sends."""
+"""Use cases of notifications: emails.py queues and requeues, limits.py counts by mailbox, sending.py renders and sends."""

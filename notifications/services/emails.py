@@ -37,7 +37,7 @@ class EmailNotFound(NotFound):
 
 
 class EmailNotFailed(Refusal):
-    """Only an email that was given up is sent again: one that was sent may have been read."""
+    """Only an email that was given up or withheld is sent again: one that was sent may have been read."""
 
     code = "email_not_failed"
     title = "The email was sent, or is still being retried automatically"
@@ -94,7 +94,10 @@ def _columns(email: NewEmail) -> dict[str, object]:
 
 
 def send_again(*, email_id: UUID) -> EmailState:
-    """Try an email that was given up again, now, with fresh attempts. Raises: EmailNotFound, EmailNotFailed."""
+    """Try an email that was given up or withheld again, now, with fresh attempts; the limit of its recipient holds again.
+
+    Raises: EmailNotFound, EmailNotFailed.
+    """
     with transactions.transaction("notifications"):
         email = Email.objects.filter(pk=email_id).first()
         if email is None:
@@ -102,7 +105,7 @@ def send_again(*, email_id: UUID) -> EmailState:
         moved = change_status(
             Email,
             email_id,
-            expected={EmailStatus.FAILED},
+            expected={EmailStatus.FAILED, EmailStatus.WITHHELD},
             to=EmailStatus.PENDING,
             event=EmailQueued(order_id=email.order_id, kind=email.kind),
             due_at=Now(),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from django.db.models import Case, F, Q, TextField, Value, When
+
 from notifications.models import Email, EmailStatus
 from shop import transactions
 from shop.personal.keepers import Keeper, Records, records_of
@@ -22,10 +24,17 @@ def waiting(order_ids: Sequence[UUID]) -> dict[UUID, str]:
 
 
 def erase(order_ids: Sequence[UUID], *, whole: bool) -> int:
-    """Erase what mail servers said of the address."""
+    """Erase what mail servers said of the address, and the digest of it."""
     with transactions.transaction("notifications"):
         settled = Email.objects.filter(order_id__in=order_ids).exclude(status=EmailStatus.PENDING)
-        return settled.exclude(last_error="").update(last_error="")
+        told = Q(recipient_key__isnull=False) | ~Q(last_error="") & ~Q(status=EmailStatus.WITHHELD)
+        erased = settled.filter(told).update(
+            recipient_key=None,
+            last_error=Case(
+                When(status=EmailStatus.WITHHELD, then=F("last_error")), default=Value(""), output_field=TextField()
+            ),
+        )
+        return int(erased)
 
 
 KEEPER = Keeper(context="notifications", export=export, waiting=waiting, erase=erase)

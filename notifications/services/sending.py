@@ -12,9 +12,10 @@ from django.conf import settings
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
-from notifications import gateways, rules
-from notifications.events import EmailFailed, EmailSent
+from notifications import gateways, metrics, rules
+from notifications.events import EmailFailed, EmailSent, EmailWithheld
 from notifications.models import Email, EmailKind, EmailStatus
+from notifications.services import limits
 from orders import api as orders
 from shop import transactions
 from shop.background import wake
@@ -110,6 +111,9 @@ def _try(email: Email) -> None:
     order = orders.get_order(order_id=email.order_id)
     if order.erased:
         raise RecipientErased(order_id=str(order.order_id))
+    if not limits.may_be_sent(email, order):
+        _withhold(email)
+        return
     is_refunded = email.kind == EmailKind.ORDER_REFUNDED
     returned = orders.get_money_returned(order=order) if is_refunded else None
     gateways.send(render(email, order, returned=returned))
@@ -136,6 +140,24 @@ def _record_sent(email: Email) -> None:
     if sent == (True,):
         wake(SENDING.sweep, context="notifications")
     log.info("email.sent", email_id=str(email.pk), order_id=str(email.order_id), kind=email.kind)
+
+
+def _withhold(email: Email) -> None:
+    """Leave an email about an unpaid order unsent, with the reason on record: its mailbox has had as many as it gets."""
+    most, seconds = settings.MAX_UNPAID_ORDER_EMAILS, settings.UNPAID_ORDER_EMAILS_SECONDS
+    with transactions.transaction("notifications"):
+        moved = change_status(
+            Email,
+            email.pk,
+            expected={EmailStatus.PENDING},
+            to=EmailStatus.WITHHELD,
+            event=EmailWithheld(order_id=email.order_id, kind=email.kind),
+            due_at=None,
+            last_error=f"recipient_limit: its recipient gets {most} emails about unpaid orders in {seconds} s",
+        )
+    if moved is not None:
+        metrics.WITHHELD.inc()
+        log.warning("email.withheld", email_id=str(email.pk), order_id=str(email.order_id), kind=email.kind)
 
 
 def _try_later(claimed: Claimed[Email], error: str) -> None:

@@ -15,11 +15,10 @@ from django.utils.crypto import salted_hmac
 
 from orders.queries import Address
 from shop.errors import Refusal
+from shop.mail_address import same_mailbox
 
 # Written where an order stops waiting for its payment.
 NO_KEYS: dict[str, Any] = {"email_key": None, "address_key": None}
-# They deliver to one mailbox however many dots its name has.
-_IGNORE_DOTS = frozenset({"gmail.com", "googlemail.com"})
 
 
 class TooMuchHeldUnpaid(Refusal):
@@ -47,13 +46,6 @@ def holder_keys(*, email: str, address: Address) -> HolderKeys:
     if not settings.LIMIT_HELD_UNPAID_BY_ADDRESS:
         return HolderKeys()
     return HolderKeys(_digest("email", same_mailbox(email)), _digest("address", same_place(address)))
-
-
-def same_mailbox(email: str) -> str:
-    """Return an email address without what does not change the mailbox: capitals, a part behind +, dots at Gmail."""
-    name, _at, domain = email.casefold().rpartition("@")
-    name = name.partition("+")[0]
-    return f"{name.replace('.', '') if domain in _IGNORE_DOTS else name}@{domain}"
 
 
 def same_place(address: Address) -> str:

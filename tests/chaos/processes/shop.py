@@ -161,6 +161,7 @@ class ChaosShop(Stack):
             "API_RATE_ANONYMOUS": "1000000/min",
             "MAX_OPEN_ORDERS_PER_CUSTOMER": "1000000",
             "MAX_HELD_UNPAID_PIECES": "1000000",
+            "MAX_UNPAID_ORDER_EMAILS": "1000000",
             "LOG_FORMAT": "json",
         }
         migrated = self.manage("migrate_all")

@@ -359,6 +359,12 @@ NOTIFICATIONS = _of(
         CONFIRMED,
         EMAIL.format("status = 'PENDING', sent_at = NULL, due_at = now() - interval '1 hour'"),
     ),
+    ("only emails about unpaid orders are withheld", CONFIRMED, EMAIL.format("status = 'WITHHELD', sent_at = NULL")),
+    (
+        "only emails about unpaid orders are withheld",
+        CANCELED,
+        "UPDATE notifications_email SET status = 'WITHHELD', sent_at = NULL WHERE order_id = '{id}'",
+    ),
     ("each email moved along its table only", CONFIRMED, EMAIL.format("status = 'FAILED', failed_at = now()")),
     ("each move of each email has its event", SHIPPED, EMAIL.format("version = version + 1")),
 )

@@ -15,8 +15,9 @@ from django.db.backends.utils import CursorWrapper
 from orders.models import Contact, Order, OrderLine, Saga
 from orders.queries import Address
 from orders.sagas.run import resume
-from orders.services.holding import holder_keys, same_mailbox, same_place
+from orders.services.holding import holder_keys, same_place
 from shop import transactions
+from shop.mail_address import same_mailbox
 from shop.rest.problem import known_problems
 from tests.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
 from tests.integration.orders.conftest import Shopper, id_in, levels, pass_deadline, status_of

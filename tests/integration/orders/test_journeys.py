@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.core import mail
+from django.db.models import Count
 
 from inventory import api as inventory
 from inventory.models import Reservation
+from notifications.models import Email
 from orders.models import Order
 from payments import api as payments
 from shop.money import Money
@@ -332,3 +335,19 @@ def test_why_an_order_was_canceled_is_null_while_it_is_not(shopper: Shopper):
     assert shopper.order(order_id)["cancel_reason"] is None
 
     assert shopper.cancel(order_id).json()["cancel_reason"] == "customer_request"
+
+
+def test_one_account_sends_a_stranger_so_many_emails_and_the_audit_knows_those_withheld(
+    shopper: Shopper, settings: Any, drain: Callable[[], None]
+):
+    settings.MAX_UNPAID_ORDER_EMAILS = 3
+
+    for _attempt in range(5):
+        shopper.place(email="stranger@example.org", payment_method="pm_card_chargeDeclined")
+    paid = id_in(shopper.place(email="stranger@example.org"))
+    drain()
+
+    told = Email.objects.filter(kind="order_canceled").values_list("status").annotate(Count("pk"))
+    assert dict(told) == {"SENT": 3, "WITHHELD": 2}
+    assert len(mail.outbox) == Email.objects.filter(status="SENT").count()
+    assert {email.status for email in Email.objects.filter(order_id=paid)} == {"SENT"}

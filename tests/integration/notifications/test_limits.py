@@ -1,0 +1,172 @@
+"""One mailbox gets so many emails about orders that nobody paid for; emails of paid orders always go, and what is withheld is seen."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core import mail
+from django.db import connections
+from django.db.models.functions import Now
+
+from notifications import metrics
+from notifications.models import Email
+from notifications.queries import dashboard_figures, story_of
+from notifications.services import emails, limits, personal, sending
+from orders import api as orders
+from orders.models import Order
+from shop import transactions
+from tests.integration.notifications.conftest import FACTS, make_due
+from tests.integration.notifications.test_sending import facts_of, record_refunds
+
+PATIENCE_SECONDS = 10.0
+CANCELED = "tell_customer_order_canceled"
+
+
+@pytest.fixture(autouse=True)
+def limited(settings: Any) -> None:
+    settings.MAX_UNPAID_ORDER_EMAILS = 2
+
+
+@pytest.fixture
+def declined(placed_order, hear) -> Callable[..., Email]:
+    """Return a function that leaves an email about a declined order to be sent."""
+
+    def make(email: str = "ada@gmail.com") -> Email:
+        order_id = placed_order(email=email)
+        hear(CANCELED, order_id)
+        return Email.objects.get(order_id=order_id)
+
+    return make
+
+
+def statuses(*queued: Email) -> list[str]:
+    return [Email.objects.values_list("status", flat=True).get(pk=email.pk) for email in queued]
+
+
+def test_a_stranger_gets_so_many_emails_about_unpaid_orders_and_the_rest_is_withheld_with_its_reason(declined):
+    before = metrics.WITHHELD._value.get()
+    spelled = ("ada@gmail.com", "A.da@Gmail.com", "ada+3@gmail.com", "ada@googlemail.com", "ADA@gmail.com")
+    queued = [declined(address) for address in spelled]
+    other = declined("bob@example.com")
+
+    sending.send_due_emails()
+
+    assert statuses(*queued, other) == ["SENT", "SENT", "WITHHELD", "SENT", "WITHHELD", "SENT"]
+    assert sorted(message.to[0] for message in mail.outbox) == sorted([*spelled[:2], spelled[3], other_address()])
+    withheld = Email.objects.get(pk=queued[2].pk)
+    assert (withheld.last_error, withheld.due_at, withheld.sent_at) == (
+        "recipient_limit: its recipient gets 2 emails about unpaid orders in 86400 s",
+        None,
+        None,
+    )
+    assert facts_of(withheld) == ["email.queued", "email.withheld"]
+    assert metrics.WITHHELD._value.get() - before == 2
+    assert dashboard_figures()["withheld"] == "2"
+    (told,) = [each for each in story_of(withheld.order_id).happened if "withheld" in each.what]
+    assert told.facts["reason"] == withheld.last_error
+
+
+def other_address() -> str:
+    return "bob@example.com"
+
+
+@pytest.mark.parametrize("handler", sorted(set(FACTS) - {CANCELED}))
+def test_every_other_email_goes_though_nothing_more_goes_to_strangers(handler, settings, placed_order, hear, declined):
+    settings.MAX_UNPAID_ORDER_EMAILS = 0
+    order_id = placed_order(email="ada@gmail.com")
+    Order.objects.filter(pk=order_id).update(confirmed_at=Now())
+    hear(handler, order_id)
+    stranger = declined()
+
+    sending.send_due_emails()
+
+    assert statuses(Email.objects.get(order_id=order_id), stranger) == ["SENT", "WITHHELD"]
+
+
+def test_who_paid_is_told_of_the_cancel_though_the_order_was_never_confirmed(settings, declined):
+    settings.MAX_UNPAID_ORDER_EMAILS = 0
+    paid, unpaid = declined(), declined()
+    record_refunds(paid.order_id, parts=(2500,), by_cancel=0)
+
+    sending.send_due_emails()
+
+    assert statuses(paid, unpaid) == ["SENT", "WITHHELD"]
+
+
+def test_an_email_that_the_mail_server_refused_for_now_is_one_however_often_it_is_tried(declined, mail_server):
+    mail_server.trouble = [ConnectionError(), ConnectionError()]
+    first, second = declined(), declined()
+    for _turn in range(5):
+        sending.send_due_emails()
+        make_due(first)
+        make_due(second)
+
+    assert statuses(first, second) == ["SENT", "SENT"]
+
+
+def test_the_limit_is_one_of_time_and_staff_may_send_a_withheld_email_later(declined):
+    earlier, later = [declined() for _each in range(2)], declined()
+    sending.send_due_emails()
+    assert statuses(*earlier, later) == ["SENT", "SENT", "WITHHELD"]
+
+    emails.send_again(email_id=later.pk)
+    sending.send_due_emails()
+    assert statuses(later) == ["WITHHELD"]
+
+    Email.objects.filter(pk=earlier[0].pk).update(queued_at=Now() - timedelta(days=1, seconds=1))
+    emails.send_again(email_id=later.pk)
+    sending.send_due_emails()
+
+    assert statuses(later) == ["SENT"]
+    assert facts_of(later) == ["email.queued", *["email.withheld", "email.queued"] * 2, "email.sent"]
+
+
+def test_two_workers_never_let_more_through_than_one_would(settings, declined):
+    settings.MAX_UNPAID_ORDER_EMAILS = 1
+    queued = [declined(), declined()]
+    waits = (queued[1], orders.get_order(order_id=queued[1].order_id))
+    answers: list[bool] = []
+    with transactions.transaction("notifications"):
+        answers.append(limits.admit(queued[0], limits.recipient_key("ada@gmail.com")))
+        other = threading.Thread(target=lambda: answers.append(in_its_own_connection(*waits)))
+        other.start()
+        wait_until_blocked_or_done(other)
+    other.join(PATIENCE_SECONDS)
+
+    assert answers == [True, False]
+
+
+def in_its_own_connection(email: Email, order: Any) -> bool:
+    try:
+        return limits.may_be_sent(email, order)
+    finally:
+        connections.close_all()
+
+
+def wait_until_blocked_or_done(thread: threading.Thread) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while thread.is_alive():
+        with connections[transactions.alias_for("notifications")].cursor() as cursor:
+            cursor.execute("SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+            if cursor.fetchall():
+                return
+        assert time.monotonic() < deadline, "the other worker neither waits nor ends"
+
+
+def test_an_erasure_forgets_which_mailbox_it_was(declined):
+    queued = [declined() for _each in range(3)]
+    sending.send_due_emails()
+    assert Email.objects.filter(recipient_key=limits.recipient_key("ada@gmail.com")).count() == 2
+
+    erased: list[UUID] = [email.order_id for email in queued]
+    assert personal.erase(erased, whole=True) == 2
+
+    assert not Email.objects.filter(recipient_key__isnull=False).exists()
+    assert "recipient_limit" in Email.objects.get(pk=queued[2].pk).last_error
+    assert personal.erase(erased, whole=True) == 0
