@@ -109,9 +109,9 @@ def _happened(email: Email, told: Sequence[PastFact]) -> Iterator[Happening]:
         facts = {"attempts": email.attempts, "error": email.last_error}
         given_up = Happening(email.failed_at, CONTEXT, f"{_name(email)} was given up", facts)
         yield marked(given_up, latest.get(EmailFailed.type))
-    if email.status == EmailStatus.WITHHELD and (fact := latest.get(EmailWithheld.type)) is not None:
-        withheld = Happening(fact.occurred_at, CONTEXT, f"{_name(email)} was withheld", {"reason": email.last_error})
-        yield marked(withheld, fact)
+    if email.status == EmailStatus.WITHHELD and (why := latest.get(EmailWithheld.type)) is not None:
+        withheld = Happening(why.occurred_at, CONTEXT, f"{_name(email)} was withheld", {"reason": email.last_error})
+        yield marked(withheld, why)
 
 
 def _upcoming(email: Email) -> Iterator[Upcoming]:

@@ -106,7 +106,7 @@ MUTANTS = (
     Mutant(
         removes="the one mailbox behind many addresses",
         promise="edge",
-        file="orders/services/holding.py",
+        file="shop/mail_address.py",
         old='    name = name.partition("+")[0]\n',
         new="",
         killers=(f"{TESTS}/test_held_unpaid.py::test_one_mailbox_by_several_names",),
