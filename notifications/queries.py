@@ -109,9 +109,11 @@ def _happened(email: Email, told: Sequence[PastFact]) -> Iterator[Happening]:
         facts = {"attempts": email.attempts, "error": email.last_error}
         given_up = Happening(email.failed_at, CONTEXT, f"{_name(email)} was given up", facts)
         yield marked(given_up, latest.get(EmailFailed.type))
-    if email.status == EmailStatus.WITHHELD and (why := latest.get(EmailWithheld.type)) is not None:
-        withheld = Happening(why.occurred_at, CONTEXT, f"{_name(email)} was withheld", {"reason": email.last_error})
-        yield marked(withheld, why)
+    if email.status == EmailStatus.WITHHELD and (withheld_by := latest.get(EmailWithheld.type)) is not None:
+        withheld = Happening(
+            withheld_by.occurred_at, CONTEXT, f"{_name(email)} was withheld", {"reason": email.last_error}
+        )
+        yield marked(withheld, withheld_by)
 
 
 def _upcoming(email: Email) -> Iterator[Upcoming]:
