@@ -91,7 +91,7 @@ def test_i3_money_without_committed_stock(confirmed: uuid.UUID):
 def test_i4_a_capture_that_is_not_the_total(confirmed: uuid.UUID):
     execute("orders", "UPDATE orders_order SET total_minor = total_minor - 1 WHERE id = %s", confirmed)
 
-    assert named("I4", confirmed, context="orders")
+    assert named("I4", f"order {confirmed}: its payment is of 12.50 EUR for a total of 12.49 EUR", context="orders")
 
 
 def test_i5_a_confirmed_order_without_its_money(confirmed: uuid.UUID):
@@ -124,7 +124,8 @@ def test_i7_two_orders_for_one_key(confirmed: uuid.UUID, shopper: Shopper):
             second,
         )
 
-        assert named("I7", shopper.user.pk, context="orders")
+        twice = f"order {second}: customer {shopper.user.pk} placed {confirmed} before it"
+        assert named("I7", twice, context="orders")
     finally:
         execute("orders", "UPDATE orders_order SET idempotency_key = id::text")
         execute(
