@@ -16,6 +16,8 @@ from shop import tasks as shop_tasks
 from shop.clock import now
 from shop.errors import ShopError
 from shop.events import bus, inbox
+from shop.personal import erasure
+from shop.personal.accounts import person_of
 from tests.chaos.crashes.enumeration import make_everything_due, run_sweeps
 from tests.chaos.races.overlap import Call
 from tests.chaos.races.stage import (
@@ -128,6 +130,33 @@ def sweep(stage: Stage, scene: Scene) -> Call:
     return Call(lambda _world: run_sweeps(), ready=make_everything_due)
 
 
+def dispute(stage: Stage, scene: Scene) -> Call:
+    """The cardholder disputes what is left of the money; the bank's notices arrive, and are applied and heard."""
+
+    def open_at_the_bank() -> Any:
+        stage.dispute_what_is_left()
+        return stage.dispute_notices()
+
+    def act(events: Any) -> None:
+        for event in events:
+            assert post_signed(event).status_code == 200
+        payment_tasks.apply_webhooks()
+        shop_tasks.relay_outbox()
+        order_tasks.resume_sagas()
+
+    return Call(act, ready=open_at_the_bank)
+
+
+def erase(stage: Stage, scene: Scene) -> Call:
+    """The customer is to be erased, and a worker takes that up at once."""
+
+    def act(_world: Any) -> None:
+        stage.erased = True
+        erasure.carry_out(erasure.ask(person_of(user_id=stage.shopper_id), asked_by="a race"))
+
+    return Call(act)
+
+
 ACTORS = (
     Actor("complete", complete),
     Actor("webhook", webhook),
@@ -138,4 +167,6 @@ ACTORS = (
     Actor("redelivery", redelivery),
     Actor("reconcile", reconcile),
     Actor("sweep", sweep),
+    Actor("dispute", dispute),
+    Actor("erase", erase),
 )

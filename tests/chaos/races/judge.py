@@ -10,20 +10,22 @@ from typing import Any
 from django.core import mail
 
 from notifications.models import Email
-from orders.models import Order, Outbox, Saga
+from orders.models import Contact, Order, Outbox, Saga
 from orders.rules import CancelReason
 from payments.models import Refund, StrayIntent
 from shipping.models import SandboxBooking
+from shop.models import Erasure
+from shop.tasks import erase_persons
 from tests.chaos.crashes.enumeration import settle, violations_at_rest
 from tests.chaos.heard import unheard
 from tests.chaos.races.overlap import Met
 from tests.chaos.races.stage import PART, Stage, Told
-from tests.integration.orders.conftest import levels, pass_deadline
+from tests.integration.orders.conftest import execute, levels, pass_deadline
 
 TOTAL = 1250
 KEPT = {"CONFIRMED", "SHIPPED", "DELIVERED"}
 UNDONE = {"CANCELED", "REFUNDED"}
-CUSTOMER, STAFF, REFUNDER = "cancel by customer", "cancel by staff", "refund"
+CUSTOMER, STAFF, REFUNDER, DISPUTE = "cancel by customer", "cancel by staff", "refund", "dispute"
 REASONS = {CUSTOMER: str(CancelReason.CUSTOMER_REQUEST), STAFF: str(CancelReason.STAFF_REQUEST)}
 
 
@@ -39,6 +41,9 @@ def wrongs(stage: Stage, actors: tuple[str, str], met: Met, *, lost_refunds: int
     found += [
         f"the {saga.name} saga is parked: {saga.last_error[-300:]}" for saga in Saga.objects.exclude(parked_at=None)
     ]
+    if DISPUTE in actors:
+        settle()
+        stage.have_disputes_won()
     order = _at_rest(stage, found)
     found += unheard()
     found += _books(stage, order, zombies="sweep" in actors)
@@ -46,8 +51,33 @@ def wrongs(stage: Stage, actors: tuple[str, str], met: Met, *, lost_refunds: int
     found += [wrong for name, answer in answers for wrong in _broken_promises(name, answer, order.status)]
     if not canceled_before:
         found += _uncalled_for(answers, order)
+    if stage.erased:
+        # What was kept of answers is gone, and the account of the customer is closed.
+        return found + list(_erased(order))
     found += _not_repeated([(name, outcome) for name, outcome in outcomes if isinstance(outcome, Told)])
     return found
+
+
+def _erased(order: Order) -> Iterator[str]:
+    """Let the time pass after which all have heard, and hold what is left of the customer against the order's status."""
+    for context in ("orders", "payments"):
+        execute(
+            context,
+            f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes',"
+            " published_at = least(published_at, now() - interval '6 minutes')",
+        )
+    for _look in range(3):
+        execute("shop", "UPDATE shop_erasure SET asked_at = asked_at - interval '1 hour'")
+        execute("shop", "UPDATE shop_erasure SET due_at = now() WHERE due_at IS NOT NULL")
+        erase_persons()
+    ended = order.status in UNDONE | {"DELIVERED"}
+    facts = {
+        "the contact is kept": (Contact.objects.filter(order=order, erased_at=None).exists(), not ended),
+        "the erasure is open": (Erasure.objects.filter(finished_at=None).exists(), not ended),
+    }
+    for fact, (is_, must) in facts.items():
+        if is_ != must:
+            yield f"{order.status}, erased: {fact}: {is_} instead of {must}"
 
 
 def _at_rest(stage: Stage, found: list[str]) -> Order:

@@ -20,7 +20,7 @@ CANCELS = ("cancel by customer", "cancel by staff")
 # scene -> who acts in it whatever the others do, and who has something to do in it only once another has acted.
 ACTING: dict[Scene, tuple[tuple[str, ...], tuple[str, ...]]] = {
     scenes.placed: (("complete", "expiry", *CANCELS, "sweep"), ("webhook", "refund", "redelivery", "reconcile")),
-    scenes.unpaid: (("complete", "expiry", *CANCELS, "sweep"), ("webhook", "redelivery", "reconcile")),
+    scenes.unpaid: (("complete", "expiry", *CANCELS, "sweep", "erase"), ("webhook", "redelivery", "reconcile")),
     scenes.authenticated: (
         ("complete", "webhook", "expiry", *CANCELS, "reconcile", "sweep"),
         ("refund", "redelivery"),
@@ -30,11 +30,17 @@ ACTING: dict[Scene, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("complete", "webhook", "expiry", "redelivery", "reconcile", "sweep"),
         (*CANCELS, "refund"),
     ),
-    scenes.captured: (("complete", "webhook", "expiry", "refund", "redelivery", "sweep"), CANCELS),
-    scenes.unbooked: ((*CANCELS, "refund", "redelivery", "sweep"), ("webhook",)),
-    scenes.confirmed: ((*CANCELS, "webhook", "refund", "redelivery", "sweep"), ("complete", "reconcile")),
-    scenes.collected: ((*CANCELS, "refund", "redelivery", "sweep"), ()),
-    scenes.refunded_in_part: ((*CANCELS, "webhook", "refund", "redelivery", "reconcile", "sweep"), ()),
+    scenes.captured: (("complete", "webhook", "expiry", "refund", "redelivery", "sweep", "dispute", "erase"), CANCELS),
+    scenes.unbooked: ((*CANCELS, "refund", "redelivery", "sweep", "dispute", "erase"), ("webhook",)),
+    scenes.confirmed: (
+        (*CANCELS, "webhook", "refund", "redelivery", "sweep", "dispute", "erase"),
+        ("complete", "reconcile"),
+    ),
+    scenes.collected: ((*CANCELS, "refund", "redelivery", "sweep", "dispute", "erase"), ()),
+    scenes.refunded_in_part: (
+        (*CANCELS, "webhook", "refund", "redelivery", "reconcile", "sweep", "dispute", "erase"),
+        (),
+    ),
     scenes.canceling: (("complete", "webhook", "expiry", *CANCELS, "reconcile", "sweep"), ("redelivery",)),
     scenes.refunding: (("complete", "webhook", "expiry", *CANCELS, "redelivery", "reconcile", "sweep"), ("refund",)),
 }

@@ -51,6 +51,7 @@ class Stage:
     sandbox: Provider
     settings: Any
     order_id: uuid.UUID = field(init=False)
+    erased: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         names = ("orders.view_order", "orders.cancel_order", "orders.refund_order")
@@ -68,6 +69,8 @@ class Stage:
         self.sandbox.control("POST", "reset", {})
         self.settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0
         ProductFactory(sku="MUG", stock=10)
+        if self.erased:
+            self.shopper, self.erased = Shopper(UserFactory()), False
         scene(self)
         self.sandbox.heal()
 
@@ -79,6 +82,28 @@ class Stage:
     def refund_a_part(self, key: str) -> Any:
         body = {"amount": {"amount_minor": PART, "currency": "EUR"}, "reason": "a chip in the glaze"}
         return self.staff.post(f"orders/{self.order_id}/refunds", body, key=key)
+
+    @property
+    def shopper_id(self) -> uuid.UUID:
+        assert self.shopper.user is not None
+        return uuid.UUID(str(self.shopper.user.pk))
+
+    def dispute_what_is_left(self) -> None:
+        """Have the cardholder's bank take back what is left of the money, where some is."""
+        for line in self.sandbox.ledger(self.order_id):
+            if line["net"] > 0:
+                self.sandbox.control("POST", f"payment_intents/{line['id']}/dispute", {"amount": line["net"]})
+
+    def dispute_notices(self) -> list[dict[str, Any]]:
+        """Return what the provider tells of disputes, oldest first."""
+        return [event for event in self.sandbox.events() if event["type"].startswith("charge.dispute.")]
+
+    def have_disputes_won(self) -> None:
+        """Have the bank decide every open dispute for the shop, and everybody hear of it."""
+        for event in [each for each in self.dispute_notices() if each["type"] == "charge.dispute.created"]:
+            self.sandbox.control("POST", f"disputes/{event['data']['object']['id']}/settle", {"outcome": "win"})
+        for event in self.dispute_notices():
+            assert post_signed(event).status_code == 200
 
     def webhooks(self, *types: str) -> None:
         for event in self.sandbox.events(*types):

@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from django.db.models import F
+from django.db.models import F, Q
 
-from orders.models import Order
+from orders.models import Order, OrderStatus
 from orders.sagas import run as saga_run
-from orders.services import moving
+from orders.sagas import steps as saga_steps
+from orders.sagas.engine import SagaStuck
+from orders.services import moving, personal
 from payments.events import PaymentVoided
 from payments.models import Payment, PaymentStatus
 from payments.services import refund, void
 from payments.services.recording import ASK_AGAIN
 from shipping.services import stopping
 from shop.events import inbox
+from shop.personal import erasure
 from shop.rest import idempotency
 from shop.states import StatusModel
 from tests.chaos.choosing import beginning_with
@@ -103,6 +106,16 @@ def stock_released_with_the_payment_still_open(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(saga_run, "SAGAS", (replace(checkout, steps=tuple(steps)), *others))
 
 
+def a_running_order_is_erased(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure, "waiting_among", lambda _order_ids: {})
+    monkeypatch.setattr(personal, "ENDED", tuple(OrderStatus))
+    monkeypatch.setattr(personal, "_UNFINISHED", Q(pk__in=()))
+
+
+def a_chargeback_stops_no_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saga_steps, "_decided_by_the_bank", lambda: SagaStuck("a human has to look"))
+
+
 def _never(_order: Any) -> None:
     """Leave the payment as it is."""
 
@@ -177,6 +190,22 @@ PLANTED = (
         "before UPDATE orders_order",
         "webhook",
         "money still held",
+    ),
+    Planted(
+        a_running_order_is_erased,
+        scenes.confirmed,
+        "erase",
+        "after COMMIT shop_erasure",
+        "sweep",
+        "the contact is kept",
+    ),
+    Planted(
+        a_chargeback_stops_no_cancel,
+        scenes.confirmed,
+        CUSTOMER,
+        "before stripe POST /v1/refunds",
+        "dispute",
+        "the refund saga is parked",
     ),
 )
 

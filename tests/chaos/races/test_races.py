@@ -1,7 +1,7 @@
 """Everybody meets everybody: an actor is held at a point where it writes or calls, and another runs meanwhile.
 
 `make prove-full` runs every pair in every scene at every point of the first; `make prove` every pair at one point,
-drawn by the seed; the suite the six pairs that go wrong most easily.
+drawn by the seed; the suite the pairs that go wrong most easily.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ HARDEST = (
     (scenes.confirmed, "cancel by staff", "cancel by customer"),
     (scenes.placed, "complete", "sweep"),
     (scenes.captured, "redelivery", "redelivery"),
+    (scenes.confirmed, "cancel by customer", "dispute"),
+    (scenes.unbooked, "erase", "cancel by staff"),
 )
 # Whose stock is written for many while another one acts: the reservation, and the commit before the money is taken.
 TOGETHER = (
