@@ -35,6 +35,7 @@ from shop.admin import (
     confirmation,
     display,
     in_words,
+    lists_of_order,
     money,
     money_of,
     preformatted,
@@ -141,7 +142,7 @@ class OrderAdmin(ReadOnlyAdmin):
     search_help_text = "An order's number or id, a customer's id, or a whole email address"
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("number", "status", "total", "story")}),
+        (None, {"fields": ("number", "status", "total", "elsewhere", "story")}),
         ("Times", {"fields": ("placed_at", "pay_before", "confirmed_at", "closed_at")}),
         ("Parcel", {"fields": ("carrier", "tracking_number")}),
         ("Why it was canceled", {"fields": ("canceled_for", "refusal_json")}),
@@ -150,7 +151,7 @@ class OrderAdmin(ReadOnlyAdmin):
             {"fields": ("id", "customer_id", "version", "payment_method", "pays_at_once", "idempotency_key")},
         ),
     )
-    readonly_fields = ("canceled_for", "refusal_json", "story", "total")
+    readonly_fields = ("canceled_for", "elsewhere", "refusal_json", "story", "total")
     inlines = (OrderLineInline, ContactInline, SagaInline)
     actions = ("cancel_selected",)
     actions_detail: Any = ("cancel_one", "refund_one", "resume_one")
@@ -163,6 +164,19 @@ class OrderAdmin(ReadOnlyAdmin):
     def refusal_json(self, obj: Order) -> SafeString:
         """Show the facts of the refusal that canceled it."""
         return pretty_json(obj.refusal) if obj.refusal else SafeString("-")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Order | None:
+        """Return an order with whoever looks at it, for what depends on their permissions."""
+        order = super().get_object(request, object_id, from_field)
+        if order:
+            vars(order)["seen_by"] = request
+        return order
+
+    @display(description="its rows elsewhere")
+    @shown_once
+    def elsewhere(self, obj: Order) -> SafeString:
+        """Show where its payment, parcel, stock and mails are listed."""
+        return lists_of_order(obj.pk, request=vars(obj)["seen_by"])
 
     @display(description="story")
     @shown_once

@@ -6,20 +6,21 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeVar
+from uuid import UUID
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ORDER_VAR
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold import decorators as unfold
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import BaseDialogForm
 from unfold.views import ChangeList
 
-from shop.admin.searching import NOTHING, BoundedPaginator, matching
+from shop.admin.searching import NOTHING, ORDER_ID, BoundedPaginator, matching
 from shop.errors import Fault, Refusal
 from shop.money import Money
 from shop.staff import log_action
@@ -139,6 +140,21 @@ def shown_once(method: Method) -> Method:
         return kept[method.__name__]
 
     return shown  # type: ignore[return-value]
+
+
+def lists_of_order(order_id: UUID, *, request: HttpRequest) -> SafeString:
+    """Return links to the lists of other pages that hold rows of an order, each searched for it; only what this user may see."""
+    found = [
+        (
+            str(model._meta.verbose_name_plural),
+            reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"),
+        )
+        for model, page in sorted(admin.site._registry.items(), key=lambda one: one[0]._meta.label)  # noqa: SLF001
+        if any(path.removesuffix("__exact").endswith(ORDER_ID) for path in page.search_fields)
+        and page.has_view_permission(request)
+    ]
+    links = ((f"{address}?q={order_id}", name) for name, address in found)
+    return format_html_join(" · ", '<a class="underline" href="{}">{}</a>', links) or SafeString("-")
 
 
 class UrgentFirst(ChangeList):

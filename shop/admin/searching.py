@@ -14,9 +14,11 @@ from django.db.models import CharField, Field, IntegerField, Model, Q
 
 from shop.counting import MOST, count_up_to
 from shop.text import words
+from shop.timeline import order_named
 
 _CODE = re.compile("[A-Za-z]+(_[A-Za-z]+)+")
 NOTHING = Q(pk__in=[])
+ORDER_ID = "order_id"
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # Django's own takes no argument as it runs
@@ -55,7 +57,8 @@ FieldListFilter.register(_is_plain, RecentValuesFilter, take_priority=True)
 def matching(model: type[Model], path: str, term: str) -> Q:
     """Return the condition that the field at `path` is `term`; a text also in capitals or in small letters.
 
-    `path` may lead over one relation: "order__number". Nothing matches what cannot be a value of the field.
+    `path` may lead over one relation: "order__number". Where orders are named by their id, the number that customers
+    know finds them as well. Nothing matches what cannot be a value of the field.
     """
     name, _, rest = path.partition("__")
     field: Any = model._meta.get_field(name)
@@ -68,7 +71,8 @@ def matching(model: type[Model], path: str, term: str) -> Q:
     try:
         return Q(**{name: field.to_python(term)})
     except ValidationError:
-        return NOTHING
+        order_id = order_named(term) if name == ORDER_ID else None
+        return Q(**{name: order_id}) if order_id else NOTHING
 
 
 def _matching_related(field: Any, rest: str, term: str) -> Q:

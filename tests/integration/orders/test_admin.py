@@ -58,6 +58,21 @@ def test_the_page_of_an_order_tells_its_story_and_edits_nothing(order_id: uuid.U
     assert client.get(reverse("admin:orders_order_add")).status_code == 403
 
 
+def test_the_number_that_customers_know_finds_what_belongs_to_an_order_on_every_page(order_id: uuid.UUID):
+    client = signed_in("payments.view_payment", "notifications.view_email", "shipping.view_shipment")
+    number = Order.objects.values_list("number", flat=True).get(pk=order_id)
+
+    page = html.unescape(client.get(reverse("admin:orders_order_change", args=[order_id])).content.decode())
+
+    for name in ("payments_payment", "notifications_email", "shipping_shipment"):
+        address = reverse(f"admin:{name}_changelist")
+        assert f'href="{address}?q={order_id}"' in page
+        assert client.get(address, {"q": "0000000000"}).status_code == 200
+    assert reverse("admin:payments_refund_changelist") not in page, "not theirs to see"
+    found = client.get(reverse("admin:payments_payment_changelist"), {"q": f"{number[:5]}-{number[5:].lower()}"})
+    assert [row.pk for row in found.context["cl"].result_list] == [order_id]
+
+
 def test_staff_cancel_an_order_with_a_refund_and_it_is_logged(order_id: uuid.UUID, sandbox: Provider):
     act(signed_in("orders.cancel_order"), "cancel_one", order_id)
 
