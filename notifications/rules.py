@@ -26,6 +26,8 @@ REASONS = {
     "reservation_expired": "The time for which we could set your articles aside ran out before the payment was complete.",
     "authorization_gone": "Your bank withdrew its approval of the payment before we could confirm the order.",
     "payment_unavailable": "Our payment provider could not be reached for too long. We are sorry; please try again later.",
+    "too_much_held_unpaid": "Your bank asked you to approve the payment, and we cannot set so much aside until that is done. "
+    "Nothing was charged. You are welcome to order less, or to pay or cancel your other open orders and order again.",
     "refused": "We could not accept the order as it was placed.",
 }
 OTHER_REASON = "We could not complete it. We are sorry for the trouble; reply to this email if you have questions."

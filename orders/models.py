@@ -82,6 +82,14 @@ class Order(StatusModel):
     pay_before = models.DateTimeField()
     email_key = models.BigIntegerField(null=True, editable=False)
     address_key = models.BigIntegerField(null=True, editable=False)
+    email_verified = models.BooleanField(
+        db_default=False, editable=False, help_text="its customer had verified the mailbox when that was asked"
+    )
+    unjudged = models.BooleanField(
+        db_default=False,
+        editable=False,
+        help_text="it came with a payment method: if that waits for its customer, the limits of what is held unpaid decide",
+    )
     cancel_reason = models.CharField(max_length=32, blank=True)
     refusal = models.JSONField(null=True, blank=True, help_text="the facts of the refusal that canceled it")
     carrier = models.CharField(max_length=40, blank=True)

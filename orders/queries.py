@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -216,6 +217,10 @@ class OrderProgress:
     pay_before: datetime
     placed_at: datetime
     cancel_reason: str
+    # Whether the limits of what is held unpaid have yet to be asked, should the payment method wait for its customer.
+    unjudged: bool = False
+    # How many pieces of each product were free as this very walk placed the order; None where another walk did.
+    free: Mapping[str, int] | None = None
     # What the row says while the walk passes through `status`, which is not written; "" where the row says `status`.
     stored: str = ""
     # The whole order as its row says, where the walk has known it from the start; it saves the answer a read.
@@ -243,7 +248,8 @@ def get_progress(*, order_id: uuid.UUID) -> OrderProgress:
     row = _GET_PROGRESS.one(order_id=order_id)
     if row is None:
         raise OrderNotFound(order_id=str(order_id))
-    status, total_minor, currency, payment_method, pays_at_once, overdue, pay_before, placed_at, reason, lines = row
+    status, total_minor, currency, payment_method, pays_at_once, overdue, pay_before, placed_at, *rest = row
+    reason, unjudged, lines = rest
     return OrderProgress(
         order_id=order_id,
         status=status,
@@ -255,6 +261,7 @@ def get_progress(*, order_id: uuid.UUID) -> OrderProgress:
         pay_before=pay_before,
         placed_at=placed_at,
         cancel_reason=reason,
+        unjudged=unjudged,
     )
 
 

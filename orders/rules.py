@@ -22,6 +22,7 @@ class CancelReason(StrEnum):
     RESERVATION_EXPIRED = "reservation_expired"
     AUTHORIZATION_GONE = "authorization_gone"
     PAYMENT_UNAVAILABLE = "payment_unavailable"
+    TOO_MUCH_HELD = "too_much_held_unpaid"
     REFUSED = "refused"
 
 
@@ -34,6 +35,7 @@ REASON_OF_REFUSAL = {
     "payment_closed": CancelReason.AUTHORIZATION_GONE,
     "payment_deadline_passed": CancelReason.PAYMENT_ABANDONED,
     "payment_unavailable": CancelReason.PAYMENT_UNAVAILABLE,
+    "too_much_held_unpaid": CancelReason.TOO_MUCH_HELD,
 }
 
 

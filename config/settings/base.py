@@ -256,6 +256,7 @@ MAX_OPEN_ORDERS_PER_CUSTOMER = env.int("MAX_OPEN_ORDERS_PER_CUSTOMER", 5)
 # Of one product, held without a payment: so many pieces, or this share of what is free, whichever is more.
 MAX_HELD_UNPAID_PIECES = env.int("MAX_HELD_UNPAID_PIECES", 10)
 MAX_HELD_UNPAID_SHARE = env.float("MAX_HELD_UNPAID_SHARE", 0.2)
+MAX_HELD_UNPAID_PLACE_FACTOR = env.int("MAX_HELD_UNPAID_PLACE_FACTOR", 2)
 LIMIT_HELD_UNPAID_BY_ADDRESS = env.bool("LIMIT_HELD_UNPAID_BY_ADDRESS", True)
 
 # --- notifications ----------------------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ CANCELS: list[Kind] = [
     engine.PaymentDeadlinePassed,
     engine.PaymentUnavailable,
     services.OrderIsCanceled,
+    services.TooMuchHeldUnpaid,
 ]
 CANCELED = {"order_id": uuid.UUID, "order_status": str, "cancel_reason": str}
 RECORDED = {"order_id": uuid.UUID, "order_status": str}
@@ -108,19 +109,22 @@ PLACING = _described(
         responses=_CHECKOUT
         | {
             409: OpenApiResponse(
-                description=f"{_WAS_CANCELED}total_changed, too_much_held_unpaid (order with a payment method, or less)"
+                description=f"{_WAS_CANCELED}total_changed, too_much_held_unpaid (order with a payment method, or less; facts.open_orders are "
+                "the caller's own orders that count)"
             ),
             422: OpenApiResponse(
                 description="The Idempotency-Key was used for another request, or the request holds a card number, or "
                 "these products cannot be ordered so. Nothing was recorded"
             ),
-            429: OpenApiResponse(description="Too many requests, or too many unpaid orders: pay or cancel one of them"),
+            429: OpenApiResponse(
+                description="Too many requests, or too many unpaid orders: pay or cancel one of facts.open_orders"
+            ),
         },
     ),
     documented(
         problems={
             402: [payments.CardDeclined],
-            409: [*CANCELS, services.TooMuchHeldUnpaid, services.TotalChanged],
+            409: [*CANCELS, services.TotalChanged],
             422: [
                 inventory.UnknownProduct,
                 services.MixedCurrencies,

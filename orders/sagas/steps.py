@@ -5,9 +5,12 @@ Payments guards the provider with a breaker of its own; inventory is guarded her
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from uuid import UUID
 
 from inventory import api as inventory
+from orders import services
 from orders.gateways import inventory_breaker
 from orders.queries import OrderProgress
 from orders.rules import FULL_REFUND_IDS, FULL_REFUNDS, id_of_full_refund, seconds_to_next_look
@@ -52,7 +55,10 @@ def release_stock(order: OrderProgress) -> None:
 
 
 def authorize_payment(order: OrderProgress) -> None:
-    """Authorize the total on the customer's payment method; wait for the customer where they have to act."""
+    """Authorize the total on the customer's payment method; wait for the customer where they have to act.
+
+    Raises: TooMuchHeldUnpaid where they have to, and so much may not be held until they do.
+    """
     if not order.payment_method:
         raise WaitingForOutside("payment_method", look_again_seconds=3600)
     if not order.pays_at_once:
@@ -61,7 +67,30 @@ def authorize_payment(order: OrderProgress) -> None:
         order_id=order.order_id, amount=order.total, payment_method=order.payment_method
     )
     if payment.status == "REQUIRES_ACTION":
+        if order.unjudged:
+            services.begin_to_wait(order=order, free=_free_stock(order))
         raise WaitingForOutside("customer", look_again_seconds=seconds_to_next_look(clock.now() - order.placed_at))
+
+
+def _free_stock(order: OrderProgress) -> Mapping[str, int]:
+    """Return how many pieces of each product would be free without this order, as it was placed or, failing that, now.
+
+    A product that is not for sale any more is left out: nobody is kept from it.
+    """
+    if order.free is not None:
+        return order.free
+    reserved: Counter[str] = Counter()
+    for sku, quantity in order.lines:
+        reserved[sku] += quantity
+    while reserved:
+        try:
+            offers = inventory_breaker.call(inventory.get_offers, skus=sorted(reserved))
+        except inventory.UnknownProduct as refusal:
+            for sku in refusal.skus:
+                del reserved[sku]
+        else:
+            return {sku: offer.available + reserved[sku] for sku, offer in offers.items()}
+    return {}
 
 
 def is_authorized(order: OrderProgress) -> bool:

@@ -7,7 +7,7 @@ from orders.services.hearing import (
     note_parcel_delivered,
     note_parcel_dispatched,
 )
-from orders.services.holding import TooMuchHeldUnpaid
+from orders.services.holding import OpenOrder, TooMuchHeldUnpaid
 from orders.services.moving import (
     NotPayable,
     NotRefundable,
@@ -39,6 +39,7 @@ from orders.services.saga_rows import (
     saga_attempts,
     suspend_saga,
 )
+from orders.services.waiting import begin_to_wait
 
 __all__ = [
     "DUE_SAGAS",
@@ -47,6 +48,7 @@ __all__ = [
     "NotPayable",
     "NotRefundable",
     "NothingToPay",
+    "OpenOrder",
     "OrderAlreadyShipped",
     "OrderBeingConfirmed",
     "OrderIsCanceled",
@@ -58,6 +60,7 @@ __all__ = [
     "advance_order",
     "announce_partial_refund",
     "announce_returned_refund",
+    "begin_to_wait",
     "find_placed_order",
     "hurry_sagas",
     "note_parcel_delivered",

@@ -15,7 +15,7 @@ from orders.events import OrderPlaced
 from orders.models import Order, OrderStatus, new_order_number
 from orders.queries import Address, OrderLineState, OrderProgress, OrderState, get_progress
 from orders.rules import order_total
-from orders.services.holding import TooMuchHeldUnpaid, holder_keys
+from orders.services.holding import OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
 from orders.services.saga_rows import RESUME_SWEEP, lease
 from shop import transactions
 from shop.background import wake
@@ -60,12 +60,15 @@ class TotalChanged(Refusal):
 
 
 class TooManyOpenOrders(Refusal):
-    """The customer has as many unpaid orders as one may have at once, and each of them may hold stock."""
+    """The customer has as many unpaid orders as one may have at once, and each of them may hold stock.
+
+    facts.open_orders names them.
+    """
 
     code = "too_many_open_orders"
     title = "Too many orders are waiting for their payment; pay or cancel one of them, then order again"
     http_status = 429
-    fact_types = {"unpaid": int, "allowed": int}
+    fact_types = {"unpaid": int, "allowed": int, "open_orders": list[OpenOrder]}
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,6 @@ class PricedLine:
     quantity: int
     unit_price: Money
     free: int = 0
-
-
-@dataclass(frozen=True)
-class _Room:
-    """The unpaid orders of a customer, and the first product of which one more order would hold too much."""
-
-    unpaid: int
-    over_sku: str | None
-    over_wanted: int | None
 
 
 def find_placed_order(*, customer_id: uuid.UUID, idempotency_key: str, fingerprint: str) -> uuid.UUID | None:
@@ -154,16 +148,22 @@ def place_order(
             return get_progress(order_id=existing)
         raise _no_room(customer_id, room)
     log.info("order.placed", order_id=str(order.order_id), total_minor=total.minor, currency=total.currency)
-    return _progress(replace(order, placed_at=placed_at, pay_before=pay_before), payment_method)
+    return _progress(replace(order, placed_at=placed_at, pay_before=pay_before), payment_method, free)
 
 
-def _no_room(customer_id: uuid.UUID, room: _Room) -> Refusal:
+def _no_room(customer_id: uuid.UUID, room: Room) -> Refusal:
     """Return why there was no room. What others hold at the same address is not told."""
     if room.over_sku is None or room.unpaid >= settings.MAX_OPEN_ORDERS_PER_CUSTOMER:
         log.info("order.too_many_open", customer_id=str(customer_id), unpaid=room.unpaid)
-        return TooManyOpenOrders(unpaid=room.unpaid, allowed=settings.MAX_OPEN_ORDERS_PER_CUSTOMER)
-    log.info("order.too_much_held", customer_id=str(customer_id), sku=room.over_sku, wanted=room.over_wanted)
-    return TooMuchHeldUnpaid(sku=room.over_sku, wanted=room.over_wanted)
+        numbers = ", ".join(each.number for each in room.open_orders)
+        return TooManyOpenOrders(
+            f"{TooManyOpenOrders.title}: {numbers}",
+            unpaid=room.unpaid,
+            allowed=settings.MAX_OPEN_ORDERS_PER_CUSTOMER,
+            open_orders=list(room.open_orders),
+        )
+    log.info("order.too_much_held", customer_id=str(customer_id), sku=room.over_sku, rule=room.over_rule)
+    return too_much_held(room, waits=False)
 
 
 def _record(
@@ -174,9 +174,11 @@ def _record(
     free: Mapping[str, int],
     *,
     inline: bool,
-) -> tuple[_Room, datetime | None, datetime | None]:
+) -> tuple[Room, datetime | None, datetime | None]:
     """Write the order in one statement; return the room there was for it, and its moments if it was written."""
     event = OrderPlaced(order_id=order.order_id, total=order.total)
+    # An order with a payment method is judged once that waits for its customer, and most never do.
+    verified = not payment_method and has_verified(customer_id=order.customer_id, email=order.email)
     with transactions.single("orders"):
         # Lost in a crash, the order was lost before its payment was written down, which waits for the disk, and before
         # its customer had an answer. One that is only recorded is answered right away.
@@ -191,10 +193,10 @@ def _record(
             currency=order.total.currency,
             payment_method=payment_method,
             time_to_pay=timedelta(seconds=settings.RESERVATION_TTL_SECONDS),
-            allowed=settings.MAX_OPEN_ORDERS_PER_CUSTOMER,
+            most_orders=settings.MAX_OPEN_ORDERS_PER_CUSTOMER,
             lines=_lines_as_json(order.lines, free),
-            pieces=settings.MAX_HELD_UNPAID_PIECES,
-            share=settings.MAX_HELD_UNPAID_SHARE,
+            **limits(),
+            email_verified=verified,
             **vars(holder_keys(email=order.email, address=order.shipping_address)),
             email=order.email,
             **vars(order.shipping_address),
@@ -208,7 +210,7 @@ def _record(
             announce(event)
             if not inline:
                 wake(RESUME_SWEEP, context="orders")
-    return _Room(*room), placed_at, pay_before
+    return Room.of(*room), placed_at, pay_before
 
 
 def _lines_as_json(lines: Sequence[OrderLineState], free: Mapping[str, int]) -> str:
@@ -227,7 +229,7 @@ def _lines_as_json(lines: Sequence[OrderLineState], free: Mapping[str, int]) -> 
     ).decode()
 
 
-def _progress(order: OrderState, payment_method: str) -> OrderProgress:
+def _progress(order: OrderState, payment_method: str, free: Mapping[str, int]) -> OrderProgress:
     return OrderProgress(
         order_id=order.order_id,
         status=order.status,
@@ -239,5 +241,7 @@ def _progress(order: OrderState, payment_method: str) -> OrderProgress:
         pay_before=order.pay_before,
         placed_at=order.placed_at,
         cancel_reason="",
+        unjudged=order.has_payment_method,
+        free=free,
         known=order,
     )

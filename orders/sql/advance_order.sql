@@ -7,7 +7,8 @@ WITH moved AS (
         confirmed_at = CASE WHEN %(to)s::text = 'CONFIRMED' THEN statement_timestamp() ELSE confirmed_at END,
         closed_at = CASE WHEN %(to)s::text IN ('CANCELED', 'REFUNDED') THEN statement_timestamp() ELSE closed_at END,
         email_key = CASE WHEN %(to)s::text = 'AWAITING_PAYMENT' THEN email_key END,
-        address_key = CASE WHEN %(to)s::text = 'AWAITING_PAYMENT' THEN address_key END
+        address_key = CASE WHEN %(to)s::text = 'AWAITING_PAYMENT' THEN address_key END,
+        unjudged = unjudged AND %(to)s::text = 'AWAITING_PAYMENT'
     WHERE id = %(order_id)s::uuid AND status = ANY(%(expected)s::text[])
     RETURNING id, version, confirmed_at
 ), told AS (

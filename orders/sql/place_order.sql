@@ -1,24 +1,27 @@
 -- Record an order, PENDING: its row, lines, contact, saga and fact, all or nothing, and once for a customer's key.
--- Locks: orders_room_for() takes the customer's advisory lock until the end of the transaction, for an order without a
--- payment method those of its email and address too, and counts only then, with a snapshot of its own; this statement's
+-- Locks: orders_room_to_wait() takes the customer's advisory lock until the end of the transaction, for an order without
+-- a payment method those of its email and address too, and counts only then, with a snapshot of its own; this statement's
 -- is older than the wait for the lock. Nothing else waits.
--- Returns one row: how many unpaid orders there were, and the first product of which too much would be held; the moments
--- are null where nothing was placed, for want of room or because the key has placed an order before.
+-- Returns one row: the room there was; the moments are null where nothing was placed, for want of room or because the key
+-- has placed an order before.
 WITH room AS MATERIALIZED (
-    SELECT * FROM orders_room_for(
-        %(customer_id)s::uuid, %(email_key)s::bigint, %(address_key)s::bigint, %(lines)s::jsonb,
-        %(payment_method)s::text <> '', %(pieces)s::bigint, %(share)s::double precision
+    SELECT * FROM orders_room_to_wait(
+        %(customer_id)s::uuid, %(email_key)s::bigint, %(email_verified)s::bool, %(address_key)s::bigint,
+        %(lines)s::jsonb, %(payment_method)s::text = '', NULL, %(most_orders)s::bigint, %(pieces)s::bigint,
+        %(share)s::double precision, %(place_factor)s::bigint
     )
 ), placed AS (
     INSERT INTO orders_order (
         id, number, customer_id, idempotency_key, fingerprint, status, version, total_minor, currency, payment_method,
-        pays_at_once, pay_before, cancel_reason, carrier, tracking_number, email_key, address_key
+        pays_at_once, pay_before, cancel_reason, carrier, tracking_number, email_key, address_key,
+        email_verified, unjudged
     )
     SELECT
         %(order_id)s::uuid, %(number)s, %(customer_id)s::uuid, %(idempotency_key)s, %(fingerprint)s, 'PENDING', 1,
         %(total_minor)s::bigint, %(currency)s, %(payment_method)s::text, %(payment_method)s::text <> '',
-        statement_timestamp() + %(time_to_pay)s::interval, '', '', '', %(email_key)s::bigint, %(address_key)s::bigint
-    FROM room WHERE room.unpaid < %(allowed)s::bigint AND room.over_sku IS NULL
+        statement_timestamp() + %(time_to_pay)s::interval, '', '', '', %(email_key)s::bigint, %(address_key)s::bigint,
+        %(email_verified)s::bool, %(payment_method)s::text <> ''
+    FROM room WHERE room.unpaid < %(most_orders)s::bigint AND room.over_sku IS NULL
     ON CONFLICT (customer_id, idempotency_key) DO NOTHING
     RETURNING id, placed_at, pay_before
 ), lines AS (
@@ -46,6 +49,6 @@ WITH room AS MATERIALIZED (
         %(request_id)s::uuid, '', placed.id, 1
     FROM placed
 )
-SELECT room.unpaid, room.over_sku, room.over_wanted, placed.placed_at, placed.pay_before,
+SELECT room.*, placed.placed_at, placed.pay_before,
     CASE WHEN %(asynchronous)s::bool THEN set_config('synchronous_commit', 'off', true) END
 FROM room LEFT JOIN placed ON true

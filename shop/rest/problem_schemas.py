@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -93,6 +94,8 @@ class ProblemComponents:
     def schemas(self) -> dict[str, Schema]:
         """Return the components by name."""
         made = {name_of(code): self.component(code) for code in self._kinds}
+        for kind in self._kinds.values():
+            made |= {} if isinstance(kind, str) else objects_in(kind.fact_types)
         return COMPONENTS | dict(sorted(made.items()))
 
     def component(self, code: str) -> Schema:
@@ -125,6 +128,18 @@ def facts_schema(kind: Kind, *, added: Mapping[str, Any]) -> Schema | None:
     return {"type": "object", "properties": properties} | ({"required": required} if required else {})
 
 
+def objects_in(facts: Mapping[str, Any]) -> dict[str, Schema]:
+    """Return a component for each dataclass that a fact is a list of: inline, generated clients would drop its model."""
+    listed = [of for fact in facts.values() for of in typing.get_args(fact) if isinstance(of, type)]
+    return {of.__name__: _object_of(of) for of in listed if dataclasses.is_dataclass(of) and of not in _TYPES}
+
+
+def _object_of(kind: type[Any]) -> Schema:
+    members = {name: _type_of(of) for name, of in typing.get_type_hints(kind).items()}
+    described = " ".join((kind.__doc__ or "").split())
+    return {"type": "object", "description": described, "required": list(members), "properties": members}
+
+
 def _is_optional(of: Any) -> bool:
     return isinstance(of, types.UnionType) and types.NoneType in typing.get_args(of)
 
@@ -134,4 +149,6 @@ def _type_of(of: Any) -> Schema:
         (of,) = (each for each in typing.get_args(of) if each is not types.NoneType)
     if typing.get_origin(of) is list:
         return {"type": "array", "items": _type_of(typing.get_args(of)[0])}
+    if of not in _TYPES and isinstance(of, type) and dataclasses.is_dataclass(of):
+        return {"$ref": f"#/components/schemas/{of.__name__}"}
     return _TYPES[of]

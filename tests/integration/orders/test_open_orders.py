@@ -45,15 +45,16 @@ def recorded() -> list[int]:
 
 
 def test_the_order_over_the_cap_is_refused_and_leaves_nothing(shopper: Shopper):
-    for _each in range(CAP):
-        assert place_unpaid(shopper).status_code == 201
+    waiting = [place_unpaid(shopper).json() for _each in range(CAP)]
     before, held = recorded(), levels()
 
     answer = place_unpaid(shopper)
 
     body = answer.json()
     assert (answer.status_code, body["code"]) == (429, "too_many_open_orders")
-    assert body["facts"] == {"unpaid": CAP, "allowed": CAP}
+    open_orders = [{"order_id": each["id"], "number": each["number"], "status": "AWAITING_PAYMENT"} for each in waiting]
+    assert body["facts"] == {"unpaid": CAP, "allowed": CAP, "open_orders": open_orders}
+    assert all(each["number"] in body["detail"] for each in waiting)
     assert "pay or cancel one" in body["title"]
     assert (recorded(), levels()) == (before, held)
     assert "too_many_open_orders" in known_problems()

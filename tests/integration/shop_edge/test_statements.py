@@ -287,6 +287,7 @@ def test_only_what_a_later_commit_makes_durable_may_be_asynchronous():
     assert {name for name in may if ".claim_" not in name} == {
         "orders.place_order",
         "orders.advance_order",
+        "orders.begin_to_wait",
         "inventory.reserve_stock",
         "payments.move_payment",
         "payments.keep_notice",
