@@ -305,6 +305,7 @@ def test_a_card_of_which_the_answer_was_lost_is_judged_once_that_is_there(
 
 
 def test_two_workers_of_one_order_judge_it_once(vase: str, shopper: Shopper):
+    shopper.place()  # the threads share the client of the provider that this makes
     order_id = id_in(hold(shopper, MOST, card=ASKS, Prefer="respond-async"))
 
     in_threads(*[lambda: resume(order_id=order_id) for _each in range(4)])
@@ -346,6 +347,8 @@ def both_ways(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest
 
 @pytest.mark.usefixtures("both_ways")
 def test_cards_of_one_customer_that_wait_at_the_same_moment_do_not_pass_the_limit(vase: str, shopper: Shopper):
+    shopper.place()  # the threads share the client of the provider that this makes
+
     answers = in_threads(*[lambda: hold(shopper, 20, card=ASKS) for _each in range(6)])
 
     assert sorted(map(code_of, answers)) == ["201"] + ["too_much_held_unpaid"] * 5

@@ -9,7 +9,7 @@ import inventory.api
 import payments.api
 from orders.rules import REASON_OF_REFUSAL, CancelReason, cancel_reason, order_total, seconds_to_next_look
 from orders.sagas.engine import PaymentDeadlinePassed, PaymentUnavailable
-from orders.services import NothingToPay, TotalChanged
+from orders.services import NothingToPay, TooMuchHeldUnpaid, TotalChanged
 from shop.errors import Refusal
 from shop.money import CurrencyMismatch, Money
 
@@ -37,7 +37,8 @@ def test_every_refusal_that_means_something_to_the_customer_exists_where_it_is_r
     doors = [getattr(door, name) for door in (inventory.api, payments.api) for name in door.__all__]
     raised = {kind.code for kind in doors if isinstance(kind, type) and issubclass(kind, Refusal)}
 
-    assert set(REASON_OF_REFUSAL) <= raised | {PaymentDeadlinePassed.code, PaymentUnavailable.code}
+    own = {PaymentDeadlinePassed.code, PaymentUnavailable.code, TooMuchHeldUnpaid.code}
+    assert set(REASON_OF_REFUSAL) <= raised | own
 
 
 def test_a_refusal_without_a_meaning_of_its_own_cancels_as_refused():
