@@ -138,14 +138,6 @@ MUTANTS = (
         killers=(f"{HELD}::test_two_workers_of_one_order_judge_it_once",),
     ),
     Mutant(
-        removes="the right of an order of the release before to wait as it did",
-        promise="edge",
-        file="orders/sql/begin_to_wait.sql",
-        old="status = %(expected)s::text AND unjudged\n)",
-        new="status = %(expected)s::text\n)",
-        killers=(f"{HELD}::test_an_order_of_the_release_before_waits_as_it_did",),
-    ),
-    Mutant(
         removes="the freedom of an order on its walk, which holds for a moment only",
         promise="edge",
         file=ROOM,
