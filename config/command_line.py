@@ -11,12 +11,16 @@ from django.db import InterfaceError, OperationalError, connections
 
 from shop import actors
 
+# What a command exits with that could not ask its database; 1 where nothing stands here.
+UNASKED = {"audit": 3}
 ADVICE = "Is DATABASE_URL right, and does the server take connections? See docs/runbooks/DatabaseUnreadable.md."
 ADVICE_IN_A_CHECKOUT = "Start it with `make run`, or with `python -m config.embedded start`; or set DATABASE_URL."
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run a management command; where one of its databases cannot be reached, say so in one line and exit 1.
+
+    `audit` exits 3: nothing was found to be wrong, and nothing could be asked (docs/audit.md).
 
     Raises: what the command raises, also where it failed at a database that answers, and always with `--traceback`.
     """
@@ -26,7 +30,8 @@ def main(arguments: Sequence[str]) -> None:
     except Exception as error:
         if "--traceback" in arguments or not _comes_of_a_database(error) or (line := _database_away()) is None:
             raise
-        sys.exit(line)
+        print(line, file=sys.stderr)  # noqa: T201  the answer of a command
+        sys.exit(UNASKED.get(arguments[1], 1))
 
 
 def _comes_of_a_database(error: BaseException | None) -> bool:
