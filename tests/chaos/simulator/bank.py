@@ -167,7 +167,7 @@ class Bank:
 
     def decide(self, line: DisputeLine, outcome: str) -> str:
         """Bring a dispute to an outcome of the sandbox; return the status then."""
-        if line.status == "lost" and outcome == "win":
+        if outcome == "win" and (line.status == "lost" or line.status.startswith("appeal")):
             self.reinstated.add(line.order_id)
         return self._act(lambda tx: disputes.decide(tx, dispute_id=line.dispute_id, outcome=outcome))
 

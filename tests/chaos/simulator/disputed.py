@@ -19,6 +19,7 @@ A_PART = 400
 MOST_DISPUTES = 3
 TO_ANSWER = ("needs_response", "warning_needs_response", "appeal_needs_response")
 CHARGEBACKS = ("needs_response", "under_review", "appeal_needs_response", "appeal_under_review")
+APPEALS = ("appeal_needs_response", "appeal_under_review")
 INQUIRIES = ("warning_needs_response", "warning_under_review")
 # What a bank may decide, by where a dispute stands: in the words of the sandbox, with weights.
 DECISIONS: dict[str, tuple[tuple[int, str], ...]] = {
@@ -59,7 +60,7 @@ def at_cardholders_banks(world: Any, known: list[Placed]) -> Iterator[Offer]:
 
 
 def _dispute(world: Any, line: Any, about: str) -> str:
-    return open_dispute(world, line, about, inquiry=world.choices.chance(20), in_part=world.choices.chance(25))
+    return open_dispute(world, line, about, inquiry=world.choices.chance(35), in_part=world.choices.chance(25))
 
 
 def open_dispute(world: Any, line: Any, about: str, *, inquiry: bool = False, in_part: bool = False) -> str:
@@ -80,7 +81,7 @@ def _answer(world: Any, line: DisputeLine, about: str) -> str:
 
 def _decide(world: Any, line: DisputeLine, outcome: str, about: str) -> str:
     world.happens(TOLD[outcome])
-    if line.status == "lost" and outcome == "win":
+    if outcome == "win" and line.status in ("lost", *APPEALS):
         world.happens(REINSTATED)
     world.say(f"at the cardholder's bank, about {about}: {TOLD[outcome]}")
     return str(world.bank.decide(line, outcome))
@@ -95,10 +96,14 @@ def reconcile_if_disputed(world: Any) -> None:
 def every_bank_decides(world: Any) -> None:
     """Have every dispute that is open come to an end."""
     for line in world.bank.disputes():
+        ways: tuple[tuple[str, ...], ...] = ()
         if line.status in CHARGEBACKS:
-            world.say(f"-> {_decide(world, line, world.choices.among(('win', 'lose')), 'an order')}")
+            ways = (("win",), ("lose",), ("lose", "win"), ("lose", "appeal", "win"))
         elif line.status in INQUIRIES:
-            world.say(f"-> {_decide(world, line, 'close', 'an order')}")
+            ways = (("close",), ("escalate", "win")) if line.amount <= line.kept else (("close",),)
+        for outcome in world.choices.among(ways) if ways else ():
+            (standing,) = (each for each in world.bank.disputes() if each.dispute_id == line.dispute_id)
+            world.say(f"-> {_decide(world, standing, outcome, 'an order')}")
 
 
 def wrongly_held() -> Iterator[str]:
