@@ -213,7 +213,10 @@ class PaymentDisputeChanged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentDisputeClosed(Event):
-    """A dispute is over. `lost`: what it took of the payment for good, zero where it was won or came to nothing."""
+    """A dispute is over. `lost`: what it took of the payment for good, zero where it was won or came to nothing.
+
+    `refunded_in_full`: refunds gave, or are giving, the whole capture back, or staff paid it back by another way.
+    """
 
     type = "payment.dispute_closed"
 
@@ -222,3 +225,4 @@ class PaymentDisputeClosed(Event):
     status: str
     lost: Money
     revision: int
+    refunded_in_full: bool = False

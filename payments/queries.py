@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, Sum
+from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
 from payments import rules
@@ -255,6 +255,17 @@ def waiting_too_long(*, limit: timedelta) -> list[Payment]:
     return list(Payment.objects.filter(status__in=UNANSWERED, changed_at__lt=Now() - limit))
 
 
+def _refused_and_not_made_good() -> QuerySet[Refund]:
+    """Return the refunds that failed and that a human has to make good for: money is owed, or kept and not sent again."""
+    kept = F("captured_minor") - F("refunded_minor") - F("settled_minor") - F("lost_minor")
+    keeps = Payment.objects.alias(kept=kept).filter(pk=OuterRef("payment_id"), kept__gt=0)
+    sent_again = Refund.objects.filter(payment_id=OuterRef("payment_id"), created_at__gt=OuterRef("created_at"))
+    failed = Refund.objects.filter(status=RefundStatus.FAILED)
+    return failed.filter(
+        Q(payment__owed_minor__gt=0) | Q(Exists(keeps)) & ~Q(Exists(sent_again.exclude(status=RefundStatus.FAILED)))
+    )
+
+
 def payment_figures() -> dict[str, object]:
     """Return the dashboard's figures: what waits for the provider, for the customer, or for a human."""
     return {
@@ -263,7 +274,7 @@ def payment_figures() -> dict[str, object]:
             Payment.objects.filter(status=PaymentStatus.REQUIRES_ACTION, due_at__isnull=False)
         ),
         "refunds under way": shown_count(Refund.objects.filter(status=RefundStatus.REQUESTED)),
-        "refunds refused": shown_count(Refund.objects.filter(status=RefundStatus.FAILED)),
+        "refunds refused": shown_count(_refused_and_not_made_good()),
         "money owed to customers": shown_count(Payment.objects.filter(owed_minor__gt=0)),
         "disputes to answer": shown_count(Dispute.objects.filter(status__in=sorted(rules.UNANSWERED_DISPUTES))),
         "stray intents to settle": shown_count(StrayIntent.objects.filter(settled_at=None)),

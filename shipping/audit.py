@@ -8,7 +8,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from orders import api as orders
-from shipping.events import ShipmentBooked, ShipmentCanceled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched
+from shipping.events import (
+    ShipmentBooked,
+    ShipmentCanceled,
+    ShipmentCreated,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentUnbooked,
+)
 from shipping.gateways import CARRIERS, ManualCarrier
 from shipping.models import Shipment, ShipmentStatus
 from shipping.queries import ShipmentStanding, page_shipments
@@ -49,8 +56,8 @@ LAWS = (
         "no shipment's work is overdue",
         f"SELECT {_SHIPMENT} format('%%s, overdue since %%s: no worker is processing it', s.status, s.due_at)"
         " FROM shipping_shipment AS s WHERE s.due_at < now() - %(overdue)s"
-        # What a dispute holds is due and rightly not worked, but only while it is to be booked.
-        " AND NOT (s.status = 'PENDING' AND EXISTS (SELECT 1 FROM shipping_hold AS h WHERE h.order_id = s.order_id"
+        # What a dispute holds is due and rightly not worked, but only once its carrier has nothing of it.
+        " AND NOT (s.status = 'PENDING' AND s.carrier_asked_at IS NULL AND EXISTS (SELECT 1 FROM shipping_hold AS h WHERE h.order_id = s.order_id"
         "  AND h.released_at IS NULL)) ORDER BY s.due_at",
     ),
     Law(
@@ -61,7 +68,10 @@ LAWS = (
         "  WHEN 'PENDING' THEN s.due_at IS NULL AND s.refusal_code = '' OR s.due_at > now() + %(longest)s"
         "  WHEN 'DELIVERED' THEN s.due_at IS NOT NULL"
         "  WHEN 'CANCELED' THEN s.due_at > now() + %(longest)s"
-        "  ELSE s.due_at > now() + %(carriers_word)s OR s.due_at IS NULL AND s.carrier = ANY(%(asked)s) END ORDER BY s.id",
+        "  ELSE s.due_at > now() + %(carriers_word)s OR s.due_at IS NULL AND s.carrier = ANY(%(asked)s)"
+        # What was booked before a dispute holds it is due to be taken back.
+        "   OR s.status = 'BOOKED' AND (s.due_at IS NULL OR s.due_at > now() + %(longest)s) AND EXISTS (SELECT 1"
+        "    FROM shipping_hold AS h WHERE h.order_id = s.order_id AND h.released_at IS NULL) END ORDER BY s.id",
     ),
     Law(
         "I10",
@@ -112,6 +122,7 @@ def register() -> None:
         status_after={
             ShipmentCreated.type: ShipmentStatus.PENDING,
             ShipmentBooked.type: ShipmentStatus.BOOKED,
+            ShipmentUnbooked.type: ShipmentStatus.PENDING,
             ShipmentDispatched.type: ShipmentStatus.DISPATCHED,
             ShipmentDelivered.type: ShipmentStatus.DELIVERED,
             ShipmentCanceled.type: ShipmentStatus.CANCELED,

@@ -26,6 +26,15 @@ class ShipmentBooked(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShipmentUnbooked(Event):
+    """The carrier has given the booking back, since a dispute holds the parcel: it is booked again once released."""
+
+    type = "shipment.unbooked"
+    order_id: UUID
+    carrier: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShipmentDispatched(Event):
     """The parcel has left."""
 

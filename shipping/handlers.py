@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orders.events import OrderConfirmed
-from payments.events import PaymentDisputeChanged, PaymentDisputeClosed, PaymentDisputeOpened
+from payments.events import PaymentDisputeChanged, PaymentDisputeClosed, PaymentDisputeOpened, PaymentRefunded
 from shipping.services import holds, shipments
 from shop.events.bus import subscribe
 
@@ -29,9 +29,16 @@ def hold_parcel_while_disputed(event: PaymentDisputeOpened | PaymentDisputeChang
 
 @subscribe(PaymentDisputeClosed)
 def settle_hold_of_dispute(event: PaymentDisputeClosed) -> None:
-    """Let the parcel go where the dispute took nothing; else staff decide about it."""
+    """Let the parcel go where the dispute took nothing and the money is still ours; else staff decide about it."""
     dispute = {"order_id": event.order_id, "dispute_id": event.dispute_id}
     if event.lost.minor:
         holds.hold_parcel(**dispute, revision=event.revision, for_staff=True)
     else:
-        holds.release_parcel(**dispute, revision=event.revision)
+        holds.release_parcel(**dispute, revision=event.revision, money_is_back=event.refunded_in_full)
+
+
+@subscribe(PaymentRefunded)
+def keep_parcel_of_refunded_payment(event: PaymentRefunded) -> None:
+    """Leave the parcel to staff where a disputed payment went back in full."""
+    if event.full:
+        holds.keep_for_staff(order_id=event.order_id)

@@ -25,17 +25,22 @@ class ShipmentStatus(models.TextChoices):
     CANCELED = "CANCELED"
 
 
+# A parcel whose shipment has one of these may still leave.
+MAY_LEAVE = (ShipmentStatus.PENDING, ShipmentStatus.BOOKED)
+
+
 class Shipment(StatusModel, DueModel):
     """The parcel of one order. Its id is the reference under which a carrier knows it, stored before any is asked.
 
     What `due_at` waits for depends on the status: PENDING: book it; BOOKED, DISPATCHED: ask the carrier how far it is;
-    CANCELED: take the booking back. Null: a human is next, or nobody.
+    CANCELED, or BOOKED and held: take the booking back. Null: a human is next, or nobody. BOOKED becomes PENDING again
+    where a dispute holds the parcel and its carrier gives the booking back.
     """
 
     TRANSITIONS = Transitions(
         {
             ShipmentStatus.PENDING: {ShipmentStatus.BOOKED, ShipmentStatus.CANCELED},
-            ShipmentStatus.BOOKED: {ShipmentStatus.DISPATCHED, ShipmentStatus.CANCELED},
+            ShipmentStatus.BOOKED: {ShipmentStatus.PENDING, ShipmentStatus.DISPATCHED, ShipmentStatus.CANCELED},
             ShipmentStatus.DISPATCHED: {ShipmentStatus.DELIVERED},
             ShipmentStatus.DELIVERED: set(),
             ShipmentStatus.CANCELED: set(),
@@ -123,14 +128,16 @@ class Hold(models.Model):
     """Why a parcel does not leave for now: a dispute of its payment. It may be there before the shipment is.
 
     `revision`: of the dispute's fact that was heard last; older ones change nothing. While `released_at` is null no carrier
-    is asked to take the parcel and staff cannot hand it over. `for_staff`: the dispute is lost, so staff decide. A hold
-    that staff have released (`released_by_staff`) stays so.
+    is asked to take the parcel, its booking is taken back, and staff cannot hand it over. `for_staff`: the dispute is lost,
+    or is over and the money went back in full (`money_is_back`), so staff decide. A hold that staff have released
+    (`released_by_staff`) stays so. `held_at`: since when it holds, also again.
     """
 
     dispute_id = models.UUIDField(primary_key=True, editable=False)
     order_id = models.UUIDField(db_index=True)
     revision = models.PositiveIntegerField()
     for_staff = models.BooleanField(default=False)
+    money_is_back = models.BooleanField(default=False, db_default=False)
     held_at = models.DateTimeField(db_default=Now())
     released_at = models.DateTimeField(null=True, blank=True)
     released_by_staff = models.BooleanField(default=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
-from shipping.models import Hold, Shipment, ShipmentStatus, SurplusBooking
+from shipping.models import MAY_LEAVE, Hold, Shipment, ShipmentStatus, SurplusBooking
 from shop.counting import shown_count
-from shop.events.past import facts_about
+from shop.events.past import PastFact, facts_about
 from shop.events.told import Told, find_told
 from shop.statements import Statement
-from shop.timeline import Happening, Story, Upcoming, marked
+from shop.timeline import Happening, Story, Upcoming, marked, told_by
 
 CONTEXT = "shipping"
 _PAGE = Statement("shipping", "page_shipments")
@@ -76,19 +76,22 @@ def get_shipment(*, order_id: UUID) -> ShipmentState | None:
     return state_of(shipment) if shipment else None
 
 
-def held_now() -> Exists:
-    """Return whether a dispute holds the parcel, as an expression for a shipment's row."""
-    return Exists(Hold.objects.filter(order_id=OuterRef("order_id"), released_at=None))
+def held_now(**which: bool) -> Exists:
+    """Return whether a dispute holds the parcel, as an expression for a shipment's row; `which`: columns of such a hold."""
+    return Exists(Hold.objects.filter(order_id=OuterRef("order_id"), released_at=None, **which))
 
 
 def dashboard_figures() -> dict[str, object]:
     """Count what staff look after."""
-    pending = Shipment.objects.filter(status=ShipmentStatus.PENDING)
+    waiting = Shipment.objects.filter(status__in=MAY_LEAVE)
+    free, held = waiting.exclude(held_now()), waiting.filter(held_now())
+    pending = free.filter(status=ShipmentStatus.PENDING)
     return {
         "to book": shown_count(pending.filter(refusal_code="")),
         "refused by the carrier": shown_count(pending.exclude(refusal_code="")),
-        "to dispatch": shown_count(Shipment.objects.filter(status=ShipmentStatus.BOOKED)),
-        "held for a dispute": shown_count(Hold.objects.filter(released_at=None)),
+        "to dispatch": shown_count(free.filter(status=ShipmentStatus.BOOKED)),
+        "held until a bank decides": shown_count(held.exclude(held_now(for_staff=True))),
+        "held for staff to decide": shown_count(held.filter(held_now(for_staff=True))),
         "on their way": shown_count(Shipment.objects.filter(status=ShipmentStatus.DISPATCHED)),
         "booked too often for staff": shown_count(SurplusBooking.objects.filter(taken_back_at=None, due_at=None)),
     }
@@ -103,7 +106,10 @@ def story_of(order_id: UUID) -> Story:
     holds = list(Hold.objects.filter(order_id=order_id).order_by("held_at"))
     happened = [*_happened(shipment), *(each for row in surplus for each in _happened_to_surplus(row))]
     happened += [each for hold in holds for each in _happened_to_hold(hold)]
-    held = next((hold for hold in holds if hold.released_at is None), None)
+    # What the bank has yet to decide comes first.
+    held = next(
+        iter(sorted((hold for hold in holds if hold.released_at is None), key=lambda hold: hold.for_staff)), None
+    )
     upcoming = [
         *(_upcoming_for_held(shipment, held) if held else _upcoming(shipment)),
         *(_upcoming_for_surplus(row) for row in surplus if row.taken_back_at is None),
@@ -113,10 +119,12 @@ def story_of(order_id: UUID) -> Story:
 
 def _happened(shipment: Shipment) -> Iterator[Happening]:
     carrier, number = shipment.carrier, shipment.tracking_number
-    told = {fact.type: fact for fact in facts_about(CONTEXT, [shipment.pk])}
+    facts_told = facts_about(CONTEXT, [shipment.pk])
+    told = {fact.type: fact for fact in facts_told}
     if shipment.canceled_at is None or shipment.created_at < shipment.canceled_at:
         created = Happening(shipment.created_at, CONTEXT, "the shipment was created", {"shipment_id": shipment.pk})
         yield marked(created, told.get("shipment.created"))
+    yield from _taken_back(facts_told)
     moments: list[tuple[str, datetime | None, str, dict[str, object]]] = [
         (
             "shipment.booked",
@@ -141,6 +149,17 @@ def _happened(shipment: Shipment) -> Iterator[Happening]:
     for fact, at, what, facts in moments:
         if at is not None:
             yield marked(Happening(at, CONTEXT, what, facts), told.get(fact))
+
+
+def _taken_back(facts: Sequence[PastFact]) -> Iterator[Happening]:
+    """Tell the bookings that were taken back for a dispute; the row knows no more than the one that stands."""
+    ends = [fact for fact in facts if fact.type == "shipment.unbooked"]
+    begun = [fact for fact in facts if fact.type == "shipment.booked"][: len(ends)]
+    for fact in begun:
+        yield told_by(fact, context=CONTEXT, what=f"the parcel was booked with {fact.payload['carrier']}")
+    for fact in ends:
+        what = f"the booking was taken back at {fact.payload['carrier']}, since the parcel is held"
+        yield told_by(fact, context=CONTEXT, what=what)
 
 
 def _upcoming(shipment: Shipment) -> Iterator[Upcoming]:
@@ -174,13 +193,26 @@ def _happened_to_hold(hold: Hold) -> Iterator[Happening]:
 
 
 def _upcoming_for_held(shipment: Shipment, hold: Hold) -> Iterator[Upcoming]:
-    if shipment.status not in (ShipmentStatus.PENDING, ShipmentStatus.BOOKED):
+    if shipment.status not in MAY_LEAVE:
         yield from _upcoming(shipment)
-    elif hold.for_staff:
-        what = "staff decide: the money was lost to a dispute; cancel the order, or release its parcel"
-        yield Upcoming(CONTEXT, what, by_staff=True)
+        return
+    if shipment.status == ShipmentStatus.BOOKED:
+        yield Upcoming(
+            CONTEXT, f"the booking is taken back at {shipment.carrier}, if the parcel is still here", shipment.due_at
+        )
+    if hold.for_staff:
+        yield Upcoming(
+            CONTEXT, f"staff decide: {why_held(hold)}; cancel the order, or release its parcel", by_staff=True
+        )
     else:
         yield Upcoming(CONTEXT, "the parcel waits until the customer's bank has decided the dispute")
+
+
+def why_held(hold: Hold) -> str:
+    """Return why a hold keeps its parcel, for staff."""
+    if not hold.for_staff:
+        return "the customer's bank has yet to decide the dispute of its payment"
+    return "its money went back in full" if hold.money_is_back else "its money was lost to a dispute"
 
 
 def _happened_to_surplus(row: SurplusBooking) -> Iterator[Happening]:

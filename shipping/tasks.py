@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shipping.services import booking, surplus
+from shipping.services import booking, surplus, unbooking
 from shop.background import sweep
 
 
@@ -28,3 +28,9 @@ def void_canceled_bookings() -> int:
 def take_back_surplus_bookings() -> int:
     """Take back at the carrier what was booked a second time."""
     return surplus.take_back_surplus_bookings()
+
+
+@sweep(every_seconds=5, due=unbooking.TAKING_BACK.rows.due)
+def take_back_held_bookings() -> int:
+    """Take back at the carrier what was booked of parcels that a dispute holds."""
+    return unbooking.take_back_held_bookings()

@@ -222,6 +222,7 @@ def _move(payment: Payment, dispute: Dispute, to: str, seen: DisputeSnapshot) ->
         status=to,
         lost=Money(lost, seen.amount.currency),
         revision=dispute.version + 1,
+        refunded_in_full=_is_refunded(payment),
     )
     if is_open:
         event = PaymentDisputeChanged(
@@ -236,6 +237,12 @@ def _move(payment: Payment, dispute: Dispute, to: str, seen: DisputeSnapshot) ->
         changed_at=Now(),
         closed_at=None if is_open else Now(),
     )
+
+
+def _is_refunded(payment: Payment) -> bool:
+    """Return whether the whole capture went back, or is set aside to; its row is locked."""
+    gone = payment.refunded_minor + payment.refund_reserved_minor + payment.settled_minor
+    return 0 < payment.captured_minor <= gone
 
 
 def _next_look(dispute_id: UUID, status: str) -> Any:

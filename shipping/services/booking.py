@@ -13,6 +13,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db.models import Case, DateTimeField, F, Func, Value, When
 from django.db.models.functions import Now
 
 from orders import api as orders
@@ -116,12 +117,23 @@ def _track(shipment: Shipment) -> None:
 
 def _check_again(shipment: Shipment, after_seconds: float | None) -> None:
     on_its_way = (ShipmentStatus.BOOKED, ShipmentStatus.DISPATCHED)
-    due_at = None if after_seconds is None else Now() + timedelta(seconds=after_seconds)
+    later = Value(None) if after_seconds is None else Now() + timedelta(seconds=after_seconds)
+    # Made due while the carrier was being asked: a dispute holds the parcel now, and its booking is to be taken back.
+    due_at = Case(
+        When(status=ShipmentStatus.BOOKED, due_at__lte=_this_moment(), then=F("due_at")),
+        default=later,
+        output_field=DateTimeField(),
+    )
     with transactions.transaction("shipping"):
         # Staff may have handed the parcel to another carrier meanwhile: that one is never asked.
         Shipment.objects.filter(pk=shipment.pk, status__in=on_its_way, carrier=shipment.carrier).update(
             due_at=due_at, attempts=0, last_error=""
         )
+
+
+def _this_moment() -> Func:
+    """Return the moment at which the row is read, also where the statement has waited for it."""
+    return Func(function="clock_timestamp", output_field=DateTimeField())
 
 
 def _void(shipment: Shipment) -> None:
@@ -149,6 +161,13 @@ BOOKING = due.work(
     at_a_time=20,
 )
 TRACKING = due.work(
-    "track_shipments", due.shipments("on_the_way", ShipmentStatus.BOOKED, ShipmentStatus.DISPATCHED), _track
+    "track_shipments",
+    due.shipments(
+        "on_the_way",
+        ShipmentStatus.BOOKED,
+        ShipmentStatus.DISPATCHED,
+        provided=f"(due.status = 'DISPATCHED' OR {NOT_HELD})",
+    ),
+    _track,
 )
 VOIDING = due.work("void_canceled_bookings", due.shipments("canceled", ShipmentStatus.CANCELED), _void)

@@ -1,7 +1,8 @@
 """Holding a parcel while the customer disputes its payment; see docs/adr/0033-disputes.md.
 
 The facts of a dispute may come twice and in any order: each has a revision, and an older one changes nothing. A hold is
-looked at where a parcel is claimed for its carrier and where staff hand it over; a parcel that has left has left.
+looked at where a parcel is claimed for its carrier, where its booking is recorded and where staff hand it over; it makes
+what is booked due, and unbooking.py takes that back. A parcel that has left has left.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import structlog
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from shipping.models import Hold, Shipment
+from shipping.models import MAY_LEAVE, Hold, Shipment, ShipmentStatus
 from shop import transactions
 from shop.background import wake
 from shop.clock import now
@@ -20,10 +21,9 @@ from shop.errors import Refusal
 
 log = structlog.get_logger(__name__)
 
-# Of a claim: that nothing holds the parcel of the row, which is called `due` there.
-NOT_HELD = (
-    "NOT EXISTS (SELECT 1 FROM shipping_hold AS hold WHERE hold.order_id = due.order_id AND hold.released_at IS NULL)"
-)
+# Of a claim: that a dispute holds the parcel of the row, which is called `due` there, or that nothing does.
+HELD = "EXISTS (SELECT 1 FROM shipping_hold AS hold WHERE hold.order_id = due.order_id AND hold.released_at IS NULL)"
+NOT_HELD = f"NOT {HELD}"
 
 
 class ShipmentHeld(Refusal):
@@ -46,20 +46,52 @@ def refuse_held(shipment: Shipment) -> None:
         raise ShipmentHeld(shipment_id=shipment.pk, order_id=shipment.order_id)
 
 
-def hold_parcel(*, order_id: UUID, dispute_id: UUID, revision: int, for_staff: bool = False) -> None:
-    """Hold the parcel of an order, in the caller's transaction, unless a later fact of the dispute was heard."""
+def hold_parcel(
+    *, order_id: UUID, dispute_id: UUID, revision: int, for_staff: bool = False, money_is_back: bool = False
+) -> None:
+    """Hold the parcel of an order, in the caller's transaction, unless a later fact of the dispute was heard.
+
+    What is booked, or may be, is made due to be taken back.
+    """
     hold = _lock_if_news(order_id, dispute_id, revision)
-    if hold is not None:
-        released_at = hold.released_at if hold.released_by_staff else None
-        Hold.objects.filter(pk=dispute_id).update(released_at=released_at, for_staff=for_staff)
-        log.info("shipment.held", order_id=str(order_id), dispute_id=str(dispute_id), for_staff=for_staff)
+    if hold is None:
+        return
+    columns: dict[str, object] = {"for_staff": for_staff, "money_is_back": hold.money_is_back or money_is_back}
+    if hold.released_at is not None and not hold.released_by_staff:
+        columns |= {"released_at": None, "held_at": Now()}
+    Hold.objects.filter(pk=dispute_id).update(**columns)
+    _have_booking_taken_back(order_id)
+    log.info("shipment.held", order_id=str(order_id), dispute_id=str(dispute_id), for_staff=for_staff)
 
 
-def release_parcel(*, order_id: UUID, dispute_id: UUID, revision: int) -> None:
-    """Let the parcel go, in the caller's transaction: the dispute took nothing. Heard too late it changes nothing."""
-    if _lock_if_news(order_id, dispute_id, revision) is not None:
+def release_parcel(*, order_id: UUID, dispute_id: UUID, revision: int, money_is_back: bool = False) -> None:
+    """Let the parcel go, in the caller's transaction: the dispute took nothing. Heard too late it changes nothing.
+
+    Where the money went back in full meanwhile (`money_is_back`, or heard before) the parcel stays held: staff decide.
+    """
+    known = Hold.objects.filter(pk=dispute_id, money_is_back=True).exists()
+    if known or money_is_back:
+        hold_parcel(
+            order_id=order_id, dispute_id=dispute_id, revision=revision, for_staff=True, money_is_back=money_is_back
+        )
+    elif _lock_if_news(order_id, dispute_id, revision) is not None:
         _release(Hold.objects.filter(pk=dispute_id, released_at=None), for_staff=False)
         log.info("shipment.released", order_id=str(order_id), dispute_id=str(dispute_id))
+
+
+def keep_for_staff(*, order_id: UUID) -> None:
+    """Note that a disputed payment went back in full, in the caller's transaction; the end of its dispute frees no parcel.
+
+    A parcel that the end has freed a moment ago, and that has not left, is held again. What staff released stays so.
+    """
+    transactions.require("shipping")
+    holds = Hold.objects.filter(order_id=order_id, released_by_staff=False, revision__gt=0)
+    if not holds.update(money_is_back=True):
+        return
+    may_leave = not Shipment.objects.filter(order_id=order_id).exclude(status__in=MAY_LEAVE).exists()
+    if may_leave:
+        holds.filter(released_at__isnull=False).update(released_at=None, held_at=Now(), for_staff=True)
+        _have_booking_taken_back(order_id)
 
 
 def release_by_staff(*, shipment_id: UUID) -> None:
@@ -84,7 +116,18 @@ def _lock_if_news(order_id: UUID, dispute_id: UUID, revision: int) -> Hold | Non
     return hold if is_news else None
 
 
+def _have_booking_taken_back(order_id: UUID) -> None:
+    """Make due what may be booked of this order; one that its carrier has refused is not."""
+    open_now = Shipment.objects.filter(order_id=order_id, status__in=MAY_LEAVE)
+    open_now.exclude(status=ShipmentStatus.PENDING, due_at=None).update(due_at=Now())
+    wake("shipping.take_back_held_bookings", context="shipping")
+
+
 def _release(holds: QuerySet[Hold], **columns: bool) -> int:
+    orders = list(holds.values_list("order_id", flat=True))
     released = holds.update(released_at=Now(), **columns)
+    # One that was being looked for at its carrier was due later.
+    waiting = Shipment.objects.filter(order_id__in=orders, status=ShipmentStatus.PENDING, due_at__isnull=False)
+    waiting.update(due_at=Now())
     wake("shipping.book_due_shipments", context="shipping")
     return released

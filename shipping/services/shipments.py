@@ -16,7 +16,7 @@ from django.db.models import Case, When
 from django.db.models.functions import Now
 
 from shipping import rules
-from shipping.events import ShipmentCanceled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched
+from shipping.events import ShipmentCanceled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched, ShipmentUnbooked
 from shipping.models import Shipment, ShipmentStatus
 from shipping.queries import ShipmentState, state_of
 from shipping.services.holds import refuse_held
@@ -166,6 +166,34 @@ def _cancel(shipment: Shipment, event: ShipmentCanceled, *, taken_back: bool, **
         attempts=0,
         **canceled,
     )
+
+
+def unbook_shipment(shipment: Shipment) -> bool:
+    """Record that the carrier has given this booking back: the shipment is to be booked again; False where it moved."""
+    event = ShipmentUnbooked(order_id=shipment.order_id, carrier=shipment.carrier)
+    with transactions.transaction("shipping"):
+        standing = Shipment.objects.select_for_update().get(pk=shipment.pk)
+        if standing.carrier_reference != shipment.carrier_reference:
+            return False
+        moved = change_status(
+            Shipment,
+            shipment.pk,
+            expected={ShipmentStatus.BOOKED},
+            to=ShipmentStatus.PENDING,
+            event=event,
+            booked_at=None,
+            carrier_asked_at=None,
+            carrier_reference="",
+            tracking_number="",
+            label_url="",
+            due_at=Now(),
+            attempts=0,
+            last_error="",
+        )
+        wake(_BOOKING, context="shipping")
+    if moved is not None:
+        log.info("shipment.unbooked", order_id=str(shipment.order_id), carrier=shipment.carrier)
+    return moved is not None
 
 
 def dispatch_shipment(

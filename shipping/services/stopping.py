@@ -33,17 +33,17 @@ def cancel_shipment(*, order_id: UUID, reason: str) -> ShipmentState:
     transactions.forbid()
     for _round in range(ROUNDS):
         shipment = Shipment.objects.filter(order_id=order_id).first()
-        if shipment is not None and _settle_doubt(shipment):
+        if shipment is not None and settle_doubt(shipment):
             continue
         booked = shipment if shipment is not None and shipment.status == ShipmentStatus.BOOKED else None
-        taken_back = booked is not None and _take_back(booked)
+        taken_back = booked is not None and take_back(booked)
         closed = close_shipment(order_id=order_id, reason=reason, taken_back=taken_back)
         if closed is not None:
             return closed
     raise CarrierUnavailable("the shipment keeps moving", order_id=order_id)
 
 
-def _settle_doubt(shipment: Shipment) -> bool:
+def settle_doubt(shipment: Shipment) -> bool:
     """Write down a booking that the carrier has made without our knowing; False where there is no doubt, or none found.
 
     A request to book that is under way at this very moment is not found: it is looked for once more when it has settled.
@@ -55,14 +55,14 @@ def _settle_doubt(shipment: Shipment) -> bool:
     return booking is not None
 
 
-def _take_back(shipment: Shipment) -> bool:
+def take_back(shipment: Shipment) -> bool:
     """Take the booking back; False where the carrier has the parcel already, which is then on record."""
     carrier = gateways.carrier_named(shipment.carrier)
     try:
         with private_call_span("carrier void", order_id=str(shipment.order_id)):
             carrier.void(carrier_reference=shipment.carrier_reference)
     except CarrierRefused:
-        log.warning("shipment.left_before_cancel", order_id=str(shipment.order_id), carrier=shipment.carrier)
+        log.warning("shipment.left_before_stop", order_id=str(shipment.order_id), carrier=shipment.carrier)
         progress = carrier.track(carrier_reference=shipment.carrier_reference)
         number = progress.tracking_number or shipment.tracking_number or shipment.carrier_reference
         with suppress(Refusal):  # somebody else has recorded it already, or canceled the shipment: the row tells

@@ -1,21 +1,27 @@
-"""A parcel whose payment is disputed: not booked, not handed over, let go when the dispute is won, left to staff when lost."""
+"""A parcel whose payment is disputed: not booked, its booking taken back, not handed over, let go when the dispute is won, left to staff when lost."""
 
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
-from payments.events import PaymentDisputeChanged, PaymentDisputeClosed, PaymentDisputeOpened
+from payments.events import PaymentDisputeChanged, PaymentDisputeClosed, PaymentDisputeOpened, PaymentRefunded
 from shipping import api as shipping
-from shipping import queries
+from shipping import gateways, queries
 from shipping.audit import OVERDUE
-from shipping.models import Hold, Shipment
-from shipping.services import booking, holds, shipments
+from shipping.gateways import Address, CarrierUnavailable, Parcel, SandboxCarrier
+from shipping.models import Hold, SandboxBooking, Shipment
+from shipping.services import booking, bookings, holds, shipments, unbooking
+from shop import transactions
 from shop.clock import now
 from shop.events.event import Envelope
 from shop.events.inbox import DeliveryStatus, deliver
@@ -25,6 +31,8 @@ from tests.factories import UserFactory
 from tests.integration.shipping.conftest import found, make_due
 
 HOLD, SETTLE = "shipping.hold_parcel_while_disputed", "shipping.settle_hold_of_dispute"
+KEEP = "shipping.keep_parcel_of_refunded_payment"
+ADDRESS = Address("Ada Lovelace", "Allee 1", "", "Berlin", "10115", "", "DE")
 
 
 class Dispute:
@@ -40,8 +48,17 @@ class Dispute:
     def changed(self, revision: int = 2) -> None:
         self.tell(HOLD, PaymentDisputeChanged(**self.ids, status="UNDER_REVIEW", revision=revision))
 
-    def won(self, revision: int = 3) -> None:
-        self.tell(SETTLE, PaymentDisputeClosed(**self.ids, status="WON", lost=Money(0, "EUR"), revision=revision))
+    def won(self, revision: int = 3, *, refunded_in_full: bool = False) -> None:
+        nothing = Money(0, "EUR")
+        event = PaymentDisputeClosed(
+            **self.ids, status="WON", lost=nothing, revision=revision, refunded_in_full=refunded_in_full
+        )
+        self.tell(SETTLE, event)
+
+    def refunded(self, *, full: bool = True) -> None:
+        money = Money(2500, "EUR")
+        event = PaymentRefunded(order_id=self.ids["order_id"], refund_id=new_id(), amount=money, total=money, full=full)
+        self.tell(KEEP, event, times=2)
 
     def lost(self, revision: int = 3) -> None:
         self.tell(SETTLE, PaymentDisputeClosed(**self.ids, status="LOST", lost=Money(1, "EUR"), revision=revision))
@@ -68,6 +85,17 @@ def status(order_id):
 def book_all(order_id):
     make_due(Shipment.objects.get(order_id=order_id))
     booking.book_due_shipments()
+
+
+def wait_until_somebody_waits_for_our_lock():
+    until = time.monotonic() + 20
+    with connections[transactions.alias_for("shipping")].cursor() as cursor:
+        while time.monotonic() < until:
+            cursor.execute("SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+            if cursor.rowcount:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 def at_the_desk():
@@ -139,10 +167,232 @@ def test_what_the_carrier_has_taken_is_recorded_whatever_holds_it(shipment_in):
     shipment = shipment_in("BOOKED", transit_seconds=0)
     Dispute(shipment.order_id).opened()
 
+    booking.track_shipments()
+    unbooking.take_back_held_bookings()
+
+    assert status(shipment.order_id) == "DISPATCHED"
+    what = [each.what for each in queries.story_of(shipment.order_id).happened]
+    assert "the parcel left with sandbox" in what
     make_due(shipment)
     booking.track_shipments()
+    assert status(shipment.order_id) == "DELIVERED"
 
-    assert status(shipment.order_id) in ("DISPATCHED", "DELIVERED")
+
+def test_what_was_booked_before_the_dispute_is_taken_back_and_booked_again_once_it_is_won(shipment_in):
+    shipment = shipment_in("BOOKED")
+    dispute = Dispute(shipment.order_id)
+    dispute.opened(times=2)
+
+    assert booking.track_shipments() == 0
+    assert unbooking.take_back_held_bookings() == 1
+    assert unbooking.take_back_held_bookings() == 0
+    booking.book_due_shipments()
+    assert status(shipment.order_id) == "PENDING"
+    assert SandboxBooking.objects.get().voided_at is not None
+    story = queries.story_of(shipment.order_id)
+    what = [each.what for each in story.happened]
+    assert {
+        "the parcel was booked with sandbox",
+        "the booking was taken back at sandbox, since the parcel is held",
+    } <= set(what)
+    assert [each.what for each in story.upcoming] == [
+        "the parcel waits until the customer's bank has decided the dispute"
+    ]
+    assert found() == []
+
+    dispute.won()
+    booking.book_due_shipments()
+    booked = shipping.get_shipment(order_id=shipment.order_id)
+    assert (booked.status, SandboxBooking.objects.filter(voided_at=None).count()) == ("BOOKED", 1)
+    assert found() == []
+
+
+def test_a_booking_by_hand_waits_unbooked_too(shipment_in, settings):
+    settings.SHIPPING_CARRIER = "manual"
+    shipment = shipment_in("BOOKED")
+    dispute = Dispute(shipment.order_id)
+    dispute.opened()
+
+    for _turn in range(3):
+        unbooking.take_back_held_bookings()
+    assert status(shipment.order_id) == "PENDING"
+    assert found() == []
+
+    dispute.won()
+    booking.book_due_shipments()
+    assert status(shipment.order_id) == "BOOKED"
+
+
+def test_a_booking_waits_for_a_carrier_that_does_not_answer_and_is_taken_back_then(shipment_in, monkeypatch):
+    shipment = shipment_in("BOOKED")
+    Dispute(shipment.order_id).opened()
+
+    def silent(_carrier, *, carrier_reference):
+        raise CarrierUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SandboxCarrier, "void", silent)
+        unbooking.take_back_held_bookings()
+    assert status(shipment.order_id) == "BOOKED"
+    assert queries.story_of(shipment.order_id).upcoming[0].what.startswith("the booking is taken back at sandbox")
+    make_due(shipment)
+    unbooking.take_back_held_bookings()
+
+    assert status(shipment.order_id) == "PENDING"
+
+
+def test_a_process_that_dies_after_the_carrier_gave_the_booking_back_leaves_it_to_the_next(shipment_in, monkeypatch):
+    shipment = shipment_in("BOOKED")
+    Dispute(shipment.order_id).opened()
+
+    class PowerCut(BaseException):
+        pass
+
+    class DiesAfterwards(SandboxCarrier):
+        def void(self, *, carrier_reference):
+            super().void(carrier_reference=carrier_reference)
+            raise PowerCut
+
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", DiesAfterwards)
+    with pytest.raises(PowerCut):
+        unbooking.take_back_held_bookings()
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", SandboxCarrier)
+    make_due(shipment)
+    unbooking.take_back_held_bookings()
+
+    assert status(shipment.order_id) == "PENDING"
+
+
+@pytest.mark.parametrize("heard", ["before the carrier is asked", "before its answer is recorded"])
+def test_a_booking_under_way_when_the_dispute_is_heard_is_taken_back(shipment_in, monkeypatch, heard):
+    shipment = shipment_in("PENDING")
+
+    class DisputedMeanwhile(SandboxCarrier):
+        def book(self, *, reference, address, parcel):
+            if heard == "before the carrier is asked":
+                Dispute(shipment.order_id).opened()
+            booked = super().book(reference=reference, address=address, parcel=parcel)
+            if heard == "before its answer is recorded":
+                Dispute(shipment.order_id).opened()
+            return booked
+
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", DisputedMeanwhile)
+    booking.book_due_shipments()
+    assert status(shipment.order_id) == "BOOKED"
+    unbooking.take_back_held_bookings()
+
+    assert status(shipment.order_id) == "PENDING"
+    assert not SandboxBooking.objects.filter(voided_at=None).exists()
+
+
+def test_a_hold_that_commits_while_the_booking_waits_for_the_row_makes_it_due(shipment_in):
+    shipment = shipment_in("PENDING")
+    Shipment.objects.update(due_at=now() + timedelta(hours=1), carrier="sandbox", carrier_asked_at=now())
+    shipment.refresh_from_db()
+    made = SandboxCarrier().book(reference=shipment.pk, address=ADDRESS, parcel=Parcel(()))
+
+    def record() -> None:
+        try:
+            bookings.record_booking(shipment, made)
+        finally:
+            connections.close_all()
+
+    worker = threading.Thread(target=record)
+    with transactions.transaction("shipping"):
+        holds.hold_parcel(order_id=shipment.order_id, dispute_id=new_id(), revision=1)
+        worker.start()
+        wait_until_somebody_waits_for_our_lock()
+    worker.join()
+
+    assert status(shipment.order_id) == "BOOKED"
+    assert unbooking.take_back_held_bookings() == 1
+    assert status(shipment.order_id) == "PENDING"
+
+
+def test_a_tracker_that_was_asking_when_the_dispute_was_heard_does_not_put_the_taking_back_off(
+    shipment_in, monkeypatch
+):
+    shipment = shipment_in("BOOKED")
+
+    class DisputedMeanwhile(SandboxCarrier):
+        def track(self, *, carrier_reference):
+            monkeypatch.setitem(gateways.CARRIERS, "sandbox", SandboxCarrier)
+            Dispute(shipment.order_id).opened()
+            return super().track(carrier_reference=carrier_reference)
+
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", DisputedMeanwhile)
+    make_due(shipment)
+    assert booking.track_shipments() == 1
+    assert unbooking.take_back_held_bookings() == 1
+
+    assert status(shipment.order_id) == "PENDING"
+
+
+def test_a_booking_whose_answer_was_lost_before_the_dispute_is_found_and_taken_back(shipment_in):
+    shipment = shipment_in("PENDING", postal_code="00408")
+    booking.book_due_shipments()
+    assert (status(shipment.order_id), SandboxBooking.objects.count()) == ("PENDING", 1)
+    Dispute(shipment.order_id).opened()
+
+    for _turn in range(2):
+        make_due(shipment)
+        unbooking.take_back_held_bookings()
+
+    assert status(shipment.order_id) == "PENDING"
+    assert SandboxBooking.objects.get().voided_at is not None
+
+
+def test_a_request_that_may_still_be_under_way_is_looked_for_until_it_has_settled(shipment_in):
+    shipment = shipment_in("PENDING")
+    Shipment.objects.update(carrier="sandbox", carrier_asked_at=now())
+    Dispute(shipment.order_id).opened()
+    assert unbooking.take_back_held_bookings() == 1
+    SandboxCarrier().book(reference=shipment.pk, address=ADDRESS, parcel=Parcel(()))
+
+    for _turn in range(2):
+        make_due(shipment)
+        unbooking.take_back_held_bookings()
+    assert not SandboxBooking.objects.filter(voided_at=None).exists()
+
+    Shipment.objects.update(carrier_asked_at=now(), due_at=now())
+    Hold.objects.update(held_at=now() - timedelta(minutes=3))
+    assert unbooking.take_back_held_bookings() == 1
+    shipment.refresh_from_db()
+    assert (shipment.carrier_asked_at, unbooking.take_back_held_bookings()) == (None, 0)
+
+
+@pytest.mark.parametrize("order", [("refunded", "won"), ("won", "refunded"), ("won in full",)], ids="-".join)
+def test_a_parcel_whose_money_went_back_in_full_is_left_to_staff_by_the_end_of_its_dispute(shipment_in, order):
+    shipment = shipment_in("BOOKED")
+    dispute = Dispute(shipment.order_id)
+    dispute.opened()
+    for fact in order:
+        dispute.won(refunded_in_full=True) if fact == "won in full" else getattr(dispute, fact)()
+    unbooking.take_back_held_bookings()
+    book_all(shipment.order_id)
+
+    assert status(shipment.order_id) == "PENDING"
+    (step,) = queries.story_of(shipment.order_id).upcoming
+    assert step.by_staff
+    assert step.what == "staff decide: its money went back in full; cancel the order, or release its parcel"
+    assert queries.dashboard_figures()["held for staff to decide"] == "1"
+
+    holds.release_by_staff(shipment_id=shipment.pk)
+    booking.book_due_shipments()
+    assert status(shipment.order_id) == "BOOKED"
+    dispute.refunded()
+    assert status(shipment.order_id) == "BOOKED"
+
+
+def test_a_part_that_went_back_holds_no_parcel_and_a_parcel_that_left_is_held_by_nothing(shipment_in):
+    pending, left = shipment_in("PENDING"), shipment_in("DISPATCHED")
+    for shipment, full in ((pending, False), (left, True)):
+        dispute = Dispute(shipment.order_id)
+        dispute.opened()
+        dispute.won()
+        dispute.refunded(full=full)
+
+    assert not Hold.objects.filter(released_at=None).exists()
 
 
 def test_a_lost_dispute_leaves_the_parcel_to_staff_who_release_it(shipment_in):
@@ -233,6 +483,6 @@ def test_the_story_and_the_list_say_what_the_parcel_waits_for(shipment_in):
     assert "the parcel was held, since its payment is disputed" in [each.what for each in story.happened]
     page = at_the_desk().get(reverse("admin:shipping_shipment_changelist")).content.decode()
     assert "dispute" in page
-    assert queries.dashboard_figures()["held for a dispute"] == "1"
+    assert queries.dashboard_figures()["held until a bank decides"] == "1"
     dispute.won()
     assert "the held parcel was released" in [each.what for each in queries.story_of(shipment.order_id).happened]
