@@ -30,11 +30,16 @@ def hold_parcel_while_disputed(event: PaymentDisputeOpened | PaymentDisputeChang
 @subscribe(PaymentDisputeClosed)
 def settle_hold_of_dispute(event: PaymentDisputeClosed) -> None:
     """Let the parcel go where the dispute took nothing and the money is still ours; else staff decide about it."""
-    dispute = {"order_id": event.order_id, "dispute_id": event.dispute_id}
-    if event.lost.minor:
-        holds.hold_parcel(**dispute, revision=event.revision, for_staff=True)
+    if event.lost.minor or event.refunded_in_full:
+        holds.hold_parcel(
+            order_id=event.order_id,
+            dispute_id=event.dispute_id,
+            revision=event.revision,
+            for_staff=True,
+            money_is_back=event.refunded_in_full,
+        )
     else:
-        holds.release_parcel(**dispute, revision=event.revision, money_is_back=event.refunded_in_full)
+        holds.release_parcel(order_id=event.order_id, dispute_id=event.dispute_id, revision=event.revision)
 
 
 @subscribe(PaymentRefunded)

@@ -64,17 +64,17 @@ def hold_parcel(
     log.info("shipment.held", order_id=str(order_id), dispute_id=str(dispute_id), for_staff=for_staff)
 
 
-def release_parcel(*, order_id: UUID, dispute_id: UUID, revision: int, money_is_back: bool = False) -> None:
+def release_parcel(*, order_id: UUID, dispute_id: UUID, revision: int) -> None:
     """Let the parcel go, in the caller's transaction: the dispute took nothing. Heard too late it changes nothing.
 
-    Where the money went back in full meanwhile (`money_is_back`, or heard before) the parcel stays held: staff decide.
+    Where the money went back in full meanwhile, the parcel stays held: staff decide.
     """
-    known = Hold.objects.filter(pk=dispute_id, money_is_back=True).exists()
-    if known or money_is_back:
-        hold_parcel(
-            order_id=order_id, dispute_id=dispute_id, revision=revision, for_staff=True, money_is_back=money_is_back
-        )
-    elif _lock_if_news(order_id, dispute_id, revision) is not None:
+    hold = _lock_if_news(order_id, dispute_id, revision)
+    if hold is None:
+        return
+    if hold.money_is_back:
+        Hold.objects.filter(pk=dispute_id).update(for_staff=True)
+    else:
         _release(Hold.objects.filter(pk=dispute_id, released_at=None), for_staff=False)
         log.info("shipment.released", order_id=str(order_id), dispute_id=str(dispute_id))
 

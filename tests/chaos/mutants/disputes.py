@@ -14,6 +14,8 @@ AUDIT = "payments/audit.py"
 HOLDS = "shipping/services/holds.py"
 SHIPMENTS = "shipping/services/shipments.py"
 HANDLERS = "shipping/handlers.py"
+BOOKING = "shipping/services/booking.py"
+UNBOOKING = "shipping/services/unbooking.py"
 STEPS = "orders/sagas/steps.py"
 RUN = "orders/sagas/run.py"
 VOID = "payments/services/void.py"
@@ -245,9 +247,83 @@ MUTANTS = (
         removes="the staff's decision about the parcel of a lost dispute",
         promise="edge",
         file=HANDLERS,
-        old="    if event.lost.minor:\n",
-        new="    if False:\n",
+        old="    if event.lost.minor or event.refunded_in_full:\n",
+        new="    if event.refunded_in_full:\n",
         killers=(f"{PARCELS}::test_a_lost_dispute_leaves_the_parcel_to_staff_who_release_it",),
+    ),
+    Mutant(
+        removes="the taking back of what was booked before the dispute",
+        promise="edge",
+        file=HOLDS,
+        old="    open_now.exclude(status=ShipmentStatus.PENDING, due_at=None).update(due_at=Now())\n",
+        new="",
+        killers=(f"{PARCELS}::test_what_was_booked_before_the_dispute_is_taken_back_and_booked_again_once_it_is_won",),
+    ),
+    Mutant(
+        removes="the look at the hold when a booking is recorded",
+        promise="edge",
+        file="shipping/sql/record_booking.sql",
+        old="AND hold.released_at IS NULL\n            ) THEN",
+        new="AND false\n            ) THEN",
+        killers=(f"{PARCELS}::test_a_hold_that_was_not_there_when_the_shipment_was_made_is_seen_by_the_booking",),
+    ),
+    Mutant(
+        removes="the look at the row that a hold has made due while the booking waited for it",
+        promise="edge",
+        file="shipping/sql/record_booking.sql",
+        old="WHEN due_at <= clock_timestamp() OR EXISTS",
+        new="WHEN EXISTS",
+        killers=(f"{PARCELS}::test_a_hold_that_commits_while_the_booking_waits_for_the_row_makes_it_due",),
+    ),
+    Mutant(
+        removes="the due moment of a booking to take back from a tracker's answer",
+        promise="edge",
+        file=BOOKING,
+        old="When(status=ShipmentStatus.BOOKED, due_at__lte=_this_moment()",
+        new="When(status=ShipmentStatus.PENDING, due_at__lte=_this_moment()",
+        killers=(
+            f"{PARCELS}::test_a_tracker_that_was_asking_when_the_dispute_was_heard_does_not_put_the_taking_back_off",
+        ),
+    ),
+    Mutant(
+        removes="the record that the carrier gave a held booking back",
+        promise="edge",
+        file=UNBOOKING,
+        old="            unbook_shipment(shipment)\n",
+        new="            pass\n",
+        killers=(f"{PARCELS}::test_what_was_booked_before_the_dispute_is_taken_back_and_booked_again_once_it_is_won",),
+    ),
+    Mutant(
+        removes="the search for a held booking whose answer was lost",
+        promise="edge",
+        file=UNBOOKING,
+        old="due.carrier_asked_at IS NOT NULL",
+        new="false",
+        killers=(f"{PARCELS}::test_a_booking_whose_answer_was_lost_before_the_dispute_is_found_and_taken_back",),
+    ),
+    Mutant(
+        removes="what the end of a dispute says of money that went back in full",
+        promise="edge",
+        file=HANDLERS,
+        old="    if event.lost.minor or event.refunded_in_full:\n",
+        new="    if event.lost.minor:\n",
+        killers=(f"{PARCELS}::test_a_parcel_whose_money_went_back_in_full_is_left_to_staff_by_the_end_of_its_dispute",),
+    ),
+    Mutant(
+        removes="the hearing of a disputed payment that went back in full",
+        promise="edge",
+        file=HANDLERS,
+        old="    if event.full:\n",
+        new="    if False:\n",
+        killers=(f"{PARCELS}::test_a_parcel_whose_money_went_back_in_full_is_left_to_staff_by_the_end_of_its_dispute",),
+    ),
+    Mutant(
+        removes="what a dispute's end counts as gone back in full",
+        promise="edge",
+        file=DISPUTES,
+        old="    return 0 < payment.captured_minor <= gone\n",
+        new="    return False\n",
+        killers=(f"{TESTS}::test_the_end_of_an_inquiry_that_was_refunded_says_that_the_money_went_back_in_full",),
     ),
     Mutant(
         removes="the patience of a cancel that a dispute overtook",

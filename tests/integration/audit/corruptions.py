@@ -287,6 +287,15 @@ SHIPPING = _of(
     ("no shipment's work is never due", CONFIRMED, SHIPMENT.format("due_at = NULL")),
     ("no shipment's work is never due", CONFIRMED, SHIPMENT.format("due_at = now() + interval '1 year'")),
     ("no shipment's work is overdue", CONFIRMED, SHIPMENT.format("due_at = now() - interval '1 hour'")),
+    (
+        "no shipment's work is never due",
+        CONFIRMED,
+        (
+            "WITH held AS (INSERT INTO shipping_hold (dispute_id, order_id, revision, for_staff, released_by_staff)"
+            " VALUES (gen_random_uuid(), '{id}', 1, false, false))"
+            " UPDATE shipping_shipment SET due_at = now() + interval '2 hours' WHERE order_id = '{id}'"
+        ),
+    ),
     ("a shipment's moments are those of its status", CONFIRMED, SHIPMENT.format("booked_at = NULL")),
     (
         "a shipment's moments are those of its status",

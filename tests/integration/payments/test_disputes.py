@@ -477,3 +477,27 @@ def test_every_status_has_its_weight_and_its_place():
     assert {rules.born_as(status) for status in statuses} <= rules.OPEN_DISPUTES
     assert rules.standing([]) == ""
     assert rules.standing(["WON", "LOST", "UNDER_REVIEW"]) == "UNDER_REVIEW"
+
+
+def test_the_end_of_an_inquiry_that_was_refunded_says_that_the_money_went_back_in_full(dispute, hear, decide, order_id):
+    dispute_id = dispute(inquiry=True)
+    hear()
+    refund(order_id, 100)
+    refund(order_id)
+    hear()
+    if Dispute.objects.get().status != "WARNING_CLOSED":
+        decide(dispute_id, "close")
+        hear()
+
+    closed = Outbox.objects.get(type="payment.dispute_closed")
+    assert (closed.payload["status"], closed.payload["refunded_in_full"]) == ("WARNING_CLOSED", True)
+
+
+def test_the_end_of_an_inquiry_that_was_refunded_in_part_says_that_money_is_left(dispute, hear, decide, order_id):
+    dispute_id = dispute(inquiry=True)
+    hear()
+    refund(order_id, 100)
+    decide(dispute_id, "close")
+    hear()
+
+    assert Outbox.objects.get(type="payment.dispute_closed").payload["refunded_in_full"] is False

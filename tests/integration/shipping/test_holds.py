@@ -285,6 +285,20 @@ def test_a_booking_under_way_when_the_dispute_is_heard_is_taken_back(shipment_in
     assert not SandboxBooking.objects.filter(voided_at=None).exists()
 
 
+def test_a_hold_that_was_not_there_when_the_shipment_was_made_is_seen_by_the_booking(shipment_in):
+    shipment = shipment_in("PENDING")
+    made = SandboxCarrier().book(reference=shipment.pk, address=ADDRESS, parcel=Parcel(()))
+    Dispute(shipment.order_id).opened()
+    # As the thread that made the shipment leases it, in a transaction that the hold did not see.
+    Shipment.objects.update(due_at=now() + timedelta(hours=1), carrier="sandbox", carrier_asked_at=now())
+
+    shipment.refresh_from_db()
+    bookings.record_booking(shipment, made)
+
+    assert unbooking.take_back_held_bookings() == 1
+    assert status(shipment.order_id) == "PENDING"
+
+
 def test_a_hold_that_commits_while_the_booking_waits_for_the_row_makes_it_due(shipment_in):
     shipment = shipment_in("PENDING")
     Shipment.objects.update(due_at=now() + timedelta(hours=1), carrier="sandbox", carrier_asked_at=now())
