@@ -130,14 +130,18 @@ def _state_of(row: tuple[Any, ...]) -> OrderState:
 
 @dataclass(frozen=True, kw_only=True)
 class MoneyReturned:
-    """What went back to the customer of a canceled order: by its cancel, and by other refunds before that."""
+    """What went back to the customer of a canceled order: by its cancel, by other refunds before, and by their bank.
+
+    `by_bank`: what disputes took of the payment, which we do not refund.
+    """
 
     by_cancel: Money
     before: Money
+    by_bank: Money
 
     @property
     def in_all(self) -> Money:
-        """The sum of both."""
+        """The sum of what we have refunded."""
         return self.by_cancel + self.before
 
 
@@ -146,11 +150,13 @@ def get_money_returned(*, order: OrderState) -> MoneyReturned:
     payment = payments.get_payment(order_id=order.order_id)
     if payment is None:
         nothing = Money.zero(order.total.currency)
-        return MoneyReturned(by_cancel=nothing, before=nothing)
+        return MoneyReturned(by_cancel=nothing, before=nothing, by_bank=nothing)
     by_cancel = payments.sum_given_back(order_id=order.order_id, refund_ids=ids_of_full_refunds(order.order_id))
     currency = payment.refunded.currency
     return MoneyReturned(
-        by_cancel=Money(by_cancel, currency), before=Money(max(payment.refunded.minor - by_cancel, 0), currency)
+        by_cancel=Money(by_cancel, currency),
+        before=Money(max(payment.refunded.minor - by_cancel, 0), currency),
+        by_bank=payment.lost,
     )
 
 

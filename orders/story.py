@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from orders import queries
 from orders.models import Order, Saga
 from orders.rules import LOOPING
 from orders.sagas.checkout import SAGAS
+from payments import api as payments
 from shop.clock import now
 from shop.events.past import facts_about
 from shop.timeline import Happening, Story, Upcoming, told_by
@@ -34,10 +37,7 @@ def narrate(order_id: uuid.UUID) -> Story:
     order = Order.objects.filter(pk=order_id).first()
     if order is None:
         return Story()
-    happened = [
-        told_by(fact, context="orders", what=_IN_WORDS.get(fact.type, fact.type))
-        for fact in facts_about("orders", [order_id])
-    ]
+    happened = list(_happened(order))
     upcoming: list[Upcoming] = []
     for saga in queries.get_sagas(order_id=order_id):
         happened += [
@@ -52,6 +52,36 @@ def narrate(order_id: uuid.UUID) -> Story:
         if saga.finished_at is None:
             upcoming.append(_next_look(order, saga))
     return Story(tuple(happened), tuple(upcoming))
+
+
+def _happened(order: Order) -> Iterator[Happening]:
+    """Tell the order's facts, each refund by what it left of the money, and its end by who has returned that."""
+    returned = 0
+    for fact in facts_about("orders", [order.pk]):
+        what, payload = _IN_WORDS.get(fact.type, fact.type), fact.payload
+        if fact.type == "order.refund_issued":
+            before, returned = returned, returned + payload["amount"]["minor"]
+            if returned >= order.total.minor:
+                what = "the rest of its money went back, so all of it has" if before else "all of its money went back"
+        elif fact.type == "order.refund_returned":
+            returned -= payload["amount"]["minor"]
+        elif fact.type == "order.refunded" and (by_bank := _returned_by_bank(order.pk)):
+            # Its total is the order's, which is not what we refunded.
+            yield told_by(replace(fact, payload={}), context="orders", what=by_bank)
+            continue
+        yield told_by(fact, context="orders", what=what)
+
+
+def _returned_by_bank(order_id: uuid.UUID) -> str:
+    """Return the end of a canceled order whose money a dispute took, in words; "" where none did."""
+    payment = payments.get_payment(order_id=order_id)
+    if payment is None or not payment.lost.minor:
+        return ""
+    refunded = f", {payment.refunded} was refunded" if payment.refunded.minor else ", nothing was refunded"
+    return (
+        f"it was canceled: the customer's bank had already returned {payment.lost} to them{refunded};"
+        " its stock is on the shelf again"
+    )
 
 
 def _next_look(order: Order, saga: Saga) -> Upcoming:

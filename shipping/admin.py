@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.forms import BaseDialogForm
@@ -13,6 +13,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from shipping import rules
 from shipping.models import (
+    MAY_LEAVE,
     History,
     Hold,
     Inbox,
@@ -23,7 +24,7 @@ from shipping.models import (
     SurplusBooking,
     Watermark,
 )
-from shipping.queries import dashboard_figures, held_now
+from shipping.queries import dashboard_figures, find_hold, held_now, why_held
 from shipping.services import holds, shipments, surplus
 from shop.admin import (
     HistoryAdmin,
@@ -62,6 +63,34 @@ class DispatchForm(BaseDialogForm):
             self.initial = {"carrier": shipment.carrier, "tracking_number": shipment.tracking_number}
 
 
+def possible_actions(shipment: Shipment) -> frozenset[str]:
+    """Return the actions of a shipment's page that its status and its holds do not refuse."""
+    match shipment.status:
+        case ShipmentStatus.DISPATCHED:
+            return frozenset({"confirm_one"})
+        case ShipmentStatus.PENDING | ShipmentStatus.BOOKED if find_hold(shipment.order_id) is not None:
+            return frozenset({"release_one"})
+        case ShipmentStatus.BOOKED:
+            return frozenset({"dispatch_one"})
+        case ShipmentStatus.PENDING:
+            in_doubt = shipment.carrier_asked_at is not None and not shipment.refusal_code
+            return frozenset({"retry_one"} if in_doubt else {"retry_one", "book_by_hand"})
+    return frozenset()
+
+
+def held_notice(shipment: Shipment) -> str:
+    """Return why the parcel does not leave and what staff can do; "" where no dispute holds it, or it has left."""
+    hold = find_hold(shipment.order_id) if shipment.status in MAY_LEAVE else None
+    if hold is None:
+        return ""
+    to_do = (
+        "Cancel the order, or release the parcel if it is to leave all the same."
+        if hold.for_staff
+        else "Answer the dispute (Disputes); then it goes on automatically. Release the parcel only if it is to leave now."
+    )
+    return f"This parcel is held: {why_held(hold)}. {to_do}"
+
+
 @admin.register(Shipment)
 class ShipmentAdmin(ReadOnlyAdmin):
     """Shipments; the address stands on the order."""
@@ -96,9 +125,28 @@ class ShipmentAdmin(ReadOnlyAdmin):
     refused_for = in_words("refusal_code")
     canceled_for = in_words("cancel_reason")
 
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Say above everything else that a dispute holds the parcel, why, and what to do."""
+        shipment = (
+            row_of(Shipment, object_id) if request.method == "GET" and self.has_view_permission(request) else None
+        )
+        if shipment is not None and (notice := held_notice(shipment)):
+            self.message_user(request, notice, messages.WARNING)
+        return super().changeform_view(request, object_id, *args, **kwargs)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Offer what would not be refused as the shipment stands."""
+        offered: list[Any] = super().get_actions_detail(request, object_id)
+        shipment = row_of(Shipment, object_id)
+        possible = possible_actions(shipment) if shipment else frozenset()
+        prefix = f"{self.opts.app_label}_{self.opts.model_name}_"
+        return [each for each in offered if each.action_name.removeprefix(prefix) in possible]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Shipment]:
         """Note of each whether a dispute holds it."""
-        noted: QuerySet[Shipment] = super().get_queryset(request).annotate(held=held_now())
+        noted: QuerySet[Shipment] = (
+            super().get_queryset(request).annotate(held=held_now(), held_by_bank=held_now(for_staff=False))
+        )
         return noted
 
     @display(description="waits for", label={"staff": "warning", "dispute": "danger"})
@@ -106,8 +154,8 @@ class ShipmentAdmin(ReadOnlyAdmin):
         """Say who is next: staff, where nothing happens to this shipment automatically though it is not at its end."""
         if not Shipment.TRANSITIONS[shipment.status]:
             return "-"
-        if shipment.status in (ShipmentStatus.PENDING, ShipmentStatus.BOOKED) and getattr(shipment, "held", False):
-            return "dispute"
+        if shipment.status in MAY_LEAVE and getattr(shipment, "held", False):
+            return "dispute" if getattr(shipment, "held_by_bank", False) else "staff"
         return "staff" if shipment.due_at is None else "carrier"
 
     @action(
@@ -229,7 +277,7 @@ class HoldAdmin(ReadOnlyAdmin):
 
     @display(description="waits for", label={"staff": "warning"})
     def waits_for(self, hold: Hold) -> str:
-        """Say who is next: staff, where the dispute is lost."""
+        """Say who is next: staff, where the dispute is lost, or the money went back in full."""
         if hold.released_at is not None:
             return "-"
         return "staff" if hold.for_staff else "the bank"

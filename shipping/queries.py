@@ -81,6 +81,11 @@ def held_now(**which: bool) -> Exists:
     return Exists(Hold.objects.filter(order_id=OuterRef("order_id"), released_at=None, **which))
 
 
+def find_hold(order_id: UUID) -> Hold | None:
+    """Return what holds the parcel of an order now, None where nothing does; what the bank has yet to decide comes first."""
+    return Hold.objects.filter(order_id=order_id, released_at=None).order_by("for_staff", "held_at").first()
+
+
 def dashboard_figures() -> dict[str, object]:
     """Count what staff look after."""
     waiting = Shipment.objects.filter(status__in=MAY_LEAVE)
@@ -90,8 +95,8 @@ def dashboard_figures() -> dict[str, object]:
         "to book": shown_count(pending.filter(refusal_code="")),
         "refused by the carrier": shown_count(pending.exclude(refusal_code="")),
         "to dispatch": shown_count(free.filter(status=ShipmentStatus.BOOKED)),
-        "held until a bank decides": shown_count(held.exclude(held_now(for_staff=True))),
-        "held for staff to decide": shown_count(held.filter(held_now(for_staff=True))),
+        "held until a bank decides": shown_count(held.filter(held_now(for_staff=False))),
+        "held for staff to decide": shown_count(held.exclude(held_now(for_staff=False))),
         "on their way": shown_count(Shipment.objects.filter(status=ShipmentStatus.DISPATCHED)),
         "booked too often for staff": shown_count(SurplusBooking.objects.filter(taken_back_at=None, due_at=None)),
     }
@@ -107,9 +112,7 @@ def story_of(order_id: UUID) -> Story:
     happened = [*_happened(shipment), *(each for row in surplus for each in _happened_to_surplus(row))]
     happened += [each for hold in holds for each in _happened_to_hold(hold)]
     # What the bank has yet to decide comes first.
-    held = next(
-        iter(sorted((hold for hold in holds if hold.released_at is None), key=lambda hold: hold.for_staff)), None
-    )
+    held = find_hold(order_id)
     upcoming = [
         *(_upcoming_for_held(shipment, held) if held else _upcoming(shipment)),
         *(_upcoming_for_surplus(row) for row in surplus if row.taken_back_at is None),

@@ -71,7 +71,8 @@ def render(email: Email, order: orders.OrderState, *, returned: orders.MoneyRetu
         for line in order.lines
     ]
     kind = EmailKind(email.kind).value
-    subject = rules.subject(kind, number=order.number)
+    by_bank_only = returned is not None and returned.by_bank.minor and not returned.in_all.minor
+    subject = rules.subject(EmailKind.ORDER_CANCELED.value if by_bank_only else kind, number=order.number)
     context = {
         "subject": subject,
         "order": order,
@@ -99,7 +100,12 @@ def _returned_in_words(returned: orders.MoneyReturned | None) -> dict[str, str]:
     """Return the amounts that went back as a customer reads them, without those that are nothing."""
     if returned is None:
         return {}
-    amounts = {"by_cancel": returned.by_cancel, "before": returned.before, "in_all": returned.in_all}
+    amounts = {
+        "by_cancel": returned.by_cancel,
+        "before": returned.before,
+        "in_all": returned.in_all,
+        "by_bank": returned.by_bank,
+    }
     return {name: amount.localized() for name, amount in amounts.items() if amount.minor}
 
 

@@ -25,6 +25,7 @@ from payments.models import Dispute, Payment, Refund
 from shipping import api as shipping
 from shop.clock import now
 from shop.events import relay
+from shop.money import Money
 from shop.observability.metrics import gauges
 from tests.factories import UserFactory
 from tests.integration.orders.conftest import (
@@ -308,6 +309,16 @@ def test_a_lost_order_that_has_not_left_is_canceled_by_staff_without_a_second_re
 
     assert (status_of(order_id), parcel(order_id), levels()) == ("REFUNDED", "CANCELED", (10, 0, 0))
     assert not sandbox.stripe.v1.refunds.list({"payment_intent": sandbox.intent(order_id).id}).data
+    bank.drain()
+    told, total = explained(order_id), Order.objects.get(pk=order_id).total
+    assert f"the customer's bank had already returned {total} to them, nothing was refunded" in told
+    assert "the rest of its money went back" not in told
+    mail_of_end = mail.outbox[-1]
+    for text in (mail_of_end.body, mail_of_end.alternatives[0][0]):
+        assert "Your bank has already returned" in text
+        assert total.localized() in text
+        assert "on its way back" not in text
+    assert "was canceled" in mail_of_end.subject
     assert Order.objects.get(pk=order_id).status == "REFUNDED"
 
 
@@ -475,3 +486,75 @@ def test_a_lost_webhook_of_a_dispute_costs_an_hour_at_most(shopper: Shopper, san
 
     assert shopper.order(order_id)["payment"]["dispute"] == "NEEDS_RESPONSE"
     assert violations() == []
+
+
+def in_whole(staff: Shopper, order_id: uuid.UUID) -> None:
+    total = Order.objects.get(pk=order_id).total
+    assert refund(staff, order_id, total.minor).status_code == 201
+
+
+def test_a_parcel_that_was_booked_does_not_leave_while_its_payment_is_disputed(shopper: Shopper, bank: Bank) -> None:
+    order_id = confirmed(shopper)
+    bank.drain()
+    assert parcel(order_id) == "BOOKED"
+
+    dispute_id = bank.dispute(order_id)
+    bank.drain()
+    assert parcel(order_id) == "PENDING"
+    assert "the booking was taken back at sandbox, since the parcel is held" in explained(order_id)
+
+    bank.decide(dispute_id, "win")
+    bank.drain()
+    assert parcel(order_id) == "BOOKED"
+    assert violations() == []
+
+
+def test_an_inquiry_that_was_refunded_in_full_leaves_the_parcel_to_staff(
+    shopper: Shopper, staff: Shopper, bank: Bank
+) -> None:
+    order_id = confirmed(shopper)
+    bank.drain()
+    bank.dispute(order_id, inquiry=True)
+
+    in_whole(staff, order_id)
+    bank.tell()
+    bank.drain()
+
+    assert parcel(order_id) == "PENDING"
+    told = explained(order_id)
+    assert "all of its money went back" in told
+    assert "a part of its money went back" not in told
+    assert "staff decide: its money went back in full; cancel the order, or release its parcel" in told
+    assert staff.cancel(order_id).status_code in (200, 202)
+    bank.drain()
+    assert (status_of(order_id), parcel(order_id), levels()) == ("REFUNDED", "CANCELED", (10, 0, 0))
+    assert violations() == []
+
+
+def test_the_story_tells_a_part_the_rest_and_all_of_the_money_apart(
+    shopper: Shopper, staff: Shopper, bank: Bank
+) -> None:
+    order_id = confirmed(shopper)
+    total = Order.objects.get(pk=order_id).total
+
+    assert refund(staff, order_id, 100).status_code == 201
+    bank.drain()
+    assert "a part of its money went back" in explained(order_id)
+    assert refund(staff, order_id, total.minor - 100).status_code == 201
+    bank.drain()
+
+    assert "the rest of its money went back, so all of it has" in explained(order_id)
+
+
+def test_what_the_bank_returned_beside_our_refund_is_told_as_such(shopper: Shopper, staff: Shopper, bank: Bank) -> None:
+    order_id = confirmed(shopper)
+    total = Order.objects.get(pk=order_id).total
+    bank.decide(bank.dispute(order_id, amount=total.minor - 100), "lose")
+    bank.drain()
+    assert staff.cancel(order_id).status_code in (200, 202)
+    bank.drain()
+
+    assert f"had already returned {total - Money(100, 'EUR')} to them, 1.00 EUR was refunded" in explained(order_id)
+    body = mail.outbox[-1].body
+    assert "we have refunded \u20ac1.00" in body
+    assert f"Your bank has already returned {(total - Money(100, 'EUR')).localized()} to you" in body

@@ -12,7 +12,7 @@ from payments import api as payments
 from payments import rules, services, tasks
 from payments.gateways.stripe_api import StripeProvider
 from payments.models import Dispute, DisputeStatus, Outbox, Payment, Refund, WebhookEvent
-from payments.queries import count_open_disputes, seconds_to_answer
+from payments.queries import count_open_disputes, payment_figures, seconds_to_answer
 from payments.services import disputes
 from payments.services.owed import less_owed
 from payments.services.refund import TRIES_UNEXPLAINED
@@ -501,3 +501,13 @@ def test_the_end_of_an_inquiry_that_was_refunded_in_part_says_that_money_is_left
     hear()
 
     assert Outbox.objects.get(type="payment.dispute_closed").payload["refunded_in_full"] is False
+
+
+def test_the_dashboard_counts_a_refused_refund_until_its_money_went_back(sandbox, captured, order_id):
+    with refunds_refused(), pytest.raises(payments.RefundRefused):
+        refund(order_id)
+    assert payment_figures()["refunds refused"] == "1"
+
+    refund(order_id)
+
+    assert payment_figures()["refunds refused"] == "0"

@@ -500,3 +500,49 @@ def test_the_story_and_the_list_say_what_the_parcel_waits_for(shipment_in):
     assert queries.dashboard_figures()["held until a bank decides"] == "1"
     dispute.won()
     assert "the held parcel was released" in [each.what for each in queries.story_of(shipment.order_id).happened]
+
+
+@pytest.mark.parametrize("end", ["delivered", "canceled"])
+def test_the_dashboard_counts_no_parcel_that_a_dispute_no_longer_stops(shipment_in, end):
+    left, waits = shipment_in("DELIVERED" if end == "delivered" else "CANCELED"), shipment_in("PENDING")
+    dispute, other = Dispute(left.order_id), Dispute(waits.order_id)
+    for each in (dispute, other):
+        each.opened()
+    assert queries.dashboard_figures()["held until a bank decides"] == "1"
+    assert queries.dashboard_figures()["to book"] == "0"
+
+    dispute.lost()
+    assert queries.dashboard_figures()["held for staff to decide"] == "0"
+    other.lost()
+    figures = queries.dashboard_figures()
+    assert (figures["held for staff to decide"], figures["held until a bank decides"]) == ("1", "0")
+
+
+OFFERED = {
+    "PENDING": {"retry_one", "book_by_hand"},
+    "BOOKED": {"dispatch_one"},
+    "DISPATCHED": {"confirm_one"},
+    "DELIVERED": set(),
+    "CANCELED": set(),
+}
+
+
+@pytest.mark.parametrize("standing", OFFERED)
+@pytest.mark.parametrize("end", [None, "opened", "lost"])
+def test_a_shipment_s_page_says_that_it_is_held_and_offers_only_what_is_not_refused(shipment_in, standing, end):
+    shipment = shipment_in(standing)
+    dispute = Dispute(shipment.order_id)
+    if end:
+        dispute.opened()
+    if end == "lost":
+        dispute.lost()
+    held = end is not None and standing in ("PENDING", "BOOKED")
+
+    page = at_the_desk().get(reverse("admin:shipping_shipment_change", args=[shipment.pk])).content.decode()
+
+    actions = {"dispatch_one", "confirm_one", "retry_one", "book_by_hand", "release_one"}
+    urls = {name: reverse(f"admin:shipping_shipment_{name}", args=[shipment.pk]) for name in actions}
+    assert {name for name in actions if urls[name] in page} == ({"release_one"} if held else OFFERED[standing])
+    assert ("This parcel is held" in page) == held
+    assert ("has yet to decide" in page) == (held and end == "opened")
+    assert ("was lost to a dispute. Cancel the order" in page) == (held and end == "lost")
