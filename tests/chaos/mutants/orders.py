@@ -405,7 +405,7 @@ MUTANTS = (
         removes="the question to the carrier before a parcel in doubt is canceled",
         promise="I6",
         file="shipping/services/stopping.py",
-        old="        if shipment is not None and _settle_doubt(shipment):\n",
+        old="        if shipment is not None and settle_doubt(shipment):\n",
         new="        if False:\n",
         killers=(
             f"{SHIPPING}/test_booking.py::test_parcel_that_left_under_a_booking_in_doubt_is_dispatched_and_not_canceled",

@@ -94,7 +94,7 @@ def event_applied_as_often_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def parcel_canceled_before_its_carrier_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stopping, "_take_back", lambda _shipment: True)
+    monkeypatch.setattr(stopping, "take_back", lambda _shipment: True)
 
 
 def stock_released_with_the_payment_still_open(monkeypatch: pytest.MonkeyPatch) -> None:
