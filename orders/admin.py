@@ -172,7 +172,7 @@ class OrderAdmin(ReadOnlyAdmin):
             vars(order)["seen_by"] = request
         return order
 
-    @display(description="its rows elsewhere")
+    @display(description="see also")
     @shown_once
     def elsewhere(self, obj: Order) -> SafeString:
         """Show where its payment, parcel, stock and mails are listed."""
