@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Lower
 
 from shop.ids import new_id
 
@@ -26,6 +27,10 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
         """Create a member of staff who may do everything."""
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def with_email(self, email: str) -> models.QuerySet[User]:
+        """Return the account with this address, however either is spelled: one at most (shop_user_email_once)."""
+        return self.alias(email_lower=Lower("email")).filter(email_lower=email.lower())
 
 
 class User(AbstractUser):

@@ -15,8 +15,10 @@ class ShopConfig(AppConfig):
         from shop.events import history, laws, republish, story, trusted, unheard
         from shop.observability.metrics import register_gauge, register_kernel_gauges
         from shop.personal import erasure
+        from shop.rest import addresses
         from shop.timeline import register_narrator
 
+        addresses.connect()
         trusted.accept_any_properties()
         unheard.register_unheard_checks()
         history.register_past_checks()

@@ -28,6 +28,16 @@ def sender() -> Sender:
     return Sender(name or "The shop", address.rpartition("@")[2] or "shop.invalid")
 
 
+def _forget_unconfirmed(email: str) -> None:
+    """Delete what an earlier release noted of an address that an account asked for: unconfirmed, it is nobody's."""
+    from allauth.account.models import EmailAddress  # imports the adapter
+
+    noted = EmailAddress.objects.filter(email=email.lower(), verified=False).select_related("user")
+    for address in noted:
+        if address.user.email.lower() != address.email:
+            address.delete()
+
+
 class AccountAdapter(DefaultAccountAdapter):
     """Django-allauth's hooks (ACCOUNT_ADAPTER names this class)."""
 
@@ -35,6 +45,7 @@ class AccountAdapter(DefaultAccountAdapter):
         """Refuse an address that no mail reaches, or that holds a card number. Raises: ValidationError."""
         refuse_card_number(email)
         cleaned: str = super().clean_email(clean_mail_address(email))
+        _forget_unconfirmed(cleaned)
         return cleaned
 
     def format_email_subject(self, subject: str) -> str:
