@@ -124,7 +124,12 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", "optional")
 # An account has one address: a new one takes its place once it is confirmed (shop/rest/addresses.py).
 ACCOUNT_CHANGE_EMAIL = True
-ACCOUNT_MAX_EMAIL_ADDRESSES = 1
+# Wrong passwords: by address and place (key), by place (ip), by address wherever they come from (shop/rest/signup.py).
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key,50/d/key", "login_failed_anywhere": "1000/d/key"}
+# Address, password and second factor are changed by who has just given the password; the account's address is told.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+ACCOUNT_EMAIL_NOTIFICATIONS = True
 # How many proxies of our own stand in front: their X-Forwarded-For is believed, nobody else's.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES

@@ -67,7 +67,7 @@ COMPONENTS: dict[str, Schema] = {
     "SignInFlow": _object(
         "What may be done to sign in.",
         ["id"],
-        id={"type": "string", "examples": ["login", "signup", "verify_email", "mfa_authenticate"]},
+        id={"type": "string", "examples": ["login", "signup", "verify_email", "mfa_authenticate", "reauthenticate"]},
         is_pending={"type": "boolean", "description": "true: it is what the storefront does next"},
     ),
     "SignInFlows": _object(
@@ -86,6 +86,21 @@ COMPONENTS: dict[str, Schema] = {
         ["current_password", "new_password"],
         current_password=_PASSWORD,
         new_password=_PASSWORD,
+    ),
+    "ReauthenticateRequest": _object("The password of who has signed in.", ["password"], password=_PASSWORD),
+    "ChangeAddressRequest": _object("The new address.", ["email"], email=_EMAIL),
+    "AccountAddress": _object(
+        "An address of the account.",
+        ["email", "primary", "verified"],
+        email={"type": "string"},
+        primary={"type": "boolean"},
+        verified={"type": "boolean", "description": "Its owner has confirmed it."},
+    ),
+    "AccountAddresses": _object(
+        "The account's address, also while it waits for another to be confirmed.",
+        ["status", "data"],
+        status={"type": "integer"},
+        data={"type": "array", "items": _ref("AccountAddress")},
     ),
     "SecondFactorRequest": _object("A code of the second factor.", ["code"], code=_TEXT),
 }
@@ -168,10 +183,39 @@ def _paths(problems: ProblemComponents) -> dict[str, Any]:
                 s409="No reset is under way",
             )
         },
+        "/auth/reauthenticate": {
+            "post": call(
+                "give_password_again",
+                "Give the password once more: for five minutes, the account's address and second factors can be changed.",
+                body="ReauthenticateRequest",
+                security=_TOKEN,
+                s200="Session",
+                s401="Not signed in",
+            )
+        },
+        "/account/email": {
+            "get": call(
+                "get_account_address",
+                "Return the account's address.",
+                security=_TOKEN,
+                s200="AccountAddresses",
+                s401="Not signed in",
+            ),
+            "post": call(
+                "change_account_address",
+                "Have a key mailed to another address, which takes the old one's place once `verify_email` gets the key."
+                " The old one is told.",
+                body="ChangeAddressRequest",
+                security=_TOKEN,
+                s200="AccountAddresses",
+                s401="Not signed in, or not within five minutes: data.flows names reauthenticate (POST /auth/reauthenticate)",
+                s409="No sign-in waits for another address",
+            ),
+        },
         "/account/password/change": {
             "post": call(
                 "change_password",
-                "Change the password of who has signed in. Other sessions end.",
+                "Change the password of who has signed in. Other sessions end, and a mail tells of it.",
                 body="ChangePasswordRequest",
                 security=_TOKEN,
                 s200="Session",

@@ -7,8 +7,10 @@ from email.utils import make_msgid, parseaddr
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.http import HttpRequest
 
 from shop.cards import refuse_card_number
 from shop.mail_address import clean_mail_address
@@ -28,6 +30,10 @@ def sender() -> Sender:
     return Sender(name or "The shop", address.rpartition("@")[2] or "shop.invalid")
 
 
+def _address_in(credentials: dict[str, Any]) -> str:
+    return str(credentials.get("email", "")).lower()
+
+
 def _forget_unconfirmed(email: str) -> None:
     """Delete what an earlier release noted of an address that an account asked for: unconfirmed, it is nobody's."""
     from allauth.account.models import EmailAddress  # imports the adapter
@@ -39,7 +45,12 @@ def _forget_unconfirmed(email: str) -> None:
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Django-allauth's hooks (ACCOUNT_ADAPTER names this class)."""
+    """Django-allauth's hooks (ACCOUNT_ADAPTER names this class).
+
+    # Note [Wrong passwords]
+    They are counted by address and place together, so that a stranger locks out nobody but himself; by place alone; and by
+    address alone, with a limit that is far above what one place can reach. What a place is refused counts for nothing else.
+    """
 
     def clean_email(self, email: str) -> str:
         """Refuse an address that no mail reaches, or that holds a card number. Raises: ValidationError."""
@@ -47,6 +58,24 @@ class AccountAdapter(DefaultAccountAdapter):
         cleaned: str = super().clean_email(clean_mail_address(email))
         _forget_unconfirmed(cleaned)
         return cleaned
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count a sign-in until its password proves right; see Note [Wrong passwords]. Raises: ValidationError."""
+        super().pre_authenticate(request, **credentials)
+        everywhere = ratelimit.consume(
+            request, app="allauth.account", action="login_failed_anywhere", key=_address_in(credentials)
+        )
+        if everywhere is None:
+            self._rollback_login_failed_rl_usage()
+            raise self.validation_error("too_many_login_attempts")
+        self._login_failed_rl_usage.usage.extend(everywhere.usage)
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        return f"{ratelimit.get_ip(request)} {_address_in(credentials)}"
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        super()._delete_login_attempts_cached_email(request, **credentials)
+        ratelimit.clear(request, app="allauth.account", action="login_failed_anywhere", key=_address_in(credentials))
 
     def format_email_subject(self, subject: str) -> str:
         """Return the subject with the shop's name before it."""

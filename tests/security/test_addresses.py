@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.core.internal import ratelimit
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
@@ -231,3 +232,109 @@ def test_staff_that_were_made_in_the_admin_change_their_address_and_are_told(set
     confirm("new@shop.example")
 
     assert [user.email for user in User.objects.all()] == ["new@shop.example"]
+
+
+def test_a_token_alone_changes_nothing_of_an_account(verification: str):
+    thief = signed_in(VICTIM, HERS)
+    before = len(mails_to(VICTIM))
+
+    refused = [
+        ask_for(TROJAN, thief),
+        call("DELETE", "account/email", {"email": VICTIM}, thief),
+        call("PATCH", "account/email", {"email": VICTIM, "primary": True}, thief),
+        call("POST", "account/password/change", {"current_password": "", "new_password": HIS}, thief),
+        call("POST", "auth/reauthenticate", {"password": HIS}, thief),
+    ]
+
+    assert [answer.status_code for answer in refused] == [401, 400, 401, 400, 400]
+    assert refused[0].json()["data"]["flows"] == [{"id": "reauthenticate"}]
+    assert refused[0].json()["meta"]["is_authenticated"] is True
+    assert (mails_to(TROJAN), len(mails_to(VICTIM))) == ([], before)
+    assert of(VICTIM).check_password(HERS)
+
+
+def test_a_sign_in_of_five_minutes_ago_is_asked_for_again(settings: Any):
+    settings.ACCOUNT_REAUTHENTICATION_TIMEOUT = 0
+    token = signed_in(VICTIM, HERS)
+
+    assert ask_for(TROJAN, token, HERS).status_code == 401
+
+
+def test_the_address_that_an_account_had_is_told_of_the_change(verification: str):
+    token = signed_in(VICTIM, HERS)
+    ask_for("new@home.example", token, HERS)
+    before = len(mails_to(VICTIM))
+
+    confirm("new@home.example")
+
+    (told,) = mails_to(VICTIM)[before:]
+    assert "changed from victim@home.example to new@home.example" in told
+
+
+def test_who_has_an_account_is_told_of_a_new_password(verification: str):
+    token = signed_in(VICTIM, HERS)
+    before = len(mails_to(VICTIM))
+
+    call("POST", "account/password/change", {"current_password": HERS, "new_password": "a third zebra 1x"}, token)
+    assert len(mails_to(VICTIM)) == before + 1
+    reset(VICTIM, HERS)
+    assert len(mails_to(VICTIM)) == before + 3
+
+
+def sign_in_from(place: str, email: str, password: str) -> int:
+    body = json.dumps({"email": email, "password": password})
+    answer = Client(REMOTE_ADDR=place).post("/_allauth/app/v1/auth/login", body, content_type="application/json")
+    return int(answer.status_code)
+
+
+def test_a_stranger_who_guesses_locks_out_himself_and_nobody_else():
+    UserFactory(email=VICTIM)
+    guesses = [sign_in_from("203.0.113.7", VICTIM, "a guess") for _guess in range(8)]
+
+    assert guesses == [400] * 5 + [429] * 3
+    assert sign_in_from("203.0.113.7", VICTIM, PASSWORD) == 429
+    assert sign_in_from("198.51.100.1", VICTIM, PASSWORD) == 200
+
+
+def test_a_stranger_who_guesses_locks_no_staff_out_of_the_admin():
+    UserFactory(email=VICTIM, is_staff=True)
+    for _guess in range(8):
+        sign_in_from("203.0.113.7", VICTIM, "a guess")
+
+    form = {"username": VICTIM, "password": PASSWORD}
+    answers = [Client(REMOTE_ADDR=place).post("/admin/login/", form) for place in ("203.0.113.7", "198.51.100.1")]
+
+    assert [answer.status_code for answer in answers] == [200, 302]
+    assert "Too many failed login attempts" in answers[0].content.decode()
+
+
+def test_guesses_from_many_places_at_one_address_come_to_an_end(settings: Any):
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login_failed_anywhere": "20/d/key"}
+    UserFactory(email=VICTIM)
+    UserFactory(email=TROJAN)
+
+    guesses = [sign_in_from(f"203.0.113.{place}", VICTIM.upper(), "a guess") for place in range(25)]
+
+    assert guesses == [400] * 20 + [429] * 5
+    assert sign_in_from("198.51.100.1", VICTIM, PASSWORD) == 429
+    assert sign_in_from("198.51.100.1", TROJAN, PASSWORD) == 200
+
+
+def test_no_place_comes_near_the_limit_of_an_address(settings: Any):
+    limits = {name: ratelimit.parse_rates(rates) for name, rates in settings.ACCOUNT_RATE_LIMITS.items()}
+    day = 24 * 60 * 60
+
+    of_a_place = min(rate.amount * day / rate.duration for rate in limits["login_failed"] if rate.per == "key")
+    (of_an_address,) = limits["login_failed_anywhere"]
+
+    assert of_an_address.amount * day / of_an_address.duration >= 20 * of_a_place
+
+
+def test_right_passwords_and_what_a_place_is_refused_do_not_count(settings: Any):
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | {"login_failed_anywhere": "6/d/key"}
+    UserFactory(email=VICTIM)
+
+    for _guess in range(9):
+        sign_in_from("203.0.113.7", VICTIM, "a guess")
+
+    assert [sign_in_from(f"198.51.100.{place}", VICTIM, PASSWORD) for place in range(8)] == [200] * 8

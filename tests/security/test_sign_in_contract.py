@@ -34,7 +34,7 @@ def key_in(text: str) -> str:
 def test_what_is_described_is_there():
     described = {path.removeprefix("/") for path in description()["paths"] if path.startswith(PREFIX)}
 
-    assert len(described) == 8
+    assert len(described) == 10
     assert described <= {route for route, _view in routes()}
 
 
@@ -94,6 +94,24 @@ def test_a_password_is_reset_by_mail_and_changed_by_its_owner(database: None):
     assert call("POST", "/account/password/change", change | {"current_password": "x"}, token=token).status_code == 400
     assert call("POST", "/account/password/change", change, token=token).status_code == 200
     assert call("POST", "/account/password/change", change).status_code == 401
+
+
+def test_an_account_changes_its_address_with_its_password_and_a_key(database: None):
+    call("POST", "/auth/signup", ADA)
+    token = call("POST", "/auth/login", ADA).json()["meta"]["session_token"]
+    change = {"email": "new@shop.example"}
+    mail.outbox.clear()
+
+    refused = call("POST", "/account/email", change, token=token)
+    again = call("POST", "/auth/reauthenticate", {"password": ADA["password"]}, token=token)
+    asked = call("POST", "/account/email", change, token=token)
+    confirmed = call("POST", "/auth/email/verify", {"key": key_in(mail.outbox[0].body)}, token=token)
+
+    assert [answer.status_code for answer in (refused, again, asked, confirmed)] == [401, 200, 200, 200]
+    assert refused.json()["data"]["flows"] == [{"id": "reauthenticate"}]
+    assert call("GET", "/account/email", token=token).json()["data"] == [change | {"primary": True, "verified": True}]
+    assert call("GET", "/account/email").status_code == 401
+    assert call("POST", "/auth/reauthenticate", {"password": ADA["password"]}).status_code == 401
 
 
 def test_a_second_factor_is_asked_for_where_a_sign_in_waits_for_one(database: None):
