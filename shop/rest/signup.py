@@ -65,10 +65,11 @@ class AccountAdapter(DefaultAccountAdapter):
         everywhere = ratelimit.consume(
             request, app="allauth.account", action="login_failed_anywhere", key=_address_in(credentials)
         )
-        if everywhere is None:
+        here = self._login_failed_rl_usage
+        if here is None or everywhere is None:
             self._rollback_login_failed_rl_usage()
             raise self.validation_error("too_many_login_attempts")
-        self._login_failed_rl_usage.usage.extend(everywhere.usage)
+        here.usage.extend(everywhere.usage)
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         return f"{ratelimit.get_ip(request)} {_address_in(credentials)}"
