@@ -44,5 +44,17 @@ class User(AbstractUser):
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects: ClassVar[UserManager] = UserManager()  # type: ignore[assignment]
 
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"), name="shop_user_email_once", violation_error_message="Another account has this address."
+            )
+        ]
+
     def __str__(self) -> str:
         return self.email
+
+    def clean(self) -> None:
+        """Spell the address as it is kept: in small letters."""
+        super().clean()
+        self.email = self.email.lower()

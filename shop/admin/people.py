@@ -111,6 +111,12 @@ class UserAdmin(WithinReach, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,
         named = super().get_readonly_fields(request, obj)
         return named if request.user.is_superuser else (*named, "is_superuser")
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save; an address that staff enter is not confirmed, and the one before it opens the account no more."""
+        super().save_model(request, obj, form, change)
+        if change and "email" in form.changed_data:
+            EmailAddress.objects.filter(user=obj).delete()
+
     def has_erase_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Ask for shop.erase_person."""
         return request.user.has_perm("shop.erase_person")

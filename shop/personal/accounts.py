@@ -56,7 +56,7 @@ def person_of(*, user_id: uuid.UUID | None = None, email: str = "") -> Person:
 
 
 def _account_with(address: str) -> uuid.UUID | None:
-    found: uuid.UUID | None = User.objects.filter(email=address).values_list("pk", flat=True).first()
+    found: uuid.UUID | None = User.objects.with_email(address).values_list("pk", flat=True).first()
     if found is None:
         found = EmailAddress.objects.filter(email=address, verified=True).values_list("user_id", flat=True).first()
     return found
