@@ -111,7 +111,7 @@ class UserAdmin(WithinReach, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,
         named = super().get_readonly_fields(request, obj)
         return named if request.user.is_superuser else (*named, "is_superuser")
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         """Save; an address that staff enter is not confirmed, and the one before it opens the account no more."""
         super().save_model(request, obj, form, change)
         if change and "email" in form.changed_data:
