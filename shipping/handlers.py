@@ -30,16 +30,13 @@ def hold_parcel_while_disputed(event: PaymentDisputeOpened | PaymentDisputeChang
 @subscribe(PaymentDisputeClosed)
 def settle_hold_of_dispute(event: PaymentDisputeClosed) -> None:
     """Let the parcel go where the dispute took nothing and the money is still ours; else staff decide about it."""
-    if event.lost.minor or event.refunded_in_full:
-        holds.hold_parcel(
-            order_id=event.order_id,
-            dispute_id=event.dispute_id,
-            revision=event.revision,
-            for_staff=True,
-            money_is_back=event.refunded_in_full,
-        )
+    order_id, dispute_id, revision = event.order_id, event.dispute_id, event.revision
+    if event.lost.minor:
+        holds.hold_parcel(order_id=order_id, dispute_id=dispute_id, revision=revision, for_staff=True)
     else:
-        holds.release_parcel(order_id=event.order_id, dispute_id=event.dispute_id, revision=event.revision)
+        holds.release_parcel(
+            order_id=order_id, dispute_id=dispute_id, revision=revision, money_is_back=event.refunded_in_full
+        )
 
 
 @subscribe(PaymentRefunded)

@@ -46,34 +46,26 @@ def refuse_held(shipment: Shipment) -> None:
         raise ShipmentHeld(shipment_id=shipment.pk, order_id=shipment.order_id)
 
 
-def hold_parcel(
-    *, order_id: UUID, dispute_id: UUID, revision: int, for_staff: bool = False, money_is_back: bool = False
-) -> None:
+def hold_parcel(*, order_id: UUID, dispute_id: UUID, revision: int, for_staff: bool = False) -> None:
     """Hold the parcel of an order, in the caller's transaction, unless a later fact of the dispute was heard.
 
     What is booked, or may be, is made due to be taken back.
     """
     hold = _lock_if_news(order_id, dispute_id, revision)
-    if hold is None:
-        return
-    columns: dict[str, object] = {"for_staff": for_staff, "money_is_back": hold.money_is_back or money_is_back}
-    if hold.released_at is not None and not hold.released_by_staff:
-        columns |= {"released_at": None, "held_at": Now()}
-    Hold.objects.filter(pk=dispute_id).update(**columns)
-    _have_booking_taken_back(order_id)
-    log.info("shipment.held", order_id=str(order_id), dispute_id=str(dispute_id), for_staff=for_staff)
+    if hold is not None:
+        _hold(hold, for_staff=for_staff)
 
 
-def release_parcel(*, order_id: UUID, dispute_id: UUID, revision: int) -> None:
+def release_parcel(*, order_id: UUID, dispute_id: UUID, revision: int, money_is_back: bool = False) -> None:
     """Let the parcel go, in the caller's transaction: the dispute took nothing. Heard too late it changes nothing.
 
-    Where the money went back in full meanwhile, the parcel stays held: staff decide.
+    Where the money went back in full (`money_is_back`, or heard before) a parcel that may leave stays held: staff decide.
     """
     hold = _lock_if_news(order_id, dispute_id, revision)
     if hold is None:
         return
-    if hold.money_is_back:
-        Hold.objects.filter(pk=dispute_id).update(for_staff=True)
+    if (money_is_back or hold.money_is_back) and _may_leave(order_id):
+        _hold(hold, for_staff=True, money_is_back=True)
     else:
         _release(Hold.objects.filter(pk=dispute_id, released_at=None), for_staff=False)
         log.info("shipment.released", order_id=str(order_id), dispute_id=str(dispute_id))
@@ -88,8 +80,7 @@ def keep_for_staff(*, order_id: UUID) -> None:
     holds = Hold.objects.filter(order_id=order_id, released_by_staff=False, revision__gt=0)
     if not holds.update(money_is_back=True):
         return
-    may_leave = not Shipment.objects.filter(order_id=order_id).exclude(status__in=MAY_LEAVE).exists()
-    if may_leave:
+    if _may_leave(order_id):
         holds.filter(released_at__isnull=False).update(released_at=None, held_at=Now(), for_staff=True)
         _have_booking_taken_back(order_id)
 
@@ -114,6 +105,19 @@ def _lock_if_news(order_id: UUID, dispute_id: UUID, revision: int) -> Hold | Non
     hold = Hold.objects.select_for_update().get(pk=dispute_id)
     is_news = Hold.objects.filter(pk=dispute_id, revision__lt=revision).update(revision=revision)
     return hold if is_news else None
+
+
+def _may_leave(order_id: UUID) -> bool:
+    """Return whether the parcel is neither canceled nor gone; there may be none yet."""
+    return not Shipment.objects.filter(order_id=order_id).exclude(status__in=MAY_LEAVE).exists()
+
+
+def _hold(hold: Hold, **columns: object) -> None:
+    if hold.released_at is not None and not hold.released_by_staff:
+        columns |= {"released_at": None, "held_at": Now()}
+    Hold.objects.filter(pk=hold.pk).update(**columns)
+    _have_booking_taken_back(hold.order_id)
+    log.info("shipment.held", order_id=str(hold.order_id), dispute_id=str(hold.pk), for_staff=columns["for_staff"])
 
 
 def _have_booking_taken_back(order_id: UUID) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
+
+from django.db.models import F
 
 from payments import tasks as payment_tasks
-from payments.models import Dispute, Payment
+from payments.models import Dispute, Payment, Refund
 from payments.services.disputes import DisputeStatus
-from shipping.models import Hold, Shipment
+from shipping.models import MAY_LEAVE, Hold, Shipment
 from shipping.services import holds
 from tests.chaos.simulator.bank import DisputeLine
 from tests.chaos.simulator.clients import Placed
@@ -116,12 +119,22 @@ def wrongly_held() -> Iterator[str]:
     holding = Hold.objects.filter(released_at=None)
     held = set(holding.values_list("order_id", flat=True))
     released = set(Hold.objects.filter(released_by_staff=True).values_list("order_id", flat=True))
-    for order_id in held - lost:
+    may_leave = set(Shipment.objects.filter(status__in=MAY_LEAVE).values_list("order_id", flat=True))
+    paid_back = set(holding.filter(money_is_back=True).values_list("order_id", flat=True)) & may_leave & _went_back()
+    for order_id in held - lost - paid_back:
         yield f"the parcel of order {order_id} is held, and it lost no dispute"
     for order_id in lost - held - released:
         yield f"the parcel of order {order_id} is let go, though its dispute is lost"
     for order_id in holding.filter(for_staff=False).values_list("order_id", flat=True):
         yield f"the parcel of order {order_id} waits for a bank that has decided"
+
+
+def _went_back() -> set[UUID]:
+    """Return the orders whose money went back in full, or had until a bank returned it."""
+    returned = Refund.objects.filter(status="FAILED").values_list("payment_id", flat=True)
+    gone = F("refunded_minor") + F("refund_reserved_minor") + F("settled_minor")
+    whole = Payment.objects.filter(captured_minor__gt=0, captured_minor__lte=gone).values_list("pk", flat=True)
+    return {*returned, *whole}
 
 
 def staff_decide(world: Any) -> None:

@@ -546,3 +546,15 @@ def test_a_shipment_s_page_says_that_it_is_held_and_offers_only_what_is_not_refu
     assert ("This parcel is held" in page) == held
     assert ("has yet to decide" in page) == (held and end == "opened")
     assert ("was lost to a dispute. Cancel the order" in page) == (held and end == "lost")
+
+
+def test_the_end_of_a_dispute_leaves_nothing_to_staff_where_the_parcel_was_stopped_before(shipment_in):
+    shipment = shipment_in("PENDING")
+    dispute = Dispute(shipment.order_id)
+    dispute.opened()
+    shipping.cancel_shipment(order_id=shipment.order_id, reason="staff_request")
+    dispute.refunded()
+
+    dispute.won(refunded_in_full=True)
+
+    assert not Hold.objects.filter(released_at=None).exists()
