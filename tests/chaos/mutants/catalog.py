@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.mutants import (
+    accounts,
     arrival,
     audits,
     bus,
@@ -25,6 +26,7 @@ from tests.chaos.mutants import (
 )
 
 MUTANTS = (
+    *accounts.MUTANTS,
     *stock.MUTANTS,
     *money.MUTANTS,
     *disputes.MUTANTS,
