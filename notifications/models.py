@@ -74,6 +74,7 @@ class Email(StatusModel, DueModel):
             models.Index(
                 fields=["status"], name="notifications_email_open", condition=models.Q(status__in=["PENDING", "FAILED"])
             ),
+            models.Index(fields=["status"], name="notifications_email_withheld", condition=models.Q(status="WITHHELD")),
             models.Index(
                 fields=["recipient_key", "queued_at"],
                 name="notifications_email_recipient",

@@ -25,4 +25,8 @@ class Migration(migrations.Migration):
             model_name='email',
             index=models.Index(condition=models.Q(('recipient_key__isnull', False)), fields=['recipient_key', 'queued_at'], name='notifications_email_recipient'),
         ),
+        AddIndexConcurrently(
+            model_name='email',
+            index=models.Index(condition=models.Q(('status', 'WITHHELD')), fields=['status'], name='notifications_email_withheld'),
+        ),
     ]

@@ -216,7 +216,7 @@ ITALIC = re.compile(r"(?<![*\w])\*([A-Z][^*]+)\*(?![*\w])")
 def _named_panels(text: str) -> set[str]:
     """Return what a runbook sets in italics, a capital first, and neither the admin nor RabbitMQ's page has."""
     names = {" ".join(name.split()) for name in ITALIC.findall(text)} - MANAGEMENT_PAGE
-    admin = "".join((ROOT / source / "admin.py").read_text() for source in ("orders", "payments"))
+    admin = "".join((ROOT / source / "admin.py").read_text() for source in ("orders", "payments", "shipping"))
     return {name for name in names if f'"{name}"' not in admin}
 
 
