@@ -73,12 +73,12 @@ MUTANTS = (
         killers=(f"{SQL}::test_a_transaction_inside_another_is_refused",),
     ),
     Mutant(
-        removes="the transaction that a fact needs",
+        removes="the transaction that a writing statement needs",
         promise="I8",
         file="shop/statements.py",
         old="            transactions.require(self.context)\n",
         new="            transactions.alias_for(self.context)\n",
-        killers=(f"{TESTS}/test_publish.py::test_publishing_outside_a_transaction_is_refused",),
+        killers=("tests/integration/shop_edge/test_statements.py::test_write_outside_a_transaction_is_refused",),
     ),
     Mutant(
         removes="the fact from the transaction that makes it true",

@@ -255,7 +255,7 @@ MUTANTS = (
         file=ENGINE,
         old="    _move(walk, passed, ends_saga=False)\n",
         new="",
-        killers=(f"{TESTS}/test_passing.py::test_an_order_that_waits_for_its_customer_awaits_its_payment",),
+        killers=(f"{TESTS}/test_passing.py::test_an_order_whose_payment_is_not_answered_awaits_it",),
     ),
     Mutant(
         removes="the second look where an order was moved while its walk passed through a status",

@@ -190,8 +190,10 @@ class Simulator:
             if moved or world.held:
                 continue
             if "shop" in ready:
-                # An erasure that went on and is not finished counts as nothing done.
-                moments = moments_due()
+                # An erasure that went on and is not finished counts as nothing done. The others' moments stay as they were:
+                # a refund on which a bank takes its time is asked about for ever.
+                moments = [each for each in moments if not each[0].startswith("shop")]
+                moments += [each for each in moments_due() if each[0].startswith("shop")]
             later = [
                 moment for context, moment in moments if moment > world.clock.moment and not context.endswith(without)
             ]
