@@ -40,6 +40,7 @@ def until(condition: Callable[[], Any], what: str, *, seconds: float = DEADLINE_
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         log = f"; its log ends:\n{process.tail()}" if process else ""
+        assert not process or process.is_running(), f"{what}: its process has ended{log}"
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}{log}"
         time.sleep(0.02)
     return answer
