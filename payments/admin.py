@@ -112,6 +112,8 @@ def _left_in_a_line(object_id: object) -> str:
     payment = row_of(Payment, object_id)
     if payment is None:
         return "There is no such payment."
+    if not payment.refundable.minor:  # one that was closed before it began has no currency of its own
+        return f"Nothing is left to refund, of order {payment.pk}"
     taken = Money(payment.captured_minor, payment.currency)
     return f"{payment.refundable.localized()} of {taken.localized()} is left to refund, of order {payment.pk}"
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 import time
 
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 PATIENCE_SECONDS = 10.0
+
+
+def waiting_for(cursor: CursorWrapper) -> int:
+    """Return how many sessions wait for what the cursor's transaction has locked."""
+    cursor.execute(
+        "SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    )
+    return int(cursor.rowcount)
 
 
 def await_no_other_session(trouble: str) -> None:

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import IntegrityError, connections
-from django.db.backends.utils import CursorWrapper
 
 from inventory import api as inventory
 from inventory import rules
@@ -20,6 +19,7 @@ from inventory.services.reservation_store import Wish
 from shop import transactions
 from tests.integration.inventory.conftest import at_once, levels, noting, reservation_in, reserve, status_of
 from tests.process.conftest import until
+from tests.sessions import waiting_for
 
 pytestmark = pytest.mark.usefixtures("both_ways", "audited")
 
@@ -63,7 +63,7 @@ def test_who_waits_for_a_product_holds_none_that_comes_after_it(shelf):
         with ledger.unit_of_work() as cursor:
             cursor.execute("SELECT FROM inventory_stock WHERE sku = 'A' FOR UPDATE")
             a_is_locked.set()
-            until(lambda: somebody_waits_for(cursor), "the buyer waits for A")
+            until(lambda: waiting_for(cursor), "the buyer waits for A")
             cursor.execute("SELECT FROM inventory_stock WHERE sku = 'B' FOR UPDATE NOWAIT")
 
     def buy() -> UUID:
@@ -72,11 +72,6 @@ def test_who_waits_for_a_product_holds_none_that_comes_after_it(shelf):
 
     assert at_once([lock_a_then_b, buy]) == [None, order_id]
     assert status_of(order_id) == "HELD"
-
-
-def somebody_waits_for(cursor: CursorWrapper) -> bool:
-    cursor.execute("SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-    return cursor.rowcount > 0
 
 
 def test_calls_for_one_order_at_once_end_as_one_reservation(shelf):
@@ -141,7 +136,7 @@ def test_stock_that_rises_while_its_buyer_waits_is_sold_at_once(shelf):
         with ledger.unit_of_work() as cursor:
             ledger.move(cursor, ledger.RECEIVE, [(None, inventory.Line("MUG", 2))])
             delivered.set()
-            until(lambda: somebody_waits_for(cursor), "the buyer waits for the delivery")
+            until(lambda: waiting_for(cursor), "the buyer waits for the delivery")
 
     def buy() -> UUID:
         delivered.wait(30)

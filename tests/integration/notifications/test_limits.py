@@ -23,6 +23,7 @@ from orders.models import Order
 from shop import transactions
 from tests.integration.notifications.conftest import FACTS, make_due
 from tests.integration.notifications.test_sending import facts_of, record_refunds
+from tests.sessions import waiting_for
 
 PATIENCE_SECONDS = 10.0
 CANCELED = "tell_customer_order_canceled"
@@ -155,8 +156,7 @@ def wait_until_blocked_or_done(thread: threading.Thread) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while thread.is_alive():
         with connections[transactions.alias_for("notifications")].cursor() as cursor:
-            cursor.execute("SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-            if cursor.fetchall():
+            if waiting_for(cursor):
                 return
         assert time.monotonic() < deadline, "the other worker neither waits nor ends"
 

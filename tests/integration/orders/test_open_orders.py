@@ -20,6 +20,7 @@ from tests.factories import OrderBodyFactory, UserFactory
 from tests.integration.orders.conftest import Shopper, id_in, levels, pass_deadline, payment, status_of
 from tests.process.conftest import until
 from tests.provider import Provider, in_threads
+from tests.sessions import waiting_for
 
 CAP = 3
 
@@ -170,11 +171,3 @@ def orders_of(shopper: Shopper) -> Iterator[CursorWrapper]:
     with transactions.transaction("orders"), connections[transactions.alias_for("orders")].cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"orders of {shopper.user.pk}"])
         yield cursor
-
-
-def waiting_for(cursor: CursorWrapper) -> int:
-    """Return how many wait for what the cursor's transaction has locked."""
-    cursor.execute(
-        "SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-    )
-    return int(cursor.rowcount)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
@@ -82,3 +84,6 @@ def test_questions_about_money_name_the_sum_and_the_order(sandbox, captured, ord
     left = payments.get_refundable(order_id=order_id).localized()
     assert f"{left} of {left} is left to refund, of order {order_id}" in refund
     assert f"Nothing is owed to the customer of order {order_id}" in settle
+    payments.void_payment(order_id=(unknown := uuid4()), reason="test")
+    never_begun = client.get(reverse("admin:payments_payment_refund_one", args=[unknown])).content.decode()
+    assert f"Nothing is left to refund, of order {unknown}" in never_begun

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 import uuid
 from datetime import timedelta
 
@@ -14,6 +13,7 @@ from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
+from config.embedded.waiting import wait_until
 from payments.events import PaymentDisputeChanged, PaymentDisputeClosed, PaymentDisputeOpened, PaymentRefunded
 from shipping import api as shipping
 from shipping import gateways, queries
@@ -29,6 +29,7 @@ from shop.ids import new_id
 from shop.money import Money
 from tests.factories import UserFactory
 from tests.integration.shipping.conftest import found, make_due
+from tests.sessions import waiting_for
 
 HOLD, SETTLE = "shipping.hold_parcel_while_disputed", "shipping.settle_hold_of_dispute"
 KEEP = "shipping.keep_parcel_of_refunded_payment"
@@ -88,14 +89,8 @@ def book_all(order_id):
 
 
 def wait_until_somebody_waits_for_our_lock():
-    until = time.monotonic() + 20
     with connections[transactions.alias_for("shipping")].cursor() as cursor:
-        while time.monotonic() < until:
-            cursor.execute("SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-            if cursor.rowcount:
-                return
-            time.sleep(0.01)
-    raise AssertionError("nobody waits")
+        assert wait_until(lambda: waiting_for(cursor) > 0, seconds=20), "nobody waits"
 
 
 def at_the_desk():
