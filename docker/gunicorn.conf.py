@@ -37,7 +37,7 @@ def on_starting(server: Any) -> None:
     from shop.observability.logging import configure_for
 
     configure_for(log_format=os.environ.get("LOG_FORMAT", "json"), level=os.environ.get("LOG_LEVEL", "INFO"))
-    # Opened here, before the workers are forked: all accept on it, so there is no moment in which none does.
+    # Opened before the workers are forked: all of them accept on it, so that a probe is answered at any time.
     if port := int(os.environ.get("HEALTH_PORT") or 0):
         address = any_address()
         both = address == "::"

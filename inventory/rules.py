@@ -68,5 +68,5 @@ def shortages(wanted: Sequence[Line], available: Mapping[str, int]) -> tuple[Sho
 
 
 def ran_low(*, before: int, after: int, threshold: int) -> bool:
-    """Say whether stock came down to the threshold or below it by this very step, so that it is told once and not at every sale."""
+    """Return whether this step took the stock to the threshold or below it: so it is told once, and not at every sale."""
     return after <= threshold < before

@@ -316,7 +316,7 @@ DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
 # A 5xx that the shop answers is a 503 that says when to come again. What broke is an error of its own (request_failed,
 # request.database_unavailable).
 DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL = logging.WARNING
-# The request's line names the user that the request found out by itself; asking here would cost statements.
+# The request's log line names the user if the request has looked it up; looking it up here would cost statements.
 DJANGO_STRUCTLOG_USER_ID_FIELD = None
 DJANGO_STRUCTLOG_CELERY_TASK_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_CELERY_TASK_SUCCESS_LOG_LEVEL = logging.DEBUG

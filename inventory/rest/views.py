@@ -24,7 +24,7 @@ from shop.rest.pagination import PAGE_PARAMETERS, PAGE_QUERY
 from shop.rest.preconditions import publicly_cached
 from shop.rest.query import StrictQueryView
 
-# What is available changes with every order, and is no promise: a storefront shows it this old at most.
+# Availability changes with every order and is not a promise. A storefront shows a value of at most this age.
 CACHE_SECONDS = 5
 
 

@@ -85,7 +85,7 @@ class TooMuchHeldUnpaid(Refusal):
 
 
 def too_much_held(room: Room, *, waits: bool) -> TooMuchHeldUnpaid:
-    """Return the refusal of an order that there is no room for.
+    """Return the refusal of an order that does not fit into the limits.
 
     `waits`: it came with a payment method, and its customer would have to act. What others hold is not told.
     """

@@ -127,7 +127,7 @@ def _deliver_turns(context: str, turns: Mapping[Key, _Turn]) -> None:
 
 
 def _deliver_apart(deliveries: Sequence[Delivery]) -> None:
-    """Apply each delivery in a transaction of its own; set aside what there is no time for."""
+    """Apply each delivery in a transaction of its own; set aside those for which no time is left."""
     deadline = time.monotonic() + APART_SECONDS
     for number, (subscriber, attributes) in enumerate(deliveries):
         if time.monotonic() > deadline:

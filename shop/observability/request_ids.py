@@ -64,7 +64,7 @@ def end(token: Token[str]) -> None:
 
 
 def trace_id() -> int | None:
-    """Return the id for a trace that begins in the current request; None outside of one, or where its id is no trace's."""
+    """Return the id for a trace that begins in the current request; None outside a request, or if its id is not a trace id."""
     request_id = _request_id.get()
     return int(request_id, 16) if _TRACE_ID.fullmatch(request_id) else None
 

@@ -167,7 +167,7 @@ def _paths(problems: ProblemComponents) -> dict[str, Any]:
         "/auth/password/request": {
             "post": call(
                 "request_password_reset",
-                "Have a mail sent with a key to set a new password. It is answered alike where there is no such account.",
+                "Send a mail with a key for a new password. The answer is the same if there is no such account.",
                 body="PasswordResetMailRequest",
                 s200="Done",
                 s401="A code is asked for",

@@ -171,7 +171,7 @@ def let_all_be_heard() -> None:
 
 
 def tell_all() -> None:
-    """Have every fact heard and every email sent, a while ago; no order goes on by itself."""
+    """Have every fact heard and every email sent, a while ago; no order continues automatically."""
     relay.drain_all()
     while send_due_emails():
         relay.drain_all()

@@ -11,7 +11,7 @@ from tests.load.machine import CpuMeter
 from tests.load.result import BARS, Row
 
 SECONDS = 20.0
-# RabbitMQ's own clockwork is no work of the shop's.
+# RabbitMQ's own timers are not work of the shop.
 NOT_COUNTED = ("sandbox", "generator", "broker")
 
 
