@@ -15,6 +15,15 @@ TIMED := tests/chaos/processes tests/chaos/broker
 PROOF_LOG := docs/proof.jsonl
 CAMPAIGN = PROVE=full $(RUN) -m pytest -q --proof-log $(PROOF_LOG) --proof-file docs/proof.md
 
+# What requirements.txt pins, by the uv that it pins; by pip where uv is not to be had (pip.conf may name a mirror of its own).
+PIP := bin/pip install --quiet --disable-pip-version-check --require-hashes
+define install
+@sed -n '/^uv==/,/[^\\]$$/p' requirements.txt > $(1)/uv.txt
+@echo "$(1): install what $(2) pins"
+@{ $(1)/$(PIP) -r $(1)/uv.txt && $(1)/bin/uv pip install --quiet --python $(1)/bin/python --require-hashes -r $(2); } \
+    || $(1)/$(PIP) -r $(2)
+endef
+
 .PHONY: help demo run test test-all test-five prove prove-full bench soak chaos simulate check format requirements schema site model clean
 
 help:  ## List the commands
@@ -23,7 +32,7 @@ help:  ## List the commands
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(call install,.venv,requirements.txt)
 	@touch $@
 
 demo: .venv/installed  ## Run every journey of an order over HTTP, faults included, and audit the result
@@ -83,7 +92,7 @@ schema: .venv/installed  ## Write docs/openapi.yaml and docs/asyncapi.yaml anew
 
 var/site-venv/installed: docs/site/requirements.txt
 	$(PYTHON) -m venv var/site-venv
-	var/site-venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(call install,var/site-venv,$<)
 	@touch $@
 
 site: var/site-venv/installed  ## Build the documentation as a site, var/site; a link that leads nowhere is an error
