@@ -9,6 +9,8 @@ PROOF := tests/chaos tests/laws tests/security tests/upgrade
 OWN = $(wildcard tests/unit/$(CONTEXT) tests/integration/$(CONTEXT))
 DAILY = $(if $(CONTEXT),$(or $(OWN),$(error CONTEXT=$(CONTEXT) has no tests; name a folder of tests/integration)) tests/architecture,\
     tests $(addprefix --ignore=,$(PROOF) tests/unit/payments_sandbox))
+# What a database per context can change. Rules, refusals at the edge, and the files of docker/ are the same with one.
+FIVE := $(addprefix tests/,integration acceptance process chaos laws upgrade) tests/architecture/test_sql.py
 # What judges how long a recovery takes needs the machine for itself.
 TIMED := tests/chaos/processes tests/chaos/broker
 # What each test of the campaign found; the table is summed up from it.
@@ -47,8 +49,8 @@ test: .venv/installed  ## Run what one runs all day (CONTEXT=payments: what a ch
 test-all: .venv/installed  ## Run all tests, slices of the proof included (PostgreSQL is real; with BROKER_URL also RabbitMQ)
 	$(RUN) -m pytest -n 2 --dist loadgroup tests
 
-test-five: .venv/installed  ## Run all tests with a database per context
-	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup tests
+test-five: .venv/installed  ## Run what can differ with a database per context (FIVE=tests: everything)
+	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup $(FIVE)
 
 prove: .venv/installed  ## Inject every kind of fault, in under ten minutes, and print what held
 	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(PROOF)

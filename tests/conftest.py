@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.test import client
 from django.test.utils import setup_databases, teardown_databases
+from psycopg.pq import TransactionStatus
 
 from config.handlers import TwoChains
 from tests import contract
@@ -78,11 +79,21 @@ def end_other_sessions() -> None:
 def database(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
     """Open the databases with every table empty; real transactions, visible to other connections and processes."""
     with django_db_blocker.unblock():
+        close_interrupted_sessions()
         empty_tables()
         yield
         for connection in connections.all(initialized_only=True):
             assert not connection.in_atomic_block, "the test left a transaction open"
         await_no_other_session("the test left sessions open: a thread closes its connections, a process ends")
+
+
+def close_interrupted_sessions() -> None:
+    """Close the connections of a test that ran out of time in the middle of a query: its failure is its own."""
+    for connection in connections.all(initialized_only=True):
+        session = connection.connection
+        if session is not None and session.pgconn.transaction_status != TransactionStatus.IDLE:
+            connection.in_atomic_block = False
+            connection.close()
 
 
 def empty_tables() -> None:
