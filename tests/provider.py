@@ -20,7 +20,7 @@ from payments.gateways import ProviderRefused, stripe_api
 from payments.sandbox.server import Sandbox
 
 SECRET = "whsec_sandbox"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 class Provider:
@@ -28,14 +28,14 @@ class Provider:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        session = stripe.RequestsClient(timeout=5)
+        session = stripe.RequestsClient(timeout=PATIENCE_SECONDS)
         self.stripe = stripe.StripeClient("sk_test_sandbox", base_addresses={"api": self.url}, http_client=session)
         self.close = session.close
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/sandbox/{path}", data=data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
             return json.loads(response.read())
 
     def fail(self, kind: str, path: str, **more: Any) -> None:
@@ -89,7 +89,6 @@ class Provider:
 def sandbox(settings: Any, database: None) -> Iterator[Provider]:
     with Sandbox() as running:
         settings.STRIPE_API_BASE = running.url
-        settings.STRIPE_TIMEOUT_SECONDS = 3.0
         settings.BREAKER_MINIMUM_CALLS = 1000
         settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
         stripe_api.BREAKER.reset()

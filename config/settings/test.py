@@ -1,6 +1,23 @@
-"""The test suite: nothing runs by itself; a test drains, sweeps and wakes what it wants to see."""
+"""The test suite: nothing runs by itself; a test drains, sweeps and wakes what it wants to see.
+
+No limit in time is reached because a machine is slow or stands still for seconds; a test of a limit sets it.
+"""
 
 from config.settings.base import *
+
+PATIENT = {
+    "DATABASE_CONNECT_TIMEOUT_SECONDS": "30",
+    "DATABASE_TCP_USER_TIMEOUT_SECONDS": "60",
+    "DATABASE_STATEMENT_TIMEOUT_SECONDS": "90",
+    "DATABASE_LOCK_TIMEOUT_SECONDS": "60",
+    "DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_SECONDS": "120",
+    "DATABASE_POOL_WAIT_SECONDS": "30",
+}
+DATABASES = databases_from_env(PATIENT | dict(env.ENVIRON))
+STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", 30.0)
+SAGA_LEASE_SECONDS = env.float("SAGA_LEASE_SECONDS", 120.0)
+# A third of it is what a batch waits for a lock.
+BREAKER_TIMEOUT_SECONDS = env.float("BREAKER_TIMEOUT_SECONDS", 45.0)
 
 SECRET_KEY = "test-only-not-a-secret-" + "x" * 40
 ALLOWED_HOSTS = ["*"]
