@@ -18,7 +18,7 @@ from django.test.utils import setup_databases, teardown_databases
 from psycopg.pq import TransactionStatus
 
 from config.handlers import TwoChains
-from tests import contract
+from tests import contract, patience
 from tests.sessions import await_no_other_session
 from tests.sql_guard import SqlGuard
 
@@ -36,6 +36,7 @@ class ClientHandler(TwoChains, client.ClientHandler):
 
 
 client.ClientHandler = ClientHandler
+patience.extend()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ import time
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 def waiting_for(cursor: CursorWrapper) -> int:
@@ -21,7 +21,7 @@ def waiting_for(cursor: CursorWrapper) -> int:
 def await_no_other_session(trouble: str) -> None:
     """Wait until this thread is alone in every database; the server notices a killed client only a little later.
 
-    Raises: AssertionError that says `trouble` and what the sessions did last, after ten seconds.
+    Raises: AssertionError that says `trouble` and what the sessions did last, after a minute.
     """
     for alias in connections:
         deadline = time.monotonic() + PATIENCE_SECONDS

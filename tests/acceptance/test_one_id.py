@@ -174,7 +174,7 @@ def test_without_a_proxy_of_ours_nobody_s_word_on_an_id_is_taken(start_shop: Cal
     seen = set()
 
     for sent in ("a" * 32, "checkout-12345"):
-        connection = http.client.HTTPConnection("127.0.0.1", shop.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", shop.port, timeout=60)
         connection.request("GET", "/api/v1/products", headers={"X-Request-ID": sent})
         answer = connection.getresponse()
         answer.read()

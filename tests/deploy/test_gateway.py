@@ -26,7 +26,7 @@ from tests.deploy.files import DOCKER, read_yaml
 
 CONFIGURATION = (DOCKER / "gateway" / "nginx.conf").read_text()
 ORIGINS = (DOCKER / "gateway" / "cors.conf.template").read_text()
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 60
 
 
 class _Upstream(BaseHTTPRequestHandler):

@@ -17,11 +17,13 @@ import sys, time
 import django
 django.setup()
 from shop import background
-began = time.monotonic()
+seconds = []
 for _ in range(100):
+    began = time.monotonic()
     background.wake("shop.relay_outbox", context="orders")
     background.wake("notifications.send_due_emails", context="notifications")
-print(f"{time.monotonic() - began:.3f}", flush=True)
+    seconds.append(time.monotonic() - began)
+print(f"{sorted(seconds)[90]:.6f}", flush=True)
 sys.stdin.read()
 """
 
@@ -86,6 +88,6 @@ def test_wake_neither_blocks_nor_raises_without_a_broker(broker, settings, clean
     seconds = float(process.stdout.readline())
     _out, errors = process.communicate("", timeout=60)
 
-    assert seconds < 1
+    assert seconds < 0.01, "all but a few, which the machine may keep, return at once"
     assert process.returncode == 0, errors
     assert "Traceback" not in errors

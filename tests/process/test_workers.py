@@ -266,7 +266,7 @@ def test_workers_of_two_shops_on_one_broker_may_have_the_same_name(broker, start
             asked = start(
                 "ping", "-m", "celery", "-A", "config", "inspect", "ping", "--destination", NAME, EVENTS_NAMESPACE=shop
             )
-            assert asked._child.wait(timeout=30) == 0, asked.tail()
+            assert asked._child.wait(timeout=60) == 0, asked.tail()
             assert asked.tail().count("pong") == 1
     finally:
         settings.EVENTS_NAMESPACE = shops[1]

@@ -36,7 +36,7 @@ def ask(server: EmbeddedPostgres, statement: str, database: str = "postgres") ->
         return row and row[0]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 15) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -95,7 +95,7 @@ def test_pid_left_by_a_crash_may_be_another_process_by_now(home: Path) -> None:
     server.kill()
     pid_file = server.data_dir / "postmaster.pid"
     # Of the server's own account: a process that PostgreSQL may not signal it knows for a stranger.
-    with subprocess.Popen(["sleep", "60"], cwd="/", **installation.run_as(installation.account())) as stranger:
+    with subprocess.Popen(["sleep", "600"], cwd="/", **installation.run_as(installation.account())) as stranger:
         pid_file.write_text("\n".join([str(stranger.pid), *pid_file.read_text().splitlines()[1:], ""]))
 
         assert not server.is_running()
@@ -180,10 +180,10 @@ def test_throwaway_cluster_ends_with_its_process_however_that_ends() -> None:
 def test_end_of_a_process_whose_cluster_was_killed_harms_no_other_process(tmp_path: Path) -> None:
     # By then the number in the dead server's file may be another process's.
     (tmp_path / "data").mkdir()
-    with subprocess.Popen(["sleep", "60"]) as stranger:
+    with subprocess.Popen(["sleep", "600"]) as stranger:
         (tmp_path / "data" / "postmaster.pid").write_text(f"{stranger.pid}\n")
 
-        subprocess.run(["/bin/sh", "-c", REMOVE_CLUSTER, "sh", str(tmp_path)], check=True, timeout=30)
+        subprocess.run(["/bin/sh", "-c", REMOVE_CLUSTER, "sh", str(tmp_path)], check=True, timeout=60)
 
         assert stranger.poll() is None
         assert not tmp_path.exists()

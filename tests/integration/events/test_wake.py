@@ -191,16 +191,13 @@ def test_wakes_of_one_sweep_fold_into_one(monkeypatch, settings):
         runs.append(time.monotonic())
         if len(runs) == 2:
             ran.set()
+        for _ in range(50 if len(runs) == 1 else 0):
+            background.wake("bench.tidy", context="orders")
         return 0
 
     monkeypatch.setitem(background._sweeps, "bench.tidy", background.Sweep("bench.tidy", "orders", 60, run, None))
 
     background.wake("bench.tidy", context="orders")
-    deadline = time.monotonic() + DEADLINE
-    while not runs and time.monotonic() < deadline:
-        pass
-    for _ in range(50):
-        background.wake("bench.tidy", context="orders")
 
     assert ran.wait(DEADLINE)
     assert runs[1] - runs[0] > 0.5

@@ -25,7 +25,7 @@ from tests.integration.notifications.conftest import FACTS, make_due
 from tests.integration.notifications.test_sending import facts_of, record_refunds
 from tests.sessions import waiting_for
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 CANCELED = "tell_customer_order_canceled"
 
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
+from threading import Event
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from orders.models import Order
+from payments.gateways.stripe_api import StripeProvider
 from shop.models import IdempotencyKey
 from shop.resilience.admission import Place, orders_at_work
 from tests.factories import UserFactory
 from tests.integration.orders.conftest import Shopper, id_in, placed, resume, status_of
 from tests.logs import captured
-from tests.provider import Provider, in_threads
+from tests.provider import PATIENCE_SECONDS, Provider, in_threads
 from tests.sql_guard import SqlGuard
 
 
@@ -132,18 +133,27 @@ def test_every_way_out_gives_the_place_back(
     settle()
 
 
-def test_in_a_rush_those_let_in_are_bounded_and_the_others_wait_for_nobody(mug: str, settings: Any, sandbox: Provider):
+def test_in_a_rush_those_let_in_are_bounded_and_the_others_wait_for_nobody(
+    mug: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+):
     settings.MAX_ORDERS_AT_WORK = 2
     shoppers = [Shopper(UserFactory()) for _ in range(12)]
-    sandbox.fail("late", "/v1/payment_intents", delay_seconds=1, times=None)
+    away: list[int] = []
+    all_are_away, create = Event(), StripeProvider.create_intent
 
-    def buy(shopper: Shopper) -> tuple[int, float]:
-        began = time.monotonic()
-        return shopper.place().status_code, time.monotonic() - began
+    def create_once_all_are_away(provider: StripeProvider, **asked: Any) -> Any:
+        assert all_are_away.wait(PATIENCE_SECONDS), "some wait for those who were let in"
+        return create(provider, **asked)
 
-    outcomes = in_threads(*(lambda shopper=shopper: buy(shopper) for shopper in shoppers))
+    def buy(shopper: Shopper) -> int:
+        if (status := shopper.place().status_code) == 503:
+            away.append(status)
+        if len(away) == 10:
+            all_are_away.set()
+        return status
 
-    let_in = [seconds for status, seconds in outcomes if status == 201]
-    away = [seconds for status, seconds in outcomes if status == 503]
-    assert (len(let_in), len(away), Order.objects.count()) == (2, 10, 2)
-    assert max(away) < 1 <= min(let_in)
+    monkeypatch.setattr(StripeProvider, "create_intent", create_once_all_are_away)
+    statuses = in_threads(*(lambda shopper=shopper: buy(shopper) for shopper in shoppers))
+
+    assert sorted(statuses) == [201] * 2 + [503] * 10
+    assert Order.objects.count() == 2

@@ -90,7 +90,7 @@ def book_all(order_id):
 
 def wait_until_somebody_waits_for_our_lock():
     with connections[transactions.alias_for("shipping")].cursor() as cursor:
-        assert wait_until(lambda: waiting_for(cursor) > 0, seconds=20), "nobody waits"
+        assert wait_until(lambda: waiting_for(cursor) > 0, seconds=60), "nobody waits"
 
 
 def at_the_desk():

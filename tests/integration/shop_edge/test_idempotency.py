@@ -15,7 +15,7 @@ from shop.rest import idempotency
 from tests.integration.shop_edge.conftest import signed_in
 from tests.integration.shop_edge.urls import Declined, Work
 
-WAIT = 10
+WAIT = 60
 
 
 def test_without_a_key_the_answer_is_400(api):

@@ -87,7 +87,7 @@ def test_a_slow_figure_costs_itself_only_and_is_asked_again_after_a_minute(monke
             cursor.execute("SELECT pg_sleep(20)")
         return {(): 1}
 
-    monkeypatch.setattr(metrics, "STATEMENT_TIMEOUT_MILLISECONDS", 200)
+    monkeypatch.setattr(metrics, "STATEMENT_TIMEOUT_MILLISECONDS", 1500)
     gauge = metrics.Gauge("shop_test_figure", "A figure", "inventory", (), slow)
     monkeypatch.setitem(metrics._gauges, ("shop_test_figure", "inventory"), gauge)
     collector = metrics.DatabaseCollector(clock=lambda: now[0])

@@ -17,6 +17,7 @@ from shop import transactions
 from shop.observability import metrics
 from shop.rest import health, probes
 from tests.chaos.processes.proxy import Proxy
+from tests.stopwatch import Stopwatch
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +52,8 @@ def to_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 
 
 def ask(url: str) -> tuple[requests.Response, float]:
-    began = time.monotonic()
-    return requests.get(url, timeout=30), time.monotonic() - began
+    with Stopwatch() as watch:
+        return requests.get(url, timeout=60), watch.seconds
 
 
 def test_the_three_answers_are_those_of_the_requests_port(url: str, anonymous: Any):
@@ -70,9 +71,10 @@ def test_the_three_answers_are_those_of_the_requests_port(url: str, anonymous: A
 def test_a_database_that_hangs_costs_answers_and_never_the_process(
     url: str, to_database: Proxy, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(health, "READY_LIMIT_SECONDS", 1.0)
-    monkeypatch.setattr(metrics, "SCRAPE_LIMIT_SECONDS", 4.0)
     assert ask(f"{url}/ready")[0].status_code == 200
+    monkeypatch.setattr(health, "READY_LIMIT_SECONDS", 1.0)
+    monkeypatch.setattr(metrics, "SCRAPE_LIMIT_SECONDS", 6.0)
+    monkeypatch.setattr(metrics, "ONE_OF_SEVERAL_SECONDS", 3.0)
 
     to_database.freeze()
     ready, ready_seconds = ask(f"{url}/ready")
@@ -85,10 +87,11 @@ def test_a_database_that_hangs_costs_answers_and_never_the_process(
     hangs = transactions.alias_for("orders") == "default"
     assert f'shop_database_readable{{context="orders"}} {0.0 if hangs else 1.0}' in figures.text
     # What hangs costs its limit and no more, also on a machine that is slow.
-    assert (ready_seconds < 4, figures_seconds < 8) == (True, True)
+    assert (ready_seconds < 4, figures_seconds < 9) == (True, True)
     assert alive_seconds < 0.5
     to_database.thaw()
-    until = time.monotonic() + 15
+    monkeypatch.setattr(health, "READY_LIMIT_SECONDS", 60.0)
+    until = time.monotonic() + 60
     while ask(f"{url}/ready")[0].status_code != 200:
         assert time.monotonic() < until
 
@@ -105,4 +108,4 @@ def test_a_database_that_refuses_is_told_at_once(url: str, to_database: Proxy):
 def test_a_caller_that_says_nothing_keeps_no_other_from_its_answer(url: str):
     address = urlsplit(url)
     with socket.create_connection((address.hostname or "", address.port or 0)):
-        assert json.loads(requests.get(f"{url}/health", timeout=2).text) == {"status": "ok"}
+        assert json.loads(requests.get(f"{url}/health", timeout=30).text) == {"status": "ok"}

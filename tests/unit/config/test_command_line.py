@@ -24,7 +24,7 @@ def run(*arguments: str, url: str = NOWHERE) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=110,
     )
 
 

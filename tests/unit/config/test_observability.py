@@ -37,7 +37,7 @@ def test_a_worker_is_traced_under_its_role(role: str, name: str):
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=110,
     )
 
     assert ended.stdout.split()[-1:] == [name], ended.stderr

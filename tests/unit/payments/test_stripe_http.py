@@ -22,7 +22,7 @@ from payments.gateways.stripe_http import KeptAliveClient
 from shop.observability import tracing
 
 ANSWER = b"HTTP/1.1 200 OK\r\nRequest-Id: req_1\r\nContent-Length: 2\r\n\r\n{}"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 class Listener:

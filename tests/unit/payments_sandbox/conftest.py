@@ -18,7 +18,7 @@ import stripe
 from payments.sandbox import Sandbox
 
 NO_REDIRECTS = {"enabled": True, "allow_redirects": "never"}
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 SESSIONS: list[requests.Session] = []
 
 
@@ -68,7 +68,9 @@ class Control:
 class Shop:
     """Stripe's SDK, with the few calls the tests make all the time."""
 
-    def __init__(self, url: str, *, key: str = "sk_test_sandbox", timeout: float = 10.0, retries: int = 0) -> None:
+    def __init__(
+        self, url: str, *, key: str = "sk_test_sandbox", timeout: float = DEADLINE_SECONDS, retries: int = 0
+    ) -> None:
         session = requests.Session()
         SESSIONS.append(session)
         client = stripe.RequestsClient(timeout=timeout, session=session)

@@ -108,7 +108,7 @@ def test_signal_stops_it_cleanly_even_while_a_request_hangs(launch: Launch, numb
 
     process.send_signal(number)
 
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=60) == 0
     _, url = launch()
     assert Shop(url).intents.list().data == []
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from shop.errors import Busy, Fault, Refusal
 from shop.resilience.breaker import Breaker, BreakerOpen, breakers
 
-WAIT = 10
+WAIT = 60
 
 
 class Clock:

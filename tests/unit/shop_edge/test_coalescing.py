@@ -29,12 +29,12 @@ class Kitchen:
 
     def cook(self, wishes: Sequence[int]) -> dict[int, int]:
         self.batches.append(list(wishes))
-        assert self.open.wait(30)
+        assert self.open.wait(60)
         if self.fails_with is not None:
             raise self.fails_with
         return {wish: wish * wish for wish in wishes if wish >= 0}
 
-    def ask(self, wish: int, *, seconds: float = 30) -> object:
+    def ask(self, wish: int, *, seconds: float = 60) -> object:
         return self.batch.ask(wish, seconds=seconds, alone=lambda: ("alone", wish), left=lambda: ("left", wish))
 
     def waiting(self) -> int:
@@ -71,7 +71,7 @@ def ask_at_once(kitchen: Kitchen) -> Iterator[Callable[[Sequence[int]], list[Fut
 
 
 def results(asked: Sequence[Future[object]]) -> list[object]:
-    return [future.result(30) for future in asked]
+    return [future.result(60) for future in asked]
 
 
 def test_all_who_wait_are_answered_together_first_come_first_served(kitchen, ask_at_once):
@@ -124,7 +124,7 @@ def test_everybody_is_answered_when_the_thread_dies(kitchen, ask_at_once):
     kitchen.open.set()
 
     assert results(asked) == [("alone", 100), ("alone", 1), ("alone", 2)]
-    first.join(30)
+    first.join(60)
     assert not first.is_alive()
     kitchen.fails_with = None
     assert kitchen.ask(3) == 9
@@ -145,7 +145,7 @@ def test_everybody_is_answered_when_the_process_stops(kitchen, ask_at_once):
     stopped.start()
     until(lambda: kitchen.waiting() == 3, "it is told to stop")
     kitchen.open.set()
-    stopped.join(30)
+    stopped.join(60)
 
     assert results(asked) == [10000, 1, 4]
     assert not coalescing._workers["inventory"].is_alive()
@@ -169,13 +169,13 @@ def test_thread_that_hangs_is_left_behind_and_another_answers(kitchen, ask_at_on
     with pytest.raises(NotAnswered):
         kitchen.ask(2, seconds=0.01)
 
-    assert asked[1].result(30) == ("alone", 1)
+    assert asked[1].result(60) == ("alone", 1)
     with ThreadPoolExecutor(1) as pool:
         later = pool.submit(kitchen.ask, 3)
         until(lambda: len(kitchen.batches) == 2, "another thread has taken it")
         kitchen.open.set()
-        assert later.result(30) == 9
-    stuck.join(30)
+        assert later.result(60) == 9
+    stuck.join(60)
     assert not stuck.is_alive()
 
 
@@ -219,7 +219,7 @@ def test_thread_that_nobody_needs_ends_and_the_next_caller_starts_another(kitche
     monkeypatch.setattr(coalescing, "IDLE_SECONDS", 0.5)
     assert kitchen.ask(1) == 1
     first = coalescing._workers["inventory"]
-    first.join(30)
+    first.join(60)
 
     assert not first.is_alive()
     assert kitchen.ask(2) == 4

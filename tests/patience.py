@@ -1,0 +1,35 @@
+"""What a slow machine must not decide: limits of the product in time, so far away that no test meets one by chance.
+
+Those that are settings are in config/settings/test.py. A test that is about a limit sets it with `monkeypatch`.
+"""
+
+from __future__ import annotations
+
+from inventory.services import expiry
+from shop import background, coalescing
+from shop.events import broker
+from shop.management.commands import audit
+from shop.observability import folding, metrics, tracing
+from shop.rest import health
+from shop.work import handover, turn
+
+PATIENT_SECONDS = 60.0
+
+
+def extend() -> None:
+    """Move the limits of this process away."""
+    background.FINISH_SECONDS = PATIENT_SECONDS
+    broker.CONFIRM_TIMEOUT_SECONDS = PATIENT_SECONDS
+    audit.SILENT_SECONDS = PATIENT_SECONDS
+    coalescing.SLOW_SECONDS = PATIENT_SECONDS
+    coalescing.STUCK_SECONDS = 2 * PATIENT_SECONDS
+    coalescing.STOP_SECONDS = PATIENT_SECONDS
+    expiry.SWEEP_SECONDS = PATIENT_SECONDS
+    folding.WAIT_SECONDS = PATIENT_SECONDS
+    handover.BEGIN_WITHIN_SECONDS = PATIENT_SECONDS
+    health.READY_LIMIT_SECONDS = PATIENT_SECONDS
+    metrics.ONE_OF_SEVERAL_SECONDS = PATIENT_SECONDS
+    metrics.SCRAPE_LIMIT_SECONDS = 2 * PATIENT_SECONDS
+    metrics.STATEMENT_TIMEOUT_MILLISECONDS = int(1000 * PATIENT_SECONDS)
+    tracing.SLOW_SECONDS = PATIENT_SECONDS
+    turn.TURN_SECONDS = PATIENT_SECONDS
