@@ -105,6 +105,44 @@ def close_provider_connection() -> None:
     used._client._requestor._client.close()
 
 
+class Held:
+    """A call to the provider whose caller has not heard the answer yet."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.goes_on = threading.Event()
+
+    def wait(self) -> None:
+        """Return once a caller is held."""
+        assert self.reached.wait(PATIENCE_SECONDS), "no call came"
+
+
+@contextlib.contextmanager
+def held(operation: str, *, has_effect: bool = True) -> Iterator[Held]:
+    """Hold the first caller of an operation of the provider, after its effect or before, until `goes_on` or the end."""
+    call, found, first = getattr(stripe_api.StripeProvider, operation), Held(), threading.Lock()
+
+    def hold() -> None:
+        if first.acquire(blocking=False):
+            found.reached.set()
+            assert found.goes_on.wait(PATIENCE_SECONDS), "nobody let it go on"
+
+    def late(provider: Any, **asked: Any) -> Any:
+        if not has_effect:
+            hold()
+        answer = call(provider, **asked)
+        if has_effect:
+            hold()
+        return answer
+
+    with pytest.MonkeyPatch.context() as planted:
+        planted.setattr(stripe_api.StripeProvider, operation, late)
+        try:
+            yield found
+        finally:
+            found.goes_on.set()
+
+
 @contextlib.contextmanager
 def refunds_refused(code: str = "balance_insufficient") -> Iterator[None]:
     """Have every refund refused, as by a provider whose account has no funds."""

@@ -103,7 +103,7 @@ def test_a_charge_that_timed_out_is_not_a_failure(
 ):
     """Article: a timeout marked the payment FAILED and released the stock, while the provider had charged."""
     settings.STRIPE_TIMEOUT_SECONDS = 0.2
-    sandbox.fail("late", "/v1/payment_intents/*/confirm", delay_seconds=0.5)
+    sandbox.fail("late", "/v1/payment_intents/*/confirm", delay_seconds=60)
 
     answer = shopper.place()
 

@@ -33,7 +33,7 @@ from tests.integration.orders.conftest import (
     status_of,
     table_away,
 )
-from tests.provider import Provider, close_provider_connection, in_threads
+from tests.provider import Provider, close_provider_connection, held, in_threads
 
 
 def walk(order_id: uuid.UUID) -> None:
@@ -44,26 +44,23 @@ def walk(order_id: uuid.UUID) -> None:
         close_provider_connection()
 
 
-@pytest.mark.parametrize(
-    "call", ["/v1/payment_intents", "/v1/payment_intents/*/confirm", "/v1/payment_intents/*/capture"]
-)
-def test_no_row_is_locked_while_the_provider_is_called(call: str, mug: str, sandbox: Provider, settings: Any):
+@pytest.mark.parametrize("call", ["create_intent", "confirm_intent", "capture_intent"])
+def test_no_row_is_locked_while_the_provider_is_called(call: str, mug: str, sandbox: Provider):
     """Saleor calls the gateway while holding row locks: a slow provider stops everybody who needs those rows."""
-    settings.STRIPE_TIMEOUT_SECONDS = 20.0
-    sandbox.fail("late", call, delay_seconds=0.7)
     order_id = placed()
     worker = Thread(target=walk, args=(order_id,))
-    worker.start()
-    sandbox.wait_until_hit()
+    with held(call) as called:
+        worker.start()
+        called.wait()
 
-    for context, table, key in (
-        ("orders", "orders_order", "id"),
-        ("orders", "orders_saga", "order_id"),
-        ("payments", "payments_payment", "order_id"),
-        ("inventory", "inventory_reservation", "order_id"),
-    ):
-        execute(context, f"SELECT 1 FROM {table} WHERE {key} = %s FOR UPDATE NOWAIT", order_id)
-    execute("inventory", "SELECT 1 FROM inventory_stock FOR UPDATE NOWAIT")
+        for context, table, key in (
+            ("orders", "orders_order", "id"),
+            ("orders", "orders_saga", "order_id"),
+            ("payments", "payments_payment", "order_id"),
+            ("inventory", "inventory_reservation", "order_id"),
+        ):
+            execute(context, f"SELECT 1 FROM {table} WHERE {key} = %s FOR UPDATE NOWAIT", order_id)
+        execute("inventory", "SELECT 1 FROM inventory_stock FOR UPDATE NOWAIT")
 
     worker.join()
     assert (status_of(order_id), sandbox.money(order_id)) == ("CONFIRMED", (1, 1250))
@@ -219,18 +216,16 @@ def test_an_event_whose_handler_raises_is_not_lost(mug: str, drain: Callable[[],
 
 
 def test_what_is_about_to_be_sent_is_committed_before_it_is_sent(
-    mug: str, sandbox: Provider, settings: Any, settle: Callable[[], None]
+    mug: str, sandbox: Provider, settle: Callable[[], None]
 ):
     """Spree #9265: the flag "processing" was not committed before the call, so two processes charged."""
-    settings.STRIPE_TIMEOUT_SECONDS = 20.0
-    sandbox.fail("late_effect", "/v1/payment_intents/*/confirm", delay_seconds=0.7)
     order_id = placed()
     worker = Thread(target=walk, args=(order_id,))
-    worker.start()
-    sandbox.wait_until_hit()
-
-    seen = Payment.objects.get(pk=order_id)
-    resume(order_id=order_id)
+    with held("confirm_intent", has_effect=False) as confirming:
+        worker.start()
+        confirming.wait()
+        seen = Payment.objects.get(pk=order_id)
+        resume(order_id=order_id)
     worker.join()
     settle()
 

@@ -29,7 +29,6 @@ def kept_answers_are_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def serve(database: None, settings: Any) -> Serve:
     """Return what serves the provider, as a process of its own, from a file of its books."""
-    settings.STRIPE_TIMEOUT_SECONDS = 5.0
     settings.BREAKER_MINIMUM_CALLS = 1000
     settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
     settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0

@@ -59,7 +59,6 @@ def provider(books: Path, database: None, settings: Any) -> Iterator[Provider]:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
         settings.STRIPE_API_BASE = url
-        settings.STRIPE_TIMEOUT_SECONDS = 5.0
         settings.BREAKER_MINIMUM_CALLS = 1000
         settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
         running = Provider(url)

@@ -18,7 +18,7 @@ from tests.chaos.crashes.points import Points
 from tests.provider import close_provider_connection
 from tests.sessions import await_no_other_session
 
-CHILD_SECONDS = 30
+CHILD_SECONDS = 120
 Tell = Callable[[Any], None]
 
 

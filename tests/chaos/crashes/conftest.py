@@ -43,7 +43,6 @@ def sandbox_process() -> Iterator[str]:
 @pytest.fixture
 def provider(sandbox_process: str, database: None, settings: Any) -> Iterator[Provider]:
     settings.STRIPE_API_BASE = sandbox_process
-    settings.STRIPE_TIMEOUT_SECONDS = 5.0
     settings.BREAKER_MINIMUM_CALLS = 1000
     settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
     running = Provider(sandbox_process)

@@ -324,4 +324,4 @@ def wait_for_messages(expected: int) -> None:
         found = depths().values()
         return sum(messages for messages, _held in found) == expected and not any(held for _messages, held in found)
 
-    until(are_there, f"{expected} messages are ready and none is held", seconds=10)
+    until(are_there, f"{expected} messages are ready and none is held")

@@ -65,8 +65,6 @@ def test_a_journey_killed_while_one_writes_for_many_comes_out_the_same(
     proof: Record,
 ):
     settings.SANDBOX_CARRIER_TRANSIT_SECONDS = kind.transit_seconds
-    # However slowly this machine starts a thread and its session: who waits too long goes another way.
-    settings.BREAKER_TIMEOUT_SECONDS = 20.0
     choose = sized(slice=containing(FOR_MANY), short=containing(FOR_MANY), full=every_one)
 
     found = enumerate_crashes(kind(provider, drain), choose=choose)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.processes.proxy import HOST, Proxy
 
-SOON = 10.0
+SOON = 60.0
 NOT_YET = 0.2
 
 

@@ -17,7 +17,6 @@ __all__ = ["provider", "sandbox_process", "together"]
 
 @pytest.fixture
 def stage(provider: Provider, settings: Any) -> Stage:
-    settings.STRIPE_TIMEOUT_SECONDS = 20.0
     return Stage(provider, settings)
 
 

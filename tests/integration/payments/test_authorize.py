@@ -355,7 +355,7 @@ def test_breaker_opens_on_failures_and_then_nothing_is_sent(sandbox, authorize, 
 
 
 def test_the_end_of_a_workers_time_inside_a_call_is_not_taken_for_a_lost_answer(sandbox, authorize, order_id, all_due):
-    sandbox.fail("late", "*/confirm", delay_seconds=2)
+    sandbox.fail("late", "*/confirm", delay_seconds=60)
 
     def end_of_time(_number, _frame):
         raise SoftTimeLimitExceeded

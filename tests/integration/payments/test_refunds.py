@@ -60,7 +60,7 @@ def test_concurrent_calls_for_one_refund_make_it_once(sandbox, captured, order_i
 
 
 def test_two_workers_who_both_saw_no_refund_make_one(sandbox, captured, order_id, monkeypatch):
-    both_have_looked = threading.Barrier(2, timeout=30)
+    both_have_looked = threading.Barrier(2, timeout=60)
     reserve = refunds._reserve
 
     def reserve_together(*wanted):

@@ -109,7 +109,7 @@ def test_simultaneous_requests_with_one_key_have_one_effect(shop: Shop) -> None:
 
 
 def test_key_in_use_is_409_and_then_has_the_answer(shop: Shop, control: Control) -> None:
-    control.fault("late_effect", path="/v1/payment_intents", delay_seconds=1.0)
+    control.fault("late_effect", path="/v1/payment_intents", delay_seconds=5.0)
 
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(shop.create, key="k1")

@@ -51,6 +51,7 @@ def test_killed_between_effect_and_answer_it_still_knows_both(launch: Launch) ->
     control.fault("late", path="/v1/payment_intents/*/capture", delay_seconds=60)
     with pytest.raises(stripe.APIConnectionError):
         Shop(url, timeout=0.5).intents.capture(intent.id, {}, {"idempotency_key": "c1"})
+    until(lambda: control.get("faults")["faults"][0]["hits"])
 
     process.kill()
     process.wait()
@@ -71,6 +72,7 @@ def test_killed_before_the_effect_nothing_has_happened(launch: Launch) -> None:
     control.fault("late_effect", path="/v1/payment_intents/*/capture", delay_seconds=60)
     with pytest.raises(stripe.APIConnectionError):
         Shop(url, timeout=0.5).intents.capture(intent.id, {}, {"idempotency_key": "c1"})
+    until(lambda: control.get("faults")["faults"][0]["hits"])
 
     process.kill()
     process.wait()
