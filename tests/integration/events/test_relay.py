@@ -289,6 +289,7 @@ def test_rows_are_free_at_once_when_the_transport_is_away(wire):
     assert Outbox.objects.get().attempts == 0, "an absent broker costs no attempt"
 
 
+@pytest.mark.usefixtures("long_backoff")
 def test_refused_row_waits_and_the_others_are_carried(wire):
     bad, good = ring(), ring()
     wire.refused[bad] = "no queue takes it"
@@ -301,6 +302,7 @@ def test_refused_row_waits_and_the_others_are_carried(wire):
     assert Outbox.objects.filter(pk=row.pk, claimed_until__gt=Now()).exists(), "it is tried again only after a while"
 
 
+@pytest.mark.usefixtures("long_backoff")
 def test_many_wakes_do_not_spend_the_attempts_of_a_refused_row(wire):
     bad = ring()
     wire.refused[bad] = "nacked"
@@ -312,6 +314,7 @@ def test_many_wakes_do_not_spend_the_attempts_of_a_refused_row(wire):
     assert (row.attempts, row.quarantined_at) == (1, None)
 
 
+@pytest.mark.usefixtures("long_backoff")
 def test_refused_row_holds_back_what_follows_of_its_aggregate(wire):
     bad = ring(count=1)
     wire.refused[bad] = "nacked"

@@ -165,6 +165,7 @@ def test_refund_that_payments_tells_twice_is_mailed_once(placed_order, drain):
     assert ["We have refunded €5.00 to" in sent.body for sent in mail.outbox] == [True, True]
 
 
+@pytest.mark.usefixtures("long_backoff")
 def test_failure_is_tried_again_and_the_order_does_not_feel_it(queued_email, mail_server):
     email = queued_email()
     mail_server.trouble = [SMTPServerDisconnected("bye"), TimeoutError(f"no answer for {ADDRESS}")]

@@ -98,6 +98,7 @@ def test_setting_changed_between_two_attempts_still_asks_the_carrier_that_may_ha
     assert (shipment.status, shipment.carrier) == ("BOOKED", "sandbox")
 
 
+@pytest.mark.usefixtures("long_backoff")
 def test_silent_carrier_is_asked_again_with_backoff(shipment_in):
     shipment = shipment_in("PENDING", postal_code=UNAVAILABLE_POSTAL_CODE)
     waits = []

@@ -39,6 +39,7 @@ def test_surplus_booking_is_taken_back_and_the_parcel_still_goes_with_the_other(
     assert found() == []
 
 
+@pytest.mark.usefixtures("long_backoff")
 def test_surplus_booking_waits_while_the_carrier_does_not_answer(booked_twice, monkeypatch):
     booked_twice()
 

@@ -96,6 +96,7 @@ def is_due(intent_id):
     return StrayIntent.objects.filter(intent_id=intent_id, due_at__lte=Now()).exists()
 
 
+@pytest.mark.usefixtures("long_backoff")
 @pytest.mark.parametrize("at_a_time", [1, 10])
 def test_a_bug_is_told_with_its_traceback_and_does_not_block_the_others(due, caplog, at_a_time):
     due(3)
