@@ -5,6 +5,8 @@ Those that are settings are in config/settings/test.py. A test that is about a l
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
+
 from inventory.services import expiry
 from shop import background, coalescing
 from shop.events import broker
@@ -18,6 +20,8 @@ PATIENT_SECONDS = 60.0
 
 def extend() -> None:
     """Move the limits of this process away."""
+    settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
     background.FINISH_SECONDS = PATIENT_SECONDS
     broker.CONFIRM_TIMEOUT_SECONDS = PATIENT_SECONDS
     audit.SILENT_SECONDS = PATIENT_SECONDS

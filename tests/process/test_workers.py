@@ -264,9 +264,10 @@ def test_workers_of_two_shops_on_one_broker_may_have_the_same_name(broker, start
 
         for shop in shops:
             asked = start(
-                "ping", "-m", "celery", "-A", "config", "inspect", "ping", "--destination", NAME, EVENTS_NAMESPACE=shop
-            )
-            assert asked._child.wait(timeout=60) == 0, asked.tail()
+                "ping", "-m", "celery", "-A", "config", "inspect", "ping", "--destination", NAME, "--timeout=60",
+                EVENTS_NAMESPACE=shop,
+            )  # fmt: skip
+            assert asked._child.wait(timeout=120) == 0, asked.tail()
             assert asked.tail().count("pong") == 1
     finally:
         settings.EVENTS_NAMESPACE = shops[1]
