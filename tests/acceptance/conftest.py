@@ -46,8 +46,8 @@ class Shop:
             **database_urls(),
             "DJANGO_SETTINGS_MODULE": "config.settings.test",
             "STRIPE_API_BASE": provider.url,
-            "STRIPE_TIMEOUT_SECONDS": "10",
-            "SAGA_LEASE_SECONDS": "1",
+            "STRIPE_TIMEOUT_SECONDS": "60",
+            "SAGA_LEASE_SECONDS": "10",
             "LOG_FORMAT": "json",
             "LOG_LEVEL": "INFO",
         } | environment
@@ -80,7 +80,7 @@ class Shop:
 
     def order(self, token: str, order_id: uuid.UUID) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {token}"}
-        found: dict[str, Any] = requests.get(f"{self.url}/api/v1/orders/{order_id}", headers=headers, timeout=30).json()
+        found: dict[str, Any] = requests.get(f"{self.url}/api/v1/orders/{order_id}", headers=headers, timeout=60).json()
         return found
 
     def tails(self) -> str:
