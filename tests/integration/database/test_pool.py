@@ -343,9 +343,10 @@ def test_after_an_outage_the_pool_is_back_within_seconds(url: str, proxy: Proxy,
     proxy.refuse()
     until = time.monotonic() + 17
     while time.monotonic() < until:
-        with pytest.raises(OperationalError, match=r"after 1\.00 sec"):
+        with Stopwatch() as watch, pytest.raises(OperationalError):
             ask()
         finish_request()
+        assert watch.seconds < 2
     proxy.heal()
 
     # psycopg's own default waits twice as long after each failure: 1, 2, 4, 8 and then 16 s.
