@@ -144,14 +144,14 @@ def described_answers() -> Iterator[None]:
 
 @pytest.fixture
 def long_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have hours pass between two attempts instead of seconds: what waits for its next one is not due by chance."""
+    """Have minutes pass between two attempts instead of seconds: what waits for its next one is not due by chance."""
     from shop import models
     from shop.events import relay
     from shop.resilience.retry import backoff_seconds
     from shop.work import rows
 
     for module in (models, relay, rows):
-        monkeypatch.setattr(module, "backoff_seconds", lambda attempt, **how: 3600 * backoff_seconds(attempt, **how))
+        monkeypatch.setattr(module, "backoff_seconds", lambda attempt, **how: 600 * backoff_seconds(attempt, **how))
 
 
 @pytest.fixture
