@@ -151,7 +151,7 @@ def long_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     from shop.work import rows
 
     for module in (models, relay, rows):
-        monkeypatch.setattr(module, "backoff_seconds", lambda attempt, **how: 600 * backoff_seconds(attempt, **how))
+        monkeypatch.setattr(module, "backoff_seconds", lambda attempt, **how: 400 * backoff_seconds(attempt, **how))
 
 
 @pytest.fixture
