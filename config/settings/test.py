@@ -3,6 +3,7 @@
 No limit in time is reached because a machine is slow or stands still for seconds; a test of a limit sets it.
 """
 
+from config.databases import databases_from_env
 from config.settings.base import *
 
 PATIENT = {
