@@ -8,7 +8,7 @@ PROOF := tests/chaos tests/laws tests/security tests/upgrade
 # What one runs all day: no slice of the proof, and not the sandbox's own suite. Of one context: its own tests, and the doors.
 OWN = $(wildcard tests/unit/$(CONTEXT) tests/integration/$(CONTEXT))
 DAILY = $(if $(CONTEXT),$(or $(OWN),$(error CONTEXT=$(CONTEXT) has no tests; name a folder of tests/integration)) tests/architecture,\
-    tests $(addprefix --ignore=,$(PROOF) tests/unit/payments_sandbox))
+    tests $(addprefix --ignore=,$(PROOF) tests/unit/local/stripe))
 # What a database per context can change. Rules, refusals at the edge, and the files of docker/ are the same with one.
 FIVE := $(addprefix tests/,integration acceptance process chaos laws upgrade) tests/architecture/test_sql.py
 # What judges how long a recovery takes needs the machine for itself.
@@ -38,10 +38,10 @@ help:  ## List the commands
 	@touch $@
 
 demo: .venv/installed  ## Run every journey of an order over HTTP, faults included, and audit the result
-	@$(RUN) -m config.embedded.demo
+	@$(RUN) -m local.demo
 
 run: .venv/installed  ## Serve the API and the admin until Ctrl-C
-	@$(RUN) -m config.embedded.run
+	@$(RUN) -m local.run
 
 test: .venv/installed  ## Run what one runs all day (CONTEXT=payments: what a change of that context can break)
 	$(RUN) -m pytest -n 2 --dist loadgroup $(DAILY)
@@ -81,8 +81,8 @@ check: .venv/installed  ## Lint, types, doors, migrations, deployment settings, 
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/bandit -q -r config shop orders inventory payments shipping notifications -c pyproject.toml
-	$(RUN) -m config.embedded.check
+	$(BIN)/bandit -q -r config local shop orders inventory payments shipping notifications -c pyproject.toml
+	$(RUN) -m local.check
 
 format: .venv/installed  ## Put the code into its form
 	$(BIN)/ruff check --fix .
@@ -109,6 +109,6 @@ requirements: .venv/installed  ## Pin the requirements anew
 	$(BIN)/uv pip compile -q docs/site/requirements.in --generate-hashes --universal --no-header --python-version 3.11 -o docs/site/requirements.txt
 
 clean:  ## Remove what the commands made, the embedded PostgreSQL's data included
-	-@test -x $(RUN) && $(RUN) -m config.embedded stop
-	-@test -x $(RUN) && env -u EMBEDDED_POSTGRES_DIR $(RUN) -m config.embedded remove
+	-@test -x $(RUN) && $(RUN) -m local stop
+	-@test -x $(RUN) && env -u EMBEDDED_POSTGRES_DIR $(RUN) -m local remove
 	rm -rf .venv var staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

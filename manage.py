@@ -19,9 +19,6 @@ def main() -> None:
         os.environ["SHOP_OWN_PYTHON"] = "tried"
         os.execv(OWN_PYTHON, [str(OWN_PYTHON), *sys.argv])  # noqa: S606  our own interpreter, our own arguments
 
-    from config.embedded import running
-
-    running.join(os.environ)
     command_line.main(sys.argv)
 
 

@@ -14,7 +14,7 @@ from shop import actors
 # What a command exits with that could not ask its database; 1 where nothing stands here.
 UNASKED = {"audit": 3}
 ADVICE = "Is DATABASE_URL right, and does the server take connections? See docs/runbooks/DatabaseUnreadable.md."
-ADVICE_IN_A_CHECKOUT = "Start it with `make run`, or with `python -m config.embedded start`; or set DATABASE_URL."
+ADVICE_IN_A_CHECKOUT = "Start it with `make run`, or with `python -m local start`; or set DATABASE_URL."
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -12,22 +12,25 @@ from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 from config.db.schemas import CONTEXTS
-from config.embedded.postgres import embedded_url
 
 ENGINE = "config.db.postgresql"
 RECONNECT_SECONDS = 2
 ANSWER_GRACE_SECONDS = 5
 
 
-def databases_from_env(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def databases_from_env(env: Mapping[str, str], *, otherwise: str = "") -> dict[str, dict[str, Any]]:
     """Build Django's DATABASES: `default` first, then an alias for each context that has its own URL.
+
+    Args:
+        env: The environment.
+        otherwise: The URL of `default` where DATABASE_URL names none. Without either there is no `default`.
 
     Raises:
         ImproperlyConfigured: a variable can't be used; names it and never shows its value, which may hold a password.
     """
     variables = {"default": "DATABASE_URL"} | {context: f"{context.upper()}_DATABASE_URL" for context in CONTEXTS}
     urls = {alias: env.get(variable, "").strip() for alias, variable in variables.items()}
-    urls["default"] = urls["default"] or embedded_url(env)
+    urls["default"] = urls["default"] or otherwise
     databases = {
         alias: {**_parse(url, variable=variables[alias]), **_connection_policy(env)}
         for alias, url in urls.items()

@@ -18,7 +18,6 @@ from shipping.models import (
     Hold,
     Inbox,
     Outbox,
-    SandboxBooking,
     Shipment,
     ShipmentStatus,
     SurplusBooking,
@@ -356,15 +355,6 @@ class SurplusBookingAdmin(ReadOnlyAdmin):
             "taken back once more",
             lambda: surplus.retry_surplus_booking(surplus_id=booking.pk),
         )
-
-
-@admin.register(SandboxBooking)
-class SandboxBookingAdmin(ReadOnlyAdmin):
-    """What the sandbox carrier remembers."""
-
-    list_display = ("id", "reference", "booked_at", "voided_at")
-    search_fields = ("reference__exact",)
-    ordering = ("-id",)
 
 
 @admin.register(Outbox)

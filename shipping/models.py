@@ -146,21 +146,6 @@ class Hold(models.Model):
         return f"hold of order {self.order_id} for dispute {self.dispute_id}"
 
 
-class SandboxBooking(models.Model):
-    """What the sandbox carrier remembers of one booking; it stands for a carrier's own database.
-
-    Nothing here is unique by reference: like real carriers it books twice when it is asked twice.
-    """
-
-    id = models.BigAutoField(primary_key=True)
-    reference = models.UUIDField(db_index=True)
-    booked_at = models.DateTimeField(db_default=Now())
-    voided_at = models.DateTimeField(null=True, blank=True)
-
-    def __str__(self) -> str:
-        return f"sandbox booking {self.id} of {self.reference}"
-
-
 class Outbox(OutboxMessage):
     """Facts of shipping on their way out."""
 

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from config.embedded.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 
 CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications")
 

@@ -16,8 +16,8 @@ import stripe
 from django.db import connections
 from django.test import Client
 
+from local.stripe.server import Sandbox
 from payments.gateways import ProviderRefused, stripe_api
-from payments.sandbox.server import Sandbox
 
 SECRET = "whsec_sandbox"
 PATIENCE_SECONDS = 60.0

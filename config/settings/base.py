@@ -251,8 +251,6 @@ CELERY_DB_REUSE_MAX = 1000
 CELERY_CONTROL_EXCHANGE = f"{EVENTS_NAMESPACE}celery"
 CELERY_EVENT_EXCHANGE = f"{EVENTS_NAMESPACE}celeryev"
 
-DEMO_DATA_ALLOWED = False
-
 # --- orders ----
 # Longer than one saga walk in which every provider call takes STRIPE_TIMEOUT_SECONDS; whoever loses it does no harm.
 SAGA_LEASE_SECONDS = env.float("SAGA_LEASE_SECONDS", 10.0)
@@ -279,9 +277,9 @@ RESERVATION_TTL_SECONDS = env.int("RESERVATION_TTL_SECONDS", 15 * 60)
 STOCK_LOW_THRESHOLD = env.int("STOCK_LOW_THRESHOLD", 5)
 
 # --- payments ---------------------------------------------------------------------------------------------------------
-STRIPE_API_KEY = env.str("STRIPE_API_KEY", "sk_test_sandbox")
-STRIPE_API_BASE = env.str("STRIPE_API_BASE", "" if "STRIPE_API_KEY" in env.ENVIRON else "http://127.0.0.1:12111")
-STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=["whsec_sandbox"])
+STRIPE_API_KEY = env.str("STRIPE_API_KEY", "")
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", "")
+STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", 3.0)
 
 # --- breakers (on Stripe and on inventory) ----------------------------------------------------------------------------
@@ -292,8 +290,9 @@ BREAKER_WINDOW_SECONDS = env.float("BREAKER_WINDOW_SECONDS", 60.0)
 BREAKER_RESET_SECONDS = env.float("BREAKER_RESET_SECONDS", 30.0)
 
 # --- shipping and mail ------------------------------------------------------------------------------------------------
+# Where the adapter of each carrier is, by its name.
+SHIPPING_CARRIERS = {"manual": "shipping.gateways.manual.ManualCarrier"}
 SHIPPING_CARRIER = env.str("SHIPPING_CARRIER", "manual")
-SANDBOX_CARRIER_TRANSIT_SECONDS = env.float("SANDBOX_CARRIER_TRANSIT_SECONDS", 60.0)
 EMAIL_CONFIG = mail_from_env(env)
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Shop <orders@shop.example>")

@@ -4,7 +4,7 @@ No limit in time is reached because a machine is slow or stands still for second
 """
 
 from config.databases import databases_from_env
-from config.settings.base import *
+from local.settings import *
 
 PATIENT = {
     "DATABASE_CONNECT_TIMEOUT_SECONDS": "30",
@@ -14,7 +14,7 @@ PATIENT = {
     "DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_SECONDS": "120",
     "DATABASE_POOL_WAIT_SECONDS": "30",
 }
-DATABASES = databases_from_env(PATIENT | dict(env.ENVIRON))
+DATABASES = databases_from_env(PATIENT | dict(env.ENVIRON), otherwise=EMBEDDED_URL)
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", 30.0)
 SAGA_LEASE_SECONDS = env.float("SAGA_LEASE_SECONDS", 120.0)
 # A third of it is what a batch waits for a lock.
@@ -40,5 +40,4 @@ MAX_HELD_UNPAID_PIECES = env.int("MAX_HELD_UNPAID_PIECES", 1_000_000)
 MAX_UNPAID_ORDER_EMAILS = env.int("MAX_UNPAID_ORDER_EMAILS", 1_000_000)
 MAX_ORDERS_AT_WORK = env.int("MAX_ORDERS_AT_WORK", 10_000)
 LOG_LEVEL = env.str("LOG_LEVEL", "WARNING")
-DEMO_DATA_ALLOWED = True
 WHITENOISE_AUTOREFRESH = True

@@ -14,7 +14,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
 
-from config.embedded.processes import Process, answers, free_port, python
+from local.processes import Process, answers, free_port, python
 from shop.models import User
 from tests.factories import OrderBodyFactory
 from tests.integration.orders.conftest import (

@@ -15,8 +15,8 @@ from django.db import connections
 from psycopg import sql
 
 from config.db.schemas import SEARCH_PATH
-from config.embedded.ports import free_port
-from config.embedded.processes import Process
+from local.ports import free_port
+from local.processes import Process
 
 SERVER_CONNECTIONS = 4
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 from django.db import connections
 
-from config.embedded.ports import free_port
+from local.ports import free_port
 from tests.acceptance.conftest import Shop, database_urls, token_of
 from tests.chaos.processes.proxy import Proxy
 from tests.factories import ProductFactory, UserFactory

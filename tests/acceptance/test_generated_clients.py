@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from config.embedded.processes import ROOT
+from local.processes import ROOT
 from tests.acceptance.conftest import Shop, token_of
 from tests.contract import description
 from tests.factories import ProductFactory, UserFactory

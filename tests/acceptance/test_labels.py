@@ -14,7 +14,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from config.embedded.processes import free_port
+from local.processes import free_port
 from tests.acceptance.conftest import Shop, wait_until
 from tests.acceptance.test_probes import a_worker_of
 

@@ -20,8 +20,8 @@ import requests
 from django.db import connection
 from psycopg import sql
 
-from config.embedded.ports import free_port
-from config.embedded.processes import ROOT
+from local.ports import free_port
+from local.processes import ROOT
 from tests.acceptance.conftest import PATIENCE_SECONDS
 from tests.factories import OrderBodyFactory
 
@@ -85,7 +85,7 @@ def checkout(tmp_path: Path, server: str) -> Checkout:
 @pytest.mark.timeout(400)
 def test_commands_of_another_shell_work_while_make_run_runs(checkout: Checkout):
     with subprocess.Popen(
-        [sys.executable, "-m", "config.embedded.run"],
+        [sys.executable, "-m", "local.run"],
         cwd=checkout.folder,
         env=checkout.environment,
         stdout=subprocess.PIPE,

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import pytest
 
-from config.embedded.processes import free_port
+from local.processes import free_port
 from tests.acceptance.conftest import Shop, token_of, wait_until
 from tests.acceptance.test_processes import rabbitmq
 from tests.deploy.test_gateway import PATIENCE_SECONDS, _await_port, _local, _nginx

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from config.embedded.ports import free_port
+from local.ports import free_port
 from tests.acceptance.conftest import Shop, token_of
 from tests.factories import ProductFactory, UserFactory
 from tests.provider import Provider

@@ -11,12 +11,13 @@ from threading import Thread
 import pytest
 import requests
 
-from config.embedded.rabbitmq import PrivateRabbitmq, RabbitmqError, _server_script
+from local.rabbitmq import RabbitmqError
 from orders.models import Order, Outbox
 from tests.acceptance.conftest import Shop, token_of, wait_until
 from tests.factories import UserFactory
 from tests.integration.orders.conftest import id_in, status_of
 from tests.provider import Provider
+from tests.rabbitmq import PrivateRabbitmq, server_script
 
 
 @pytest.mark.timeout(400)
@@ -57,7 +58,7 @@ def test_a_web_server_killed_between_charge_and_confirmation_completes_with_one_
 @pytest.fixture(scope="module")
 def rabbitmq(tmp_path_factory: pytest.TempPathFactory):
     try:
-        _server_script()
+        server_script()
     except RabbitmqError as missing:
         if os.environ.get("CI"):
             raise

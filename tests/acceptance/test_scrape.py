@@ -17,8 +17,7 @@ import yaml
 from django.db.models.functions import Now
 from prometheus_client.parser import text_string_to_metric_families
 
-from config.embedded.ports import free_port
-from config.embedded.rabbitmq import PrivateRabbitmq
+from local.ports import free_port
 from payments.models import Dispute
 from shop.events import topology
 from shop.events.broker import connect
@@ -29,6 +28,7 @@ from tests.deploy.files import DOCKER
 from tests.deploy.promql import parse
 from tests.factories import UserFactory
 from tests.integration.orders.conftest import id_in, table_away
+from tests.rabbitmq import PrivateRabbitmq
 
 # Prometheus makes it itself, of each target.
 MADE_BY_PROMETHEUS = {"up"}

@@ -6,13 +6,14 @@ import os
 
 import pytest
 
-from config.embedded.rabbitmq import RabbitmqError, _server_script
+from local.rabbitmq import RabbitmqError
+from tests.rabbitmq import server_script
 
 
 def insist_on_rabbitmq() -> None:
     """Skip the test, or in CI fail it, where no RabbitMQ is installed."""
     try:
-        _server_script()
+        server_script()
     except RabbitmqError as missing:
         if os.environ.get("CI"):
             pytest.fail(str(missing))

@@ -14,7 +14,7 @@ from tests.deploy.files import DOCKER, ENTRYPOINT, ROOT, read_yaml
 from tests.deploy.kustomize import Manifest, build, containers
 
 PAGE = ROOT / "docs" / "configuration.md"
-SOURCES = ("config", "shop", "orders", "inventory", "payments", "shipping", "notifications")
+SOURCES = ("config", "local", "shop", "orders", "inventory", "payments", "shipping", "notifications")
 NAME = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 # Read by the machine, by libraries themselves, or within this checkout's own processes only.
 FOREIGN = {"PATH", "HOME", "LC_ALL", "TZ"}
@@ -113,7 +113,7 @@ def test_kubernetes_sets_what_is_required_and_nothing_unknown(overlay: str) -> N
 
 
 def test_sandbox_is_given_only_what_it_reads() -> None:
-    reads = _read_by(ROOT / "payments" / "sandbox" / "__main__.py")
+    reads = _read_by(ROOT / "local" / "stripe" / "__main__.py")
     assert reads == {"STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"}
 
     assert read_yaml("compose.yml")["services"]["stripe"]["environment"].keys() == reads
@@ -133,7 +133,8 @@ def test_every_key_of_the_secret_is_documented() -> None:
 
 def test_image_sets_only_what_is_read() -> None:
     text = (DOCKER / "Dockerfile").read_text()
-    runtime = text[text.rindex("FROM") :]
-    given = set(re.findall(r"\b([A-Z_]+)=", runtime.split("RUN")[0])) - {"PATH"}
+    runtime = text[text.index("AS runtime") :]
+    given = set(re.findall(r"\b([A-Z_]+)=", re.sub(r"RUN.*?(?<!\\)\n", "", runtime, flags=re.DOTALL))) - {"PATH"}
+    assert "DJANGO_SETTINGS_MODULE" in given
 
     assert {name for name in given if not name.startswith("PYTHON")} <= read_by_the_code()

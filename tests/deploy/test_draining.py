@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from config.embedded.processes import free_port
+from local.processes import free_port
 from shop.serving import any_address
 from tests.deploy.files import DOCKER, ROOT
 from tests.deploy.test_gateway import CONFIGURATION, _await_port, _local, _nginx

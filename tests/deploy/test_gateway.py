@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import config.urls  # noqa: F401  every error class that the API may answer is imported
-from config.embedded.processes import free_port
+from local.processes import free_port
 from shop.rest import cors
 from shop.rest.problem import known_problems
 from tests.deploy.files import DOCKER, read_yaml

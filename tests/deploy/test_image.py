@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.deploy.files import DOCKER, ENTRYPOINT, ROOT, entrypoint_roles
+from tests.deploy.files import DOCKER, ENTRYPOINT, ROOT, entrypoint_roles, read_yaml
 
 INSTRUCTIONS = {
     "FROM", "ARG", "ENV", "LABEL", "COPY", "RUN", "WORKDIR", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT",
@@ -28,7 +28,7 @@ def _faults(text: str) -> list[str]:
     faults = []
     instructions = _instructions(text)
     stages = [argument.split()[-1] for name, argument in instructions if name == "FROM"]
-    last_stage = instructions[max(index for index, (name, _) in enumerate(instructions) if name == "FROM") :]
+    last_stage = _stage(instructions, stages[-1])
     arguments = dict(argument.split("=", 1) for name, argument in instructions if name == "ARG" and "=" in argument)
     for name, argument in instructions:
         faults += _faults_of_one(name, argument, stages=stages, arguments=arguments)
@@ -41,6 +41,18 @@ def _faults(text: str) -> list[str]:
         if wanted not in [name for name, _ in last_stage]
     ]
     return faults
+
+
+def _stage(instructions: list[tuple[str, str]], wanted: str) -> list[tuple[str, str]]:
+    """Return the instructions of a stage, after those of the stage that it begins from."""
+    found: dict[str, list[tuple[str, str]]] = {"": []}
+    stage = ""
+    for name, argument in instructions:
+        if name == "FROM":
+            base, stage = argument.split()[0], argument.split()[-1]
+            found[stage] = list(found.get(base, []))
+        found[stage].append((name, argument))
+    return found[wanted]
 
 
 def _faults_of_one(name: str, argument: str, *, stages: list[str], arguments: dict[str, str]) -> list[str]:
@@ -89,6 +101,41 @@ def test_image_starts_in_production_settings_and_as_web() -> None:
     assert ("CMD", '["web"]') in _instructions(text)
 
 
+def _holds_stand_ins(text: str, stage: str) -> bool:
+    """Return whether what is copied into a stage, from the builder or from another stage, has local/ in it."""
+    instructions = _instructions(text)
+    holds = False
+    for name, argument in _stage(instructions, stage):
+        source = re.match(r"--from=(\S+)", argument)
+        if name == "COPY" and source and source[1] != "dependencies":
+            holds = holds or _holds_stand_ins(text, source[1])
+        elif name == "COPY" and not source:
+            holds = holds or argument.split()[0] in {".", "local"}
+        elif name == "RUN" and argument.startswith("rm -r local "):
+            holds = False
+    return holds
+
+
+def test_what_is_built_without_a_target_holds_nothing_that_stands_in_for_the_world() -> None:
+    text = (DOCKER / "Dockerfile").read_text()
+    (*_others, last) = [argument.split()[-1] for name, argument in _instructions(text) if name == "FROM"]
+
+    assert not _holds_stand_ins(text, last)
+    assert _holds_stand_ins(text, "local")
+    assert read_yaml("compose.yml")["services"]["web"]["build"]["target"] == "local"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("RUN rm -r local ", "RUN true "), ("FROM runtime AS shop", "FROM local AS shop")],
+)
+def test_a_stand_in_in_the_image_is_caught(old: str, new: str) -> None:
+    text = (DOCKER / "Dockerfile").read_text()
+    assert old in text
+
+    assert _holds_stand_ins(text.replace(old, new), "shop")
+
+
 def test_only_what_the_image_runs_is_sent_to_the_builder() -> None:
     patterns = [
         line for line in (DOCKER / "Dockerfile.dockerignore").read_text().splitlines() if line and line[0] != "#"
@@ -117,7 +164,7 @@ def test_entrypoint_is_executable_and_parses() -> None:
         (["web"], ["gunicorn", "-c", "docker/gunicorn.conf.py", "config.wsgi"]),
         (["migrate"], ["python", "manage.py", "migrate_all"]),
         (["manage", "explain_order", "x"], ["python", "manage.py", "explain_order", "x"]),
-        (["python", "-m", "payments.sandbox"], ["python", "-m", "payments.sandbox"]),
+        (["python", "-m", "local.stripe"], ["python", "-m", "local.stripe"]),
     ],
 )
 def test_role_starts_its_command(tmp_path, arguments: list[str], wanted: list[str]) -> None:

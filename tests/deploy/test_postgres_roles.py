@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from config.db.schemas import CONTEXTS, SEARCH_PATH
-from config.embedded.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 from tests.deploy.files import DOCKER
 
 ROLES = DOCKER / "postgres" / "10-roles.sql"

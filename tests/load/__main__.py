@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from config.embedded.processes import ROOT, StartFailed
+from local.processes import ROOT, StartFailed
 from tests.load.bench import Bench
 from tests.load.machine import Others
 from tests.load.picture import picture

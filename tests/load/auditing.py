@@ -19,7 +19,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from config.embedded.processes import ROOT, python
+from local.processes import ROOT, python
 from tests.load.growing import multiply
 from tests.load.machine import cpu_seconds
 from tests.load.stack import Cluster
@@ -49,7 +49,7 @@ def _measure(cluster: Cluster, orders: int) -> dict[str, Any]:
     from django.core.management import call_command
     from django.db import connections
 
-    from payments.sandbox.server import Sandbox
+    from local.stripe.server import Sandbox
     from tests.ageing import grow_two_hours_older
 
     call_command("migrate", verbosity=0)

@@ -3,11 +3,10 @@
 # ruff: noqa: F403, F405  settings build on settings
 from __future__ import annotations
 
-from config.settings.base import *
+from local.settings import *
 
 SECRET_KEY = "bench-only-not-a-secret-" + "x" * 40
 ALLOWED_HOSTS = ["*"]
-DEMO_DATA_ALLOWED = True
 LOG_FORMAT = env.str("LOG_FORMAT", "json")
 SHIPPING_CARRIER = "sandbox"
 # Booked is where a parcel's part of the measured work ends.

@@ -21,11 +21,12 @@ from uuid import uuid4
 import psycopg
 
 from config.db.schemas import CONTEXTS
-from config.embedded.postgres import EmbeddedPostgres
-from config.embedded.processes import ROOT, Process, StartFailed, answers, free_port, python
-from config.embedded.rabbitmq import PrivateRabbitmq, RabbitmqError, install_and_start_rabbitmq
-from config.embedded.stack import SANDBOX_KEY, SANDBOX_WEBHOOK_SECRET, Stack
+from local.postgres import EmbeddedPostgres
+from local.processes import ROOT, Process, StartFailed, answers, free_port, python
+from local.rabbitmq import RabbitmqError, install_and_start_rabbitmq
+from local.stack import SANDBOX_KEY, SANDBOX_WEBHOOK_SECRET, Stack
 from tests.load import generator
+from tests.rabbitmq import PrivateRabbitmq
 
 WEB_PROCESSES = 2
 WEB_THREADS = 16
@@ -349,7 +350,7 @@ class ArticleStack:
         self.tokens = json.loads(run(("-m", "tests.load.article.seed"), self.environment))
         if self.provider == "stripe":
             sandbox = python(
-                "-m", "payments.sandbox", "--port", str(self.sandbox_port), "--database", ":memory:",
+                "-m", "local.stripe", "--port", str(self.sandbox_port), "--database", ":memory:",
                 "--secret-key", SANDBOX_KEY, "--webhook-secret", SANDBOX_WEBHOOK_SECRET,
             )  # fmt: skip
             self._start("sandbox", sandbox, f"{self.environment['STRIPE_API_BASE']}/sandbox/health")

@@ -6,14 +6,15 @@ import os
 
 import pytest
 
-from config.embedded.rabbitmq import RabbitmqError, _server_script
+from local.rabbitmq import RabbitmqError
 from tests.load import limits
 from tests.load.counts import count_orders, described, least
+from tests.rabbitmq import server_script
 
 
 def a_broker_can_be_had() -> bool:
     try:
-        return bool(os.environ.get("BROKER_URL") or _server_script())
+        return bool(os.environ.get("BROKER_URL") or server_script())
     except RabbitmqError:
         return False
 

@@ -17,12 +17,13 @@ import amqp
 import pytest
 from django.db import connections
 
-from config.embedded.processes import Process, python
-from config.embedded.rabbitmq import PrivateRabbitmq, RabbitmqError, _server_script
+from local.processes import Process, python
+from local.rabbitmq import RabbitmqError
 from shop.events import bus, relay, topology
 from shop.events.broker import connect
 from tests.integration.events import bench
 from tests.process import bell_tower
+from tests.rabbitmq import PrivateRabbitmq, server_script
 
 DEADLINE_SECONDS = 120
 
@@ -71,7 +72,7 @@ class Broker:
 @pytest.fixture(scope="session")
 def broker_of_session() -> Iterator[Broker]:
     try:
-        _server_script()
+        server_script()
     except RabbitmqError as missing:
         if url := os.environ.get("BROKER_URL"):
             yield Broker(url, None)

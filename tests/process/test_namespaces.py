@@ -11,7 +11,7 @@ from uuid import uuid4
 import amqp
 import pytest
 
-from config.embedded.processes import ROOT, Process, python
+from local.processes import ROOT, Process, python
 from shop.events import topology
 from shop.events.broker import connect
 from tests.process.conftest import environment_of, until

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from django.db.models.functions import Now
 
-from config.embedded.processes import ROOT, free_port, python
+from local.processes import ROOT, free_port, python
 from notifications.models import Email, EmailKind
 from shop.events import topology
 from shop.events.broker import connect

@@ -35,7 +35,7 @@ def serve(database: None, settings: Any) -> Serve:
 
     @contextmanager
     def running(books: Path) -> Iterator[Provider]:
-        command = [sys.executable, "-m", "payments.sandbox", "--port", "0", "--secret-key", "sk_test_sandbox"]
+        command = [sys.executable, "-m", "local.stripe", "--port", "0", "--secret-key", "sk_test_sandbox"]
         with subprocess.Popen([*command, "--database", str(books)], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             settings.STRIPE_API_BASE = process.stdout.readline().split()[-1]

@@ -18,8 +18,8 @@ import pytest
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
+from local.stripe.store import TABLES
 from orders.models import Order
-from payments.sandbox.store import TABLES
 from shop.clock import now
 from shop.events.event import registry
 from shop.events.outbox import OutboxMessage
@@ -47,7 +47,7 @@ def provider(books: Path, database: None, settings: Any) -> Iterator[Provider]:
     command = [
         sys.executable,
         "-m",
-        "payments.sandbox",
+        "local.stripe",
         "--port",
         "0",
         "--secret-key",

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
-from payments.sandbox.store import Store
+from local.stripe.store import Store
 from shop import transactions
 from shop.clock import now
 from tests.upgrade.releases import Json, Release

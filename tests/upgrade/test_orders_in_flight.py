@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from local.carrier.models import SandboxBooking
 from notifications.models import Email
 from orders.models import Order, Saga
 from payments.models import Refund
-from shipping.models import SandboxBooking, Shipment
+from shipping.models import Shipment
 from tests.chaos.crashes.enumeration import settle, violations_at_rest
 from tests.integration.orders.conftest import levels
 from tests.proof import Record

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from config.embedded.processes import Process, StartFailed
-from config.embedded.rabbitmq import PrivateRabbitmq
+from local.processes import Process, StartFailed
 from orders.models import Outbox
 from tests.chaos.broker.judge import violations
 from tests.chaos.broker.outsider import Outsider
 from tests.chaos.broker.subscribers import SUBSCRIBERS, Fact, committed, handled_by, waiting
 from tests.integration.events.bench import Rung, ring
 from tests.process.conftest import Broker
+from tests.rabbitmq import PrivateRabbitmq
 
 # Of ten outages of the broker so many take something else along.
 WORKER_DIES_TOO = 0.2

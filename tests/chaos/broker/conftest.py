@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.processes import Process
+from local.processes import Process
 from tests.chaos.broker.campaign import Campaign
 from tests.chaos.broker.outsider import Outsider
 from tests.process.conftest import (  # noqa: F401  fixtures

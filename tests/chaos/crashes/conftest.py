@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def sandbox_process() -> Iterator[str]:
     """Start the sandbox; give its address."""
-    command = [sys.executable, "-m", "payments.sandbox", "--port", "0", "--secret-key", "sk_test_sandbox"]
+    command = [sys.executable, "-m", "local.stripe", "--port", "0", "--secret-key", "sk_test_sandbox"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = process.stdout.readline()

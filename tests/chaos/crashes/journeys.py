@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 
+from local.carrier.models import SandboxBooking
 from notifications.models import Email
 from orders.gateways import inventory_breaker
 from orders.models import Contact, Order, Saga
@@ -18,7 +19,7 @@ from orders.sagas.run import resume_due
 from payments import tasks as payment_tasks
 from payments.gateways import stripe_api
 from payments.models import Payment
-from shipping.models import Hold, SandboxBooking
+from shipping.models import Hold
 from shipping.services import booking
 from shop.events import relay
 from shop.models import Erasure, IdempotencyKey, User

@@ -10,7 +10,7 @@ STORY = "shop/events/story.py"
 STORIES = "tests/integration/orders/test_audit.py"
 PAGES = "tests/integration/orders/test_admin.py"
 OWED_AFTER = f"{RETURNED}::test_a_refund_returned_after_the_end_calls_staff_and_is_told_to_the_customer"
-RUNNING = "tests/unit/config/test_running.py"
+RUNNING = "tests/unit/local/test_running.py"
 
 MUTANTS = (
     Mutant(
@@ -298,23 +298,23 @@ MUTANTS = (
     Mutant(
         removes="the shop that runs in a checkout from its commands",
         promise="edge",
-        file="config/embedded/running.py",
+        file="local/running.py",
         old="        environment.setdefault(name, value)\n",
         new="        pass\n",
         killers=(f"{RUNNING}::test_a_command_reaches_what_runs",),
     ),
     Mutant(
-        removes="the shop that runs in a checkout from manage.py",
+        removes="the shop that runs in a checkout from the settings of a checkout",
         promise="edge",
-        file="manage.py",
-        old="    running.join(os.environ)\n",
+        file="local/settings.py",
+        old="running.join(os.environ)\n",
         new="",
         killers=(RUNNING, "tests/deploy/test_runbooks.py"),
     ),
     Mutant(
         removes="the look whether the shop that told of itself still lives",
         promise="edge",
-        file="config/embedded/running.py",
+        file="local/running.py",
         old='    if not _lives(told.pop(_PID, "")):\n',
         new='    if not told.pop(_PID, ""):\n',
         killers=(f"{RUNNING}::test_nothing_is_joined_that_has_ended_or_never_ran",),
@@ -322,7 +322,7 @@ MUTANTS = (
     Mutant(
         removes="the real key of Stripe that never goes to the sandbox",
         promise="edge",
-        file="config/embedded/running.py",
+        file="local/running.py",
         old='    if "STRIPE_API_KEY" in environment:\n',
         new="    if False:\n",
         killers=(f"{RUNNING}::test_what_the_environment_names_is_not_overruled",),
@@ -330,7 +330,7 @@ MUTANTS = (
     Mutant(
         removes="where the shop is served from the links of its mails",
         promise="edge",
-        file="config/embedded/run.py",
+        file="local/run.py",
         old='"STOREFRONT_URL": stack.url}',
         new='"STOREFRONT_URL": ""}',
         killers=(f"{RUNNING}::test_links_in_mails_lead_to_where_the_shop_is_served",),

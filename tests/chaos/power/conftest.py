@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import connections
 from psycopg import sql
 
-from config.embedded.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres
 from tests.conftest import empty_tables
 from tests.provider import sandbox
 

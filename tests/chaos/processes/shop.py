@@ -21,13 +21,13 @@ from typing import Any, Final
 import psycopg
 import requests
 
-from config.embedded.postgres import EmbeddedPostgres
-from config.embedded.processes import ROOT, Process, python
-from config.embedded.rabbitmq import PrivateRabbitmq, _server_script
-from config.embedded.stack import SANDBOX_KEY, Stack
+from local.postgres import EmbeddedPostgres
+from local.processes import ROOT, Process, python
+from local.stack import SANDBOX_KEY, Stack
 from shop.events import topology
 from shop.events.broker import connect
 from tests.chaos.processes.proxy import HOST, Proxy
+from tests.rabbitmq import PrivateRabbitmq, server_script
 
 Rows = list[tuple[Any, ...]]
 CUSTOMERS: Final = 6
@@ -112,7 +112,7 @@ class ChaosShop(Stack):
 
     def rabbitmqctl(self, *arguments: str) -> None:
         """Run the broker's own control tool on our node."""
-        tool = Path(_server_script()).with_name("rabbitmqctl")
+        tool = Path(server_script()).with_name("rabbitmqctl")
         command = [str(tool), "--node", self.broker.node_name, *arguments]
         done = subprocess.run(command, env=self.broker._environment(), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from config.embedded.stack import SANDBOX_KEY
+from local.stack import SANDBOX_KEY
 from tests.chaos.processes.campaign import Campaign, Recovery, schedule, without_unknown, worst
 from tests.chaos.processes.faults import BLOW, FAULTS, MAKING_UNKNOWN, NAMED, PROVIDER_SECONDS, Fault
 from tests.chaos.processes.load import Load

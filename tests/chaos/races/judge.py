@@ -9,11 +9,11 @@ from typing import Any
 
 from django.core import mail
 
+from local.carrier.models import SandboxBooking
 from notifications.models import Email
 from orders.models import Contact, Order, Outbox, Saga
 from orders.rules import CancelReason
 from payments.models import Refund, StrayIntent
-from shipping.models import SandboxBooking
 from shop.models import Erasure
 from shop.tasks import erase_persons
 from tests.chaos.crashes.enumeration import settle, violations_at_rest

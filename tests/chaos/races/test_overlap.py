@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connections
 
-from shipping.gateways import SandboxCarrier
+from local.carrier.gateway import SandboxCarrier
 from tests.chaos.races import stage as scenes
 from tests.chaos.races.matrix import BY_NAME
 from tests.chaos.races.overlap import Met, Pair

@@ -16,11 +16,11 @@ from urllib.parse import urlencode, urlsplit
 
 import stripe
 
+from local.stripe import attempts, disputes, errors, intents, ledger, refunds
+from local.stripe.calls import Api, Request, Response, new_request_id, refused
+from local.stripe.store import Store, Transaction
 from payments.gateways import stripe_api
 from payments.rules import NOTICES
-from payments.sandbox import attempts, disputes, errors, intents, ledger, refunds
-from payments.sandbox.calls import Api, Request, Response, new_request_id, refused
-from payments.sandbox.store import Store, Transaction
 from tests.chaos.crashes.points import PROVIDERS_ID
 from tests.chaos.simulator.clock import VirtualClock
 from tests.chaos.simulator.points import Meeting

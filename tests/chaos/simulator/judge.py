@@ -13,6 +13,7 @@ from django.core import mail
 from inventory.audit import stock_against_ledger, stock_against_reservations, stock_law
 from inventory.models import TRANSITIONS as RESERVATION_TRANSITIONS
 from inventory.models import Reservation
+from local.carrier.models import SandboxBooking
 from notifications.models import Email
 from orders.events import OrderRefundIssued
 from orders.models import Order, OrderStatus, Outbox, Saga
@@ -20,7 +21,7 @@ from orders.rules import ids_of_full_refunds
 from payments.models import Outbox as PaymentsOutbox
 from payments.models import Payment, Refund
 from payments.rules import CHARGEBACKS
-from shipping.models import Hold, SandboxBooking, Shipment
+from shipping.models import Hold, Shipment
 from shop import audit
 from shop.states import Transitions
 from tests.chaos.heard import unheard

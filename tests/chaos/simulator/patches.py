@@ -12,8 +12,8 @@ from unittest import mock
 from django.core.cache import cache
 from django.test import override_settings
 
+import local.stripe.store
 import orders.models
-import payments.sandbox.store
 import shop.ids
 import shop.resilience.retry
 from orders.sagas import engine
@@ -65,7 +65,7 @@ def patches(world: Any) -> Iterator[None]:
             (shop.ids, "secrets", dice),
             (shop.ids, "time", SimpleNamespace(time_ns=world.clock.time_ns)),
             (orders.models, "secrets", dice),
-            (payments.sandbox.store, "secrets", dice),
+            (local.stripe.store, "secrets", dice),
             (shop.resilience.retry, "random", SimpleNamespace(uniform=lambda low, high: (low + high) / 2)),
             (engine, "_postpone", watched),
             # Where COALESCE is on: in a slice of the tests, and where make simulate finds it in the environment.

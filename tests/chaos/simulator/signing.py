@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from payments.sandbox.webhooks import SIGNER, signature
+from local.stripe.webhooks import SIGNER, signature
 
 
 def signed(event: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.db import models
 from django.test import Client
 from django.urls import reverse
 
-from config.embedded.processes import ROOT
+from local.processes import ROOT
 from shop.accounts import User
 from shop.admin.tiles import Dashboard
 from shop.states import StatusModel

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import connections
 
 from config.db.schemas import CONTEXTS
-from config.embedded.ports import free_port
-from config.embedded.processes import ROOT, python
+from local.ports import free_port
+from local.processes import ROOT, python
 from tests.integration.orders.conftest import Shopper, execute, id_in
 from tests.provider import Provider
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from config.embedded.__main__ import main
-from config.embedded.ports import HOST
-from config.embedded.postgres import PROJECT_ROOT, EmbeddedPostgres, EmbeddedPostgresError, installation, postmaster
-from config.embedded.postgres.cluster import REMOVE_CLUSTER
+from local.__main__ import main
+from local.ports import HOST
+from local.postgres import PROJECT_ROOT, EmbeddedPostgres, EmbeddedPostgresError, installation, postmaster
+from local.postgres.cluster import REMOVE_CLUSTER
 
 SHARED_MEMORY = Path("/proc/sysvipc/shm")
 pytestmark = pytest.mark.timeout(180)
@@ -164,7 +164,7 @@ def test_throwaway_cluster_is_fast_and_leaves_nothing() -> None:
 
 def test_throwaway_cluster_ends_with_its_process_however_that_ends() -> None:
     script = (
-        "from config.embedded.postgres import EmbeddedPostgres; import time\n"
+        "from local.postgres import EmbeddedPostgres; import time\n"
         "p = EmbeddedPostgres(durable=False); p.start(); print(p.home, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as owner:

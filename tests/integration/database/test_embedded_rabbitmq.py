@@ -8,7 +8,8 @@ from pathlib import Path
 import kombu
 import pytest
 
-from config.embedded.rabbitmq import PrivateRabbitmq, RabbitmqError, _server_script, ensure_rabbitmq
+from local.rabbitmq import RabbitmqError, ensure_rabbitmq
+from tests.rabbitmq import PrivateRabbitmq, server_script
 from tests.stopwatch import Stopwatch
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.timeout(300)]
@@ -18,7 +19,7 @@ QUEUE = kombu.Queue("kept", durable=True, queue_arguments={"x-queue-type": "quor
 @pytest.fixture(scope="module")
 def node() -> Iterator[PrivateRabbitmq]:
     try:
-        _server_script()
+        server_script()
     except RabbitmqError as missing:
         if os.environ.get("CI"):
             raise

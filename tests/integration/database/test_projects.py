@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.embedded.postgres import PROJECT_ROOT
+from local.postgres import PROJECT_ROOT
 from tests.integration.database.conftest import Server
 
 SETTINGS = """

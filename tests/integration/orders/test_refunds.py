@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.core import mail
 
+from local.carrier.gateway import SandboxCarrier
+from local.carrier.models import SandboxBooking
 from orders.models import Inbox, Order, Outbox
 from orders.rules import FULL_REFUNDS, CancelReason
 from orders.sagas.run import cancel_order, refund_part, resume, resume_due
@@ -16,8 +18,7 @@ from orders.services import OrderAlreadyShipped, announce_partial_refund, reques
 from payments import api as payments
 from payments.models import Refund
 from shipping import api as shipping
-from shipping.gateways import CarrierUnavailable, SandboxCarrier
-from shipping.models import SandboxBooking
+from shipping.gateways import CarrierUnavailable
 from shop import transactions
 from shop.events import relay
 from shop.models import IdempotencyKey

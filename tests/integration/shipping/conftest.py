@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
+from local.carrier.gateway import SandboxCarrier
 from orders import services as orders
 from orders.events import OrderConfirmed
 from orders.models import Order
 from orders.queries import Address
 from shipping import api as shipping
 from shipping import gateways
-from shipping.gateways import SandboxCarrier
 from shipping.models import Shipment, SurplusBooking
 from shipping.services import booking, shipments
 from shop import clock

@@ -6,12 +6,13 @@ from contextlib import suppress
 import pytest
 from django.db import connections
 
+from local.carrier.gateway import LOST_ANSWER_POSTAL_CODE, REFUSED_POSTAL_CODE, UNAVAILABLE_POSTAL_CODE, SandboxCarrier
+from local.carrier.models import SandboxBooking
 from orders.models import Order
 from shipping import api as shipping
 from shipping import gateways
-from shipping.gateways import CarrierUnavailable, SandboxCarrier
-from shipping.gateways.sandbox import LOST_ANSWER_POSTAL_CODE, REFUSED_POSTAL_CODE, UNAVAILABLE_POSTAL_CODE
-from shipping.models import Outbox, SandboxBooking, Shipment
+from shipping.gateways import CarrierUnavailable
+from shipping.models import Outbox, Shipment
 from shipping.queries import story_of
 from shipping.services import booking, bookings, shipments, surplus
 from shop import transactions

@@ -13,13 +13,15 @@ from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
-from config.embedded.waiting import wait_until
+from local.carrier.gateway import SandboxCarrier
+from local.carrier.models import SandboxBooking
+from local.waiting import wait_until
 from payments.events import PaymentDisputeChanged, PaymentDisputeClosed, PaymentDisputeOpened, PaymentRefunded
 from shipping import api as shipping
 from shipping import gateways, queries
 from shipping.audit import OVERDUE
-from shipping.gateways import Address, CarrierUnavailable, Parcel, SandboxCarrier
-from shipping.models import Hold, SandboxBooking, Shipment
+from shipping.gateways import Address, CarrierUnavailable, Parcel
+from shipping.models import Hold, Shipment
 from shipping.services import booking, bookings, holds, shipments, unbooking
 from shop import transactions
 from shop.clock import now

@@ -5,9 +5,11 @@ import threading
 import pytest
 from django.db import connections
 
+from local.carrier.gateway import SandboxCarrier
+from local.carrier.models import SandboxBooking
 from shipping import gateways
-from shipping.gateways import Booking, CarrierUnavailable, SandboxCarrier
-from shipping.models import SandboxBooking, Shipment, SurplusBooking
+from shipping.gateways import Booking, CarrierUnavailable
+from shipping.models import Shipment, SurplusBooking
 from shipping.queries import dashboard_figures, story_of
 from shipping.services import booking, bookings, surplus
 from tests.integration.shipping.conftest import found, make_due

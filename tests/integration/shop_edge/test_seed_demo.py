@@ -9,7 +9,7 @@ from allauth.account.models import EmailAddress
 from django.core.management import call_command
 from django.test import Client
 
-from config.embedded import demo_data
+from local.demo import data as demo_data
 from shop.models import User
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 
-from config.embedded.postgres.installation import account, binaries
-from config.embedded.processes import StartFailed
+from local.postgres.installation import account, binaries
+from local.processes import StartFailed
 from tests.load import generator, people
 from tests.load.bench import DRAIN_SECONDS, Bench
 from tests.load.machine import CpuMeter

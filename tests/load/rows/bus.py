@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 from kombu import Connection
 
-from config.embedded.processes import Process, StartFailed, python
+from local.processes import Process, StartFailed, python
 from tests.load.bench import Bench
 from tests.load.result import BARS, Row, middle, no_result, ratio
 from tests.load.stack import run

@@ -19,8 +19,8 @@ from uuid import uuid4
 import psycopg
 import requests
 
-from config.embedded.demo_data import STAFF
-from config.embedded.processes import ROOT, StartFailed, python
+from local.demo.data import STAFF
+from local.processes import ROOT, StartFailed, python
 from tests.load import generator
 from tests.load.bench import DRAIN_SECONDS, Bench
 from tests.load.growing import multiply

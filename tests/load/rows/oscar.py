@@ -8,7 +8,7 @@ import subprocess
 import venv
 from pathlib import Path
 
-from config.embedded.processes import ROOT, StartFailed
+from local.processes import ROOT, StartFailed
 from tests.load.bench import Bench, Side
 from tests.load.result import BARS, Row, middle, ratio
 

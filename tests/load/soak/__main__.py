@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from config.embedded.processes import StartFailed
+from local.processes import StartFailed
 from tests.load import generator
 from tests.load.soak.arrivals import Arrivals
 from tests.load.soak.faults import in_force

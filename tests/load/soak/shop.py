@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.embedded.processes import Process, free_port, python
+from local.processes import Process, free_port, python
 from tests.load.machine import family
 from tests.load.stack import Cluster, ShopStack
 

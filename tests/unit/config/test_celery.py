@@ -8,7 +8,7 @@ from celery.worker.consumer import Consumer
 from kombu.utils import functional
 
 from config.celery import RECONNECT_SECONDS, app
-from config.embedded.processes import free_port
+from local.processes import free_port
 
 ATTEMPTS = 20
 

@@ -1,11 +1,7 @@
-from collections.abc import Mapping
-from pathlib import Path
-
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.databases import asynchronous_commit_from_env, databases_from_env
-from config.embedded.postgres import UNKNOWN_PORT
 
 URL = "postgresql://shop:se%40cret@db.example:6432/shop"
 
@@ -38,21 +34,15 @@ def test_empty_url_of_a_context_is_an_unset_one() -> None:
 
 
 @pytest.mark.parametrize("env", [{}, {"DATABASE_URL": ""}])
-def test_without_url_the_remembered_embedded_cluster_is_named(tmp_path: Path, env: Mapping[str, str]) -> None:
-    (tmp_path / "port").write_text("23456\n")
-    (tmp_path / "password").write_text("pw")
+def test_without_url_the_default_database_is_what_the_settings_say_otherwise(env: dict[str, str]) -> None:
+    otherwise = databases_from_env(env, otherwise="postgresql://shop:pw@127.0.0.1:23456/shop")
 
-    default = databases_from_env({"EMBEDDED_POSTGRES_DIR": str(tmp_path), **env})["default"]
-
-    assert (default["HOST"], default["PORT"], default["NAME"]) == ("127.0.0.1", 23456, "shop")
-    assert default["PASSWORD"] == "pw"
+    assert (otherwise["default"]["HOST"], otherwise["default"]["PORT"]) == ("127.0.0.1", 23456)
+    assert databases_from_env(env) == {}, "nothing is made up"
 
 
-def test_without_url_and_cluster_nothing_is_created(tmp_path: Path) -> None:
-    default = databases_from_env({"EMBEDDED_POSTGRES_DIR": str(tmp_path / "none")})["default"]
-
-    assert default["PORT"] == UNKNOWN_PORT
-    assert list(tmp_path.iterdir()) == []
+def test_url_is_stronger_than_what_the_settings_say_otherwise() -> None:
+    assert databases_from_env({"DATABASE_URL": URL}, otherwise="postgresql://h/other")["default"]["NAME"] == "shop"
 
 
 @pytest.mark.parametrize(

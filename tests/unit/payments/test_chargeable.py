@@ -2,8 +2,8 @@
 
 import pytest
 
+from local.stripe.money import CURRENCIES
 from payments import rules
-from payments.sandbox.money import CURRENCIES
 from shop.currencies import EXPONENTS
 from shop.money import Money
 

@@ -1,0 +1,349 @@
+"""The demo's journeys: what a storefront does over HTTP, which faults meet it, and how each must end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from local.demo import data as demo_data
+from local.stack import Stack
+
+ADDRESS = {
+    "name": "Ada Example",
+    "line1": "1 Harbor Street",
+    "city": "Lisbon",
+    "postal_code": "1100-001",
+    "country": "PT",
+}
+PATIENCE_SECONDS = 45
+# An order that is confirmed goes on to be shipped; a journey that is about the payment does not wait for the parcel.
+CONFIRMED = ("CONFIRMED", "SHIPPED", "DELIVERED")
+
+
+class JourneyFailed(RuntimeError):
+    """The demo cannot go on."""
+
+
+class Shopper:
+    """A storefront's customer: signed in, speaking HTTP only; and the sandbox's control panel beside it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        login = requests.post(
+            f"{stack.url}/_allauth/app/v1/auth/login",
+            json={"email": demo_data.SHOPPER.email, "password": demo_data.SHOPPER.password},
+            timeout=10,
+        )
+        if login.status_code != requests.codes.ok:
+            raise JourneyFailed(f"the demo shopper cannot sign in: {login.status_code} {login.text[:300]}")
+        self._headers = {"Authorization": f"Bearer {login.json()['meta']['session_token']}"}
+
+    def place(self, sku: str, *, quantity: int = 1, payment_method: str, key: str = "") -> requests.Response:
+        """POST an order."""
+        return requests.post(
+            f"{self.stack.url}/api/v1/orders",
+            headers=self._headers | {"Idempotency-Key": key or str(uuid.uuid4())},
+            json={
+                "lines": [{"sku": sku, "quantity": quantity}],
+                "payment_method": payment_method,
+                "shipping_address": ADDRESS,
+            },
+            timeout=30,
+        )
+
+    def orders(self) -> list[dict[str, Any]]:
+        """GET the newest orders."""
+        found: list[dict[str, Any]] = requests.get(
+            f"{self.stack.url}/api/v1/orders", headers=self._headers, timeout=10
+        ).json()["results"]
+        return found
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        """GET one order."""
+        found: dict[str, Any] = requests.get(
+            f"{self.stack.url}/api/v1/orders/{order_id}", headers=self._headers, timeout=10
+        ).json()
+        return found
+
+    def sandbox(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Work the sandbox's control panel."""
+        url = f"{self.stack.sandbox_url}/sandbox/{path}"
+        answer = requests.get(url, timeout=10) if body is None else requests.post(url, json=body, timeout=10)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+class Journey:
+    """One journey: begin it, watch it to its end, judge the end."""
+
+    title = ""
+    takes_long = False
+    ends_as: tuple[str, ...] = CONFIRMED
+    mails: tuple[str, ...] = ("confirmed",)
+
+    def __init__(self, shopper: Shopper) -> None:
+        self.shopper = shopper
+        self.order_id = ""
+        self._told: set[tuple[object, str]] = set()
+        self._first: Any = None
+        self.wrong: list[str] = []
+
+    def begin(self) -> None:
+        """Place the order and do what the customer does."""
+        raise NotImplementedError(self.title)
+
+    def finish(self) -> list[str]:
+        """Tell the order's timeline until it has ended; return the journey's title if it ended otherwise."""
+        reached = self._watch()
+        self.expect(reached, f"it ended {' or '.join(self.ends_as)} with {len(self.mails)} mails sent")
+        self.judge()
+        for line in self.wrong:
+            say(f"    WRONG: {line}")
+        if not self.wrong:
+            say(f"    as it should: {self.ends_as[0].lower()}, {' and '.join(self.mails)} mail sent")
+        return [self.title] if self.wrong else []
+
+    def judge(self) -> None:
+        """Check what the journey promises besides its status."""
+
+    def expect(self, condition: bool, what: str) -> None:
+        """Note what did not hold."""
+        if not condition:
+            self.wrong.append(f"not so: {what}")
+
+    def answered(self, response: requests.Response, status: int) -> dict[str, Any]:
+        """Say how the API answered, and remember the order it names."""
+        body: dict[str, Any] = response.json()
+        self.order_id = self.order_id or str(body.get("id") or body.get("facts", {}).get("order_id", ""))
+        outcome = body.get("code") or f"{body.get('status')}, next action: {body.get('next_action')}"
+        say(f"    POST /api/v1/orders -> {response.status_code} {outcome}")
+        self.expect(response.status_code == status, f"the answer was {status}: {response.text[:300]}")
+        if not self.order_id:
+            raise JourneyFailed(f"{self.title}: the answer names no order: {response.text[:500]}")
+        return body
+
+    def ledger(self) -> dict[str, Any]:
+        """Return the provider's own books on this order."""
+        found: dict[str, Any] = self.shopper.sandbox(f"ledger?order_id={self.order_id}")
+        return found
+
+    def captures(self) -> int:
+        """Return how often the provider took this order's money."""
+        return sum(int(intent.get("captures", 0)) for intent in _intents(self.ledger()))
+
+    def _watch(self) -> bool:
+        from shop.timeline import story_of
+
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            story = story_of(uuid.UUID(self.order_id))
+            for happening in story.happened:
+                mark = (happening.at, happening.what)
+                if mark not in self._told:
+                    self._told.add(mark)
+                    self._first = self._first or happening.at
+                    offset = (happening.at - self._first).total_seconds()
+                    say(f"    {offset:+8.3f}s  {happening.context:<14} {happening.what}")
+            mailed = sum(
+                "email" in happening.what.lower() and "sent" in happening.what.lower() for happening in story.happened
+            )
+            if self.shopper.order(self.order_id)["status"] in self.ends_as and mailed >= len(self.mails):
+                return True
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+
+
+class ConfirmedShippedMailed(Journey):
+    """The way it usually goes."""
+
+    title = "Confirmed, shipped, delivered and mailed"
+    ends_as = ("DELIVERED",)
+    mails = ("confirmed", "shipped")
+
+    def begin(self) -> None:
+        """Order with a card that works, twice with the same key."""
+        key = str(uuid.uuid4())
+        self.answered(self.shopper.place("MUG-BLUE", quantity=2, payment_method="pm_card_visa", key=key), 201)
+        again = self.shopper.place("MUG-BLUE", quantity=2, payment_method="pm_card_visa", key=key)
+        self.expect(again.json().get("id") == self.order_id, "the same Idempotency-Key names the same order")
+        say(f"    the same Idempotency-Key again -> {again.status_code}, the same order")
+
+    def judge(self) -> None:
+        """Find one charge."""
+        self.expect(self.captures() == 1, "one charge at the provider")
+
+
+class Declined(Journey):
+    """The card says no."""
+
+    title = "Card declined: stock and payment are undone"
+    ends_as = ("CANCELED",)
+    mails = ("canceled",)
+
+    def begin(self) -> None:
+        """Order with a card that is declined."""
+        self.answered(self.shopper.place("TEE-M", payment_method="pm_card_chargeDeclined"), 402)
+
+    def judge(self) -> None:
+        """Find no money taken."""
+        self.expect(self.captures() == 0, "no charge at the provider")
+
+
+class OutOfStock(Journey):
+    """There is one; two are wanted."""
+
+    title = "Out of stock: nothing is reserved, nothing is charged"
+    ends_as = ("CANCELED",)
+    mails = ("canceled",)
+
+    def begin(self) -> None:
+        """Order two of the last one."""
+        self.answered(self.shopper.place("POSTER-LAST", quantity=2, payment_method="pm_card_visa"), 409)
+
+    def judge(self) -> None:
+        """Find that the provider was not even asked."""
+        self.expect(not _intents(self.ledger()), "the provider was never asked")
+
+
+class Authenticated(Journey):
+    """The bank asks, the customer approves."""
+
+    title = "3-D Secure approved: the webhook resumes the order"
+
+    def begin(self) -> None:
+        """Order, then approve in the bank's app."""
+        body = self.answered(self.shopper.place("LAMP-OAK", payment_method="pm_card_authenticationRequired"), 201)
+        self.expect(body["next_action"] == "authenticate", "the storefront is told to authenticate")
+        secret = body["payment"].get("client_secret", "")
+        self.expect(secret.startswith("pi_"), "the storefront got the client_secret")
+        intent = secret.split("_secret_")[0]
+        say("    the customer approves in the bank's app")
+        self.shopper.sandbox(f"payment_intents/{intent}/authenticate", {"outcome": "approve"})
+
+    def judge(self) -> None:
+        """Find one charge."""
+        self.expect(self.captures() == 1, "one charge at the provider")
+
+
+class Abandoned(Journey):
+    """The bank asks, the customer walks away."""
+
+    title = "3-D Secure abandoned: the order expires, the stock is free again"
+    takes_long = True
+    ends_as = ("CANCELED",)
+    mails = ("canceled",)
+
+    def begin(self) -> None:
+        """Order the last one, and close the browser."""
+        body = self.answered(self.shopper.place("POSTER-LAST", payment_method="pm_card_authenticationRequired"), 201)
+        self.expect(body["next_action"] == "authenticate", "the storefront is told to authenticate")
+        say("    the customer closes the browser")
+
+    def judge(self) -> None:
+        """Find that the last one can be sold again."""
+        self.expect(self.captures() == 0, "no charge at the provider")
+        stock = requests.get(f"{self.shopper.stack.url}/api/v1/products/POSTER-LAST", timeout=10).json()
+        self.expect(stock.get("available") == 1, f"the last one is for sale again: {stock}")
+
+
+class AnswerLost(Journey):
+    """Stripe charges, the answer never arrives."""
+
+    title = "Stripe's answer is lost: what happened is asked, not guessed"
+
+    def begin(self) -> None:
+        """Order while every answer to a confirm is lost."""
+        self.shopper.sandbox(
+            "faults",
+            {
+                "match": {"method": "POST", "path": "/v1/payment_intents/*/confirm"},
+                "times": 1,
+                "fault": "lost_answer",
+            },
+        )
+        self.answered(self.shopper.place("TEE-M", payment_method="pm_card_visa"), 202)
+
+    def judge(self) -> None:
+        """Find one charge."""
+        self.expect(self.captures() == 1, "one charge at the provider")
+
+
+class Killed(Journey):
+    """The server dies between the charge and the confirmation."""
+
+    title = "The web server is killed (SIGKILL) between charge and confirmation"
+
+    def begin(self) -> None:
+        """Order; once the provider has the money, kill the server before it hears so."""
+        self.shopper.sandbox(
+            "faults",
+            {
+                "match": {"method": "POST", "path": "/v1/payment_intents/*/capture"},
+                "times": 1,
+                "fault": "late",
+                "delay_seconds": 20,
+            },
+        )
+        before = {order["id"] for order in self.shopper.orders()}
+        client = threading.Thread(target=self._place_and_lose, daemon=True)
+        client.start()
+        self.order_id = _wait_for(
+            lambda: next((o["id"] for o in self.shopper.orders() if o["id"] not in before), ""), "the order is recorded"
+        )
+        _wait_for(self.captures, "the provider has the money")
+        web = self.shopper.stack.processes["web"]
+        web.kill()
+        say("    the money is taken; the web server is killed; the customer's request ends without an answer")
+        client.join(timeout=10)
+        self.shopper.stack.start_web()
+        say("    the web server is started again")
+
+    def _place_and_lose(self) -> None:
+        try:
+            self.shopper.place("MUG-BLUE", payment_method="pm_card_visa")
+        except requests.ConnectionError:
+            return
+        self.wrong.append("the request was answered although its server was killed")
+
+    def judge(self) -> None:
+        """Find one charge, however often it was asked for."""
+        self.expect(self.captures() == 1, "one charge at the provider")
+
+
+JOURNEYS: tuple[type[Journey], ...] = (
+    Abandoned,
+    ConfirmedShippedMailed,
+    Declined,
+    OutOfStock,
+    Authenticated,
+    AnswerLost,
+    Killed,
+)
+
+
+def _intents(ledger: dict[str, Any]) -> list[dict[str, Any]]:
+    found = ledger.get("payment_intents", [])
+    return list(found.values()) if isinstance(found, dict) else list(found)
+
+
+def _wait_for(ask: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (answer := ask()):
+        if time.monotonic() > deadline:
+            raise JourneyFailed(f"it did not come about that {what}")
+        time.sleep(0.02)
+    return answer
+
+
+def say(line: str, *, end: str = "\n") -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + end)
+    sys.stdout.flush()

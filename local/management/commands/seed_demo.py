@@ -1,0 +1,44 @@
+"""`manage.py seed_demo`: products with stock, a shopper and a member of staff, for a shop on one's own machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+
+from inventory import api as inventory
+from local.demo import data as demo_data
+from shop.money import Money
+
+
+class Command(BaseCommand):
+    """Seed the demo shop."""
+
+    help = "Create the demo shop's products, stock and users; harmless to repeat."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not getattr(settings, "DEMO_DATA_ALLOWED", False):
+            raise CommandError("seed_demo makes users with known passwords: it runs with the development settings only")
+        made = 0
+        for product in demo_data.PRODUCTS:
+            try:
+                price = Money(product.price_minor, product.currency)
+                inventory.add_product(sku=product.sku, name=product.name, price=price)
+            except inventory.SkuTaken:
+                continue
+            inventory.receive_stock(sku=product.sku, quantity=product.stock, reference="demo")
+            made += 1
+        users: Any = get_user_model().objects
+        for who, create in ((demo_data.SHOPPER, users.create_user), (demo_data.STAFF, users.create_superuser)):
+            user = users.filter(email=who.email).first() or create(who.email, who.password)
+            # Where addresses must be verified, nobody could sign in: no mail reaches them.
+            EmailAddress.objects.update_or_create(
+                user=user, email=who.email, defaults={"verified": True, "primary": True}
+            )
+        if options["verbosity"]:
+            self.stdout.write(f"{made} products made; {len(demo_data.PRODUCTS) - made} were there")
+            self.stdout.write(f"shopper {demo_data.SHOPPER.email} / {demo_data.SHOPPER.password}")
+            self.stdout.write(f"staff   {demo_data.STAFF.email} / {demo_data.STAFF.password}")
