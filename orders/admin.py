@@ -19,7 +19,7 @@ from orders import services
 from orders.models import Contact, History, Inbox, Order, OrderLine, OrderStatus, Outbox, Saga, Watermark
 from orders.queries import OrderState
 from orders.rules import LOOPING, CancelReason
-from orders.sagas.run import cancel_order, refund_part, resume
+from orders.sagas.entry import cancel_order, refund_order, resume
 from payments import api as payments
 from shop.admin import (
     AmountField,
@@ -257,7 +257,7 @@ class OrderAdmin(ReadOnlyAdmin):
                 request,
                 order,
                 f"refunded {amount}",
-                lambda: refund_part(
+                lambda: refund_order(
                     order_id=order.pk, operation=operation, amount=amount, reason=form.cleaned_data["reason"]
                 ),
             )

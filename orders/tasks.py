@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orders.sagas.run import DUE, resume_due
+from orders.sagas.entry import DUE, resume_due
 from shop.background import sweep
 
 

@@ -26,7 +26,7 @@ from orders.rest.serializers import (
 )
 from orders.rest.usual import usual_order
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, place_order, refund_part, resume, resume_for_somebody
+from orders.sagas.entry import cancel_order, place_order, refund_order, resume, resume_for_somebody
 from payments import api as payments
 from shop.accounts import User
 from shop.errors import Fault
@@ -212,7 +212,7 @@ class OrderRefundsView(StrictQueryView):
         if "If-Match" in request.headers:
             _require_match(request, get_order(order_id=order_id))
         try:
-            order = refund_part(
+            order = refund_order(
                 order_id=order_id,
                 operation=str(operation_id(request)),
                 amount=body["amount"],

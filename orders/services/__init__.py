@@ -1,26 +1,12 @@
 """Use cases of orders: one function = one transaction in this context. The sagas put them in order."""
 
-from orders.services.hearing import (
-    RefundUnderWay,
-    announce_partial_refund,
-    announce_returned_refund,
-    note_parcel_delivered,
-    note_parcel_dispatched,
-)
-from orders.services.holding import OpenOrder, TooMuchHeldUnpaid
-from orders.services.moving import (
-    NotPayable,
-    NotRefundable,
-    OrderAlreadyShipped,
-    OrderBeingConfirmed,
-    OrderIsCanceled,
-    advance_order,
-    provide_payment_method,
-    refuse_order,
-    request_cancel,
-    ship_instead,
-)
-from orders.services.placing import (
+from orders.services.advance_order import advance_order, refuse_order, ship_instead
+from orders.services.begin_to_wait import begin_to_wait
+from orders.services.cancel_order import OrderAlreadyShipped, OrderBeingConfirmed, OrderIsCanceled, request_cancel
+from orders.services.held_unpaid import OpenOrder, TooMuchHeldUnpaid
+from orders.services.note_parcel import RefundUnderWay, note_parcel_delivered, note_parcel_dispatched
+from orders.services.pay_order import NotPayable, provide_payment_method
+from orders.services.place_order import (
     MixedCurrencies,
     NothingToPay,
     PricedLine,
@@ -29,7 +15,8 @@ from orders.services.placing import (
     find_placed_order,
     place_order,
 )
-from orders.services.saga_rows import (
+from orders.services.refund_order import NotRefundable, announce_partial_refund, announce_returned_refund
+from orders.services.saga_store import (
     DUE_SAGAS,
     RESUME_SWEEP,
     hurry_sagas,
@@ -39,7 +26,6 @@ from orders.services.saga_rows import (
     saga_attempts,
     suspend_saga,
 )
-from orders.services.waiting import begin_to_wait
 
 __all__ = [
     "DUE_SAGAS",

@@ -10,7 +10,7 @@ from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRe
 from django.db.models.functions import Cast, Concat, Now
 
 from orders.models import Contact, Order, OrderLine, OrderStatus, Saga
-from orders.services.holding import NO_KEYS
+from orders.services.held_unpaid import NO_KEYS
 from shop import transactions
 from shop.personal.facts import erase_from_facts, still_told
 from shop.personal.keepers import (

@@ -11,7 +11,7 @@ import pytest
 from inventory import api as inventory
 from notifications import api as notifications
 from orders.models import Inbox, Order, Outbox
-from orders.sagas.run import resume
+from orders.sagas.entry import resume
 from payments import api as payments
 from payments.models import Payment
 from shipping.models import Shipment

@@ -14,7 +14,7 @@ from django.db import IntegrityError, connections
 from inventory import api as inventory
 from orders.models import Inbox, Order
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, resume, resume_due
+from orders.sagas.entry import cancel_order, resume, resume_due
 from payments.models import Payment
 from shop.errors import Refusal
 from shop.events import relay

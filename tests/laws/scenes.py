@@ -12,7 +12,7 @@ from django.test import override_settings
 from inventory.api import receive_stock
 from inventory.services.expiry import release_expired_reservations
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, refund_part, resume
+from orders.sagas.entry import cancel_order, refund_order, resume
 from payments import tasks as payments
 from shipping import api as shipping
 from shipping.services import booking
@@ -140,7 +140,7 @@ def refunded_in_two_parts(stage: Stage) -> None:
     relay.drain_all()
 
     def refund(minor: int) -> Any:
-        return refund_part(order_id=order_id, operation=f"op-{minor}", amount=Money(minor, "EUR"), reason="a scratch")
+        return refund_order(order_id=order_id, operation=f"op-{minor}", amount=Money(minor, "EUR"), reason="a scratch")
 
     stage.bus.hold(lambda: refund(100), lambda: refund(200))
 
@@ -150,7 +150,7 @@ def shipped_and_refunded_in_part(stage: Stage) -> None:
     dispatched_and_delivered(stage)
     heard, stage.bus.held = stage.bus.held, []
     order_id = uuid.UUID(heard[0][1]["data"]["order_id"])
-    refund_part(order_id=order_id, operation="op", amount=Money(100, "EUR"), reason="a scratch")
+    refund_order(order_id=order_id, operation="op", amount=Money(100, "EUR"), reason="a scratch")
     payments_told: list[Callable[[], Any]] = [lambda: stage.bus.send([])]
     stage.bus.hold(*payments_told)
     heard, stage.bus.held = heard + stage.bus.held, []
@@ -162,7 +162,7 @@ def shipped_and_refunded_in_part(stage: Stage) -> None:
 def part_sent_back_by_the_bank(stage: Stage) -> None:
     order_id = stage.placed("pm_card_pendingRefund")
     resume(order_id=order_id)
-    refund_part(order_id=order_id, operation="op", amount=Money(100, "EUR"), reason="a scratch")
+    refund_order(order_id=order_id, operation="op", amount=Money(100, "EUR"), reason="a scratch")
     relay.drain_all()
     stage.bus.hold(lambda: sent_back(stage.sandbox, order_id))
 

@@ -103,7 +103,7 @@ def _make_seeds() -> None:
     from orders.models import Saga
     from orders.queries import Address
     from orders.rules import CancelReason
-    from orders.sagas.run import cancel_order, place_order, resume
+    from orders.sagas.entry import cancel_order, place_order, resume
     from shop.events import unheard
     from shop.money import Money
 

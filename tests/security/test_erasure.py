@@ -26,7 +26,7 @@ from notifications.services.emails import send_again
 from notifications.services.sending import send_due_emails
 from orders.models import Contact, Order
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order
+from orders.sagas.entry import cancel_order
 from payments.models import Payment
 from shipping.models import Shipment
 from shop import audit, clock

@@ -15,7 +15,7 @@ from django.test import override_settings
 from inventory import api as inventory
 from notifications.services import sending
 from orders.models import Order
-from orders.sagas.run import resume
+from orders.sagas.entry import resume
 from payments.models import Refund
 from payments.services import reconcile_payments
 from shipping.services import booking

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orders.models import Saga
-from orders.sagas.run import resume_due
+from orders.sagas.entry import resume_due
 from payments import api as payments
 from payments.models import Payment
 from tests.chaos.crashes.children import live

@@ -15,7 +15,7 @@ from local.carrier.models import SandboxBooking
 from notifications.models import Email
 from orders.gateways import inventory_breaker
 from orders.models import Contact, Order, Saga
-from orders.sagas.run import resume_due
+from orders.sagas.entry import resume_due
 from payments import tasks as payment_tasks
 from payments.gateways import stripe_api
 from payments.models import Payment

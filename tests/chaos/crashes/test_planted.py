@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,6 @@ from django.db import transaction as django_transaction
 from django.db.models.functions import Now
 
 from orders.models import Saga
-from orders.services import placing
 from payments.events import PaymentAuthorized
 from payments.models import Payment
 from payments.services import authorize
@@ -35,6 +35,8 @@ from tests.chaos.crashes.over_rabbitmq import (
 from tests.provider import Provider
 
 Plant = Callable[[pytest.MonkeyPatch], None]
+# The package names the function, which is called as its module is.
+placing = importlib.import_module("orders.services.place_order")
 
 
 def saga_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ HANDLERS = "shipping/handlers.py"
 BOOKING = "shipping/services/booking.py"
 UNBOOKING = "shipping/services/unbooking.py"
 STEPS = "orders/sagas/steps.py"
-RUN = "orders/sagas/run.py"
+ENTRY = "orders/sagas/entry.py"
 VOID = "payments/services/void.py"
 TESTS = "tests/integration/payments/test_disputes.py"
 ORDERS = "tests/integration/orders/test_disputes.py"
@@ -111,7 +111,7 @@ MUTANTS = (
     Mutant(
         removes="the rest of a refund that somebody asks for again",
         promise="I10",
-        file=RUN,
+        file=ENTRY,
         old="    if services.rests_on_the_way_back(order_id=order_id, after=RefundNotMade.code):\n",
         new="    if False:\n",
         killers=(f"{REFUNDS}::test_who_cancels_or_pays_again_and_again_uses_up_no_try_of_the_refund",),
@@ -395,7 +395,7 @@ MUTANTS = (
     Mutant(
         removes="the refusal to cancel an order whose payment is disputed",
         promise="I6",
-        file="orders/sagas/run.py",
+        file=ENTRY,
         old='    if payment is not None and payment.is_charged_back and get_order(order_id=order_id).status == "CONFIRMED":\n',
         new="    if False:\n",
         killers=(f"{ORDERS}::test_a_disputed_order_is_not_canceled_with_a_refund",),

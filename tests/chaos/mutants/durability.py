@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant(
         removes="the wait for the disk before an order that is only recorded is answered",
         promise="I7",
-        file="orders/services/placing.py",
+        file="orders/services/place_order.py",
         old="            asynchronous=inline,\n",
         new="            asynchronous=True,\n",
         killers=(f"{POWER}::test_an_order_that_is_only_recorded_is_kept_before_its_customer_hears_of_it",),

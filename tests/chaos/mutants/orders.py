@@ -7,10 +7,10 @@ from tests.chaos.mutants.mutant import Mutant
 CHECKOUT = "orders/sagas/checkout.py"
 ENGINE = "orders/sagas/engine.py"
 JOURNEYS = "tests/integration/orders/test_journeys.py"
-RUN = "orders/sagas/run.py"
+ENTRY = "orders/sagas/entry.py"
 STEPS = "orders/sagas/steps.py"
-PLACING = "orders/services/placing.py"
-MOVING = "orders/services/moving.py"
+PLACING = "orders/services/place_order.py"
+CANCELING = "orders/services/cancel_order.py"
 BOOKING = "shipping/services/booking.py"
 TESTS = "tests/integration/orders"
 HELD = f"{TESTS}/test_held_unpaid.py"
@@ -47,7 +47,7 @@ MUTANTS = (
     Mutant(
         removes="the age of a saga that is walked without an end",
         promise="I10",
-        file="orders/services/saga_rows.py",
+        file="orders/services/saga_store.py",
         old='    also=", walked_since = coalesce(claimed.walked_since, now())",\n',
         new="",
         killers=(
@@ -188,7 +188,7 @@ MUTANTS = (
     Mutant(
         removes="the one place behind many second lines",
         promise="edge",
-        file="orders/services/holding.py",
+        file="orders/services/held_unpaid.py",
         old="parts = (address.country, address.postal_code, address.line1)",
         new="parts = (address.country, address.postal_code, address.line1, address.line2)",
         killers=(f"{HELD}::test_one_place_in_several_spellings",),
@@ -196,7 +196,7 @@ MUTANTS = (
     Mutant(
         removes="the one place behind many ways to write a letter",
         promise="edge",
-        file="orders/services/holding.py",
+        file="orders/services/held_unpaid.py",
         old='    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())\n',
         new="    return text.casefold()\n",
         killers=(f"{HELD}::test_a_place_holds_so_many_times_what_one_customer_may",),
@@ -316,7 +316,7 @@ MUTANTS = (
     Mutant(
         removes="the refusal to cancel an order that is being confirmed",
         promise="I5",
-        file=MOVING,
+        file=CANCELING,
         old="        if status in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT):\n",
         new="        if status in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT, OrderStatus.CONFIRMING):\n",
         killers=(f"{TESTS}/test_cancel.py::test_cancel_in_every_status",),
@@ -332,7 +332,7 @@ MUTANTS = (
     Mutant(
         removes="the next try of a saga whose step failed",
         promise="I10",
-        file="orders/services/saga_rows.py",
+        file="orders/services/saga_store.py",
         old="            due_at=Now() + timedelta(seconds=wait_seconds),\n",
         new="            due_at=None,\n",
         killers=(f"{TESTS}/test_faults.py::test_an_answer_that_does_not_come_is_asked_for_and_never_charged_twice",),
@@ -340,7 +340,7 @@ MUTANTS = (
     Mutant(
         removes="the call for a human when a saga cannot go on",
         promise="I10",
-        file="orders/services/saga_rows.py",
+        file="orders/services/saga_store.py",
         old="        newly_parked = parks and row.parked_at is None\n",
         new="        newly_parked = False\n",
         killers=(f"{TESTS}/test_faults.py::test_a_bug_parks_the_saga_at_once_and_rises",),
@@ -364,7 +364,7 @@ MUTANTS = (
     Mutant(
         removes="the id that makes one refund of one key",
         promise="I4",
-        file=RUN,
+        file=ENTRY,
         old='refund_id = derived_id("refund", order_id, operation)',
         new='refund_id = derived_id("refund", order_id, operation, uuid.uuid4())',
         killers=(f"{TESTS}/test_refunds.py::test_a_part_whose_answer_is_lost_is_refunded_once",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,6 @@ from django.db import DatabaseError
 from inventory.models import Reservation
 from orders import services
 from orders.models import Order
-from orders.services import placing
 from payments.gateways import stripe_api
 from payments.models import Payment, WebhookEvent
 from shipping.gateways import CARRIERS
@@ -25,6 +25,8 @@ from tests.integration.orders.conftest import Shopper, id_in
 from tests.provider import Provider, post_signed
 
 CHALLENGED = "pm_card_authenticationRequired"
+# The package names the function, which is called as its module is.
+placing = importlib.import_module("orders.services.place_order")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,10 +11,10 @@ import pytest
 from django.db.models import F, Q
 
 from orders.models import Order, OrderStatus
-from orders.sagas import run as saga_run
+from orders.sagas import entry as saga_entry
 from orders.sagas import steps as saga_steps
 from orders.sagas.engine import SagaStuck
-from orders.services import moving, personal
+from orders.services import personal
 from payments.events import PaymentVoided
 from payments.models import Payment, PaymentStatus
 from payments.services import refund, void
@@ -30,10 +31,13 @@ from tests.chaos.races.overlap import Pair
 from tests.chaos.races.stage import Scene, Stage
 
 Plant = Callable[[pytest.MonkeyPatch], None]
+# The package names the functions, which are called as their modules are.
+advancing = importlib.import_module("orders.services.advance_order")
+canceling = importlib.import_module("orders.services.cancel_order")
 
 
 def order_moved_whatever_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    change_status = moving.change_status
+    change_status = advancing.change_status
 
     def blind(model: type[StatusModel], pk: Any, *, expected: Any, to: str, **more: Any) -> Any:
         sources = [status for status, targets in model.TRANSITIONS.items() if to in targets]
@@ -42,7 +46,7 @@ def order_moved_whatever_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
             model._default_manager.filter(pk=pk).update(status=sources[0])
         return change_status(model, pk, expected=sources, to=to, **more)
 
-    advance = moving._ADVANCE_ORDER
+    advance = advancing._ADVANCE_ORDER
 
     class Blind:
         @staticmethod
@@ -50,8 +54,9 @@ def order_moved_whatever_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
             Order.objects.filter(pk=order_id).exclude(status__in=expected).update(status=expected[0])
             return advance.one(order_id=order_id, expected=expected, **more)
 
-    monkeypatch.setattr(moving, "change_status", blind)
-    monkeypatch.setattr(moving, "_ADVANCE_ORDER", Blind)
+    for module in (advancing, canceling):
+        monkeypatch.setattr(module, "change_status", blind)
+    monkeypatch.setattr(advancing, "_ADVANCE_ORDER", Blind)
 
 
 def voided_before_the_bank_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,12 +103,12 @@ def parcel_canceled_before_its_carrier_is_asked(monkeypatch: pytest.MonkeyPatch)
 
 
 def stock_released_with_the_payment_still_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    checkout, *others = saga_run.SAGAS
+    checkout, *others = saga_entry.SAGAS
     steps = [
         step if step.undo is None else replace(step, undo=_never if "authorize" in step.name else step.undo)
         for step in checkout.steps
     ]
-    monkeypatch.setattr(saga_run, "SAGAS", (replace(checkout, steps=tuple(steps)), *others))
+    monkeypatch.setattr(saga_entry, "SAGAS", (replace(checkout, steps=tuple(steps)), *others))
 
 
 def a_running_order_is_erased(monkeypatch: pytest.MonkeyPatch) -> None:

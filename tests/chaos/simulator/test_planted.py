@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,9 +13,8 @@ from django.db import connections
 from inventory.services import expiry
 from orders.models import Order
 from orders.sagas import engine
-from orders.sagas import run as saga_run
+from orders.sagas import entry as saga_entry
 from orders.sagas.checkout import CHECKOUT
-from orders.services import moving
 from payments.events import PaymentVoided
 from payments.gateways import PaymentUnknown
 from payments.models import Payment, Refund
@@ -33,6 +33,9 @@ from tests.proof import EXTENT, Record, drawn, sized
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 MOST_SEEDS = 150
+# The package names the functions, which are called as their modules are.
+advancing = importlib.import_module("orders.services.advance_order")
+canceling = importlib.import_module("orders.services.cancel_order")
 
 
 def orders_move_from_any_status(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +44,7 @@ def orders_move_from_any_status(monkeypatch: pytest.MonkeyPatch) -> None:
         return states.change_status(model, pk, expected={present}, to=to, event=event, **values)
 
     monkeypatch.setattr(states.Transitions, "check", lambda *_args: None)
-    advance = moving._ADVANCE_ORDER
+    advance = advancing._ADVANCE_ORDER
 
     class Blind:
         @staticmethod
@@ -49,8 +52,9 @@ def orders_move_from_any_status(monkeypatch: pytest.MonkeyPatch) -> None:
             present = Order.objects.values_list("status", flat=True).get(pk=order_id)
             return advance.one(**{**more, "order_id": order_id, "expected": [present]})
 
-    monkeypatch.setattr(moving, "change_status", blind)
-    monkeypatch.setattr(moving, "_ADVANCE_ORDER", Blind)
+    for module in (advancing, canceling):
+        monkeypatch.setattr(module, "change_status", blind)
+    monkeypatch.setattr(advancing, "_ADVANCE_ORDER", Blind)
 
 
 def events_are_applied_each_time_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +119,7 @@ def a_canceled_parcel_leaves_no_tombstone(monkeypatch: pytest.MonkeyPatch) -> No
 def money_is_taken_before_the_stock_is_sold(monkeypatch: pytest.MonkeyPatch) -> None:
     reserve, authorizes, commit, capture = CHECKOUT.steps
     hasty = (reserve, authorizes, replace(capture, then=None), replace(commit, then=capture.then))
-    monkeypatch.setattr(saga_run, "SAGAS", (replace(CHECKOUT, steps=hasty), *saga_run.SAGAS[1:]))
+    monkeypatch.setattr(saga_entry, "SAGAS", (replace(CHECKOUT, steps=hasty), *saga_entry.SAGAS[1:]))
 
 
 def a_refund_is_made_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

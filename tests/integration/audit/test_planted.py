@@ -16,7 +16,7 @@ from inventory import api as inventory
 from notifications.models import Email
 from orders.models import Order, Outbox
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, resume
+from orders.sagas.entry import cancel_order, resume
 from payments.models import Payment, Refund
 from shipping.models import Shipment
 from shop import audit, transactions

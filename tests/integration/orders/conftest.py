@@ -19,7 +19,7 @@ from orders.gateways import inventory_breaker
 from orders.models import Order, Saga
 from orders.queries import Address
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, place_order, resume
+from orders.sagas.entry import cancel_order, place_order, resume
 from payments import api as payments
 from shipping import api as shipping
 from shipping.services import booking

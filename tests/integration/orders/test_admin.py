@@ -16,7 +16,7 @@ from django.urls import reverse
 from notifications.models import Email, EmailKind
 from orders.models import Order
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, resume
+from orders.sagas.entry import cancel_order, resume
 from payments import services as payments_services
 from payments.models import Refund
 from shop import timeline

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from orders import services
 from orders.models import Order
-from orders.sagas.run import resume, resume_due
+from orders.sagas.entry import resume, resume_due
 from shop.events import dead_letters, relay
 from shop.events.inbox import bury, inbox_of
 from tests.integration.orders.conftest import Shopper, execute, id_in, placed, status_of, table_away, violations

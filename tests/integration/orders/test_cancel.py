@@ -12,7 +12,7 @@ from django.db import connections
 
 from orders.models import ORDER_TRANSITIONS
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, resume, resume_due
+from orders.sagas.entry import cancel_order, resume, resume_due
 from orders.services import OrderBeingConfirmed
 from tests.integration.orders.conftest import (
     STATUSES,

@@ -18,7 +18,7 @@ from django.urls import reverse
 from inventory.models import StockMovement
 from orders.models import Order
 from orders.rules import FULL_REFUNDS, CancelReason
-from orders.sagas.run import cancel_order, resume
+from orders.sagas.entry import cancel_order, resume
 from payments import api as payments
 from payments import services, tasks
 from payments.models import Dispute, Payment, Refund

@@ -18,7 +18,7 @@ from orders.queries import get_progress
 from orders.rules import CancelReason
 from orders.sagas import engine
 from orders.sagas.engine import PARK_AFTER_ATTEMPTS, Saga, Step
-from orders.sagas.run import cancel_order, resume, resume_due
+from orders.sagas.entry import cancel_order, resume, resume_due
 from payments.gateways import stripe_api
 from shop import transactions
 from shop.observability.metrics import gauges

@@ -16,8 +16,8 @@ from django.db.backends.utils import CursorWrapper
 from inventory import api as inventory
 from orders.models import Contact, Order, OrderLine, Outbox, Saga
 from orders.queries import Address
-from orders.sagas.run import resume, resume_due
-from orders.services.holding import holder_keys, same_place
+from orders.sagas.entry import resume, resume_due
+from orders.services.held_unpaid import holder_keys, same_place
 from shop import coalescing, transactions
 from shop.mail_address import same_mailbox
 from shop.money import Money

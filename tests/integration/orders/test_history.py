@@ -17,7 +17,7 @@ from notifications.models import Email
 from notifications.services import emails
 from orders.models import Order
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, resume
+from orders.sagas.entry import cancel_order, resume
 from shop import actors as actors_module
 from shop.actors import acting
 from shop.audit import violations as audited

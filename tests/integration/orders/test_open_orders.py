@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
 from orders.models import Contact, Order, OrderLine, OrderStatus, Saga
-from orders.sagas.run import resume
+from orders.sagas.entry import resume
 from shop import transactions
 from shop.rest.problem import known_problems
 from tests.factories import OrderBodyFactory, UserFactory

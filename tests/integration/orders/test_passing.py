@@ -11,7 +11,7 @@ from orders.models import Order, Outbox
 from orders.rules import CancelReason
 from orders.sagas import engine
 from orders.sagas.engine import Saga, Step, WaitingForOutside
-from orders.sagas.run import cancel_order, resume_due
+from orders.sagas.entry import cancel_order, resume_due
 from orders.services import request_cancel
 from payments.gateways import stripe_api
 from tests.integration.orders.conftest import (

@@ -13,7 +13,7 @@ from local.carrier.gateway import SandboxCarrier
 from local.carrier.models import SandboxBooking
 from orders.models import Inbox, Order, Outbox
 from orders.rules import FULL_REFUNDS, CancelReason
-from orders.sagas.run import cancel_order, refund_part, resume, resume_due
+from orders.sagas.entry import cancel_order, refund_order, resume, resume_due
 from orders.services import OrderAlreadyShipped, announce_partial_refund, request_cancel
 from payments import api as payments
 from payments.models import Refund
@@ -430,7 +430,7 @@ def test_a_part_that_an_earlier_release_recorded_under_the_key_alone_is_not_refu
     mug: str, staff: Shopper, sandbox: Provider
 ):
     order_id = confirmed()
-    refund_part(order_id=order_id, operation="scratch-1", amount=Money(400, "EUR"), reason="a scratch")
+    refund_order(order_id=order_id, operation="scratch-1", amount=Money(400, "EUR"), reason="a scratch")
 
     answer = refund(staff, order_id, 400, key="scratch-1")
 

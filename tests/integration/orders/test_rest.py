@@ -12,7 +12,7 @@ from django.contrib.admin.models import LogEntry
 
 from inventory import api as inventory
 from orders.models import Order
-from orders.sagas.run import resume
+from orders.sagas.entry import resume
 from shop.money import Money
 from tests.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
 from tests.integration.orders.conftest import Shopper, id_in, levels, placed, status_of

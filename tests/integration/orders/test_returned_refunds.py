@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from orders.models import Order, Outbox
 from orders.rules import CancelReason
-from orders.sagas.run import cancel_order, resume
+from orders.sagas.entry import cancel_order, resume
 from payments import tasks
 from payments.models import Payment
 from shop.observability.metrics import gauges

@@ -20,7 +20,7 @@ from notifications.services import emails, sending
 from orders import services as orders
 from orders.events import OrderConfirmed
 from orders.queries import Address
-from orders.sagas import run
+from orders.sagas import entry
 from payments import gateways as payments_gateways
 from payments import services as payments
 from payments import tasks
@@ -167,7 +167,7 @@ def test_an_order_that_the_sweep_resumes_goes_on_in_its_trace(
 
     Saga.objects.filter(order_id=order_id).update(due_at=Now())
 
-    assert run.resume_due() == 1
+    assert entry.resume_due() == 1
 
     found = spans.get_finished_spans()
     assert {trace_of(span) for span in found} == {"d" * 32}
@@ -180,7 +180,7 @@ def test_an_order_that_the_sweep_resumes_goes_on_in_its_trace(
 def paid(letter: str) -> uuid.UUID:
     order_id = place(trace(letter))
     with tracing.in_trace(trace(letter)):
-        run.resume(order_id=order_id)
+        entry.resume(order_id=order_id)
     return order_id
 
 

@@ -15,8 +15,8 @@ from orders.events import OrderPlaced
 from orders.models import Order, OrderStatus, new_order_number
 from orders.queries import Address, OrderLineState, OrderProgress, OrderState, get_progress
 from orders.rules import order_total
-from orders.services.holding import OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
-from orders.services.saga_rows import RESUME_SWEEP, lease
+from orders.services.held_unpaid import OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
+from orders.services.saga_store import RESUME_SWEEP, lease
 from shop import transactions
 from shop.background import wake
 from shop.clock import now

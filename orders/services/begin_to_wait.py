@@ -10,7 +10,7 @@ import structlog
 from orders.events import OrderAwaitingPayment
 from orders.models import Order, OrderStatus
 from orders.queries import OrderProgress, get_order
-from orders.services.holding import Room, has_verified, limits, too_much_held
+from orders.services.held_unpaid import Room, has_verified, limits, too_much_held
 from shop import transactions
 from shop.events.outbox import announce, fact
 from shop.statements import Statement

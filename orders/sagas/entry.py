@@ -138,7 +138,7 @@ def _is_owed(order: OrderState) -> bool:
     return order.status in ("CANCELED", "REFUNDED") and payment is not None and payment.owed.minor > 0
 
 
-def refund_part(*, order_id: uuid.UUID, operation: str, amount: Money, reason: str, formerly: str = "") -> OrderState:
+def refund_order(*, order_id: uuid.UUID, operation: str, amount: Money, reason: str, formerly: str = "") -> OrderState:
     """Return a part of a running order's money, or of what is owed of an ended one. Idempotent by (order, operation).
 
     `operation` names the user who asks as well: the same key of two users is two refunds. `formerly`: what an earlier
