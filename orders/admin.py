@@ -242,7 +242,7 @@ class OrderAdmin(ReadOnlyAdmin):
         order = self.get_object(request, object_id)
         if order and form.is_valid():
             amount: Money = form.cleaned_data["amount"]
-            if _same_refund_is_under_way(order.pk, amount):
+            if payments.is_refund_under_way(order_id=order.pk, amount=amount):
                 self.message_user(
                     request,
                     f"{order}: a refund of {amount} is under way. It is recorded and continues automatically: "
@@ -300,21 +300,6 @@ def _walk(order_id: uuid.UUID) -> str:
 def _canceled(order: OrderState) -> str:
     """Return what came of a cancel: what is left of it, the sweep finishes."""
     return CANCELED if order.status in ("CANCELED", "REFUNDED") else f"is {order.status}, and goes on automatically"
-
-
-def _same_refund_is_under_way(order_id: uuid.UUID, amount: Money) -> bool:
-    """Return whether a refund of this amount, whoever asked for it, still waits for the provider's answer.
-
-    Only the story of payments tells: what was asked for with its amount, and what is being asked again.
-    """
-    story = story_of(order_id)
-    asked_again = [each.what for each in story.upcoming if each.context == "payments"]
-    refunds = [
-        str(each.facts["refund_id"])
-        for each in story.happened
-        if each.context == "payments" and "refund_id" in each.facts and each.facts.get("amount") == str(amount)
-    ]
-    return any(refund_id in what for refund_id in refunds for what in asked_again)
 
 
 @admin.register(Saga)

@@ -20,6 +20,7 @@ from shop.statements import Statement
 READ_PAYMENT = Statement("payments", "read_payment")
 _PAGE = Statement("payments", "page_payments")
 GIVEN_BACK = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
+UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.PENDING)
 UNANSWERED = (PaymentStatus.SUBMITTED, PaymentStatus.UNKNOWN)
 WAITING = (*UNANSWERED, PaymentStatus.REQUIRES_ACTION)
 
@@ -193,6 +194,12 @@ def sum_given_back(*, order_id: UUID, refund_ids: Collection[UUID]) -> int:
 def has_refund(*, refund_id: UUID) -> bool:
     """Say whether a refund of this id was asked for, whatever became of it."""
     return Refund.objects.filter(pk=refund_id).exists()
+
+
+def is_refund_under_way(*, order_id: UUID, amount: Money) -> bool:
+    """Return whether a refund of this amount, whoever asked for it, waits for the provider or for the bank."""
+    refunds = Refund.objects.filter(payment_id=order_id, status__in=UNDER_WAY)
+    return refunds.filter(amount_minor=amount.minor, payment__currency=amount.currency).exists()
 
 
 class PaymentStanding(NamedTuple):

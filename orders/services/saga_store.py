@@ -113,11 +113,9 @@ def saga_attempts(*, order_id: uuid.UUID, saga: str) -> int:
 
 
 def rests_on_the_way_back(*, order_id: uuid.UUID, after: str) -> bool:
-    """Return whether an order is being canceled and its saga, which failed by the Fault of code `after`, rests."""
+    """Return whether an order is being canceled and its saga, whose last step failed by the Fault of code `after`, rests."""
     returning = Order.objects.filter(pk=order_id, status__in=(OrderStatus.CANCELING, OrderStatus.REFUNDING))
-    resting = Saga.objects.filter(
-        finished_at=None, waiting_for=RETRY, due_at__gt=Now(), last_error__startswith=f"{after}:"
-    )
+    resting = Saga.objects.filter(finished_at=None, waiting_for=RETRY, due_at__gt=Now(), **{"log__-1__outcome": after})
     return resting.filter(order_id__in=returning.values("pk")).exists()
 
 

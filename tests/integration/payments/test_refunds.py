@@ -186,6 +186,25 @@ def test_pending_refund_counts_until_the_bank_says_otherwise(  # noqa: PLR0917  
     assert violations() == []
 
 
+def test_refund_is_under_way_until_the_bank_has_said_what_became_of_it(sandbox, authorize, order_id):
+    def under_way(minor, currency="EUR", order_id=order_id):
+        return payments.is_refund_under_way(order_id=order_id, amount=Money(minor, currency))
+
+    authorize("pm_card_pendingRefund")
+    payments.capture_payment(order_id=order_id)
+    assert not under_way(1000)
+    refund(order_id, 1000)
+
+    assert under_way(1000)
+    assert not under_way(999)
+    assert not under_way(1000, currency="USD")
+    assert not under_way(1000, order_id=new_id())
+
+    sandbox.control("POST", f"refunds/{Refund.objects.get().provider_refund_id}/settle", {"outcome": "succeed"})
+    payments.refresh_payment(order_id=order_id)
+    assert not under_way(1000)
+
+
 def test_refund_that_came_back_can_be_made_again(sandbox, authorize, order_id):
     authorize("pm_card_pendingRefund")
     payments.capture_payment(order_id=order_id)
