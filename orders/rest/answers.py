@@ -20,6 +20,7 @@ from orders.services import OrderIsCanceled
 from payments import api as payments
 from shop.errors import Fault
 from shop.money import Money
+from shop.rest.idempotency import Answer, NotFinal, response_of
 from shop.rest.preconditions import etag_of
 from shop.rest.problem import Problem, money_json, problem_of
 
@@ -107,14 +108,17 @@ def next_action(order: OrderState, payment: payments.PaymentState | None) -> str
     return "wait" if order.status in UNDER_WAY else "none"
 
 
-def answer_recorded(request: Any, placed: OrderProgress) -> Response:
+def answer_recorded(request: Any, placed: OrderProgress) -> Answer:
     """Answer a request that does not wait: 202, or how an order stands that its key had placed before."""
     if placed.known is not None:
-        return _answer(request, placed.known, payment=None)
-    return answer_checkout(request, Reached(placed.status), order_id=placed.order_id)
+        answer = _answer(request, placed.known, payment=None)
+    else:
+        answer = answer_checkout(request, Reached(placed.status), order_id=placed.order_id)
+    response_of(answer)["Preference-Applied"] = "respond-async"
+    return answer
 
 
-def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untried: bool = False) -> Response:
+def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untried: bool = False) -> Answer:
     """Answer a request to place or pay an order, by how far its walk came.
 
     201 confirmed, or waiting for the customer; 202 under way; 402 declined; 409 canceled for another reason; 503 a
@@ -139,7 +143,7 @@ def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untr
 
 def _answer(
     request: Any, order: OrderState, *, payment: payments.PaymentState | None, fault: Fault | None = None
-) -> Response:
+) -> Answer:
     action = next_action(order, payment)
     waits_for_customer = action == "provide_payment_method" or (
         action == "authenticate" and payment is not None and bool(payment.client_secret)
@@ -158,8 +162,7 @@ def _answer(
     if response.status_code == status.HTTP_202_ACCEPTED:
         response["Retry-After"] = "1"
     # The answer to a repeated request is kept only once nothing can change it any more.
-    response.is_final = decided  # type: ignore[attr-defined]
-    return response
+    return response if decided else NotFinal(response)
 
 
 def headers_of(request: Any, order: OrderState, *, represented: dict[str, Any]) -> dict[str, str]:

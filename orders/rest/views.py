@@ -31,7 +31,7 @@ from payments import api as payments
 from shop.accounts import User
 from shop.errors import Fault
 from shop.rest.admission import AdmittedView
-from shop.rest.idempotency import idempotent, operation_id
+from shop.rest.idempotency import Answer, KeyedCall, NotFinal, idempotent
 from shop.rest.pagination import PAGE_QUERY, CursorPagination
 from shop.rest.preconditions import conditional_response, etag_of, require_match
 from shop.rest.problem import problem_of
@@ -40,11 +40,9 @@ from shop.staff import log_action
 
 
 class CustomerRequest(Request):
-    """A request of somebody signed in, for the type checker; the key is there in views that are `idempotent`."""
+    """A request of somebody signed in, for the type checker."""
 
     user: User
-    idempotency_key: str
-    idempotency_fingerprint: str
 
 
 def _visible_order(request: Request, order_id: uuid.UUID) -> OrderState:
@@ -85,14 +83,14 @@ class OrdersView(AdmittedView):
 
     @PLACING
     @idempotent
-    def post(self, request: CustomerRequest) -> Response:
+    def post(self, request: CustomerRequest, call: KeyedCall) -> Answer:
         """Place an order: record it, reserve its stock, charge its card, confirm it."""
         body = usual_order(request.data) or _validated(PlaceOrderSerializer, request)
         waits = not _responds_async(request)
         placed = place_order(
             customer_id=request.user.pk,
-            idempotency_key=request.idempotency_key,
-            fingerprint=request.idempotency_fingerprint,
+            idempotency_key=call.key,
+            fingerprint=call.fingerprint,
             lines=[(line["sku"], line["quantity"]) for line in body["lines"]],
             email=body.get("email") or request.user.email,
             shipping_address=address_of(body["shipping_address"]),
@@ -102,9 +100,7 @@ class OrdersView(AdmittedView):
         )
         if waits:
             return answer_checkout(request, resume(order_id=placed.order_id, placed=placed), order_id=placed.order_id)
-        response = answer_recorded(request, placed)
-        response["Preference-Applied"] = "respond-async"
-        return response
+        return answer_recorded(request, placed)
 
     @LISTING
     def get(self, request: CustomerRequest) -> Response:
@@ -136,7 +132,7 @@ class OrderPaymentView(AdmittedView):
 
     @PAYING
     @idempotent
-    def post(self, request: Request, order_id: uuid.UUID) -> Response:
+    def post(self, request: Request, call: KeyedCall, order_id: uuid.UUID) -> Answer:
         """Give an order its payment method, or go on after the customer has authenticated."""
         body = _validated(PaymentMethodSerializer, request)
         order = _visible_order(request, order_id)
@@ -156,7 +152,7 @@ class OrderCancelView(AdmittedView):
 
     @CANCELING
     @idempotent
-    def post(self, request: Request, order_id: uuid.UUID) -> Response:
+    def post(self, request: Request, call: KeyedCall, order_id: uuid.UUID) -> Answer:
         """Cancel an order; a confirmed one gets all its money back."""
         _validated(NothingSerializer, request)
         order = _visible_order(request, order_id)
@@ -171,8 +167,7 @@ class OrderCancelView(AdmittedView):
         except services.OrderBeingConfirmed as refusal:
             response = problem_of(refusal).response()
             response["Retry-After"] = "2"
-            response.is_final = False  # type: ignore[attr-defined]
-            return response
+            return NotFinal(response)
         if not own:
             _note_staff(request, order_id, f"canceled over the API: {order.status}")
         done = order.status in ("CANCELED", "REFUNDED")
@@ -204,7 +199,7 @@ class OrderRefundsView(StrictQueryView):
 
     @REFUNDING
     @idempotent
-    def post(self, request: CustomerRequest, order_id: uuid.UUID) -> Response:
+    def post(self, request: CustomerRequest, call: KeyedCall, order_id: uuid.UUID) -> Answer:
         """Return a part of an order's money. For staff with the permission `orders.refund_order` only; customers get 403."""
         if not (request.user.is_staff and request.user.has_perm("orders.refund_order")):
             raise PermissionDenied
@@ -214,10 +209,10 @@ class OrderRefundsView(StrictQueryView):
         try:
             order = refund_order(
                 order_id=order_id,
-                operation=str(operation_id(request)),
+                operation=str(call.operation_id()),
                 amount=body["amount"],
                 reason=body["reason"],
-                formerly=request.idempotency_key,
+                formerly=call.key,
             )
         except Fault as fault:
             _note_staff(

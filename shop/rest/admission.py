@@ -15,9 +15,11 @@ from shop.rest.query import StrictQueryView
 class AdmittedView(StrictQueryView):
     """A view whose POST is let in by `orders_at_work`, before the caller is even known.
 
-    A request that is let in only to look bears the mark `may_only_repeat`: `idempotent` then gives it the answer that
-    is kept under its key, or turns it away.
+    `may_only_repeat`: this request was let in only to look. `idempotent` then gives it the answer that is kept under its
+    key, or turns it away.
     """
+
+    may_only_repeat = False
 
     def works_on_order(self, request: HttpRequest) -> bool:
         """Return whether the request will keep its thread while a provider is called."""
@@ -29,7 +31,7 @@ class AdmittedView(StrictQueryView):
             return super().dispatch(request, *args, **kwargs)
         try:
             with orders_at_work.enter() as place:
-                request.may_only_repeat = place is Place.LOOK  # type: ignore[attr-defined]
+                self.may_only_repeat = place is Place.LOOK
                 return super().dispatch(request, *args, **kwargs)
         except Overloaded as refusal:
             return problem_of(refusal).plain_response()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -11,25 +12,33 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.request import Request
 
 from shop.rest.keys import key_to_look_up
-from shop.rest.sessions import signed_in
+from shop.rest.sessions import KeptAnswer, signed_in
 
 MAX_TOKEN_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """What a token stands for, beside its user: the session, and what is kept under the request's key if that was read."""
+
+    session: Any
+    kept_answer: KeptAnswer | None
 
 
 class SessionTokenAuthentication(BaseAuthentication):
     """`Authorization: Bearer <token>` or `X-Session-Token: <token>`, as POST /_allauth/app/v1/auth/login gives it."""
 
-    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """Return (user, session), None without a token. Raises: AuthenticationFailed for one that is not valid."""
+    def authenticate(self, request: Request) -> tuple[Any, SignedIn] | None:
+        """Return the user and what signed them in, None without a token. Raises: AuthenticationFailed for one that is not valid."""
         token = self._token(request)
         if token is None:
             return None
         found = signed_in(token, key=key_to_look_up(request)) if _looks_like_token(token) else None
         if found is None or not found[0].is_active:
             raise exceptions.AuthenticationFailed("This token is not valid, or no longer; sign in again.")
-        user, session, request.kept_answer = found  # type: ignore[attr-defined]
+        user, session, kept_answer = found
         structlog.contextvars.bind_contextvars(user_id=str(user.pk))
-        return user, session
+        return user, SignedIn(session, kept_answer)
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401."""

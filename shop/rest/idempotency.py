@@ -2,7 +2,7 @@
 
 # Note [Who makes it happen once]
 Not the row here: it is written after the work, so that nothing stays locked while a provider is called. Each use case
-derives its ids from (user, key) with `operation_id`, and its own unique constraint lets one of two racing calls win.
+derives its ids from (user, key), as KeyedCall.operation_id does, and its own unique constraint lets one of two racing calls win.
 The row only keeps the final answer; of two answers the one stored first is given to everybody. Answers that may turn
 out otherwise next time (202, 5xx, a request that was refused before any work) are not kept.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import structlog
 from django.conf import settings
@@ -32,9 +32,10 @@ from shop.errors import Refusal
 from shop.ids import derived_id
 from shop.models import IdempotencyKey
 from shop.resilience.admission import turn_away
+from shop.rest.admission import AdmittedView
+from shop.rest.authentication import SignedIn
 from shop.rest.keys import HEADER, is_key, key_of
 from shop.rest.problem import problem_of
-from shop.rest.sessions import KeptAnswer
 from shop.statements import Statement
 
 KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Retry-After", "Cache-Control", "Vary")
@@ -44,7 +45,9 @@ _FIND_KEPT_ANSWER = Statement("shop", "find_kept_answer")
 _KEEP_ANSWER = Statement("shop", "keep_answer")
 
 log = structlog.get_logger(__name__)
-View = TypeVar("View", bound=Callable[..., Any])
+View = TypeVar("View")
+Sent = TypeVar("Sent", bound=Request)
+More = ParamSpec("More")
 
 
 class IdempotencyKeyMissing(Refusal):
@@ -84,35 +87,67 @@ class CardNumberSent(Refusal):
         self.errors = [{"pointer": pointer, "detail": self.title} for pointer in pointers]
 
 
-def idempotent(view: View) -> View:
-    """Make a view's handler of an unsafe method idempotent by the caller's Idempotency-Key.
+@dataclass(frozen=True)
+class KeyedCall:
+    """A call under its caller's key. `fingerprint`: SHA-256 of method, path and canonical body."""
 
-    Gives the handler `request.idempotency_key` and `request.idempotency_fingerprint` (SHA-256 of method, path and
-    canonical body). Its Refusals become answers here, so that the final ones are kept. Needs a signed-in user. An answer
-    that may still change is kept from the store by its status, or by `response.is_final = False`.
+    user_id: uuid.UUID
+    key: str
+    fingerprint: str
+
+    def operation_id(self, *what: str) -> uuid.UUID:
+        """Return the one id that belongs to this user's key (and `what`): `call.operation_id("order")`.
+
+        Inserting under it makes the work happen once, whoever races (see Note [Who makes it happen once]).
+        """
+        return derived_id("idempotency", self.user_id, self.key, *what)
+
+
+@dataclass(frozen=True)
+class NotFinal:
+    """An answer that may still turn out otherwise, whatever its status: it is given and not kept."""
+
+    response: HttpResponseBase
+
+
+Answer = HttpResponseBase | NotFinal
+
+
+def response_of(answer: Answer) -> HttpResponseBase:
+    """Return the response of an answer, final or not."""
+    return answer.response if isinstance(answer, NotFinal) else answer
+
+
+def idempotent(
+    handle: Callable[Concatenate[View, Sent, KeyedCall, More], Answer],
+) -> Callable[Concatenate[View, Sent, More], HttpResponseBase]:
+    """Make a view's handler of an unsafe method idempotent by the caller's Idempotency-Key, which it is given.
+
+    Its Refusals become answers here, so that the final ones are kept. Needs a signed-in user. An answer that may still
+    change is kept from the store by its status, or by being NotFinal.
     """
 
-    @wraps(view)
-    def handler(self: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    @wraps(handle)
+    def handler(self: View, request: Sent, /, *args: More.args, **kwargs: More.kwargs) -> HttpResponseBase:
         key, fingerprint = read_key(request), fingerprint_of(request)
         refuse_card_numbers(request, key)
-        request.idempotency_key = key  # type: ignore[attr-defined]
-        request.idempotency_fingerprint = fingerprint  # type: ignore[attr-defined]
-        if (kept := _kept_answer(request, key)) is not None:
+        call = KeyedCall(user_id=cast(uuid.UUID, request.user.pk), key=key, fingerprint=fingerprint)
+        if (kept := _kept_answer(request, call)) is not None:
             return _replay(kept, fingerprint)
-        if getattr(request, "may_only_repeat", False):
+        if isinstance(self, AdmittedView) and self.may_only_repeat:
             raise turn_away()
         try:
-            response = view(self, request, *args, **kwargs)
+            answer = handle(self, request, call, *args, **kwargs)
         except Refusal as refusal:
-            response = problem_of(refusal).response()
+            answer = problem_of(refusal).response()
+        response = response_of(answer)
         undecided = response.status_code >= 500 or response.status_code in NOT_FINAL  # noqa: PLR2004  server errors
-        if undecided or not getattr(response, "is_final", True):
-            return response  # type: ignore[no-any-return]
-        return _keep(self, request, response)
+        if undecided or isinstance(answer, NotFinal):
+            return response
+        return _keep(self, request, call, response)
 
     handler.idempotent = True  # type: ignore[attr-defined]
-    return handler  # type: ignore[return-value]
+    return handler
 
 
 def read_key(request: Request) -> str:
@@ -143,14 +178,6 @@ def refuse_card_numbers(request: Request, key: str) -> None:
         raise CardNumberSent(pointers=pointers)
 
 
-def operation_id(request: Request, *what: str) -> uuid.UUID:
-    """Return the one id that belongs to this user's key (and `what`): `operation_id(request, "order")`.
-
-    Inserting under it makes the work happen once, whoever races (see Note [Who makes it happen once]).
-    """
-    return derived_id("idempotency", request.user.pk, request.idempotency_key, *what)  # type: ignore[attr-defined]
-
-
 def prune_idempotency_keys() -> int:
     """Delete kept answers past IDEMPOTENCY_RETENTION_HOURS; return how many went."""
     kept = timedelta(hours=settings.IDEMPOTENCY_RETENTION_HOURS)
@@ -169,17 +196,16 @@ class _Kept:
     body: str
 
 
-def _kept_answer(request: Request, key: str) -> _Kept | None:
+def _kept_answer(request: Request, call: KeyedCall) -> _Kept | None:
     """Return what is kept under the key: as it was read with the caller's session, where it was."""
-    user_id = request.user.pk
-    looked_up: KeptAnswer | None = getattr(request, "kept_answer", None)
-    if looked_up is None or (looked_up.user_id, looked_up.key) != (user_id, key):
-        return _find(user_id, key)
+    looked_up = request.auth.kept_answer if isinstance(request.auth, SignedIn) else None
+    if looked_up is None or (looked_up.user_id, looked_up.key) != (call.user_id, call.key):
+        return _find(call)
     return _read(looked_up.row)
 
 
-def _find(user_id: uuid.UUID | None, key: str) -> _Kept | None:
-    return _read(_FIND_KEPT_ANSWER.one(user_id=user_id, key=key))
+def _find(call: KeyedCall) -> _Kept | None:
+    return _read(_FIND_KEPT_ANSWER.one(user_id=call.user_id, key=call.key))
 
 
 def _read(row: tuple[Any, ...] | None) -> _Kept | None:
@@ -192,24 +218,24 @@ def _replay(kept: _Kept, fingerprint: str) -> HttpResponse:
     return HttpResponse(kept.body, status=kept.status, headers=kept.headers | {"Idempotent-Replayed": "true"})
 
 
-def _keep(view: Any, request: Request, response: HttpResponseBase) -> HttpResponseBase:
+def _keep(view: Any, request: Request, call: KeyedCall, response: HttpResponseBase) -> HttpResponseBase:
     """Store a final answer; return it, or the one that was stored first."""
     final = _rendered(view, request, response)
     try:
-        if _insert(request, final):
+        if _insert(request, call, final):
             return final
-        winner = _find(request.user.pk, request.idempotency_key)  # type: ignore[attr-defined]
+        winner = _find(call)
     except DatabaseError:
         # The work is done and committed; a retry finds it by its own id and answers the same.
         log.exception("idempotency.answer_not_kept")
         return final
     if winner is None:
         return final
-    if winner.fingerprint != request.idempotency_fingerprint:  # type: ignore[attr-defined]
+    if winner.fingerprint != call.fingerprint:
         # Two requests at once under one key: this one's work is done too, and its answer must say so.
         log.warning("idempotency.key_reused_at_once", path=request.path)
         return final
-    return _replay(winner, request.idempotency_fingerprint)  # type: ignore[attr-defined]
+    return _replay(winner, call.fingerprint)
 
 
 def _rendered(view: Any, request: Request, response: HttpResponseBase) -> HttpResponse:
@@ -226,16 +252,16 @@ def _rendered(view: Any, request: Request, response: HttpResponseBase) -> HttpRe
     raise TypeError(f"an idempotent view answers with a whole response, not {type(response).__name__}")
 
 
-def _insert(request: Request, response: HttpResponse) -> bool:
+def _insert(request: Request, call: KeyedCall, response: HttpResponse) -> bool:
     """Write the row in one statement of its own; False where one stands already."""
     headers = {name: response[name] for name in KEPT_HEADERS if response.has_header(name)}
     with transactions.single("shop"):
         row = _KEEP_ANSWER.one(
-            user_id=request.user.pk,
-            key=request.idempotency_key,  # type: ignore[attr-defined]
+            user_id=call.user_id,
+            key=call.key,
             method=request.method,
             path=request.path[:500],
-            fingerprint=request.idempotency_fingerprint,  # type: ignore[attr-defined]
+            fingerprint=call.fingerprint,
             response_status=response.status_code,
             response_headers=json.dumps(headers),
             response_body=response.content.decode(),

@@ -373,8 +373,8 @@ MUTANTS = (
         removes="the user in the id of a refund",
         promise="I7",
         file="orders/rest/views.py",
-        old="operation=str(operation_id(request))",
-        new="operation=request.idempotency_key",
+        old="operation=str(call.operation_id())",
+        new="operation=call.key",
         killers=(f"{TESTS}/test_refunds.py::test_two_staff_with_the_same_key_make_two_refunds",),
     ),
     Mutant(

@@ -85,7 +85,7 @@ def refund_without_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idempotency, "_insert", lambda _request, _response: True)
+    monkeypatch.setattr(idempotency, "_insert", lambda *_args: True)
 
 
 def event_applied_as_often_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:

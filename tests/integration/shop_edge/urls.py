@@ -12,7 +12,7 @@ from config.urls import urlpatterns as shop_patterns
 from shop.errors import Refusal
 from shop.models import User
 from shop.rest.fields import MoneyField, StrictSerializer
-from shop.rest.idempotency import idempotent, operation_id
+from shop.rest.idempotency import idempotent
 from shop.rest.preconditions import conditional_response, require_match
 
 __all__ = ["handler400", "handler403", "handler404", "handler500"]
@@ -45,17 +45,17 @@ class OrdersView(APIView):
     serializer_class = Order
 
     @idempotent
-    def post(self, request):
+    def post(self, request, call):
         order = Order(data=request.data)
         order.is_valid(raise_exception=True)
-        Work.calls.append(request.idempotency_key)
+        Work.calls.append(call.key)
         Work.before_answer()
         if isinstance(Work.outcome, Exception):
             raise Work.outcome
         number = len(Work.calls)
         # Two calls that race are told apart by their threads.
         worker = threading.get_ident()
-        body = {"id": str(operation_id(request, "order")), "number": number, "worker": worker}
+        body = {"id": str(call.operation_id("order")), "number": number, "worker": worker}
         return Response(body, status=Work.outcome or 201, headers={"Location": f"/orders/{number}", "ETag": '"1"'})
 
 
