@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import factory
 
 from inventory import api as inventory
+from orders.queries import Address
+from orders.services import NewOrder
 from shop.models import User
 from shop.money import Money
 
@@ -51,6 +54,26 @@ class ProductFactory(factory.Factory):
         if kwargs["stock"]:
             inventory.receive_stock(sku=sku, quantity=kwargs["stock"], reference="delivery 1")
         return sku
+
+
+class NewOrderFactory(factory.Factory):
+    """An order as it is placed past the API: two mugs, paid at once, under a key of its own."""
+
+    class Meta:
+        model = NewOrder
+
+    customer_id = factory.LazyFunction(uuid.uuid4)
+    idempotency_key = factory.LazyFunction(lambda: str(uuid.uuid4()))
+    fingerprint = "0" * 64
+    lines = (("MUG", 2),)
+    email = "ada@example.com"
+    shipping_address = Address("Ada Lovelace", "Allee 1", "", "Berlin", "", "10115", "DE")
+    payment_method = "pm_card_visa"
+
+
+def offers(name: str = "Mug") -> dict[str, inventory.ProductOffer]:
+    """Return what inventory would offer for a NewOrder of mugs."""
+    return {"MUG": inventory.ProductOffer("MUG", name, Money(1250, "EUR"), available=0)}
 
 
 class AddressFactory(factory.DictFactory):

@@ -11,8 +11,11 @@ from rest_framework import serializers
 from orders.models import OrderStatus
 from orders.queries import Address
 from orders.rules import CancelReason
+from orders.services import NewOrder
+from shop.accounts import User
 from shop.countries import COUNTRIES
 from shop.rest.fields import BoundedListField, MailAddressField, MoneyField, StrictSerializer, TextField
+from shop.rest.idempotency import KeyedCall
 
 # The provider's tokens; and what looks like the digits of a card in one is not taken for a token.
 PAYMENT_METHOD = re.compile(r"pm_(?!.*\d{12})\w{1,252}", re.ASCII)
@@ -217,6 +220,11 @@ class OrderPageOut(serializers.Serializer[Any]):
     results = OrderOut(many=True)
 
 
-def address_of(validated: dict[str, Any]) -> Address:
-    """Return the address that a validated body names."""
-    return Address(**validated)
+def new_order(validated: dict[str, Any], *, customer: User, call: KeyedCall) -> NewOrder:
+    """Return the order that a validated body wants, field by field under the same names."""
+    wanted = validated | {
+        "lines": tuple((line["sku"], line["quantity"]) for line in validated["lines"]),
+        "shipping_address": Address(**validated["shipping_address"]),
+        "email": validated.get("email") or customer.email,
+    }
+    return NewOrder(customer_id=customer.pk, idempotency_key=call.key, fingerprint=call.fingerprint, **wanted)

@@ -22,7 +22,7 @@ from orders.rest.serializers import (
     PaymentMethodSerializer,
     PlaceOrderSerializer,
     RefundSerializer,
-    address_of,
+    new_order,
 )
 from orders.rest.usual import usual_order
 from orders.rules import CancelReason
@@ -87,17 +87,7 @@ class OrdersView(AdmittedView):
         """Place an order: record it, reserve its stock, charge its card, confirm it."""
         body = usual_order(request.data) or _validated(PlaceOrderSerializer, request)
         waits = not _responds_async(request)
-        placed = place_order(
-            customer_id=request.user.pk,
-            idempotency_key=call.key,
-            fingerprint=call.fingerprint,
-            lines=[(line["sku"], line["quantity"]) for line in body["lines"]],
-            email=body.get("email") or request.user.email,
-            shipping_address=address_of(body["shipping_address"]),
-            payment_method=body.get("payment_method", ""),
-            expected_total=body.get("expected_total"),
-            inline=waits,
-        )
+        placed = place_order(new=new_order(body, customer=request.user, call=call), inline=waits)
         if waits:
             return answer_checkout(request, resume(order_id=placed.order_id, placed=placed), order_id=placed.order_id)
         return answer_recorded(request, placed)

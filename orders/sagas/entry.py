@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 
 import structlog
 
 from inventory import api as inventory
 from orders import services
 from orders.gateways import inventory_breaker
-from orders.queries import Address, OrderProgress, OrderState, get_order, get_progress
+from orders.queries import OrderProgress, OrderState, get_order, get_progress
 from orders.rules import CancelReason
 from orders.sagas import engine
 from orders.sagas.checkout import SAGAS
 from orders.sagas.steps import RefundNotMade
+from orders.services import NewOrder
 from payments import api as payments
 from shop.errors import Fault, Refusal
 from shop.events import outbox
@@ -27,52 +27,20 @@ from shop.work.turn import Work, take_turn
 log = structlog.get_logger(__name__)
 
 
-def place_order(
-    *,
-    customer_id: uuid.UUID,
-    idempotency_key: str,
-    fingerprint: str,
-    lines: Sequence[tuple[str, int]],
-    email: str,
-    shipping_address: Address,
-    payment_method: str = "",
-    expected_total: Money | None = None,
-    inline: bool = True,
-) -> OrderProgress:
+def place_order(*, new: NewOrder, inline: bool = True) -> OrderProgress:
     """Record an order at the prices that inventory names now; return how it stands. Idempotent by (customer, key).
 
-    `lines` are (sku, quantity). Nothing is reserved or charged yet: `resume` does that, called by whoever said
-    `inline`, else by the sweep at once. An order that this key has placed is met by its unique key; only where placing
-    it again is refused (a price has changed, a product is gone) it is looked for first.
+    Nothing is reserved or charged yet: `resume` does that, called by whoever said `inline`, else by the sweep at once.
+    An order that this key has placed is met by its unique key; only where placing it again is refused (a price has
+    changed, a product is gone) it is looked for first.
     Raises: inventory's UnknownProduct, IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders,
     TooMuchHeldUnpaid, TotalChanged, and the Faults of inventory.
     """
     try:
-        offers = inventory_breaker.call(inventory.get_offers, skus=sorted({sku for sku, _quantity in lines}))
-        return services.place_order(
-            customer_id=customer_id,
-            idempotency_key=idempotency_key,
-            fingerprint=fingerprint,
-            lines=[
-                services.PricedLine(
-                    sku=sku,
-                    name=offers[sku].name,
-                    quantity=quantity,
-                    unit_price=offers[sku].price,
-                    free=offers[sku].available,
-                )
-                for sku, quantity in lines
-            ],
-            email=email,
-            shipping_address=shipping_address,
-            payment_method=payment_method,
-            expected_total=expected_total,
-            inline=inline,
-        )
+        offers = inventory_breaker.call(inventory.get_offers, skus=sorted({sku for sku, _quantity in new.lines}))
+        return services.place_order(new=new, offers=offers, inline=inline)
     except (Refusal, Fault):
-        placed = services.find_placed_order(
-            customer_id=customer_id, idempotency_key=idempotency_key, fingerprint=fingerprint
-        )
+        placed = services.find_placed_order(new=new)
         if placed is None:
             raise
         return get_progress(order_id=placed)

@@ -8,8 +8,8 @@ from orders.services.note_parcel import RefundUnderWay, note_parcel_delivered, n
 from orders.services.pay_order import NotPayable, provide_payment_method
 from orders.services.place_order import (
     MixedCurrencies,
+    NewOrder,
     NothingToPay,
-    PricedLine,
     TooManyOpenOrders,
     TotalChanged,
     find_placed_order,
@@ -31,6 +31,7 @@ __all__ = [
     "DUE_SAGAS",
     "RESUME_SWEEP",
     "MixedCurrencies",
+    "NewOrder",
     "NotPayable",
     "NotRefundable",
     "NothingToPay",
@@ -38,7 +39,6 @@ __all__ = [
     "OrderAlreadyShipped",
     "OrderBeingConfirmed",
     "OrderIsCanceled",
-    "PricedLine",
     "RefundUnderWay",
     "TooManyOpenOrders",
     "TooMuchHeldUnpaid",

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 from django.conf import settings
 
+from inventory import api as inventory
 from orders.events import OrderPlaced
 from orders.models import Order, OrderStatus, new_order_number
 from orders.queries import Address, OrderLineState, OrderProgress, OrderState, get_progress
@@ -71,84 +72,85 @@ class TooManyOpenOrders(Refusal):
     fact_types = {"unpaid": int, "allowed": int, "open_orders": list[OpenOrder]}
 
 
-@dataclass(frozen=True)
-class PricedLine:
-    """A line with the server's own price and name at the moment of sale, and how much of the product was free then."""
+@dataclass(frozen=True, kw_only=True)
+class NewOrder:
+    """An order as its customer wants it, on its way from the request through the saga to its row.
 
-    sku: str
-    name: str
-    quantity: int
-    unit_price: Money
-    free: int = 0
+    `lines` are (sku, quantity); `fingerprint` tells the request from another one with the same key.
+    """
+
+    customer_id: uuid.UUID
+    idempotency_key: str
+    fingerprint: str
+    lines: tuple[tuple[str, int], ...]
+    email: str
+    shipping_address: Address
+    payment_method: str = ""
+    expected_total: Money | None = None
 
 
-def find_placed_order(*, customer_id: uuid.UUID, idempotency_key: str, fingerprint: str) -> uuid.UUID | None:
+def find_placed_order(*, new: NewOrder) -> uuid.UUID | None:
     """Return the order that this customer placed with this key, None where there is none.
 
     Raises: IdempotencyKeyReused where it was placed with another body.
     """
     row = (
-        Order.objects.filter(customer_id=customer_id, idempotency_key=idempotency_key)
+        Order.objects.filter(customer_id=new.customer_id, idempotency_key=new.idempotency_key)
         .values_list("pk", "fingerprint")
         .first()
     )
     if row is None:
         return None
-    if row[1] != fingerprint:
+    if row[1] != new.fingerprint:
         raise IdempotencyKeyReused(order_id=str(row[0]))
     return row[0]
 
 
-def place_order(
-    *,
-    customer_id: uuid.UUID,
-    idempotency_key: str,
-    fingerprint: str,
-    lines: Sequence[PricedLine],
-    email: str,
-    shipping_address: Address,
-    payment_method: str,
-    expected_total: Money | None = None,
-    inline: bool = True,
-) -> OrderProgress:
-    """Record an order, PENDING; return how it stands. Idempotent by (customer, key).
+def place_order(*, new: NewOrder, offers: Mapping[str, inventory.ProductOffer], inline: bool = True) -> OrderProgress:
+    """Record an order at the offers of its products, PENDING; return how it stands. Idempotent by (customer, key).
 
     `inline`: the caller walks the saga itself, so the sweep leaves it alone for a lease; otherwise it is due at once.
 
     Raises: IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders, TooMuchHeldUnpaid, TotalChanged.
     """
+    order = _priced(new, offers)
+    free = {sku: offer.available for sku, offer in offers.items()}
+    room, placed_at, pay_before = _record(order, new, free, inline=inline)
+    if placed_at is None or pay_before is None:
+        # The key placed an order before, which may have been the last that there was room for; or there is no room.
+        existing = find_placed_order(new=new)
+        if existing is not None:
+            return get_progress(order_id=existing)
+        raise _no_room(new.customer_id, room)
+    log.info("order.placed", order_id=str(order.order_id), total_minor=order.total.minor, currency=order.total.currency)
+    return _progress(replace(order, placed_at=placed_at, pay_before=pay_before), new.payment_method, free)
+
+
+def _priced(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> OrderState:
+    """Return the order as it will stand once it is recorded. Raises: MixedCurrencies, NothingToPay, TotalChanged."""
+    lines = tuple(OrderLineState(sku, offers[sku].name, quantity, offers[sku].price) for sku, quantity in new.lines)
     currencies = {line.unit_price.currency for line in lines}
     if len(currencies) != 1:
         raise MixedCurrencies(currencies=sorted(currencies))
     total = order_total(((line.unit_price, line.quantity) for line in lines), currencies.pop())
-    if expected_total is not None and expected_total != total:
-        raise TotalChanged(expected_total=expected_total, total=total)
+    if new.expected_total is not None and new.expected_total != total:
+        raise TotalChanged(expected_total=new.expected_total, total=total)
     if not total.minor:
         raise NothingToPay(total=total)
-    order = OrderState(
+    return OrderState(
         order_id=new_id(),
         number=new_order_number(),
-        customer_id=customer_id,
+        customer_id=new.customer_id,
         status=str(OrderStatus.PENDING),
         version=1,
         total=total,
-        lines=tuple(OrderLineState(line.sku, line.name, line.quantity, line.unit_price) for line in lines),
-        email=email,
-        shipping_address=shipping_address,
+        lines=lines,
+        email=new.email,
+        shipping_address=new.shipping_address,
         placed_at=now(),
         pay_before=now(),
-        has_payment_method=bool(payment_method),
+        has_payment_method=bool(new.payment_method),
     )
-    free = {line.sku: line.free for line in lines}
-    room, placed_at, pay_before = _record(order, idempotency_key, fingerprint, payment_method, free, inline=inline)
-    if placed_at is None or pay_before is None:
-        # The key placed an order before, which may have been the last that there was room for; or there is no room.
-        existing = find_placed_order(customer_id=customer_id, idempotency_key=idempotency_key, fingerprint=fingerprint)
-        if existing is not None:
-            return get_progress(order_id=existing)
-        raise _no_room(customer_id, room)
-    log.info("order.placed", order_id=str(order.order_id), total_minor=total.minor, currency=total.currency)
-    return _progress(replace(order, placed_at=placed_at, pay_before=pay_before), payment_method, free)
 
 
 def _no_room(customer_id: uuid.UUID, room: Room) -> Refusal:
@@ -167,18 +169,12 @@ def _no_room(customer_id: uuid.UUID, room: Room) -> Refusal:
 
 
 def _record(
-    order: OrderState,
-    idempotency_key: str,
-    fingerprint: str,
-    payment_method: str,
-    free: Mapping[str, int],
-    *,
-    inline: bool,
+    order: OrderState, new: NewOrder, free: Mapping[str, int], *, inline: bool
 ) -> tuple[Room, datetime | None, datetime | None]:
     """Write the order in one statement; return the room there was for it, and its moments if it was written."""
     event = OrderPlaced(order_id=order.order_id, total=order.total)
     # An order with a payment method is judged once that waits for its customer, and most never do.
-    verified = not payment_method and has_verified(customer_id=order.customer_id, email=order.email)
+    verified = not new.payment_method and has_verified(customer_id=order.customer_id, email=order.email)
     with transactions.single("orders"):
         # Lost in a crash, the order was lost before its payment was written down, which waits for the disk, and before
         # its customer had an answer. One that is only recorded is answered right away.
@@ -187,11 +183,11 @@ def _record(
             order_id=order.order_id,
             number=order.number,
             customer_id=order.customer_id,
-            idempotency_key=idempotency_key,
-            fingerprint=fingerprint,
+            idempotency_key=new.idempotency_key,
+            fingerprint=new.fingerprint,
             total_minor=order.total.minor,
             currency=order.total.currency,
-            payment_method=payment_method,
+            payment_method=new.payment_method,
             time_to_pay=timedelta(seconds=settings.RESERVATION_TTL_SECONDS),
             most_orders=settings.MAX_OPEN_ORDERS_PER_CUSTOMER,
             lines=_lines_as_json(order.lines, free),

@@ -104,6 +104,7 @@ def _make_seeds() -> None:
     from orders.queries import Address
     from orders.rules import CancelReason
     from orders.sagas.entry import cancel_order, place_order, resume
+    from orders.services import NewOrder
     from shop.events import unheard
     from shop.money import Money
 
@@ -113,11 +114,12 @@ def _make_seeds() -> None:
     address = Address(name="Ada", line1="1 Street", line2="", city="Lisbon", region="", postal_code="1", country="PT")
     for number in range(SEEDS):
         end = ENDS[number % len(ENDS)]
-        order_id = place_order(
+        new = NewOrder(
             customer_id=uuid.uuid4(), idempotency_key=str(number), fingerprint="0" * 64, lines=(("MUG", 1),),
-            email="ada@shop.example", shipping_address=address, inline=False,
+            email="ada@shop.example", shipping_address=address,
             payment_method="pm_card_chargeDeclined" if end == "CANCELED" else "pm_card_visa",
-        ).order_id  # fmt: skip
+        )  # fmt: skip
+        order_id = place_order(new=new, inline=False).order_id
         resume(order_id=order_id)
         _drain()
         if end == "REFUNDED":

@@ -18,6 +18,7 @@ from shop.events.event import Envelope, Event
 from shop.events.inbox import DeliveryStatus, deliver
 from shop.ids import derived_id, new_id
 from shop.money import Money
+from tests.factories import NewOrderFactory, offers
 
 ADDRESS = "ada@example.com"
 TOTAL = Money(2500, "EUR")
@@ -51,15 +52,9 @@ def placed_order(database: None) -> Callable[..., uuid.UUID]:
     """Return a function that records an order and gives its id."""
 
     def make(*, email: str = ADDRESS, name: str = "Ada Lovelace") -> uuid.UUID:
-        return orders.place_order(
-            customer_id=uuid.uuid4(),
-            idempotency_key=str(uuid.uuid4()),
-            fingerprint="f",
-            lines=[orders.PricedLine(sku="MUG", name="Mug <b>", quantity=2, unit_price=Money(1250, "EUR"))],
-            email=email,
-            shipping_address=Address(name, "Allee 1", "", "Berlin", "", "10115", "DE"),
-            payment_method="pm_card_visa",
-        ).order_id
+        address = Address(name, "Allee 1", "", "Berlin", "", "10115", "DE")
+        new = NewOrderFactory(email=email, shipping_address=address)
+        return orders.place_order(new=new, offers=offers("Mug <b>")).order_id
 
     return make
 

@@ -26,7 +26,7 @@ from shipping.services import booking
 from shop import audit, transactions
 from shop.events import relay
 from shop.models import User
-from tests.factories import PASSWORD, OrderBodyFactory, ProductFactory, UserFactory
+from tests.factories import PASSWORD, NewOrderFactory, OrderBodyFactory, ProductFactory, UserFactory
 from tests.provider import Provider, post_webhook, sandbox
 
 __all__ = ["post_webhook", "sandbox"]
@@ -198,16 +198,14 @@ def placed(
     *lines: tuple[str, int], payment_method: str = "pm_card_visa", customer_id: uuid.UUID | None = None
 ) -> uuid.UUID:
     """Record an order and walk it no further."""
-    return place_order(
+    new = NewOrderFactory(
         customer_id=customer_id or uuid.uuid4(),
-        idempotency_key=str(uuid.uuid4()),
-        fingerprint="0" * 64,
         lines=lines or (("MUG", 1),),
         email="ada@shop.example",
         shipping_address=ADDRESS,
         payment_method=payment_method,
-        inline=False,
-    ).order_id
+    )
+    return place_order(new=new, inline=False).order_id
 
 
 def sent_back(sandbox: Provider, order_id: uuid.UUID) -> None:

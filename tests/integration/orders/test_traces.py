@@ -19,7 +19,6 @@ from notifications.models import Outbox as EmailFacts
 from notifications.services import emails, sending
 from orders import services as orders
 from orders.events import OrderConfirmed
-from orders.queries import Address
 from orders.sagas import entry
 from payments import gateways as payments_gateways
 from payments import services as payments
@@ -35,6 +34,7 @@ from shop.ids import new_id
 from shop.money import Money
 from shop.observability import tracing
 from shop.work import handover
+from tests.factories import NewOrderFactory, offers
 from tests.logs import captured
 from tests.provider import Provider
 
@@ -57,15 +57,7 @@ def trace(letter: str) -> str:
 
 def place(traceparent: str = "") -> uuid.UUID:
     with tracing.in_trace(traceparent):
-        return orders.place_order(
-            customer_id=uuid.uuid4(),
-            idempotency_key=str(uuid.uuid4()),
-            fingerprint="f",
-            lines=[orders.PricedLine(sku="MUG", name="Mug", quantity=2, unit_price=Money(1250, "EUR"))],
-            email="ada@example.com",
-            shipping_address=Address("Ada", "Allee 1", "", "Berlin", "", "10115", "DE"),
-            payment_method="pm_card_visa",
-        ).order_id
+        return orders.place_order(new=NewOrderFactory(), offers=offers()).order_id
 
 
 def confirmed(order_id: uuid.UUID, traceparent: str) -> dict[str, Any]:

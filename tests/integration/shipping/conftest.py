@@ -22,6 +22,7 @@ from shop.events.event import Envelope
 from shop.events.inbox import DeliveryStatus, deliver
 from shop.ids import new_id
 from shop.money import Money
+from tests.factories import NewOrderFactory, offers
 
 SUBSCRIBER = "shipping.create_shipment_for_order"
 
@@ -31,15 +32,8 @@ def confirmed_order(database: None) -> Callable[..., uuid.UUID]:
     """Return a function that records a CONFIRMED order to a postal code and gives its id."""
 
     def make(*, postal_code: str = "10115") -> uuid.UUID:
-        order_id = orders.place_order(
-            customer_id=uuid.uuid4(),
-            idempotency_key=str(uuid.uuid4()),
-            fingerprint="f",
-            lines=[orders.PricedLine(sku="MUG", name="Mug", quantity=2, unit_price=Money(1250, "EUR"))],
-            email="ada@example.com",
-            shipping_address=Address("Ada Lovelace", "Allee 1", "", "Berlin", "", postal_code, "DE"),
-            payment_method="pm_card_visa",
-        ).order_id
+        address = Address("Ada Lovelace", "Allee 1", "", "Berlin", "", postal_code, "DE")
+        order_id = orders.place_order(new=NewOrderFactory(shipping_address=address), offers=offers()).order_id
         Order.objects.filter(pk=order_id).update(status="CONFIRMED")
         return order_id
 
