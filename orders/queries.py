@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import msgspec
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from orders.models import Contact, Order, OrderLine, Saga
+from orders.models import Order, Saga
 from orders.rules import ids_of_full_refunds
 from payments import api as payments
 from shop.counting import count_up_to
@@ -21,7 +21,6 @@ from shop.events.told import Told, find_told
 from shop.money import Money
 from shop.statements import Statement
 
-_GET_ORDER = Statement("orders", "get_order")
 _GET_PROGRESS = Statement("orders", "get_progress")
 _PAGE_ORDERS = Statement("orders", "page_orders")
 _read_json = msgspec.json.decode
@@ -89,43 +88,65 @@ class OrderState:
     erased: bool = False
 
 
+# What each member of OrderState is read from, of orders_order AS o and orders_contact AS c.
+_COLUMNS = {
+    "order_id": "o.id",
+    "number": "o.number",
+    "customer_id": "o.customer_id",
+    "status": "o.status",
+    "version": "o.version",
+    "total": "o.total_minor",
+    "currency": "o.currency",
+    "lines": "(SELECT jsonb_agg(jsonb_build_array(l.sku, l.name, l.quantity, l.unit_price_minor) ORDER BY l.position)::text"
+    " FROM orders_orderline AS l WHERE l.order_id = o.id)",
+    "email": "c.email",
+    "placed_at": "o.placed_at",
+    "pay_before": "o.pay_before",
+    "has_payment_method": "o.payment_method <> ''",
+    "confirmed_at": "o.confirmed_at",
+    "closed_at": "o.closed_at",
+    "cancel_reason": "o.cancel_reason",
+    "refusal": "o.refusal::text",
+    "carrier": "o.carrier",
+    "tracking_number": "o.tracking_number",
+    "erased": "c.erased_at IS NOT NULL",
+}
+_ADDRESS = [f"c.{member.name}" for member in fields(Address)]
+_ORDERS = (
+    f"SELECT {', '.join([*_COLUMNS.values(), *_ADDRESS])}"
+    " FROM orders_order AS o JOIN orders_contact AS c ON c.order_id = o.id"
+)
+_GET_ORDER = Statement("orders", "get_order", text=f"{_ORDERS} WHERE o.id = %(order_id)s::uuid")
+_GET_ORDERS = Statement("orders", "get_orders", text=f"{_ORDERS} WHERE o.id = ANY(%(order_ids)s::uuid[])")
+
+
 def get_order(*, order_id: uuid.UUID, customer_id: uuid.UUID | None = None) -> OrderState:
     """Return one order; with `customer_id` only if it is theirs. Raises: OrderNotFound."""
     row = _GET_ORDER.one(order_id=order_id)
-    if row is None or customer_id not in (None, row[2]):
+    order = None if row is None else _state_of(row)
+    if order is None or customer_id not in (None, order.customer_id):
         raise OrderNotFound(order_id=str(order_id))
-    return _state_of(row)
+    return order
+
+
+def get_orders(*, order_ids: Sequence[uuid.UUID]) -> list[OrderState]:
+    """Return these orders, as they are asked for."""
+    if not order_ids:
+        return []
+    found = {order.order_id: order for order in map(_state_of, _GET_ORDERS.run(order_ids=list(order_ids)))}
+    return [found[order_id] for order_id in order_ids]
 
 
 def _state_of(row: tuple[Any, ...]) -> OrderState:
-    """Return the state that a row of get_order.sql holds."""
-    order_id, number, customer_id, status, version, total_minor, currency, placed_at, pay_before, *rest = row
-    confirmed_at, closed_at, cancel_reason, refusal, carrier, tracking_number, *rest = rest
-    has_payment_method, email, *address, erased, lines = rest
-    return OrderState(
-        order_id=order_id,
-        number=number,
-        customer_id=customer_id,
-        status=status,
-        version=version,
-        total=Money(total_minor, currency),
-        lines=tuple(
-            OrderLineState(sku, name, quantity, Money(price, currency))
-            for sku, name, quantity, price in _read_json(lines or "[]")
-        ),
-        email=email,
-        shipping_address=Address(*address),
-        erased=erased,
-        placed_at=placed_at,
-        pay_before=pay_before,
-        confirmed_at=confirmed_at,
-        closed_at=closed_at,
-        cancel_reason=cancel_reason,
-        refusal=_read_json(refusal) if refusal else None,
-        carrier=carrier,
-        tracking_number=tracking_number,
-        has_payment_method=has_payment_method,
+    """Return the state that a row of the statements above holds."""
+    found: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
+    currency, lines, refusal = found.pop("currency"), _read_json(found["lines"] or "[]"), found["refusal"]
+    found["total"] = Money(found["total"], currency)
+    found["lines"] = tuple(
+        OrderLineState(sku, name, quantity, Money(price, currency)) for sku, name, quantity, price in lines
     )
+    found["refusal"] = _read_json(refusal) if refusal else None
+    return OrderState(**found, shipping_address=Address(*row[len(_COLUMNS) :]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,47 +187,9 @@ def was_paid(*, order_id: uuid.UUID) -> bool:
     return payment is not None and payment.captured.minor > 0
 
 
-def orders_with_details() -> QuerySet[Order]:
-    """Return the orders with what `order_state` needs, in two statements."""
-    return Order.objects.select_related("contact").prefetch_related("lines")
-
-
-def order_state(row: Order) -> OrderState:
-    """Return the state that a row holds."""
-    contact: Contact = row.contact
-    lines: list[OrderLine] = list(row.lines.all())
-    return OrderState(
-        order_id=row.pk,
-        number=row.number,
-        customer_id=row.customer_id,
-        status=row.status,
-        version=row.version,
-        total=row.total,
-        lines=tuple(
-            OrderLineState(line.sku, line.name, line.quantity, Money(line.unit_price_minor, row.currency))
-            for line in lines
-        ),
-        email=contact.email,
-        shipping_address=Address(
-            name=contact.name,
-            line1=contact.line1,
-            line2=contact.line2,
-            city=contact.city,
-            region=contact.region,
-            postal_code=contact.postal_code,
-            country=contact.country,
-        ),
-        erased=contact.erased_at is not None,
-        placed_at=row.placed_at,
-        pay_before=row.pay_before,
-        confirmed_at=row.confirmed_at,
-        closed_at=row.closed_at,
-        cancel_reason=row.cancel_reason,
-        refusal=row.refusal,
-        carrier=row.carrier,
-        tracking_number=row.tracking_number,
-        has_payment_method=bool(row.payment_method),
-    )
+def orders_of(*, customer_id: uuid.UUID) -> QuerySet[Order]:
+    """Return the rows of a customer's orders with nothing but their ids, to be paged through."""
+    return Order.objects.filter(customer_id=customer_id).only("pk")
 
 
 @dataclass

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from orders import services
 from orders.models import Order
-from orders.queries import OrderState, get_order, has_payment_method, order_state, orders_with_details
+from orders.queries import OrderState, get_order, get_orders, has_payment_method, orders_of
 from orders.rest.answers import answer_checkout, answer_recorded, headers_of, represent, tag_of
 from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, REFUNDING
 from orders.rest.refunds import answer_refunds
@@ -96,10 +96,11 @@ class OrdersView(AdmittedView):
     def get(self, request: CustomerRequest) -> Response:
         """List the caller's orders, newest first."""
         pages = CursorPagination()
-        rows = pages.paginate_queryset(orders_with_details().filter(customer_id=request.user.pk), request, view=self)
-        found = payments.get_payments(order_ids=[row.pk for row in rows or ()])
+        rows = pages.paginate_queryset(orders_of(customer_id=request.user.pk), request, view=self)
+        order_ids = [row.pk for row in rows or ()]
+        paid = payments.get_payments(order_ids=order_ids)
         page = pages.get_paginated_response(
-            [represent(order_state(row), payment=found.get(row.pk)) for row in rows or ()]
+            [represent(order, payment=paid.get(order.order_id)) for order in get_orders(order_ids=order_ids)]
         )
         # Addresses: a cache on the way may otherwise keep what a token in X-Session-Token asked for.
         page["Cache-Control"] = "no-store"

@@ -157,9 +157,9 @@ MUTANTS = (
     Mutant(
         removes="the owner from the list of orders",
         promise="edge",
-        file=VIEWS,
-        old="orders_with_details().filter(customer_id=request.user.pk)",
-        new="orders_with_details()",
+        file="orders/queries.py",
+        old="Order.objects.filter(customer_id=customer_id).only",
+        new="Order.objects.only",
         killers=("tests/security/test_routes.py::test_lists_hold_the_callers_own_orders_only",),
     ),
     Mutant(
