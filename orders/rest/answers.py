@@ -1,11 +1,10 @@
-"""What a customer is told about an order: its representation, and the outcome of checkout as a status code."""
+"""What a customer is told of the outcome of checkout: a status code, the order or a problem, and their headers."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import status
@@ -14,17 +13,16 @@ from rest_framework.reverse import reverse
 
 from orders.models import OrderStatus
 from orders.queries import OrderProgress, OrderState, get_order
+from orders.rest.serializers import UNDER_WAY, next_action, represent
 from orders.rules import CancelReason
 from orders.sagas.engine import Reached
 from orders.services import OrderIsCanceled
 from payments import api as payments
 from shop.errors import Fault
-from shop.money import Money
 from shop.rest.idempotency import Answer, NotFinal, response_of
 from shop.rest.preconditions import etag_of
-from shop.rest.problem import Problem, money_json, problem_of
+from shop.rest.problem import Problem, problem_of
 
-UNDER_WAY = {OrderStatus.PENDING, OrderStatus.CONFIRMING, OrderStatus.CANCELING, OrderStatus.REFUNDING}
 # The answer did not come, the order lives and is being asked after: neither a failure nor a reason to try again.
 UNDECIDED = "payment_unknown"
 # Refusals of the one payment method that was tried.
@@ -35,60 +33,6 @@ OF_A_PAYMENT_METHOD = {
 }
 
 
-def represent(order: OrderState, *, payment: payments.PaymentState | None) -> dict[str, Any]:
-    """Return the order as the API writes it: what OrderOut describes, field by field, at a tenth of its cost."""
-    return {
-        "id": str(order.order_id),
-        "number": order.number,
-        "status": order.status,
-        "next_action": next_action(order, payment),
-        "total": money_json(order.total),
-        "lines": [
-            {
-                "sku": line.sku,
-                "name": line.name,
-                "quantity": line.quantity,
-                "unit_price": money_json(line.unit_price),
-                "line_total": money_json(line.line_total),
-            }
-            for line in order.lines
-        ],
-        "email": order.email,
-        "shipping_address": dict(vars(order.shipping_address)),
-        "placed_at": moment(order.placed_at),
-        "pay_before": moment(order.pay_before),
-        "confirmed_at": None if order.confirmed_at is None else moment(order.confirmed_at),
-        "cancel_reason": order.cancel_reason or None,
-        "carrier": order.carrier,
-        # What stands in its place is for the tables: a parcel that left has a number there.
-        "tracking_number": "" if order.erased else order.tracking_number,
-        "payment": None if payment is None else _represent_payment(payment, currency=order.total.currency),
-    }
-
-
-def _represent_payment(payment: payments.PaymentState, *, currency: str) -> dict[str, Any]:
-    """Return a payment as PaymentOut describes it.
-
-    One that was closed before it began has no currency of its own: nothing is nothing in the order's `currency`.
-    """
-    nothing = None if payment.has_currency else money_json(Money.zero(currency))
-    secret = {"client_secret": payment.client_secret} if payment.client_secret else {}
-    return {
-        "status": payment.status,
-        "captured": nothing or money_json(payment.captured),
-        "refunded": nothing or money_json(payment.refunded),
-        "owed": nothing or money_json(payment.owed),
-        "lost": nothing or money_json(payment.lost),
-        "dispute": payment.dispute,
-        **secret,
-    }
-
-
-def moment(at: datetime) -> str:
-    """Return a moment as the API writes it: ISO 8601, in UTC."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def tag_of(body: dict[str, Any]) -> str:
     """Return the entity tag of a representation: of what it says, since a payment changes beside its order.
 
@@ -97,15 +41,6 @@ def tag_of(body: dict[str, Any]) -> str:
     payment = {name: value for name, value in (body["payment"] or {}).items() if name != "client_secret"}
     text = json.dumps(body | {"payment": payment}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def next_action(order: OrderState, payment: payments.PaymentState | None) -> str:
-    """Return what the storefront does next with this order."""
-    if order.status == OrderStatus.AWAITING_PAYMENT:
-        if not order.has_payment_method:
-            return "provide_payment_method"
-        return "authenticate" if payment is not None and payment.status == "REQUIRES_ACTION" else "wait"
-    return "wait" if order.status in UNDER_WAY else "none"
 
 
 def answer_recorded(request: Any, placed: OrderProgress) -> Answer:

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import remove_query_param, replace_query_param
 
-from orders.rest.answers import moment
+from orders.rest.serializers import moment
 from payments import api as payments
 from shop.rest.pagination import CursorPagination
 from shop.rest.problem import money_json

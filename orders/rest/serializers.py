@@ -1,24 +1,34 @@
-"""What the API of orders takes and gives. Unknown fields are refused; amounts are minor units with their currency."""
+"""What the API of orders takes and gives: each body is described, read and written here.
+
+Unknown fields are refused; amounts are minor units with their currency.
+"""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from rest_framework import serializers
 
 from orders.models import OrderStatus
-from orders.queries import Address
+from orders.queries import Address, OrderState
 from orders.rules import CancelReason
 from orders.services import NewOrder
+from payments import api as payments
 from shop.accounts import User
 from shop.countries import COUNTRIES
+from shop.money import Money
 from shop.rest.fields import BoundedListField, MailAddressField, MoneyField, StrictSerializer, TextField
 from shop.rest.idempotency import KeyedCall
+from shop.rest.problem import money_json
 
 # The provider's tokens; and what looks like the digits of a card in one is not taken for a token.
 PAYMENT_METHOD = re.compile(r"pm_(?!.*\d{12})\w{1,252}", re.ASCII)
+
+
+UNDER_WAY = {OrderStatus.PENDING, OrderStatus.CONFIRMING, OrderStatus.CANCELING, OrderStatus.REFUNDING}
 
 
 class CountField(serializers.IntegerField):
@@ -189,6 +199,69 @@ class OrderOut(serializers.Serializer[Any]):
         allow_blank=True, help_text="empty until the parcel leaves, and once the recipient's contact is erased"
     )
     payment = PaymentOut(allow_null=True)
+
+
+def represent(order: OrderState, *, payment: payments.PaymentState | None) -> dict[str, Any]:
+    """Return the order as the API writes it: what OrderOut describes, field by field, at a tenth of its cost."""
+    return {
+        "id": str(order.order_id),
+        "number": order.number,
+        "status": order.status,
+        "next_action": next_action(order, payment),
+        "total": money_json(order.total),
+        "lines": [
+            {
+                "sku": line.sku,
+                "name": line.name,
+                "quantity": line.quantity,
+                "unit_price": money_json(line.unit_price),
+                "line_total": money_json(line.line_total),
+            }
+            for line in order.lines
+        ],
+        "email": order.email,
+        "shipping_address": dict(vars(order.shipping_address)),
+        "placed_at": moment(order.placed_at),
+        "pay_before": moment(order.pay_before),
+        "confirmed_at": None if order.confirmed_at is None else moment(order.confirmed_at),
+        "cancel_reason": order.cancel_reason or None,
+        "carrier": order.carrier,
+        # What stands in its place is for the tables: a parcel that left has a number there.
+        "tracking_number": "" if order.erased else order.tracking_number,
+        "payment": None if payment is None else _represent_payment(payment, currency=order.total.currency),
+    }
+
+
+def _represent_payment(payment: payments.PaymentState, *, currency: str) -> dict[str, Any]:
+    """Return a payment as PaymentOut describes it.
+
+    One that was closed before it began has no currency of its own: nothing is nothing in the order's `currency`.
+    """
+    nothing = None if payment.has_currency else money_json(Money.zero(currency))
+    secret = {"client_secret": payment.client_secret} if payment.client_secret else {}
+    return {
+        "status": payment.status,
+        "captured": nothing or money_json(payment.captured),
+        "refunded": nothing or money_json(payment.refunded),
+        "owed": nothing or money_json(payment.owed),
+        "lost": nothing or money_json(payment.lost),
+        "dispute": payment.dispute,
+        **secret,
+    }
+
+
+def moment(at: datetime) -> str:
+    """Return a moment as the API writes it: ISO 8601, in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def next_action(order: OrderState, payment: payments.PaymentState | None) -> str:
+    """Return what the storefront does next with this order."""
+    if order.status == OrderStatus.AWAITING_PAYMENT:
+        if not order.has_payment_method:
+            return "provide_payment_method"
+        return "authenticate" if payment is not None and payment.status == "REQUIRES_ACTION" else "wait"
+    return "wait" if order.status in UNDER_WAY else "none"
 
 
 class RefundOut(serializers.Serializer[Any]):

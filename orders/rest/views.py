@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from orders import services
 from orders.models import Order
 from orders.queries import OrderState, get_order, get_orders, has_payment_method, orders_of
-from orders.rest.answers import answer_checkout, answer_recorded, headers_of, represent, tag_of
+from orders.rest.answers import answer_checkout, answer_recorded, headers_of, tag_of
 from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, REFUNDING
 from orders.rest.refunds import answer_refunds
 from orders.rest.serializers import (
@@ -23,6 +23,7 @@ from orders.rest.serializers import (
     PlaceOrderSerializer,
     RefundSerializer,
     new_order,
+    represent,
 )
 from orders.rest.usual import usual_order
 from orders.rules import CancelReason

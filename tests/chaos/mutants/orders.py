@@ -39,7 +39,7 @@ MUTANTS = (
     Mutant(
         removes="the order's currency of amounts that are nothing",
         promise="edge",
-        file="orders/rest/answers.py",
+        file="orders/rest/serializers.py",
         old="nothing = None if payment.has_currency else money_json(Money.zero(currency))",
         new="nothing = None",
         killers=(f"{JOURNEYS}::test_an_order_canceled_before_its_payment_names_its_own_currency",),

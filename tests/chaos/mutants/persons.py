@@ -168,7 +168,7 @@ MUTANTS = (
     Mutant(
         removes="the blank in place of an erased tracking number in answers",
         promise="edge",
-        file="orders/rest/answers.py",
+        file="orders/rest/serializers.py",
         old='"" if order.erased else order.tracking_number',
         new="order.tracking_number",
         killers=(f"{TESTS}::test_an_erased_order_answers_no_tracking_number",),

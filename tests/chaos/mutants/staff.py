@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         removes="what is owed from an order's answer",
         promise="edge",
-        file="orders/rest/answers.py",
+        file="orders/rest/serializers.py",
         old='        "owed": nothing or money_json(payment.owed),\n',
         new='        "owed": nothing or money_json(payment.owed * 0),\n',
         killers=(OWED_AFTER,),

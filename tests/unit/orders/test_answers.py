@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from orders.models import OrderStatus
 from orders.queries import Address, OrderLineState, OrderState
-from orders.rest.answers import next_action, represent
-from orders.rest.serializers import OrderOut
+from orders.rest.serializers import OrderOut, next_action, represent
 from orders.rules import CancelReason
 from payments.api import PaymentState
 from shop.money import Money
