@@ -16,6 +16,8 @@ from shop.rest import health
 from shop.work import handover, turn
 
 PATIENT_SECONDS = 60.0
+# As it is deployed, for what must agree with it.
+DEPLOYED_READY_LIMIT_SECONDS = health.READY_LIMIT_SECONDS
 
 
 def extend() -> None:

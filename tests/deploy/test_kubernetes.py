@@ -10,9 +10,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from shop.rest.health import READY_LIMIT_SECONDS
 from tests.deploy.files import DOCKER, entrypoint_roles
 from tests.deploy.kustomize import Manifest, build, config_map_references, containers, copy_of, pod_spec
+from tests.patience import DEPLOYED_READY_LIMIT_SECONDS
 
 OVERLAYS = ["production", "development"]
 # The oldest release and the newest one of those that Kubernetes still supported when this was written.
@@ -120,7 +120,7 @@ def test_web_is_three_and_is_asked_whether_it_lives_and_is_ready() -> None:
     assert deployment["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"] == str(port)
     assert web["livenessProbe"]["httpGet"] == web["startupProbe"]["httpGet"] == {"path": "/health", "port": "health"}
     assert web["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "health"}
-    assert web["readinessProbe"]["timeoutSeconds"] > READY_LIMIT_SECONDS
+    assert web["readinessProbe"]["timeoutSeconds"] > DEPLOYED_READY_LIMIT_SECONDS
 
 
 def test_production_lets_the_autoscaler_choose_from_three_up() -> None:
