@@ -13,7 +13,7 @@ from pathlib import Path
 
 from local.postgres import EmbeddedPostgres
 from local.processes import ROOT, Process, StartFailed, answers, free_port, python
-from payments.rules import NOTICES
+from payments.gateways.stripe.words import NOTICES
 
 SANDBOX_KEY = "sk_test_sandbox"
 SANDBOX_WEBHOOK_SECRET = "whsec_sandbox"  # noqa: S105  shared with the sandbox, which is no secret

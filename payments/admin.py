@@ -344,11 +344,13 @@ class DisputeAdmin(ReadOnlyAdmin):
     fee_shown = money("fee_minor", "account_currency")
     reason_shown = in_words("reason")
 
-    @display(description="what to do", label={"answer it at Stripe": "danger", "decide about the parcel": "warning"})
+    @display(
+        description="what to do", label={"answer it at the provider": "danger", "decide about the parcel": "warning"}
+    )
     def what_to_do(self, dispute: Dispute) -> str:
         """Say what waits for staff."""
         if dispute.status in rules.UNANSWERED_DISPUTES:
-            return "answer it at Stripe"
+            return "answer it at the provider"
         if dispute.status in rules.OPEN_DISPUTES:
             return "wait for the bank"
         return "decide about the parcel" if dispute.lost_minor else "-"

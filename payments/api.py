@@ -4,7 +4,7 @@ What takes money or gives it back asks the provider and must be called outside a
 attempt, Faults are tried again: after PaymentUnknown the effect may have happened, after PaymentProviderUnavailable not.
 """
 
-from payments.gateways import PaymentProviderUnavailable, PaymentUnknown
+from payments.gateways import PaymentProviderUnavailable, PaymentUnknown, check_chargeable
 from payments.queries import (
     PaymentStanding,
     PaymentState,
@@ -21,7 +21,7 @@ from payments.queries import (
     page_refunds,
     sum_given_back,
 )
-from payments.rules import UnchargeableAmount, check_chargeable
+from payments.rules import UnchargeableAmount
 from payments.services import (
     AuthorizationGone,
     CardDeclined,

@@ -14,6 +14,7 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         """Import what registers itself; only now are the models loaded."""
         from payments import audit, tasks  # noqa: F401
+        from payments.gateways import load_provider
         from payments.queries import count_open_disputes, count_owed, count_unresolved, seconds_to_answer
         from payments.services import personal
         from payments.story import tell_story
@@ -21,6 +22,7 @@ class PaymentsConfig(AppConfig):
         from shop.personal.keepers import register_keeper
         from shop.timeline import register_narrator
 
+        load_provider()
         register_narrator("payments", tell_story)
         audit.register()
         register_keeper(personal.KEEPER)

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from payments import rules
+from payments.gateways import provider
 from payments.models import (
     Dispute,
     DisputeStatus,
@@ -28,9 +29,9 @@ CONTEXT = "payments"
 
 _IN_WORDS = {
     "payment.opened": "the payment was written down",
-    "payment.submitted": "Stripe holds the unconfirmed intent",
+    "payment.submitted": "{provider} holds the unconfirmed intent",
     "payment.action_required": "the bank asks the customer to authenticate",
-    "payment.unknown": "Stripe's answer did not come: what happened is being asked",
+    "payment.unknown": "{provider}'s answer did not come: what happened is being asked",
     "payment.failed": "the card was declined",
     "payment.authorized": "the card was authorized: the amount is held on it",
     "payment.captured": "the money was taken",
@@ -38,7 +39,7 @@ _IN_WORDS = {
     "payment.refunded": "money was given back",
     "payment.settled_otherwise": "staff paid what was owed by another way",
     "refund.requested": "a refund was written down",
-    "refund.pending": "Stripe accepted the refund; the bank works on it",
+    "refund.pending": "{provider} accepted the refund; the bank works on it",
     "refund.succeeded": "the refund is done",
     "refund.failed": "the refund failed: the customer is still owed the amount",
     "payment.dispute_opened": "the customer's bank disputes the payment",
@@ -50,7 +51,7 @@ _OUTCOMES = {
     "recorded": "moved the payment on",
     "nothing_new": "told nothing new",
     "mismatch": "differs from our payment; nothing was recorded",
-    "no_such_intent": "Stripe knows no such intent",
+    "no_such_intent": "{provider} knows no such intent",
 }
 
 
@@ -76,7 +77,7 @@ def _words(fact: str, payload: dict[str, Any]) -> str:
         return "all the money was given back"
     if fact.startswith("payment.dispute_") and payload.get("status") in DisputeStatus:
         return f"{_IN_WORDS[fact]} ({DisputeStatus(payload['status']).label})"
-    return _IN_WORDS.get(fact, fact)
+    return _IN_WORDS.get(fact, fact).format(provider=provider().name)
 
 
 def _notices(payment: Payment) -> list[WebhookEvent]:
@@ -84,9 +85,12 @@ def _notices(payment: Payment) -> list[WebhookEvent]:
 
 
 def _notice(notice: WebhookEvent) -> Happening:
-    outcome = _OUTCOMES.get(notice.outcome, notice.outcome)
+    outcome = _OUTCOMES.get(notice.outcome, notice.outcome).format(provider=provider().name)
     return Happening(
-        notice.received_at, CONTEXT, f"Stripe sent {notice.type}", {"outcome": outcome, "event_id": notice.event_id}
+        notice.received_at,
+        CONTEXT,
+        f"{provider().name} sent {notice.type}",
+        {"outcome": outcome, "event_id": notice.event_id},
     )
 
 
@@ -96,13 +100,13 @@ def _stray(stray: StrayIntent) -> Happening:
         "reason": StrayReason(stray.reason).label,
         "outcome": stray.outcome or "being settled",
     }
-    return Happening(stray.found_at, CONTEXT, "Stripe holds an intent that must not hold money", facts)
+    return Happening(stray.found_at, CONTEXT, f"{provider().name} holds an intent that must not hold money", facts)
 
 
 def _disputed(dispute: Dispute) -> Iterator[Upcoming]:
     if dispute.status in rules.UNANSWERED_DISPUTES:
         amount = Money(dispute.amount_minor, dispute.currency)
-        what = f"dispute {dispute.provider_dispute_id} of {amount} ({dispute.reason}) is to be answered at Stripe"
+        what = f"dispute {dispute.provider_dispute_id} of {amount} ({dispute.reason}) is to be answered at {provider().name}"
         yield Upcoming(CONTEXT, what, dispute.evidence_due_at, by_staff=True)
     elif dispute.status in rules.OPEN_DISPUTES:
         yield Upcoming(CONTEXT, f"the bank decides about dispute {dispute.provider_dispute_id}")
@@ -111,16 +115,20 @@ def _disputed(dispute: Dispute) -> Iterator[Upcoming]:
 def _upcoming(payment: Payment, refunds: list[Refund], strays: list[StrayIntent]) -> list[Upcoming]:
     coming = []
     if payment.status in WAITING:
-        coming.append(Upcoming(CONTEXT, f"Stripe is asked how the payment stands ({payment.status})", payment.due_at))
+        coming.append(
+            Upcoming(CONTEXT, f"{provider().name} is asked how the payment stands ({payment.status})", payment.due_at)
+        )
     if payment.status == PaymentStatus.REQUIRES_ACTION:
         coming.append(Upcoming(CONTEXT, "the customer authenticates (3-D Secure)"))
     coming += [
-        Upcoming(CONTEXT, f"Stripe is asked for refund {refund.pk} again", refund.due_at or now())
+        Upcoming(CONTEXT, f"{provider().name} is asked for refund {refund.pk} again", refund.due_at or now())
         for refund in refunds
         if refund.status == RefundStatus.REQUESTED
     ]
     coming += [
-        Upcoming(CONTEXT, f"Stripe is asked what the bank made of refund {refund.pk}", refund.due_at or now())
+        Upcoming(
+            CONTEXT, f"{provider().name} is asked what the bank made of refund {refund.pk}", refund.due_at or now()
+        )
         for refund in refunds
         if refund.status == RefundStatus.PENDING
     ]

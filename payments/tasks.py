@@ -32,7 +32,7 @@ CUSTOMER_PATIENCE = 6
 BANK_PATIENCE = 13
 BANK_CAP_SECONDS = 86_400
 RECONCILE_WINDOW = timedelta(hours=3)
-# As long as Stripe repeats a webhook: where all of them are lost, this finds the dispute while there is time to answer.
+# As long as a provider repeats a webhook: where all of them are lost, this finds the dispute while there is time to answer.
 DISPUTE_WINDOW = timedelta(days=3)
 # Where the key is another account's, everything is missing: so many tell of it within the task's time.
 MOST_MISSING = 20
@@ -187,7 +187,7 @@ def reconcile_recent() -> int:
 def prune_webhooks() -> int:
     """Delete the notices that were applied so long ago that the history is deleted too; return how many went.
 
-    They are part of an order's story. Without a retention none goes. Stripe repeats a notice for three days, and one whose signature is older than minutes is refused anyway.
+    They are part of an order's story. Without a retention none goes. A provider repeats a notice for days, and one whose signature is older than minutes is refused anyway.
     """
     if not (kept := timedelta(days=settings.HISTORY_RETENTION_DAYS)):
         return 0

@@ -17,7 +17,8 @@ from django.db import connections
 from django.test import Client
 
 from local.stripe.server import Sandbox
-from payments.gateways import ProviderRefused, stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
+from payments.gateways.stripe import words
 
 SECRET = "whsec_sandbox"
 PATIENCE_SECONDS = 60.0
@@ -91,17 +92,17 @@ def sandbox(settings: Any, database: None) -> Iterator[Provider]:
         settings.STRIPE_API_BASE = running.url
         settings.BREAKER_MINIMUM_CALLS = 1000
         settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
-        stripe_api.BREAKER.reset()
+        stripe_adapter.BREAKER.reset()
         provider = Provider(running.url)
         yield provider
         provider.close()
         close_provider_connection()
-        stripe_api.BREAKER.reset()
+        stripe_adapter.BREAKER.reset()
 
 
 def close_provider_connection() -> None:
     """Close this thread's connection to the provider, which the next test will not use."""
-    used: Any = stripe_api.provider()
+    used: Any = stripe_adapter.provider()
     used._client._requestor._client.close()
 
 
@@ -148,10 +149,10 @@ def refunds_refused(code: str = "balance_insufficient") -> Iterator[None]:
     """Have every refund refused, as by a provider whose account has no funds."""
 
     def refuse(_adapter: Any, **_asked: Any) -> Any:
-        raise ProviderRefused("no refund now", operation="refund", provider_code=code)
+        raise words.refusal("no refund now", operation="refund", code=code)
 
     with pytest.MonkeyPatch.context() as planted:
-        planted.setattr(stripe_api.StripeProvider, "create_refund", refuse)
+        planted.setattr(stripe_adapter.StripeProvider, "create_refund", refuse)
         yield
 
 

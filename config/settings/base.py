@@ -277,6 +277,8 @@ RESERVATION_TTL_SECONDS = env.int("RESERVATION_TTL_SECONDS", 15 * 60)
 STOCK_LOW_THRESHOLD = env.int("STOCK_LOW_THRESHOLD", 5)
 
 # --- payments ---------------------------------------------------------------------------------------------------------
+# What makes the adapter of the card provider: docs/how-to/payment-provider.md.
+PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", "payments.gateways.stripe.adapter.provider")
 STRIPE_API_KEY = env.str("STRIPE_API_KEY", "")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", "")
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])

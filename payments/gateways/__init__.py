@@ -1,12 +1,24 @@
-"""The card provider: what payments needs of one (provider.py), and Stripe through its own SDK (stripe_api.py).
+"""The card provider: what payments needs of one (provider.py), and an adapter for each company: stripe/.
 
-Swapping the provider means another adapter of PaymentProvider, named here.
+The setting PAYMENT_PROVIDER names the adapter; nothing else of the shop does.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 from payments.gateways.provider import (
     CardRefused,
     DisputeSnapshot,
     IntentSnapshot,
+    InvalidWebhook,
+    Notice,
+    Obstacle,
     PaymentProvider,
     PaymentProviderUnavailable,
     PaymentUnknown,
@@ -14,8 +26,7 @@ from payments.gateways.provider import (
     ProviderRefused,
     RefundSnapshot,
 )
-from payments.gateways.stripe_api import is_live, provider
-from payments.gateways.stripe_webhooks import InvalidWebhook, Notice, read_notice
+from shop.money import Money
 
 __all__ = [
     "CardRefused",
@@ -23,13 +34,34 @@ __all__ = [
     "IntentSnapshot",
     "InvalidWebhook",
     "Notice",
+    "Obstacle",
     "PaymentProvider",
     "PaymentProviderUnavailable",
     "PaymentUnknown",
     "ProviderMismatch",
     "ProviderRefused",
     "RefundSnapshot",
-    "is_live",
+    "check_chargeable",
+    "load_provider",
     "provider",
-    "read_notice",
 ]
+
+
+def provider() -> PaymentProvider:
+    """Return the provider that the settings name."""
+    return _maker(settings.PAYMENT_PROVIDER)()
+
+
+@cache
+def _maker(path: str) -> Callable[[], PaymentProvider]:
+    return cast("Callable[[], PaymentProvider]", import_string(path))
+
+
+def load_provider() -> None:
+    """Import the provider's adapter: at the start of a process, so that no order waits for that or finds it missing."""
+    _maker(settings.PAYMENT_PROVIDER)
+
+
+def check_chargeable(*, amount: Money) -> None:
+    """Insist that the provider can ever charge this amount. Raises: UnchargeableAmount."""
+    provider().check_chargeable(amount=amount)

@@ -1,4 +1,4 @@
-"""What payments needs of a card provider: authorize by intent, capture, cancel, refund, and above all *ask*.
+"""The port: what payments needs of a card provider, in the shop's words. How to write an adapter: docs/how-to/.
 
 Each call either answers with a snapshot of the provider's own record, or raises one of the errors here, which differ in
 what is known afterwards. None may be made inside a transaction.
@@ -6,13 +6,16 @@ what is known afterwards. None may be made inside a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
-from shop.errors import Fault, ShopError
+from payments.models import DisputeStatus, RefundStatus
+from payments.rules import IntentStatus, NoticeKind, RefusedFor
+from shop.errors import Fault, Refusal, ShopError
 from shop.money import Money
 
 
@@ -24,14 +27,13 @@ class IntentSnapshot:
     """
 
     intent_id: str
-    status: str
+    status: IntentStatus
     order_id: str
     amount: Money
     captured: Money
     refunded: Money
     livemode: bool
     created_at: datetime
-    attempt_failed: bool = False
     decline_code: str = ""
     next_action: str = ""
     # Whoever holds it can pay with it: shown to the customer who must authenticate, and to nobody and nothing else.
@@ -40,33 +42,60 @@ class IntentSnapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class RefundSnapshot:
-    """A refund as the provider held it at one moment. `refund_id` is ours, "" where it was made elsewhere."""
+    """A refund as the provider held it at one moment: PENDING, SUCCEEDED or FAILED.
+
+    `refund_id` is ours, "" where it was made elsewhere. `failure_code` says why one FAILED.
+    """
 
     provider_refund_id: str
     intent_id: str
     refund_id: str
     amount: Money
-    status: str
+    status: RefundStatus
     failure_code: str
     created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class DisputeSnapshot:
-    """A dispute as the provider held it at one moment; `status` in the provider's words.
+    """A dispute as the provider held it at one moment.
 
+    `status` is None where the adapter does not know the provider's word for it, which `provider_status` is.
     `withdrawn` and `fee` are in the currency of our account there: what was taken for it less what was given back.
     """
 
     provider_dispute_id: str
     intent_id: str
-    status: str
+    status: DisputeStatus | None
+    provider_status: str
     reason: str
     amount: Money
     withdrawn: Money
     fee: Money
     created_at: datetime
     evidence_due_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A verified webhook: that something happened to an intent. What happened is asked of the provider.
+
+    `type` is the provider's name of it, at most 80 characters; `kind` is None for one that the shop does not act on.
+    """
+
+    event_id: str
+    type: str
+    kind: NoticeKind | None
+    intent_id: str
+    livemode: bool
+
+
+class InvalidWebhook(Refusal):
+    """The body was not signed by a secret of ours within the last five minutes, or is no event."""
+
+    code = "invalid_webhook"
+    title = "Not a valid webhook from the card provider"
+    http_status = 400
 
 
 class PaymentUnknown(Fault):
@@ -107,15 +136,35 @@ class CardRefused(ShopError):
         self.intent = intent
 
 
+class Obstacle(StrEnum):
+    """What stood in the way of a request that the provider did not carry out, as far as the shop acts on it."""
+
+    NOTHING_THERE = "the provider knows no such object"
+    OTHER_CALL = "another call is under way or came first: the same request may go through later"
+    DISPUTE = "the bank has the money: nothing can be refunded"
+
+
 class ProviderRefused(ShopError):
-    """The provider did not carry out the request: it cannot be, or the intent is in another state. Ask how it stands."""
+    """The provider did not carry out the request: it cannot be, or the intent is in another state. Ask how it stands.
+
+    `provider_code` is the provider's own and only kept and shown; what the shop acts on are `refused_for` and `obstacle`.
+    """
 
     code = "provider_refused"
 
-    def __init__(self, detail: str, *, operation: str, provider_code: str, param: str = "") -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        operation: str,
+        provider_code: str,
+        refused_for: RefusedFor = RefusedFor.REQUEST,
+        obstacle: Obstacle | None = None,
+    ) -> None:
         super().__init__(detail, operation=operation)
         self.provider_code = provider_code
-        self.param = param
+        self.refused_for = refused_for
+        self.obstacle = obstacle
 
 
 class ProviderMismatch(ShopError):
@@ -125,7 +174,28 @@ class ProviderMismatch(ShopError):
 
 
 class PaymentProvider(Protocol):
-    """A card provider. Every call raises PaymentUnknown and PaymentProviderUnavailable; more where it says so."""
+    """A card provider. Every call raises PaymentUnknown and PaymentProviderUnavailable; more where it says so.
+
+    `name` is what staff call it, and its webhooks' address by. `is_live`: whether it moves real money. `key_lifetime`: an
+    idempotency key is certainly remembered for so long. `notice_types`: its names of the webhooks that the shop acts on.
+    """
+
+    name: str
+    is_live: bool
+    key_lifetime: timedelta
+    notice_types: Mapping[str, NoticeKind]
+
+    def check_countable(self, *, amount: Money) -> None:
+        """Insist that the provider counts this amount exactly, in a currency's decimals. Raises: UnchargeableAmount."""
+        ...
+
+    def check_chargeable(self, *, amount: Money) -> None:
+        """Insist that the provider can ever charge this amount. Raises: UnchargeableAmount."""
+        ...
+
+    def read_notice(self, *, body: bytes, headers: Mapping[str, str]) -> Notice:
+        """Verify a webhook's raw body by its headers, and read it; nothing is asked. Raises: InvalidWebhook."""
+        ...
 
     def create_intent(self, *, order_id: UUID, amount: Money, payment_method: str, key: str) -> IntentSnapshot:
         """Make an intent without confirming it: no money can move. Raises: ProviderRefused, CardRefused."""

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
-from payments.rest.views import stripe_webhook
+from payments.gateways import provider
+from payments.rest.views import receive_webhook
 
-urlpatterns = [path("webhooks/stripe", stripe_webhook, name="stripe-webhook")]
+urlpatterns = [path(f"webhooks/{provider().name.lower()}", receive_webhook, name="provider-webhook")]

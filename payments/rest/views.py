@@ -20,10 +20,10 @@ log = structlog.get_logger(__name__)
 
 @csrf_exempt
 @require_POST
-def stripe_webhook(request: HttpRequest) -> HttpResponse:
-    """Keep a webhook that Stripe signed. What keeps it from being stored is an error, so that Stripe sends it again."""
+def receive_webhook(request: HttpRequest) -> HttpResponse:
+    """Keep a webhook that the provider signed. What keeps it from being stored is an error, so that it is sent again."""
     try:
-        kept = services.receive_webhook(body=request.body, signature=request.headers.get("Stripe-Signature", ""))
+        kept = services.receive_webhook(body=request.body, headers=request.headers)
     except InvalidWebhook as refusal:
         log.warning("webhook.refused", reason=refusal.detail)
         return JsonResponse(

@@ -18,14 +18,17 @@ from payments.events import PaymentFailed, PaymentOpened, PaymentSubmitted
 from payments.gateways import (
     CardRefused,
     IntentSnapshot,
+    Obstacle,
     PaymentUnknown,
     ProviderRefused,
     provider,
 )
 from payments.models import Payment, PaymentStatus
 from payments.queries import UNANSWERED, PaymentState
+from payments.rules import IntentStatus, RefusedFor
 from payments.services.recording import (
     ASK_AGAIN,
+    are_keys_expired,
     change,
     check_is_ours,
     load,
@@ -45,8 +48,6 @@ from shop.statements import Statement
 log = structlog.get_logger(__name__)
 
 OPEN_PAYMENT = Statement("payments", "open_payment")
-# Refusals that say something about another call, not about this card: the same again may go through.
-PASSING_REFUSALS = ("idempotency_error", "payment_intent_unexpected_state")
 # The provider's clock and ours may differ by this much when we look for an intent whose id never reached us.
 CLOCK_SKEW = timedelta(minutes=10)
 
@@ -100,7 +101,7 @@ def authorize_payment(*, order_id: UUID, amount: Money, payment_method: str) -> 
     payment is asked for again with another amount or card.
     """
     transactions.forbid()
-    rules.to_provider_amount(amount)
+    provider().check_countable(amount=amount)
     payment = _open(order_id, amount, payment_method)
     if payment.status == PaymentStatus.NEW:
         payment, intent = _submit(payment)
@@ -179,7 +180,7 @@ def _submit(payment: Payment) -> tuple[Payment, IntentSnapshot | None]:
 
 
 def _find_or_create(payment: Payment) -> IntentSnapshot:
-    if rules.keys_expired(first_used_at=payment.attempt_began_at, now=clock.now()):
+    if are_keys_expired(payment):
         found = provider().find_intent(order_id=payment.order_id, since=payment.created_at - CLOCK_SKEW)
         if found is not None:
             return found
@@ -197,9 +198,9 @@ def _confirm_submitted(payment: Payment, intent: IntentSnapshot | None) -> Payme
     if intent is None:
         intent = provider().retrieve_intent(intent_id=payment.intent_id or "")
         payment = record_intent(payment, intent, answered=True)
-        if payment.status not in UNANSWERED or intent.status != "requires_confirmation":
+        if payment.status not in UNANSWERED or intent.status != IntentStatus.UNCONFIRMED:
             return _answer(payment, intent)
-        if rules.keys_expired(first_used_at=payment.attempt_began_at, now=clock.now()):
+        if are_keys_expired(payment):
             payment = renew_keys(payment)
     try:
         intent = provider().confirm_intent(intent_id=intent.intent_id, key=payment.key("confirm"))
@@ -208,14 +209,14 @@ def _confirm_submitted(payment: Payment, intent: IntentSnapshot | None) -> Payme
     except ProviderRefused as error:
         # Somebody else confirmed or canceled it: how it stands now decides.
         intent = provider().retrieve_intent(intent_id=intent.intent_id)
-        if intent.status == "requires_confirmation" and error.provider_code not in PASSING_REFUSALS:
+        if intent.status == IntentStatus.UNCONFIRMED and error.obstacle is not Obstacle.OTHER_CALL:
             return _answer(_decline(payment, _blame(payment, error), expected=UNANSWERED))
-        if intent.status == "requires_confirmation":
+        if intent.status == IntentStatus.UNCONFIRMED:
             payment = renew_keys(payment)  # the old key would only repeat the refusal
     except PaymentUnknown as error:
         record_unanswered(payment, error)
         raise
-    if payment.status == PaymentStatus.SUBMITTED and intent.status == rules.AUTHORIZED_AT_PROVIDER:
+    if payment.status == PaymentStatus.SUBMITTED and intent.status == IntentStatus.AUTHORIZED:
         return _pass_through(payment, intent)
     return _answer(record_intent(payment, intent, answered=True), intent)
 
@@ -236,8 +237,8 @@ def _pass_through(payment: Payment, intent: IntentSnapshot) -> PaymentState:
 
 def _blame(payment: Payment, error: ProviderRefused) -> str:
     """Return how the refusal is written down, and tell staff. See Note [Whose fault a refusal is]."""
-    code = rules.refusal_of_request(error.provider_code, error.param)
-    if kind := rules.kind_of_refusal(code):
+    code, kind = rules.decline_code_of(error.refused_for, error.provider_code), error.refused_for
+    if kind != RefusedFor.BANK:
         metrics.REFUSED_REQUESTS.labels(kind).inc()
         log.error("payment.request_refused", order_id=str(payment.order_id), kind=kind, detail=error.detail)
     return code
@@ -266,10 +267,10 @@ def _refusal_of(payment: Payment) -> Refusal:
     """Return what a DECLINED payment means to its customer. See Note [Whose fault a refusal is]."""
     order_id, code = payment.order_id, payment.decline_code
     kind = rules.kind_of_refusal(code)
-    if kind == rules.AMOUNT:
+    if kind == RefusedFor.AMOUNT:
         return rules.UnchargeableAmount(f"{payment.amount} cannot be charged: {code}", order_id=order_id)
-    if kind == rules.METHOD:
+    if kind == RefusedFor.METHOD:
         return PaymentMethodRefused(f"the provider does not take this token: {code}", order_id=order_id)
-    if kind:
+    if kind == RefusedFor.REQUEST:
         return PaymentRefusedByProvider(order_id=order_id)
     return CardDeclined(order_id=order_id, decline_code=code)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from payments import rules
 from payments.gateways import PaymentUnknown, ProviderRefused, provider
 from payments.models import Payment, PaymentStatus
 from payments.queries import UNANSWERED, PaymentState
-from payments.services.recording import record_intent, record_unanswered, renew_keys, shown
+from payments.rules import IntentStatus
+from payments.services.recording import are_keys_expired, record_intent, record_unanswered, renew_keys, shown
 from shop import clock, transactions
 from shop.errors import Refusal
 
@@ -83,7 +83,7 @@ def _ask_if_unanswered(order_id: UUID) -> Payment:
 
 def _capture(payment: Payment) -> Payment:
     intent_id = payment.intent_id or ""
-    if rules.keys_expired(first_used_at=payment.attempt_began_at, now=clock.now()):
+    if are_keys_expired(payment):
         payment = record_intent(payment, provider().retrieve_intent(intent_id=intent_id), answered=True)
         if payment.status != PaymentStatus.AUTHORIZED:
             return payment
@@ -93,7 +93,7 @@ def _capture(payment: Payment) -> Payment:
     except ProviderRefused:
         # Captured already, or the authorization is gone: how it stands now decides.
         intent = provider().retrieve_intent(intent_id=intent_id)
-        if intent.status == "requires_capture":
+        if intent.status == IntentStatus.AUTHORIZED:
             payment = renew_keys(payment)  # the old key would only repeat the refusal
     except PaymentUnknown as error:
         record_unanswered(payment, error)

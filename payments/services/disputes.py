@@ -18,7 +18,7 @@ from django.db.models.functions import Least, Now
 
 from payments import rules
 from payments.events import PaymentDisputeChanged, PaymentDisputeClosed, PaymentDisputeOpened
-from payments.gateways import DisputeSnapshot, PaymentUnknown, ProviderMismatch, ProviderRefused, provider
+from payments.gateways import DisputeSnapshot, Obstacle, PaymentUnknown, ProviderMismatch, ProviderRefused, provider
 from payments.models import Dispute, DisputeStatus, Payment
 from payments.services.owed import balance_owed
 from payments.services.recording import load
@@ -37,7 +37,6 @@ log = structlog.get_logger(__name__)
 ASK_AGAIN = timedelta(hours=6)
 ASK_AFTER_THE_END = timedelta(days=1)
 ROUNDS = 5
-UNKNOWN_THERE = "resource_missing"
 
 
 class PaymentDisputed(Refusal):
@@ -103,7 +102,7 @@ def find_dispute_difference(payment: Payment, seen: DisputeSnapshot) -> str:
     if dispute is None:
         return f"dispute {seen.provider_dispute_id} of {seen.amount} at the provider, none here"
     here = (dispute.status, dispute.amount_minor, dispute.currency, *_account(dispute))
-    there = (seen.status.upper(), seen.amount.minor, seen.amount.currency, *_account_of(seen))
+    there = (seen.status or seen.provider_status.upper(), seen.amount.minor, seen.amount.currency, *_account_of(seen))
     return "" if here == there else f"dispute {seen.provider_dispute_id} is {_told(here)} here, {_told(there)} there"
 
 
@@ -112,7 +111,7 @@ def is_missing_there(dispute: Dispute) -> bool:
     try:
         provider().retrieve_dispute(provider_dispute_id=dispute.provider_dispute_id)
     except ProviderRefused as error:
-        if error.provider_code != UNKNOWN_THERE:
+        if error.obstacle is not Obstacle.NOTHING_THERE:
             raise PaymentUnknown(error.detail, operation="retrieve_dispute", order_id=dispute.payment_id) from error
         return True
     return False
@@ -171,11 +170,10 @@ def _record(order_id: UUID, seen: DisputeSnapshot, answers: int | None) -> bool 
 
 
 def _status(seen: DisputeSnapshot) -> str:
-    status = seen.status.upper()
-    if status not in DisputeStatus:
-        log.error("payment.dispute_status_unknown", dispute_id=seen.provider_dispute_id, status=seen.status)
-        raise ProviderMismatch(f"dispute {seen.provider_dispute_id} is {seen.status}, which is unknown here")
-    return status
+    if seen.status is None:
+        log.error("payment.dispute_status_unknown", dispute_id=seen.provider_dispute_id, status=seen.provider_status)
+        raise ProviderMismatch(f"dispute {seen.provider_dispute_id} is {seen.provider_status}, which is unknown here")
+    return str(seen.status)
 
 
 def _facts(seen: DisputeSnapshot) -> dict[str, Any]:

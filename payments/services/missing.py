@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from payments.gateways import PaymentUnknown, ProviderRefused, provider
+from payments.gateways import Obstacle, PaymentUnknown, ProviderRefused, provider
 from payments.models import Payment, PaymentStatus
 from payments.services.listed import Booked
 from shop.clock import now
@@ -27,7 +27,6 @@ CLOCK_SKEW = timedelta(minutes=5)
 MADE_WITHIN = timedelta(minutes=5)
 # A payment is opened while its order may be paid; an order that staff keep open for longer is older than a day seldom.
 ORDERED_WITHIN = timedelta(days=1)
-UNKNOWN_THERE = "resource_missing"
 
 HOLDS_MONEY = Q(captured_minor__gt=0) | Q(status=PaymentStatus.AUTHORIZED)
 
@@ -115,7 +114,7 @@ def _missing(order_id: UUID) -> tuple[Payment, str] | None:
         try:
             provider().retrieve_intent(intent_id=payment.intent_id)
         except ProviderRefused as error:
-            if error.provider_code != UNKNOWN_THERE:
+            if error.obstacle is not Obstacle.NOTHING_THERE:
                 raise PaymentUnknown(error.detail, operation="retrieve", order_id=order_id) from error
         else:
             return None

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from payments import rules
 from payments.gateways import DisputeSnapshot, IntentSnapshot, ProviderMismatch, RefundSnapshot, provider
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
+from payments.rules import IntentStatus
 from payments.services.dispute_books import iter_dispute_differences, iter_disputes_of_ours
 from payments.services.disputes import find_dispute_difference, sync_disputes
 from payments.services.listed import Booked, find_booked, match_booked
@@ -148,15 +149,15 @@ def _difference(payment: Payment, detail: str) -> Difference:
 def differs(booked: Booked | None, intent: IntentSnapshot) -> str:
     """Say in what the provider's intent and our payment do not agree to the cent; "" where they do."""
     if booked is None:
-        held = intent.status == "requires_capture" or intent.captured.minor > intent.refunded.minor
+        held = intent.status == IntentStatus.AUTHORIZED or intent.captured.minor > intent.refunded.minor
         told = f"{intent.status} at the provider ({intent.amount}), no payment here"
         return told if held and _is_order_id(intent.order_id) else ""
     if booked.captured_minor != intent.captured.minor:
         return f"captured {Money(booked.captured_minor, booked.currency)} here, {intent.captured} at the provider"
     if booked.refunded_minor != intent.refunded.minor:
         return f"refunded {Money(booked.refunded_minor, booked.currency)} here, {intent.refunded} at the provider"
-    move = rules.implied_move(provider_status=intent.status, attempt_failed=intent.attempt_failed)
-    stale = booked.status == PaymentStatus.VOIDED and intent.status != "canceled"
+    move = rules.implied_move(intent.status)
+    stale = booked.status == PaymentStatus.VOIDED and intent.status != IntentStatus.CANCELED
     if _is_passed_through(booked, intent):
         return ""
     if stale or (move is not None and booked.status in move[1]):
@@ -167,9 +168,7 @@ def differs(booked: Booked | None, intent: IntentSnapshot) -> str:
 def _is_passed_through(booked: Booked, intent: IntentSnapshot) -> bool:
     """Return whether it is on its way to capture, or asked about: see Note [AUTHORIZED is passed through]."""
     return (
-        booked.status == PaymentStatus.SUBMITTED
-        and booked.is_asked_about
-        and intent.status == rules.AUTHORIZED_AT_PROVIDER
+        booked.status == PaymentStatus.SUBMITTED and booked.is_asked_about and intent.status == IntentStatus.AUTHORIZED
     )
 
 
@@ -246,7 +245,7 @@ def _bring_together(run: _Run, payment: Payment | None, intent: IntentSnapshot) 
         except ProviderMismatch as error:
             run.unresolved.append(Difference(order_id=intent.order_id, intent_id=intent.intent_id, detail=error.detail))
             continue
-        if state is not None and state.status == PaymentStatus.VOIDED and intent.status != "canceled":
+        if state is not None and state.status == PaymentStatus.VOIDED and intent.status != IntentStatus.CANCELED:
             run.strays.append(intent.intent_id)
         elif left:
             run.unresolved += left

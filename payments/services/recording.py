@@ -23,10 +23,10 @@ from payments.events import (
     PaymentFailed,
     PaymentVoided,
 )
-from payments.gateways import IntentSnapshot, PaymentUnknown, ProviderMismatch, is_live
-from payments.models import Payment, PaymentStatus
+from payments.gateways import IntentSnapshot, PaymentUnknown, ProviderMismatch, provider
+from payments.models import Payment, PaymentStatus, Refund
 from payments.queries import PaymentState, state_of
-from shop import transactions
+from shop import clock, transactions
 from shop.events.event import Event
 from shop.events.outbox import announce, fact
 from shop.resilience.retry import backoff_seconds
@@ -64,7 +64,7 @@ def check_is_ours(payment: Payment, intent: IntentSnapshot) -> None:
         seen_livemode=intent.livemode,
         order_id=payment.order_id,
         amount=payment.amount,
-        livemode=is_live(),
+        livemode=provider().is_live,
     )
     if payment.intent_id not in (None, intent.intent_id):
         wrong = (*wrong, "intent_id")
@@ -89,7 +89,7 @@ def record_intent(
     Raises: ProviderMismatch, and then nothing is recorded.
     """
     check_is_ours(payment, intent)
-    move = rules.implied_move(provider_status=intent.status, attempt_failed=intent.attempt_failed)
+    move = rules.implied_move(intent.status)
     if move is None or payment.status not in move[1]:
         return payment
     to, expected = move
@@ -181,6 +181,11 @@ def record_unanswered(payment: Payment, error: PaymentUnknown) -> None:
     if payment.intent_id is not None:
         columns["due_at"] = Now() + timedelta(seconds=backoff_seconds(payment.attempts + 1, first=2))
     note(payment, **columns)
+
+
+def are_keys_expired(row: Payment | Refund) -> bool:
+    """Return whether the provider may have forgotten the keys under which this row's attempt was sent."""
+    return rules.keys_expired(first_used_at=row.attempt_began_at, now=clock.now(), lifetime=provider().key_lifetime)
 
 
 def renew_keys(payment: Payment) -> Payment:

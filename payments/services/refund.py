@@ -17,13 +17,13 @@ from django.db.models.functions import Now
 
 from payments import rules
 from payments.events import PaymentRefunded, RefundFailed, RefundPending, RefundRequested, RefundSucceeded
-from payments.gateways import PaymentUnknown, ProviderRefused, RefundSnapshot, provider
+from payments.gateways import Obstacle, PaymentUnknown, ProviderRefused, RefundSnapshot, provider
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
 from payments.queries import GIVEN_BACK, PaymentState
 from payments.services.capture import PAID, PaymentNotAuthorized
 from payments.services.disputes import explains_refusal, refuse_disputed
 from payments.services.owed import less_owed, note_owed
-from payments.services.recording import load, shown
+from payments.services.recording import are_keys_expired, load, shown
 from shop import clock, transactions
 from shop.errors import Refusal
 from shop.events.outbox import publish
@@ -39,14 +39,6 @@ ASK_AGAIN = timedelta(seconds=30)
 ASK_THE_BANK_AGAIN = timedelta(hours=1)
 # The provider may refuse a refund for a dispute a little before it lists that dispute.
 TRIES_UNEXPLAINED = 10
-# The provider's words for a refund -> ours. `canceled` is a pending refund that was called back.
-STATUS_OF = {
-    "pending": RefundStatus.PENDING,
-    "requires_action": RefundStatus.PENDING,
-    "succeeded": RefundStatus.SUCCEEDED,
-    "failed": RefundStatus.FAILED,
-    "canceled": RefundStatus.FAILED,
-}
 
 
 class RefundExceedsCapture(Refusal):
@@ -112,7 +104,7 @@ def refund_payment(*, order_id: UUID, refund_id: UUID, amount: Money | None, rea
     """
     transactions.forbid()
     if amount is not None:
-        rules.to_provider_amount(amount)
+        provider().check_countable(amount=amount)
     refund = Refund.objects.filter(pk=refund_id).first()
     if refund is None:
         refund = _reserve(order_id, refund_id, amount, reason)
@@ -238,10 +230,11 @@ def _send(refund: Refund, *, ask_first: bool, awaited: bool = True) -> PaymentSt
     except ProviderRefused as error:
         made = _find(refund, payment)
         if made is None:
-            disputed = error.provider_code == rules.REFUSED_AS_DISPUTED
+            disputed = error.obstacle is Obstacle.DISPUTE
             if disputed:
                 _explain_by_dispute(refund, payment)
-            refund = _fail(refund, error.provider_code, awaited=awaited)
+            code = rules.REFUSED_AS_DISPUTED if disputed else error.provider_code
+            refund = _fail(refund, code, awaited=awaited)
             if disputed:
                 refuse_disputed(load(payment.pk))
             return _answer(refund)
@@ -276,7 +269,7 @@ def _find(refund: Refund, payment: Payment) -> RefundSnapshot | None:
 
 def _with_fresh_key(refund: Refund) -> Refund:
     """Renew the key where the provider may have forgotten it. We have just asked: there is no such refund."""
-    if not rules.keys_expired(first_used_at=refund.attempt_began_at, now=clock.now()):
+    if not are_keys_expired(refund):
         return refund
     _note(refund, attempt=refund.attempt + 1, attempt_began_at=Now())
     return Refund.objects.get(pk=refund.pk)
@@ -299,11 +292,11 @@ def _note(refund: Refund, **columns: Any) -> None:
 
 def record_refund(refund: Refund, made: RefundSnapshot, *, awaited: bool = False) -> Refund:
     """Record what the provider shows of a refund, with the payment's totals and status, in one transaction."""
-    to = STATUS_OF[made.status]
+    to = made.status
     if to == refund.status:
         return refund
     if to == RefundStatus.FAILED:
-        return _fail(refund, made.failure_code or made.status, awaited=awaited)
+        return _fail(refund, made.failure_code, awaited=awaited)
     if made.amount.minor != refund.amount_minor:
         raise ValueError(f"refund {refund.pk} is {made.amount} at the provider, {refund.amount_minor} here")
     amount = made.amount
@@ -402,7 +395,7 @@ def sync_refunds(payment: Payment) -> Payment:
 
 def failed_first(listed: Iterable[RefundSnapshot]) -> list[RefundSnapshot]:
     """Put the refunds that failed first: what they free may be what another one needs to be adopted."""
-    return sorted(listed, key=lambda made: STATUS_OF[made.status] != RefundStatus.FAILED)
+    return sorted(listed, key=lambda made: made.status != RefundStatus.FAILED)
 
 
 def sync_refund(payment: Payment, made: RefundSnapshot) -> bool:
@@ -420,7 +413,7 @@ def sync_refund(payment: Payment, made: RefundSnapshot) -> bool:
 
 def _adopt(payment: Payment, made: RefundSnapshot) -> bool:
     """Write down a refund that was not asked for here. One that failed, or released an uncaptured hold, is none."""
-    if STATUS_OF[made.status] == RefundStatus.FAILED or payment.status not in PAID:
+    if made.status == RefundStatus.FAILED or payment.status not in PAID:
         return False
     refund_id = derived_id("provider refund", made.provider_refund_id)
     try:

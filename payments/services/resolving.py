@@ -7,6 +7,7 @@ from uuid import UUID
 from payments.gateways import provider
 from payments.models import Payment, PaymentStatus, StrayReason
 from payments.queries import PaymentState, state_of
+from payments.rules import IntentStatus
 from payments.services.recording import record_intent, shown
 from payments.services.refund import sync_refunds
 from payments.services.strays import report_stray
@@ -28,7 +29,7 @@ def refresh_payment(*, order_id: UUID) -> PaymentState | None:
     closed_before = payment.status == PaymentStatus.VOIDED
     intent = provider().retrieve_intent(intent_id=payment.intent_id)
     payment = record_intent(payment, intent)
-    if closed_before and intent.status != "canceled":
+    if closed_before and intent.status != IntentStatus.CANCELED:
         report_stray(intent=intent, reason=StrayReason.LATE_CAPTURE)
     if intent.refunded.minor != payment.refunded_minor:
         payment = sync_refunds(payment)

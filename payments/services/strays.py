@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from payments.events import StrayMoneyFound
 from payments.gateways import IntentSnapshot, ProviderRefused, provider
 from payments.models import StrayIntent, StrayReason
+from payments.rules import IntentStatus
 from payments.services.traces import asking_for
 from shop import transactions
 from shop.background import wake
@@ -83,7 +84,7 @@ def settle_stray(*, stray_id: int) -> str:
 
 def _settle_at_provider(stray: StrayIntent) -> str:
     intent = provider().retrieve_intent(intent_id=stray.intent_id)
-    if intent.status == "succeeded":
+    if intent.status == IntentStatus.CAPTURED:
         left = intent.captured - intent.refunded
         if left.minor:
             provider().create_refund(
@@ -94,7 +95,7 @@ def _settle_at_provider(stray: StrayIntent) -> str:
                 key=_key(stray.intent_id, f"refund:{left.minor}:{stray.attempts}"),
             )
         return "refunded"
-    if intent.status != "canceled":
+    if intent.status != IntentStatus.CANCELED:
         provider().cancel_intent(intent_id=stray.intent_id, key=_key(stray.intent_id, f"cancel:{stray.attempts}"))
     return "canceled"
 

@@ -17,6 +17,7 @@ from payments.services.authorize import insert_first
 from payments.services.owed import owe_what_comes_back
 from payments.services.recording import (
     OPEN,
+    are_keys_expired,
     change,
     load,
     record_intent,
@@ -25,12 +26,10 @@ from payments.services.recording import (
     shown,
 )
 from payments.services.refund import refund_payment
-from shop import clock, transactions
+from shop import transactions
 from shop.ids import derived_id
 
 CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
-# The provider's statuses that nothing leaves.
-FINAL = ("canceled", "succeeded")
 ROUNDS = 5
 # How often the money of a closed order is sent back, where the provider refuses it or the bank returns it. What was
 # refused for a dispute is not counted.
@@ -95,21 +94,21 @@ def _leave_tombstone(order_id: UUID, reason: str) -> Payment:
 
 def _cancel(payment: Payment, reason: str) -> None:
     intent_id = payment.intent_id or ""
-    if rules.keys_expired(first_used_at=payment.attempt_began_at, now=clock.now()):
+    if are_keys_expired(payment):
         payment = renew_keys(payment)
     try:
         intent = provider().cancel_intent(intent_id=intent_id, key=payment.key("cancel"))
     except ProviderRefused:
         # Canceled already, or captured: how it stands now decides.
         intent = provider().retrieve_intent(intent_id=intent_id)
-        if intent.status not in FINAL:
+        if intent.status not in rules.FINAL_INTENTS:
             renew_keys(payment)  # the old key would only repeat the refusal
     except PaymentUnknown as error:
         record_unanswered(payment, error)
         if not error.key_is_spent:
             raise
         intent = provider().retrieve_intent(intent_id=intent_id)  # that request is over: how it stands now decides
-    if intent.status not in FINAL:
+    if intent.status not in rules.FINAL_INTENTS:
         raise PaymentUnknown(
             f"the provider did not cancel: {intent.status}", operation="cancel", order_id=payment.order_id
         )

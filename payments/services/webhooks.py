@@ -6,12 +6,11 @@ read. A notice that can't teach us anything any more is closed as it is kept, in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.conf import settings
 from django.db.models.functions import Now
 
 from payments import rules
@@ -20,11 +19,10 @@ from payments.gateways import (
     InvalidWebhook,
     ProviderMismatch,
     ProviderRefused,
-    is_live,
     provider,
-    read_notice,
 )
 from payments.models import Payment, StrayReason, WebhookEvent
+from payments.rules import IntentStatus, NoticeKind
 from payments.services.disputes import sync_disputes
 from payments.services.recording import record_intent
 from payments.services.refund import sync_refunds
@@ -44,20 +42,17 @@ CLOSE_NOTICES = Statement("payments", "close_notices")
 # A call of ours that has begun is given this long to record what a notice of it would teach.
 PATIENCE_SECONDS = 2
 MOST_CLOSED = 1000
-KNOWING_TYPES, KNOWING_STATUSES = zip(
-    *((notice, status) for notice in sorted(rules.NOTICES) for status in rules.knowing(notice=notice)), strict=True
-)
 
 
-def receive_webhook(*, body: bytes, signature: str) -> bool:
-    """Verify a raw request body and keep its notice; say whether it is one that we act on.
+def receive_webhook(*, body: bytes, headers: Mapping[str, str]) -> bool:
+    """Verify a raw request body and keep its notice; return whether it is one that we act on.
 
     Idempotent by the event's id; when this returns, the notice is durable. Raises: InvalidWebhook.
     """
-    notice = read_notice(body=body, signature=signature, secrets=settings.STRIPE_WEBHOOK_SECRETS)
-    if notice.livemode != is_live():
+    notice = provider().read_notice(body=body, headers=headers)
+    if notice.livemode != provider().is_live:
         raise InvalidWebhook(f"a {'live' if notice.livemode else 'test'} event, which is not this shop's mode")
-    if notice.type not in rules.NOTICES or not notice.intent_id:
+    if notice.kind is None or not notice.intent_id:
         return False
     with transactions.single("payments"):
         # One that is due now waits for the disk; of the others we know, or will have asked, without it.
@@ -66,8 +61,8 @@ def receive_webhook(*, body: bytes, signature: str) -> bool:
             event_id=notice.event_id,
             type=notice.type,
             intent_id=notice.intent_id,
-            known=names(rules.knowing(notice=notice.type)),
-            under_way=names(rules.UNDER_WAY.get(notice.type, ())),
+            known=names(rules.statuses_that_know(notice.kind)),
+            under_way=names(rules.UNDER_WAY.get(notice.kind, ())),
             patience_seconds=PATIENCE_SECONDS,
         )
         if kept is not None and kept[0]:
@@ -77,8 +72,11 @@ def receive_webhook(*, body: bytes, signature: str) -> bool:
 
 def close_notices() -> int:
     """Close the due notices that can teach nothing any more, in one statement; return how many were closed."""
+    types = provider().notice_types.items()
+    pairs = [(name, status) for name, kind in types for status in rules.statuses_that_know(kind)]
+    names_of, known = [name for name, _status in pairs], [status for _name, status in pairs]
     with transactions.single("payments"):
-        closed = CLOSE_NOTICES.run(types=list(KNOWING_TYPES), known=list(KNOWING_STATUSES), most=MOST_CLOSED)
+        closed = CLOSE_NOTICES.run(types=names_of, known=known, most=MOST_CLOSED)
     return len(closed)
 
 
@@ -117,17 +115,18 @@ def postpone_notices(*, intent_id: str, error: str, attempts: int) -> None:
 
 
 def _ask_about(intent_id: str, types: Iterable[str]) -> str:
+    kinds = {provider().notice_types.get(name) for name in types}
     payment = Payment.objects.filter(intent_id=intent_id).first()
     if payment is None:
         return settle_unmatched(provider().retrieve_intent(intent_id=intent_id))
-    if not any(rules.teaches(notice=notice, status=str(payment.status)) for notice in types):
+    if not any(rules.may_update(notice=kind, status=str(payment.status)) for kind in kinds):
         return "nothing_new"  # recorded since the notices were claimed
     before = payment.version
     with asking_for(payment.order_id):
         refresh_payment(order_id=payment.order_id)
-        if rules.REFUND_NOTICES & set(types):
+        if NoticeKind.REFUND in kinds:
             sync_refunds(payment)
-        disputed = bool(rules.DISPUTE_NOTICES & set(types)) and sync_disputes(payment)
+        disputed = NoticeKind.DISPUTE in kinds and sync_disputes(payment)
     moved = Payment.objects.get(pk=payment.pk).version != before
     return "recorded" if moved or disputed else "nothing_new"
 
@@ -142,7 +141,9 @@ def settle_unmatched(intent: IntentSnapshot) -> str:
     except ValueError:
         return "not_ours"
     payment = Payment.objects.filter(pk=order_id).first()
-    if intent.status == "canceled" or (intent.status == "succeeded" and intent.captured == intent.refunded):
+    if intent.status == IntentStatus.CANCELED or (
+        intent.status == IntentStatus.CAPTURED and intent.captured == intent.refunded
+    ):
         return "holds_nothing"
     if payment is not None and payment.intent_id is None and payment.status == "NEW":
         return "not_submitted_yet"

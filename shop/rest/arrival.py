@@ -24,7 +24,7 @@ from shop.rest.problem import database_problem, edge_problem, problem_of
 # A server joins a header that stands twice with a comma, and so do proxies: of two equal keys one other key is made.
 # These say who calls or what a repetition repeats, and no value of theirs holds a comma. Equal values count as one;
 # different ones are refused. Of the others: If-Match and If-None-Match are lists, for which joining is right.
-# Stripe-Signature is judged where it is read. Host and Content-Type may stand once by HTTP itself, and the server
+# The signature of a webhook is judged where it is read. Host and Content-Type may stand once by HTTP itself, and the server
 # refuses a second. X-Forwarded-For is a list that is read from its trusted end. A joined Cookie, Origin or X-CSRFToken
 # matches nothing, so that nobody is signed in by it.
 SINGLE_HEADERS = {

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from payments.gateways import IntentSnapshot, ProviderRefused, stripe_api
+from payments.gateways import IntentSnapshot, Obstacle, ProviderRefused
+from payments.gateways.stripe import adapter as stripe_adapter
+from payments.gateways.stripe.words import NOTICES
+from payments.rules import FINAL_INTENTS, IntentStatus
 from shop import transactions
 from shop.money import Money
 
@@ -19,22 +22,33 @@ from shop.money import Money
 class FreeProvider:
     """PaymentProvider whose bank always has the money."""
 
+    name = "Stripe"
+    is_live = False
+    key_lifetime = timedelta(hours=23)
+    notice_types = NOTICES
+
     def __init__(self, book: Path) -> None:
         self._book = book
         self._file = os.open(book, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._known: dict[str, IntentSnapshot] = {}
 
+    def check_countable(self, *, amount):
+        """Count whatever it is."""
+
+    def check_chargeable(self, *, amount):
+        """Charge whatever it is."""
+
     def create_intent(self, *, order_id, amount, payment_method, key):
-        return self._write(f"pi_{order_id.hex}_{uuid4().hex[:8]}", "requires_confirmation", str(order_id), amount)
+        return self._write(f"pi_{order_id.hex}_{uuid4().hex[:8]}", IntentStatus.UNCONFIRMED, str(order_id), amount)
 
     def confirm_intent(self, *, intent_id, key):
-        return self._move(intent_id, "requires_capture")
+        return self._move(intent_id, IntentStatus.AUTHORIZED)
 
     def capture_intent(self, *, intent_id, key):
-        return self._move(intent_id, "succeeded")
+        return self._move(intent_id, IntentStatus.CAPTURED)
 
     def cancel_intent(self, *, intent_id, key):
-        return self._move(intent_id, "canceled")
+        return self._move(intent_id, IntentStatus.CANCELED)
 
     def retrieve_intent(self, *, intent_id):
         transactions.forbid()
@@ -55,19 +69,21 @@ class FreeProvider:
 
     def _move(self, intent_id, status):
         known = self._known.get(intent_id) or self._read().get(intent_id) or self._refuse(intent_id)
-        if known.status in ("succeeded", "canceled") and known.status != status:
+        if known.status in FINAL_INTENTS and known.status != status:
             raise ProviderRefused(f"it is {known.status}", operation=status, provider_code="unexpected_state")
         return self._write(intent_id, status, known.order_id, known.amount)
 
     def _refuse(self, intent_id):
-        raise ProviderRefused("no such intent", operation="retrieve", provider_code="resource_missing")
+        raise ProviderRefused(
+            "no such intent", operation="retrieve", provider_code="no_such_intent", obstacle=Obstacle.NOTHING_THERE
+        )
 
     def _write(self, intent_id, status, order_id, amount):
         transactions.forbid()
         line = json.dumps([intent_id, status, order_id, amount.minor, amount.currency])
         os.write(self._file, f"{line}\n".encode())
         self._known[intent_id] = snapshot = _snapshot(intent_id, status, order_id, amount)
-        if status in ("succeeded", "canceled"):
+        if status in FINAL_INTENTS:
             del self._known[intent_id]
         return snapshot
 
@@ -80,10 +96,10 @@ def _snapshot(intent_id, status, order_id, amount):
     nothing = Money.zero(amount.currency)
     return IntentSnapshot(
         intent_id=intent_id,
-        status=status,
+        status=IntentStatus(status),
         order_id=order_id,
         amount=amount,
-        captured=amount if status == "succeeded" else nothing,
+        captured=amount if status == IntentStatus.CAPTURED else nothing,
         refunded=nothing,
         livemode=False,
         created_at=datetime.now(UTC),
@@ -93,4 +109,4 @@ def _snapshot(intent_id, status, order_id, amount):
 def install() -> None:
     """Have the shop's own `provider()` give this one."""
     made = FreeProvider(Path(os.environ["BENCH_PROVIDER_BOOK"]))
-    stripe_api._provider = lambda *_settings: made
+    stripe_adapter._provider = lambda *_settings: made

@@ -13,7 +13,7 @@ import pytest
 from django.core.cache import cache
 
 from orders.gateways import inventory_breaker
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from tests import contract
 from tests.provider import SECRET, Provider, close_provider_connection
 
@@ -39,7 +39,7 @@ def serve(database: None, settings: Any) -> Serve:
         with subprocess.Popen([*command, "--database", str(books)], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             settings.STRIPE_API_BASE = process.stdout.readline().split()[-1]
-            for breaker in (inventory_breaker, stripe_api.BREAKER):
+            for breaker in (inventory_breaker, stripe_adapter.BREAKER):
                 breaker.reset()
             cache.clear()
             provider = Provider(settings.STRIPE_API_BASE)
@@ -49,6 +49,6 @@ def serve(database: None, settings: Any) -> Serve:
                 provider.close()
                 close_provider_connection()
                 process.terminate()
-        stripe_api.BREAKER.reset()
+        stripe_adapter.BREAKER.reset()
 
     return running

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from local.stripe.server import serve_forever
-from payments import rules
+from payments.gateways.stripe.words import NOTICES
 
 
 class Command(BaseCommand):
@@ -33,5 +33,5 @@ class Command(BaseCommand):
             secret_key=settings.STRIPE_API_KEY,
             webhook_url=webhook_url or None,
             webhook_secret=settings.STRIPE_WEBHOOK_SECRETS[0],
-            webhook_events=sorted(rules.NOTICES),
+            webhook_events=sorted(NOTICES),
         )

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from shop import coalescing
 from shop.events import bus, topology
 from shop.events.broker import connect
@@ -49,7 +49,7 @@ def provider(sandbox_process: str, database: None, settings: Any) -> Iterator[Pr
     yield running
     running.close()
     close_provider_connection()
-    stripe_api.BREAKER.reset()
+    stripe_adapter.BREAKER.reset()
 
 
 @pytest.fixture

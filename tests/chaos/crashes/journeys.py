@@ -17,7 +17,7 @@ from orders.gateways import inventory_breaker
 from orders.models import Contact, Order, Saga
 from orders.sagas.entry import resume_due
 from payments import tasks as payment_tasks
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from payments.models import Payment
 from shipping.models import Hold
 from shipping.services import booking
@@ -64,7 +64,7 @@ class Journey:
         empty_tables()
         cache.clear()
         inventory_breaker.reset()
-        stripe_api.BREAKER.reset()
+        stripe_adapter.BREAKER.reset()
         self.sandbox.control("POST", "reset", {})
         ProductFactory(sku="MUG", stock=10)
         self.shopper = Shopper(UserFactory())

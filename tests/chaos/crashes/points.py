@@ -21,7 +21,7 @@ from django.conf import settings
 from django.core import mail
 from django.db import connections
 
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from shipping.gateways import CARRIERS
 from shop import coalescing
 from shop.events import broker
@@ -69,7 +69,7 @@ class Points:
 
     @staticmethod
     def _provider_client() -> Any:
-        provider: Any = stripe_api.provider()
+        provider: Any = stripe_adapter.provider()
         return provider._client._requestor._client
 
     def _around(self, name: str, do: Callable[[], Any]) -> Any:

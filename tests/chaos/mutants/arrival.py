@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         removes="the one time of a webhook's signatures",
         promise="edge",
-        file="payments/gateways/stripe_webhooks.py",
+        file="payments/gateways/stripe/webhooks.py",
         old="    if len(moments) > 1:\n",
         new="    if len(moments) > 9:\n",
         killers=(f"{ARRIVALS}::test_a_signature_that_stands_twice_counts_once_and_two_are_none",),
@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         removes="the look at a signature's moment before it becomes a number",
         promise="edge",
-        file="payments/gateways/stripe_webhooks.py",
+        file="payments/gateways/stripe/webhooks.py",
         old="    if not all(_MOMENT.fullmatch(moment) for moment in moments):\n",
         new="    if False:\n",
         killers=("tests/integration/payments/test_webhooks.py::test_signature_that_no_signer_writes_is_refused",),

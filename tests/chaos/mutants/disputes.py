@@ -29,9 +29,9 @@ MUTANTS = (
     Mutant(
         removes="the hearing of disputes",
         promise="I11",
-        file=RULES,
-        old="NOTICES = REFUND_NOTICES | DISPUTE_NOTICES | _LEARNED.keys()\n",
-        new="NOTICES = REFUND_NOTICES | _LEARNED.keys()\n",
+        file="payments/gateways/stripe/words.py",
+        old='    "charge.dispute.created": NoticeKind.DISPUTE,\n',
+        new="",
         killers=(f"{TESTS}::test_signed_webhook_of_a_dispute_is_kept_and_the_dispute_recorded",),
     ),
     Mutant(

@@ -279,7 +279,7 @@ MUTANTS = (
     Mutant(
         removes="the worker's time limit from what the transport lets rise",
         promise="I10",
-        file="payments/gateways/stripe_http.py",
+        file="payments/gateways/stripe/http.py",
         old="        except (OSError, http.client.HTTPException) as error:\n",
         new="        except Exception as error:\n",
         killers=(f"{AUTHORIZE}::test_the_end_of_a_workers_time_inside_a_call_is_not_taken_for_a_lost_answer",),

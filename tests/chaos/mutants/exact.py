@@ -8,7 +8,8 @@ TABLES = "tests/unit/shop_edge/test_iso_tables.py"
 ONE_MEANING = "tests/security/test_one_meaning.py"
 TEXTS = "tests/unit/shop_edge/test_text.py"
 MAIL = "shop/mail_address.py"
-RULES = "payments/rules.py"
+AMOUNTS = "payments/gateways/stripe/amounts.py"
+WORDS = "payments/gateways/stripe/words.py"
 CHARGEABLE = "tests/unit/payments/test_chargeable.py"
 AUTHORIZE = "tests/integration/payments/test_authorize.py"
 JOURNEYS = "tests/integration/orders/test_journeys.py"
@@ -142,7 +143,7 @@ MUTANTS = (
     Mutant(
         removes="the refusal of an amount that the provider would round",
         promise="edge",
-        file=RULES,
+        file=AMOUNTS,
         old="    if lost or (amount.currency in THREE_DECIMAL and units % 10):\n",
         new="    if lost:\n",
         killers=(f"{CHARGEABLE}::test_what_can_never_be_charged_is_refused",),
@@ -150,7 +151,7 @@ MUTANTS = (
     Mutant(
         removes="the refusal of a currency that the provider does not take",
         promise="edge",
-        file=RULES,
+        file=AMOUNTS,
         old="    if amount.currency not in TAKEN:\n",
         new="    if False:\n",
         killers=(f"{CHARGEABLE}::test_what_can_never_be_charged_is_refused",),
@@ -158,23 +159,23 @@ MUTANTS = (
     Mutant(
         removes="the refusal of an amount with more digits than the provider charges",
         promise="edge",
-        file=RULES,
-        old="    if to_provider_amount(amount) > MAX_PROVIDER_AMOUNT:\n",
-        new="    if to_provider_amount(amount) < 0:\n",
+        file=AMOUNTS,
+        old="    if to_units(amount) > MAX_AMOUNT:\n",
+        new="    if to_units(amount) < 0:\n",
         killers=(f"{CHARGEABLE}::test_what_can_never_be_charged_is_refused",),
     ),
     Mutant(
         removes="the amount from what a refusal may be about",
         promise="edge",
-        file=RULES,
-        old='_BY_PARAM = {"amount": AMOUNT, "currency": AMOUNT, "payment_method": METHOD}',
-        new='_BY_PARAM = {"payment_method": METHOD}',
+        file=WORDS,
+        old='{"amount": RefusedFor.AMOUNT, "currency": RefusedFor.AMOUNT, "payment_method": RefusedFor.METHOD}',
+        new='{"payment_method": RefusedFor.METHOD}',
         killers=(f"{AUTHORIZE}::test_a_currency_that_the_provider_does_not_take_is_no_declined_card",),
     ),
     Mutant(
         removes="the used token from what a refusal may be about",
         promise="edge",
-        file=RULES,
+        file=WORDS,
         old='    {"payment_method_used", "payment_method_unexpected_state",',
         new='    {"payment_method_unexpected_state",',
         killers=(f"{CHARGEABLE}::test_whose_fault_a_refused_request_is_stands_in_its_code",),

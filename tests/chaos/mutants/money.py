@@ -7,8 +7,8 @@ from tests.chaos.mutants.mutant import Mutant
 AUTHORIZE = "payments/services/authorize.py"
 VOID = "payments/services/void.py"
 REFUND = "payments/services/refund.py"
-STRIPE = "payments/gateways/stripe_api.py"
-SIGNATURES = "payments/gateways/stripe_webhooks.py"
+STRIPE = "payments/gateways/stripe/adapter.py"
+SIGNATURES = "payments/gateways/stripe/webhooks.py"
 TESTS = "tests/integration/payments"
 RETURNED = "tests/integration/orders/test_returned_refunds.py"
 ORDERS = "tests/integration/orders/test_refunds.py"
@@ -66,17 +66,17 @@ MUTANTS = (
     Mutant(
         removes="the difference between an intent that was declined and one that was never confirmed",
         promise="I11",
-        file="payments/rules.py",
-        old='    if provider_status == "requires_payment_method" and not attempt_failed:\n',
-        new="    if False:\n",
+        file="payments/gateways/stripe/words.py",
+        old="        return IntentStatus.DECLINED if attempt_failed else IntentStatus.WITHOUT_METHOD\n",
+        new="        return IntentStatus.DECLINED\n",
         killers=("tests/unit/payments/test_rules.py::test_intent_that_was_never_confirmed_implies_nothing",),
     ),
     Mutant(
         removes="the key under which an intent is created",
         promise="I4",
         file=STRIPE,
-        old="_intent(self._post(INTENTS, wanted, key))",
-        new='_intent(self._client.raw_request("post", INTENTS, **wanted).data)',
+        old="to_intent(self._post(INTENTS, wanted, key))",
+        new='to_intent(self._client.raw_request("post", INTENTS, **wanted).data)',
         killers=(f"{TESTS}/test_authorize.py::test_lost_creation_is_repeated_under_its_key_and_makes_one_intent",),
     ),
     Mutant(
@@ -206,7 +206,7 @@ MUTANTS = (
         promise="I5",
         file="payments/services/capture.py",
         old="    except ProviderRefused:\n        # Captured already, or the authorization is gone: how it stands now decides.\n        intent = provider().retrieve_intent(intent_id=intent_id)\n",
-        new='    except ProviderRefused:\n        from dataclasses import replace\n\n        intent = provider().retrieve_intent(intent_id=intent_id)\n        intent = replace(intent, status="succeeded", captured=intent.amount)\n',
+        new="    except ProviderRefused:\n        from dataclasses import replace\n\n        intent = provider().retrieve_intent(intent_id=intent_id)\n        intent = replace(intent, status=IntentStatus.CAPTURED, captured=intent.amount)\n",
         killers=(f"{TESTS}/test_capture_and_void.py::test_capture_after_the_authorization_expired_voids",),
     ),
     Mutant(
@@ -221,8 +221,8 @@ MUTANTS = (
         removes="the haste with which a cancellation at the provider is looked at",
         promise="I10",
         file="payments/rules.py",
-        old='    "payment_intent.succeeded": ("SUBMITTED", "AUTHORIZED"),\n}',
-        new='    "payment_intent.succeeded": ("SUBMITTED", "AUTHORIZED"),\n    "payment_intent.canceled": ("SUBMITTED",),\n}',
+        old='    NoticeKind.CAPTURED: ("SUBMITTED", "AUTHORIZED"),\n}',
+        new='    NoticeKind.CAPTURED: ("SUBMITTED", "AUTHORIZED"),\n    NoticeKind.CANCELED: ("SUBMITTED",),\n}',
         killers=(f"{TESTS}/test_webhooks.py::test_webhook_of_a_cancellation_waits_for_nothing",),
     ),
     Mutant(
@@ -253,8 +253,8 @@ MUTANTS = (
         removes="the key under which a refund is made",
         promise="I4",
         file=STRIPE,
-        old="_refund(self._post(REFUNDS, wanted, key))",
-        new='_refund(self._client.raw_request("post", REFUNDS, **wanted).data)',
+        old="to_refund(self._post(REFUNDS, wanted, key))",
+        new='to_refund(self._client.raw_request("post", REFUNDS, **wanted).data)',
         killers=(
             f"{TESTS}/test_refunds.py::test_refund_that_is_still_on_its_way_is_not_made_again_by_a_second_worker",
         ),
@@ -262,7 +262,7 @@ MUTANTS = (
     Mutant(
         removes="the look at a kept connection before a request is sent on it",
         promise="edge",
-        file="payments/gateways/stripe_http.py",
+        file="payments/gateways/stripe/http.py",
         old="IDLE_SECONDS and not _readable(connection):",
         new="IDLE_SECONDS:",
         killers=(f"{TRANSPORT_TESTS}::test_connection_that_the_other_end_closed_is_not_used_again",),
@@ -270,7 +270,7 @@ MUTANTS = (
     Mutant(
         removes="the end of a connection whose answer was not read to its end",
         promise="I11",
-        file="payments/gateways/stripe_http.py",
+        file="payments/gateways/stripe/http.py",
         old="            if whole and connection.sock is not None:\n",
         new="            if connection.sock is not None:\n",
         killers=(f"{TRANSPORT_TESTS}::test_what_breaks_into_an_answer_rises_and_its_connection_is_never_used_again",),
@@ -303,7 +303,7 @@ MUTANTS = (
         removes="the report of money taken after its payment was closed",
         promise="I6",
         file="payments/services/resolving.py",
-        old='    if closed_before and intent.status != "canceled":\n',
+        old="    if closed_before and intent.status != IntentStatus.CANCELED:\n",
         new="    if False:\n",
         killers=(f"{TESTS}/test_reconciliation.py::test_money_taken_after_its_payment_was_closed_is_given_back",),
     ),
@@ -327,8 +327,8 @@ MUTANTS = (
         removes="the difference between a refused request and a declined card",
         promise="edge",
         file="payments/rules.py",
-        old='    return kind if colon else ""\n',
-        new='    return ""\n',
+        old="    if not colon:\n",
+        new="    if True:\n",
         killers=("tests/unit/payments/test_chargeable.py::test_whose_fault_a_refused_request_is_stands_in_its_code",),
     ),
     Mutant(

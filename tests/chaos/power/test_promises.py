@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from inventory.models import Reservation
 from orders import services
 from orders.models import Order
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from payments.models import Payment, WebhookEvent
 from shipping.gateways import CARRIERS
 from shipping.models import Shipment
@@ -117,7 +117,7 @@ def test_an_order_that_waits_for_its_customer_is_kept(shopper: Shopper, power: P
 def test_what_a_call_to_the_provider_stands_on_is_kept_before_it(
     call: str, kept: tuple[str, str, str, bool], shopper: Shopper, power: Power, cut_before: Callable[..., None]
 ):
-    cut_before(stripe_api.provider(), call)
+    cut_before(stripe_adapter.provider(), call)
 
     place(shopper, power)
 

@@ -15,7 +15,7 @@ from django.db import connections
 from orders.gateways import inventory_breaker
 from orders.models import Order
 from payments import tasks as payment_tasks
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from payments.services import reconcile_payments
 from shipping.models import Outbox as ShippingOutbox
 from shipping.services import booking
@@ -65,7 +65,7 @@ class Stage:
         cache.clear()
         mail.outbox.clear()
         inventory_breaker.reset()
-        stripe_api.BREAKER.reset()
+        stripe_adapter.BREAKER.reset()
         self.sandbox.control("POST", "reset", {})
         self.settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0
         ProductFactory(sku="MUG", stock=10)

@@ -19,8 +19,8 @@ import stripe
 from local.stripe import attempts, disputes, errors, intents, ledger, refunds
 from local.stripe.calls import Api, Request, Response, new_request_id, refused
 from local.stripe.store import Store, Transaction
-from payments.gateways import stripe_api
-from payments.rules import NOTICES
+from payments.gateways.stripe import adapter as stripe_adapter
+from payments.gateways.stripe.words import NOTICES
 from tests.chaos.crashes.points import PROVIDERS_ID
 from tests.chaos.simulator.clock import VirtualClock
 from tests.chaos.simulator.points import Meeting
@@ -279,7 +279,7 @@ class Wire(stripe.HTTPClient):
 @contextmanager
 def spoken_to(client: Wire) -> Iterator[None]:
     """Have the product's adapter speak to the provider through this client."""
-    adapter: Any = stripe_api.provider()
+    adapter: Any = stripe_adapter.provider()
     requestor = adapter._client._requestor
     kept, requestor._client = requestor._client, client
     try:

@@ -19,7 +19,7 @@ from django.db.backends.signals import connection_created
 
 from config.db.schemas import SEARCH_PATH
 from orders.gateways import inventory_breaker
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from shop import clock as real_clock
 
 EPOCH = datetime(2031, 3, 3, 9, 0, tzinfo=UTC)
@@ -85,7 +85,7 @@ class VirtualClock:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Have everything read this clock."""
-        breakers = (inventory_breaker, stripe_api.BREAKER)
+        breakers = (inventory_breaker, stripe_adapter.BREAKER)
         kept = [(breaker, breaker._machine._clock) for breaker in breakers]
         readers = _readers_of(real_clock.now)
         for breaker in breakers:

@@ -16,7 +16,7 @@ from django.db import connections
 
 from orders.gateways import inventory_breaker
 from payments import tasks as payment_tasks
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from payments.services.disputes import ASK_AFTER_THE_END
 from shop import transactions
 from shop.events import inbox, relay
@@ -234,4 +234,4 @@ class Simulator:
         cache.clear()
         mail.outbox.clear()
         inventory_breaker.reset()
-        stripe_api.BREAKER.reset()
+        stripe_adapter.BREAKER.reset()

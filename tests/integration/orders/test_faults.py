@@ -19,7 +19,7 @@ from orders.rules import CancelReason
 from orders.sagas import engine
 from orders.sagas.engine import PARK_AFTER_ATTEMPTS, Saga, Step
 from orders.sagas.entry import cancel_order, resume, resume_due
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from shop import transactions
 from shop.observability.metrics import gauges
 from shop.timeline import story_of
@@ -218,7 +218,7 @@ def test_an_open_breaker_on_the_provider_answers_503_and_names_the_order(
     assert answer["Location"].endswith(str(order_id))
     assert answer.json()["facts"]["order_status"] == "AWAITING_PAYMENT"
     assert sandbox.intents(order_id) == []
-    stripe_api.BREAKER.reset()
+    stripe_adapter.BREAKER.reset()
     settle()
     assert status_of(order_id) == "DELIVERED"
     again = shopper.place(key=key)

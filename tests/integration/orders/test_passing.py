@@ -13,7 +13,7 @@ from orders.sagas import engine
 from orders.sagas.engine import Saga, Step, WaitingForOutside
 from orders.sagas.entry import cancel_order, resume_due
 from orders.services import request_cancel
-from payments.gateways import stripe_api
+from payments.gateways.stripe import adapter as stripe_adapter
 from tests.integration.orders.conftest import (
     Shopper,
     id_in,
@@ -76,7 +76,7 @@ def test_a_declined_order_is_turned_around_from_pending(shopper: Shopper):
 def test_a_walk_that_dies_around_a_call_is_finished_by_the_sweep(
     when: str, call: str, shopper: Shopper, sandbox: Provider, monkeypatch: pytest.MonkeyPatch
 ):
-    original = getattr(stripe_api.StripeProvider, f"{call}_intent")
+    original = getattr(stripe_adapter.StripeProvider, f"{call}_intent")
 
     def dying(self: Any, **kwargs: Any) -> Any:
         if when == "after":
@@ -84,7 +84,7 @@ def test_a_walk_that_dies_around_a_call_is_finished_by_the_sweep(
         raise Died
 
     with monkeypatch.context() as patched:
-        patched.setattr(stripe_api.StripeProvider, f"{call}_intent", dying)
+        patched.setattr(stripe_adapter.StripeProvider, f"{call}_intent", dying)
         with pytest.raises(Died):
             shopper.place()
     order_id = Order.objects.get().pk
@@ -100,7 +100,7 @@ def test_a_walk_that_dies_around_a_call_is_finished_by_the_sweep(
 def test_a_cancel_while_the_status_is_passed_wins(
     call: str, shopper: Shopper, sandbox: Provider, monkeypatch: pytest.MonkeyPatch, settle: Callable[[], None]
 ):
-    original = getattr(stripe_api.StripeProvider, f"{call}_intent")
+    original = getattr(stripe_adapter.StripeProvider, f"{call}_intent")
 
     def slow(self: Any, **kwargs: Any) -> Any:
         answer = original(self, **kwargs)
@@ -108,7 +108,7 @@ def test_a_cancel_while_the_status_is_passed_wins(
         return answer
 
     with monkeypatch.context() as patched:
-        patched.setattr(stripe_api.StripeProvider, f"{call}_intent", slow)
+        patched.setattr(stripe_adapter.StripeProvider, f"{call}_intent", slow)
         answer = shopper.place()
     order_id = id_in(answer)
     settle()

@@ -15,8 +15,8 @@ from django.db.models.functions import Now
 
 from payments import api as payments
 from payments import metrics, tasks
-from payments.gateways import stripe_api
-from payments.gateways.stripe_api import StripeProvider
+from payments.gateways.stripe import adapter as stripe_adapter
+from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Outbox, Payment
 from payments.services import authorize as authorizing
 from shop import transactions
@@ -68,7 +68,7 @@ def test_authorizing_takes_two_statements_and_capturing_what_was_seen_one(sandbo
 
 def test_confirmation_is_sent_only_after_its_intent_is_durable(sandbox, authorize, order_id, monkeypatch):
     """Spree #9265: a flag that was not committed before the call let a second worker charge again."""
-    from payments.gateways.stripe_api import StripeProvider
+    from payments.gateways.stripe.adapter import StripeProvider
 
     seen = []
     real = StripeProvider.confirm_intent
@@ -200,7 +200,7 @@ def test_server_error_after_the_effect_is_found_by_asking(sandbox, authorize, or
 
 @pytest.fixture
 def confirm_keys(monkeypatch):
-    from payments.gateways.stripe_api import StripeProvider
+    from payments.gateways.stripe.adapter import StripeProvider
 
     keys = []
     real = StripeProvider.confirm_intent
@@ -237,11 +237,11 @@ def test_server_error_kept_under_its_key_heals_by_a_new_key(sandbox, authorize, 
 
 def refuse_confirmation(monkeypatch, code):
     """Have Stripe refuse to confirm, with the intent left as it is: an answer the sandbox has no card for."""
-    from payments.gateways import ProviderRefused
-    from payments.gateways.stripe_api import StripeProvider
+    from payments.gateways.stripe import words
+    from payments.gateways.stripe.adapter import StripeProvider
 
     def refused(self, *, intent_id, key):
-        raise ProviderRefused("no", operation="confirm", provider_code=code)
+        raise words.refusal("no", operation="confirm", code=code)
 
     monkeypatch.setattr(StripeProvider, "confirm_intent", refused)
 
@@ -369,7 +369,7 @@ def test_the_end_of_a_workers_time_inside_a_call_is_not_taken_for_a_lost_answer(
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
-    assert stripe_api.BREAKER.state().failures == 0
+    assert stripe_adapter.BREAKER.state().failures == 0
     all_due()
     tasks.resolve_unknown_payments()
     assert status(order_id) == "AUTHORIZED"

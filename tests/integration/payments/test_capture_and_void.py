@@ -6,7 +6,7 @@ import pytest
 
 from payments import api as payments
 from payments import tasks
-from payments.gateways.stripe_api import StripeProvider
+from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Outbox, Payment, Refund
 from payments.services.void import REFUNDS
 from tests.integration.payments.conftest import in_threads, violations

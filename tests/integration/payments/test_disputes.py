@@ -10,10 +10,11 @@ from django.db.models.functions import Now
 
 from payments import api as payments
 from payments import rules, services, tasks
-from payments.gateways.stripe_api import StripeProvider
+from payments.gateways.stripe import adapter as stripe_adapter
+from payments.gateways.stripe import snapshots
+from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Dispute, DisputeStatus, Outbox, Payment, Refund, WebhookEvent
 from payments.queries import count_open_disputes, payment_figures, seconds_to_answer
-from payments.services import disputes
 from payments.services.owed import less_owed
 from payments.services.refund import TRIES_UNEXPLAINED
 from payments.story import tell_story
@@ -263,7 +264,7 @@ def test_an_older_answer_never_overwrites_a_newer_one(dispute, hear, decide, ord
     monkeypatch.setattr(StripeProvider, "retrieve_dispute", overtaken)
     services.ask_about_dispute(dispute_id=Dispute.objects.get().pk)
 
-    assert asked == ["needs_response"]
+    assert asked == ["NEEDS_RESPONSE"]
     assert Dispute.objects.get().status == "WON"
     assert facts() == [("opened", "NEEDS_RESPONSE"), ("closed", "WON")]
 
@@ -296,12 +297,9 @@ def test_a_provider_that_does_not_answer_postpones_the_notice_and_nothing_is_los
 
 def test_a_status_that_is_unknown_here_is_named_and_never_recorded(dispute, hear, order_id, monkeypatch):
     dispute()
-    real = disputes.DisputeSnapshot.__init__
-
-    def newer(self, **fields):
-        real(self, **fields | {"status": "arbitration"})
-
-    monkeypatch.setattr(disputes.DisputeSnapshot, "__init__", newer)
+    monkeypatch.setattr(
+        stripe_adapter, "to_dispute", lambda shown: snapshots.to_dispute({**shown, "status": "arbitration"})
+    )
     hear("created")
 
     assert (Dispute.objects.count(), WebhookEvent.objects.get().outcome) == (0, "mismatch")

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from payments import api as payments
 from payments import tasks
 from payments.gateways import provider
-from payments.gateways.stripe_api import StripeProvider
+from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Outbox, Payment, Refund, StrayIntent, WebhookEvent
 from payments.services import missing
 from payments.story import _IN_WORDS, tell_story
@@ -143,9 +143,9 @@ def test_list_says_of_each_intent_what_its_own_answer_says(sandbox, authorize):
     assert {
         (intent.status, intent.decline_code != "", intent.next_action, intent.refunded.minor) for intent in listed
     } == {
-        ("requires_payment_method", True, "", 0),
-        ("requires_action", False, "use_stripe_sdk", 0),
-        ("requires_capture", False, "", 0),
+        ("DECLINED", True, "", 0),
+        ("REQUIRES_ACTION", False, "use_stripe_sdk", 0),
+        ("AUTHORIZED", False, "", 0),
         ("canceled", False, "", 0),
         ("succeeded", False, "", 1),
     }

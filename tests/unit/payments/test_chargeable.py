@@ -4,6 +4,8 @@ import pytest
 
 from local.stripe.money import CURRENCIES
 from payments import rules
+from payments.gateways.stripe import words
+from payments.gateways.stripe.amounts import TAKEN, check_chargeable
 from shop.currencies import EXPONENTS
 from shop.money import Money
 
@@ -20,7 +22,7 @@ from shop.money import Money
     ],
 )
 def test_what_can_be_charged_passes(amount):
-    rules.check_chargeable(amount=amount)
+    check_chargeable(amount)
 
 
 @pytest.mark.parametrize(
@@ -28,12 +30,12 @@ def test_what_can_be_charged_passes(amount):
 )
 def test_what_can_never_be_charged_is_refused(amount):
     with pytest.raises(rules.UnchargeableAmount):
-        rules.check_chargeable(amount=amount)
+        check_chargeable(amount)
 
 
 def test_the_currencies_taken_are_those_of_the_sandbox_and_have_a_minor_unit():
-    assert {code.upper() for code in CURRENCIES} - {"HRK"} == rules.TAKEN  # the kuna ended with 2022
-    assert set(EXPONENTS) >= rules.TAKEN
+    assert {code.upper() for code in CURRENCIES} - {"HRK"} == TAKEN  # the kuna ended with 2022
+    assert set(EXPONENTS) >= TAKEN
 
 
 @pytest.mark.parametrize(
@@ -46,14 +48,14 @@ def test_the_currencies_taken_are_those_of_the_sandbox_and_have_a_minor_unit():
         ("payment_method_used", "", "payment_method:payment_method_used", "payment_method"),
         ("account_closed", "", "request:account_closed", "request"),
         ("x" * 100, "", "request:" + "x" * 72, "request"),
-        ("payment_method_provider_decline", "payment_method", "payment_method_provider_decline", ""),
+        ("payment_method_provider_decline", "payment_method", "payment_method_provider_decline", "bank"),
     ],
 )
 def test_whose_fault_a_refused_request_is_stands_in_its_code(code, param, written, kind):
-    assert rules.refusal_of_request(code, param) == written
-    assert rules.kind_of_refusal(written) == kind
+    assert rules.decline_code_of(words.refused_for(code, param), code) == written
+    assert words.refused_for(code, param) == rules.kind_of_refusal(written) == kind
 
 
 @pytest.mark.parametrize("code", ["insufficient_funds", "generic_decline", "resource_missing", ""])
 def test_a_code_alone_is_the_banks_word(code):
-    assert rules.kind_of_refusal(code) == ""
+    assert rules.kind_of_refusal(code) == "bank"

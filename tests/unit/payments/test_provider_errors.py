@@ -6,7 +6,7 @@ import pytest
 import stripe
 
 from payments.gateways import CardRefused, PaymentUnknown, ProviderRefused
-from payments.gateways.stripe_api import _told_by
+from payments.gateways.stripe.errors import translate_error
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from payments.gateways.stripe_api import _told_by
     ],
 )
 def test_key_is_spent_only_by_a_500_that_was_kept_and_came_back(status, headers, spent):
-    told = _told_by(stripe.APIError("broken", http_status=status, headers=headers), "refund")
+    told = translate_error(stripe.APIError("broken", http_status=status, headers=headers), "refund")
 
     assert isinstance(told, PaymentUnknown)
     assert told.key_is_spent is spent
@@ -34,7 +34,7 @@ def _card_error():
 
 @pytest.mark.parametrize("operation", ["create", "confirm"])
 def test_402_of_an_attempt_is_a_refused_card(operation):
-    told = _told_by(_card_error(), operation)
+    told = translate_error(_card_error(), operation)
 
     assert isinstance(told, CardRefused)
     assert told.decline_code == "do_not_honor"
@@ -42,7 +42,7 @@ def test_402_of_an_attempt_is_a_refused_card(operation):
 
 @pytest.mark.parametrize("operation", ["capture", "cancel", "refund"])
 def test_402_of_anything_else_is_a_refusal_with_its_code(operation):
-    told = _told_by(_card_error(), operation)
+    told = translate_error(_card_error(), operation)
 
     assert isinstance(told, ProviderRefused)
     assert told.provider_code == "expired_card"

@@ -6,7 +6,6 @@ import json
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments import rules
-from payments.gateways import InvalidWebhook, read_notice
+from payments.gateways import InvalidWebhook
+from payments.gateways.stripe import amounts, words
+from payments.gateways.stripe.adapter import StripeProvider
+from payments.gateways.stripe.webhooks import read_notice
 from payments.models import Payment, PaymentStatus
+from payments.rules import IntentStatus, NoticeKind
 from shop.money import CURRENCIES, Money
 
 ORDER = uuid.uuid4()
@@ -36,48 +39,37 @@ ORDER = uuid.uuid4()
     ],
 )
 def test_amounts_follow_the_providers_count_of_decimals(amount, units):
-    assert rules.to_provider_amount(amount) == units
-    assert rules.from_provider_amount(units, amount.currency.lower()) == amount
+    assert amounts.to_units(amount) == units
+    assert amounts.from_units(units, amount.currency.lower()) == amount
 
 
 @pytest.mark.parametrize("amount", [Money(5124, "KWD"), Money(701, "LYD"), Money(1, "BHD")])
 def test_amount_finer_than_the_provider_counts_is_refused(amount):
     with pytest.raises(rules.UnchargeableAmount):
-        rules.to_provider_amount(amount)
+        amounts.to_units(amount)
 
 
 @given(st.integers(0, 10**9), st.sampled_from(sorted(CURRENCIES)))
 def test_whatever_is_chargeable_comes_back_as_the_same_money(minor, currency):
     try:
-        units = rules.to_provider_amount(Money(minor, currency))
+        units = amounts.to_units(Money(minor, currency))
     except rules.UnchargeableAmount:
         return
 
-    assert rules.from_provider_amount(units, currency) == Money(minor, currency)
+    assert amounts.from_units(units, currency) == Money(minor, currency)
 
 
-PROVIDER_STATUSES = (
-    "requires_payment_method",
-    "requires_confirmation",
-    "requires_action",
-    "processing",
-    "requires_capture",
-    "succeeded",
-    "canceled",
-)
-
-
-@pytest.mark.parametrize(("seen", "failed"), list(product(PROVIDER_STATUSES, (True, False))))
-def test_every_implied_move_is_in_the_transition_table(seen, failed):
-    move = rules.implied_move(provider_status=seen, attempt_failed=failed)
+@pytest.mark.parametrize("seen", IntentStatus)
+def test_every_implied_move_is_in_the_transition_table(seen):
+    move = rules.implied_move(seen)
 
     if move is not None:
         Payment.TRANSITIONS.check(move[1], move[0])
 
 
-@pytest.mark.parametrize("seen", PROVIDER_STATUSES)
+@pytest.mark.parametrize("seen", IntentStatus)
 def test_no_snapshot_moves_what_is_final_or_paid(seen):
-    move = rules.implied_move(provider_status=seen, attempt_failed=True)
+    move = rules.implied_move(seen)
 
     assert move is None or not {"VOIDED", "REFUNDED", "CAPTURED", "PARTIALLY_REFUNDED", "NEW"} & set(move[1])
 
@@ -85,12 +77,35 @@ def test_no_snapshot_moves_what_is_final_or_paid(seen):
 def test_only_what_is_final_at_the_provider_moves_a_declined_or_authorized_payment():
     movers = {seen for seen, (_to, sources) in rules.MOVES.items() if {"DECLINED", "AUTHORIZED"} & set(sources)}
 
-    assert movers == {"succeeded", "canceled"}
+    assert movers == rules.FINAL_INTENTS == {IntentStatus.CAPTURED, IntentStatus.CANCELED}
 
 
 def test_intent_that_was_never_confirmed_implies_nothing():
-    assert rules.implied_move(provider_status="requires_payment_method", attempt_failed=False) is None
-    assert rules.implied_move(provider_status="requires_confirmation", attempt_failed=False) is None
+    for never_confirmed in (
+        words.intent_status("requires_payment_method", attempt_failed=False),
+        words.intent_status("requires_confirmation", attempt_failed=False),
+    ):
+        assert rules.implied_move(never_confirmed) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "failed", "implied"),
+    [
+        ("requires_payment_method", True, "DECLINED"),
+        ("requires_confirmation", True, None),
+        ("requires_action", False, "REQUIRES_ACTION"),
+        ("requires_action", True, "REQUIRES_ACTION"),
+        ("processing", False, None),
+        ("requires_capture", False, "AUTHORIZED"),
+        ("succeeded", True, "CAPTURED"),
+        ("canceled", True, "VOIDED"),
+        ("a_word_of_next_year", False, None),
+    ],
+)
+def test_what_a_word_of_stripe_implies(word, failed, implied):
+    move = rules.implied_move(words.intent_status(word, attempt_failed=failed))
+
+    assert (None if move is None else move[0]) == implied
 
 
 def test_terminal_statuses_are_these():
@@ -100,13 +115,19 @@ def test_terminal_statuses_are_these():
 
 @pytest.mark.parametrize("status", ["CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED"])
 def test_paid_payment_learns_nothing_from_its_own_progress(status):
-    assert not rules.teaches(notice="payment_intent.succeeded", status=status)
-    assert not rules.teaches(notice="payment_intent.amount_capturable_updated", status=status)
+    assert not rules.may_update(notice=NoticeKind.CAPTURED, status=status)
+    assert not rules.may_update(notice=NoticeKind.AUTHORIZED, status=status)
 
 
 @pytest.mark.parametrize("status", ["VOIDED", "AUTHORIZED", "UNKNOWN", "DECLINED"])
 def test_late_capture_is_always_news(status):
-    assert rules.teaches(notice="payment_intent.succeeded", status=status)
+    assert rules.may_update(notice=NoticeKind.CAPTURED, status=status)
+
+
+@pytest.mark.parametrize("status", PaymentStatus)
+@pytest.mark.parametrize("kind", [NoticeKind.REFUND, NoticeKind.DISPUTE, None])
+def test_refund_dispute_and_what_nobody_knows_are_always_news(kind, status):
+    assert rules.may_update(notice=kind, status=status)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +150,10 @@ def test_intent_that_is_not_ours_is_named_by_what_differs(change, named):
 def test_keys_expire_before_the_provider_forgets_them():
     used = datetime(2026, 1, 1, tzinfo=UTC)
 
-    assert not rules.keys_expired(first_used_at=used, now=used + timedelta(hours=22))
-    assert rules.keys_expired(first_used_at=used, now=used + timedelta(hours=24))
+    lifetime = StripeProvider.key_lifetime
+
+    assert not rules.keys_expired(first_used_at=used, now=used + timedelta(hours=22), lifetime=lifetime)
+    assert rules.keys_expired(first_used_at=used, now=used + timedelta(hours=24), lifetime=lifetime)
 
 
 def test_notice_is_read_from_a_signed_body_only():
@@ -140,7 +163,7 @@ def test_notice_is_read_from_a_signed_body_only():
 
     notice = read_notice(body=body.encode(), signature=signature, secrets=["whsec_b", "whsec_a"])
 
-    assert (notice.event_id, notice.intent_id) == ("evt_1", "pi_1")
+    assert (notice.event_id, notice.intent_id, notice.kind) == ("evt_1", "pi_1", NoticeKind.REFUND)
     for secrets in ([], ["whsec_b"], [""]):
         with pytest.raises(InvalidWebhook):
             read_notice(body=body.encode(), signature=signature, secrets=secrets)
@@ -162,4 +185,4 @@ def test_webhooks_are_registered_for_exactly_what_is_acted_on(place):
     text = (Path(__file__).parents[3] / place).read_text()
 
     named = set(re.findall(r"\b(?:payment_intent|charge|refund)\.[a-z_.]*[a-z_]", text))
-    assert named == rules.NOTICES
+    assert named == set(words.NOTICES)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import stripe
 
-from payments.gateways.stripe_calls import Calls
-from payments.gateways.stripe_lists import decode_intents, decode_plain
+from payments.gateways.stripe.calls import Calls
+from payments.gateways.stripe.lists import decode_intents, decode_plain
 
 WANTED: list[Mapping[str, Any]] = [
     {},

@@ -17,8 +17,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from payments.gateways import stripe_http
-from payments.gateways.stripe_http import KeptAliveClient
+from payments.gateways.stripe import http as stripe_http
+from payments.gateways.stripe.http import KeptAliveClient
 from shop.observability import tracing
 
 ANSWER = b"HTTP/1.1 200 OK\r\nRequest-Id: req_1\r\nContent-Length: 2\r\n\r\n{}"

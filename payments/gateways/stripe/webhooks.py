@@ -6,35 +6,17 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import stripe
 
-from shop.errors import Refusal
+from payments.gateways.provider import InvalidWebhook, Notice
+from payments.gateways.stripe.words import NOTICES
 
 TOLERANCE_SECONDS = 300
 # Of what an event names: as the provider writes its names, and as our columns hold them.
 LONGEST_ID, LONGEST_TYPE = 255, 80
 _MOMENT = re.compile(r"[0-9]{1,12}", re.ASCII)
-
-
-class InvalidWebhook(Refusal):
-    """The body was not signed by a secret of ours within the last five minutes, or is no event."""
-
-    code = "invalid_webhook"
-    title = "Not a valid webhook from the card provider"
-    http_status = 400
-
-
-@dataclass(frozen=True, kw_only=True)
-class Notice:
-    """A verified event: that something happened to an intent. What happened is asked of the provider."""
-
-    event_id: str
-    type: str
-    intent_id: str
-    livemode: bool
 
 
 def read_notice(*, body: bytes, signature: str, secrets: Sequence[str]) -> Notice:
@@ -48,9 +30,11 @@ def read_notice(*, body: bytes, signature: str, secrets: Sequence[str]) -> Notic
     try:
         event = json.loads(text)
         subject = event["data"]["object"]
+        name = _name(event["type"], LONGEST_TYPE)
         return Notice(
             event_id=_name(event["id"], LONGEST_ID),
-            type=_name(event["type"], LONGEST_TYPE),
+            type=name,
+            kind=NOTICES.get(name),
             intent_id=_intent_id(subject),
             livemode=bool(event["livemode"]),
         )

@@ -23,7 +23,7 @@ import stripe
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
-from payments.gateways.http_answers import Answer
+from payments.gateways.stripe.answers import Answer
 from shop.observability import tracing
 
 # Shorter than any load balancer on the way keeps a silent connection, so that a request rarely meets its end.
