@@ -19,12 +19,12 @@ from payments import rules
 from payments.gateways import DisputeSnapshot, IntentSnapshot, ProviderMismatch, RefundSnapshot, provider
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
 from payments.rules import IntentStatus
+from payments.services.adopt_refunds import failed_first, sync_refund
 from payments.services.dispute_books import iter_dispute_differences, iter_disputes_of_ours
 from payments.services.disputes import find_dispute_difference, sync_disputes
 from payments.services.listed import Booked, find_booked, match_booked
 from payments.services.missing import WayBack, iter_missing
 from payments.services.recording import check_is_ours
-from payments.services.refund import failed_first, sync_refund
 from payments.services.resolving import refresh_payment
 from payments.services.traces import in_trace_of
 from payments.services.webhooks import settle_unmatched

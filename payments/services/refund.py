@@ -6,7 +6,6 @@ same. Every transaction here locks the payment's row before the refund's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,27 +15,23 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from payments import rules
-from payments.events import PaymentRefunded, RefundFailed, RefundPending, RefundRequested, RefundSucceeded
+from payments.events import RefundRequested
 from payments.gateways import Obstacle, PaymentUnknown, ProviderRefused, RefundSnapshot, provider
-from payments.models import Payment, PaymentStatus, Refund, RefundStatus
-from payments.queries import GIVEN_BACK, PaymentState
+from payments.models import Payment, Refund, RefundStatus
+from payments.queries import PaymentState
 from payments.services.capture import PAID, PaymentNotAuthorized
 from payments.services.disputes import explains_refusal, refuse_disputed
-from payments.services.owed import less_owed, note_owed
+from payments.services.record_refund import fail_refund, record_refund
 from payments.services.recording import are_keys_expired, load, shown
 from shop import clock, transactions
 from shop.errors import Refusal
 from shop.events.outbox import publish
-from shop.ids import derived_id
 from shop.money import Money
 from shop.resilience.retry import backoff_seconds
-from shop.states import change_status
 
 log = structlog.get_logger(__name__)
 
 ASK_AGAIN = timedelta(seconds=30)
-# A bank takes its time, days even; its webhook is usually there before we ask.
-ASK_THE_BANK_AGAIN = timedelta(hours=1)
 # The provider may refuse a refund for a dispute a little before it lists that dispute.
 TRIES_UNEXPLAINED = 10
 
@@ -107,7 +102,7 @@ def refund_payment(*, order_id: UUID, refund_id: UUID, amount: Money | None, rea
         provider().check_countable(amount=amount)
     refund = Refund.objects.filter(pk=refund_id).first()
     if refund is None:
-        refund = _reserve(order_id, refund_id, amount, reason)
+        refund = reserve_refund(order_id, refund_id, amount, reason)
         if refund is None:
             return shown(load(order_id))
         _check_is_the_same(refund, order_id, amount)
@@ -157,7 +152,7 @@ def _answer(refund: Refund) -> PaymentState:
     return shown(load(refund.payment_id))
 
 
-def _reserve(
+def reserve_refund(
     order_id: UUID, refund_id: UUID, amount: Money | None, reason: str, *, provider_refund_id: str | None = None
 ) -> Refund | None:
     """Set the amount aside and write the refund down; None where all is refunded and nothing more was asked for.
@@ -234,7 +229,7 @@ def _send(refund: Refund, *, ask_first: bool, awaited: bool = True) -> PaymentSt
             if disputed:
                 _explain_by_dispute(refund, payment)
             code = rules.REFUSED_AS_DISPUTED if disputed else error.provider_code
-            refund = _fail(refund, code, awaited=awaited)
+            refund = fail_refund(refund, code, awaited=awaited)
             if disputed:
                 refuse_disputed(load(payment.pk))
             return _answer(refund)
@@ -288,153 +283,3 @@ def _note_unanswered(refund: Refund, error: PaymentUnknown) -> None:
 def _note(refund: Refund, **columns: Any) -> None:
     with transactions.transaction("payments"):
         Refund.objects.filter(pk=refund.pk, version=refund.version, attempt=refund.attempt).update(**columns)
-
-
-def record_refund(refund: Refund, made: RefundSnapshot, *, awaited: bool = False) -> Refund:
-    """Record what the provider shows of a refund, with the payment's totals and status, in one transaction."""
-    to = made.status
-    if to == refund.status:
-        return refund
-    if to == RefundStatus.FAILED:
-        return _fail(refund, made.failure_code, awaited=awaited)
-    if made.amount.minor != refund.amount_minor:
-        raise ValueError(f"refund {refund.pk} is {made.amount} at the provider, {refund.amount_minor} here")
-    amount = made.amount
-    due_at = Now() + ASK_THE_BANK_AGAIN if to == RefundStatus.PENDING else None
-    told = RefundPending if to == RefundStatus.PENDING else RefundSucceeded
-    event = told(refund_id=refund.pk, order_id=refund.payment_id, amount=amount)
-    expected = (
-        [RefundStatus.REQUESTED] if to == RefundStatus.PENDING else [RefundStatus.REQUESTED, RefundStatus.PENDING]
-    )
-    with transactions.transaction("payments"):
-        payment = Payment.objects.select_for_update().get(pk=refund.payment_id)
-        counted = Refund.objects.filter(pk=refund.pk, status__in=GIVEN_BACK).exists()
-        moved = change_status(
-            Refund,
-            refund.pk,
-            expected=expected,
-            to=to,
-            event=event,
-            changed_at=Now(),
-            due_at=due_at,
-            attempts=0,
-            last_error="",
-            provider_refund_id=made.provider_refund_id,
-        )
-        if moved is not None and not counted:
-            _count_given_back(payment, refund, amount, refund_version=moved)
-    return Refund.objects.get(pk=refund.pk)
-
-
-def _count_given_back(payment: Payment, refund: Refund, amount: Money, *, refund_version: int) -> None:
-    """Move the amount of a refund from set aside to given back, and tell it once; the payment's row is locked."""
-    total = Money(payment.refunded_minor, payment.currency) + amount
-    full = total.minor + payment.settled_minor + payment.lost_minor == payment.captured_minor
-    again = payment.status == PaymentStatus.REFUNDED
-    # By an appeal, after the order's end told of all that went back.
-    returned = bool(payment.owed_minor and payment.dispute_status)
-    event = PaymentRefunded(
-        order_id=payment.pk, refund_id=refund.pk, amount=amount, total=total, full=full, again=again or returned
-    )
-    columns = {
-        "refunded_minor": F("refunded_minor") + amount.minor,
-        "refund_reserved_minor": F("refund_reserved_minor") - amount.minor,
-        **less_owed(amount.minor),
-    }
-    if again:
-        # The status is final, so no move carries this fact.
-        Payment.objects.filter(pk=payment.pk).update(**columns)
-        publish(event, aggregate_id=refund.pk, aggregate_version=refund_version)
-    else:
-        change_status(
-            Payment,
-            payment.pk,
-            expected=[PaymentStatus(payment.status)],
-            to=PaymentStatus.REFUNDED if full else PaymentStatus.PARTIALLY_REFUNDED,
-            event=event,
-            changed_at=Now(),
-            **columns,
-        )
-    log.info("payment.refunded", order_id=str(payment.pk), amount_minor=amount.minor, full=full, again=again)
-
-
-def _fail(refund: Refund, code: str, *, awaited: bool = False) -> Refund:
-    """Record that the money did not go back. A payment that was REFUNDED stays so; its total tells the truth.
-
-    What had counted as given back is owed from now on, and so is what nobody waits for any more.
-    """
-    with transactions.transaction("payments"):
-        payment = Payment.objects.select_for_update().get(pk=refund.payment_id)
-        standing = Refund.objects.get(pk=refund.pk)
-        amount, returned = Money(standing.amount_minor, payment.currency), standing.status in GIVEN_BACK
-        moved = change_status(
-            Refund,
-            refund.pk,
-            expected=[RefundStatus.REQUESTED, RefundStatus.PENDING, RefundStatus.SUCCEEDED],
-            to=RefundStatus.FAILED,
-            event=RefundFailed(refund_id=refund.pk, order_id=payment.pk, amount=amount, reason=code, returned=returned),
-            changed_at=Now(),
-            due_at=None,
-            failure_code=code,
-        )
-        if moved is not None:
-            column = "refunded_minor" if returned else "refund_reserved_minor"
-            Payment.objects.filter(pk=payment.pk).update(**{column: F(column) - amount.minor})
-            if returned or not awaited:
-                note_owed(payment.pk, minor=amount.minor)
-            log.error("refund.failed", refund_id=str(refund.pk), order_id=str(payment.pk), code=code)
-    return Refund.objects.get(pk=refund.pk)
-
-
-def sync_refunds(payment: Payment) -> Payment:
-    """Bring our refunds to what the provider lists for this payment, also those that were made in its dashboard."""
-    for made in failed_first(provider().iter_refunds(intent_id=payment.intent_id)):
-        sync_refund(payment, made)
-    return load(payment.order_id)
-
-
-def failed_first(listed: Iterable[RefundSnapshot]) -> list[RefundSnapshot]:
-    """Put the refunds that failed first: what they free may be what another one needs to be adopted."""
-    return sorted(listed, key=lambda made: made.status != RefundStatus.FAILED)
-
-
-def sync_refund(payment: Payment, made: RefundSnapshot) -> bool:
-    """Record one listed refund; say whether that changed anything here."""
-    # In this order: whoever records the answer in between is seen by the second look.
-    named = Refund.objects.filter(pk=made.refund_id, payment_id=payment.pk).first() if made.refund_id else None
-    refund = Refund.objects.filter(provider_refund_id=made.provider_refund_id).first()
-    if refund is None and named is not None and named.status == RefundStatus.REQUESTED:
-        refund = named
-    if refund is None:
-        # Also one that carries the name of a refund that has its answer: it was carried out once more.
-        return _adopt(payment, made)
-    return record_refund(refund, made).status != refund.status
-
-
-def _adopt(payment: Payment, made: RefundSnapshot) -> bool:
-    """Write down a refund that was not asked for here. One that failed, or released an uncaptured hold, is none."""
-    if made.status == RefundStatus.FAILED or payment.status not in PAID:
-        return False
-    refund_id = derived_id("provider refund", made.provider_refund_id)
-    try:
-        refund = _reserve(
-            payment.order_id,
-            refund_id,
-            made.amount,
-            "made_at_provider",
-            provider_refund_id=made.provider_refund_id,
-        )
-    except (RefundExceedsCapture, RefundInOtherCurrency) as error:
-        log.error(  # noqa: TRY400  a fact about the books, not a bug
-            "refund.not_adopted",
-            order_id=str(payment.pk),
-            provider_refund_id=made.provider_refund_id,
-            amount_minor=made.amount.minor,
-            error=error.detail,
-        )
-        return False
-    if refund is None:
-        return False
-    log.warning("refund.adopted", refund_id=str(refund_id), order_id=str(payment.pk), amount_minor=made.amount.minor)
-    record_refund(refund, made)
-    return True

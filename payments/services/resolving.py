@@ -8,8 +8,8 @@ from payments.gateways import provider
 from payments.models import Payment, PaymentStatus, StrayReason
 from payments.queries import PaymentState, state_of
 from payments.rules import IntentStatus
+from payments.services.adopt_refunds import sync_refunds
 from payments.services.recording import record_intent, shown
-from payments.services.refund import sync_refunds
 from payments.services.strays import report_stray
 from shop import transactions
 

@@ -23,9 +23,9 @@ from payments.gateways import (
 )
 from payments.models import Payment, StrayReason, WebhookEvent
 from payments.rules import IntentStatus, NoticeKind
+from payments.services.adopt_refunds import sync_refunds
 from payments.services.disputes import sync_disputes
 from payments.services.recording import record_intent
-from payments.services.refund import sync_refunds
 from payments.services.resolving import refresh_payment
 from payments.services.strays import report_stray
 from payments.services.traces import asking_for

@@ -9,6 +9,7 @@ BOOKS = "payments/services/dispute_books.py"
 RECONCILE = "payments/services/reconcile.py"
 OWED = "payments/services/owed.py"
 REFUND = "payments/services/refund.py"
+RECORD_REFUND = "payments/services/record_refund.py"
 RULES = "payments/rules.py"
 AUDIT = "payments/audit.py"
 HOLDS = "shipping/services/holds.py"
@@ -162,7 +163,7 @@ MUTANTS = (
     Mutant(
         removes="the news of a refund of what an appeal brought back",
         promise="I8",
-        file=REFUND,
+        file=RECORD_REFUND,
         old="again=again or returned\n",
         new="again=again\n",
         killers=(f"{ORDERS}::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank",),

@@ -7,6 +7,7 @@ from tests.chaos.mutants.mutant import Mutant
 AUTHORIZE = "payments/services/authorize.py"
 VOID = "payments/services/void.py"
 REFUND = "payments/services/refund.py"
+RECORD_REFUND = "payments/services/record_refund.py"
 STRIPE = "payments/gateways/stripe/adapter.py"
 SIGNATURES = "payments/gateways/stripe/webhooks.py"
 TESTS = "tests/integration/payments"
@@ -19,7 +20,7 @@ MUTANTS = (
     Mutant(
         removes="what is owed once a refund comes back",
         promise="I6",
-        file=REFUND,
+        file=RECORD_REFUND,
         old="            if returned or not awaited:\n",
         new="            if False:\n",
         killers=(f"{RETURNED}::test_a_part_that_comes_back_is_owed_while_the_order_goes_on",),
@@ -35,7 +36,7 @@ MUTANTS = (
     Mutant(
         removes="the news of a refund in place of a returned one",
         promise="I8",
-        file=REFUND,
+        file=RECORD_REFUND,
         old="        publish(event, aggregate_id=refund.pk, aggregate_version=refund_version)\n",
         new="",
         killers=(f"{ORDERS}::test_each_refund_in_place_of_a_returned_one_is_told_and_mailed_once",),
