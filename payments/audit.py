@@ -110,7 +110,7 @@ def _judge_disputes(payment: Payment) -> str:
     disputes = list(payment.disputes.select_related("payment"))
     if unknown := [dispute.status for dispute in disputes if dispute.status not in DisputeStatus.values]:
         return f"there is no status {unknown[0]} of a dispute"
-    status = rules.standing(dispute.status for dispute in disputes)
+    status = rules.combined_status(dispute.status for dispute in disputes)
     lost = min(sum(dispute.lost_minor for dispute in disputes), payment.captured_minor)
     if (payment.dispute_status, payment.lost_minor) == (status, lost):
         return ""

@@ -33,6 +33,16 @@ class PaymentStatus(models.TextChoices):
     VOIDED = "VOIDED"
 
 
+# Sent, and the outcome is not known: the provider is asked.
+UNANSWERED = (PaymentStatus.SUBMITTED, PaymentStatus.UNKNOWN)
+# Asked about until the outcome is known: the customer may have to authenticate first.
+WAITING = (*UNANSWERED, PaymentStatus.REQUIRES_ACTION)
+# Whatever the provider's cancel or capture may still change.
+OPEN = (*WAITING, PaymentStatus.DECLINED, PaymentStatus.AUTHORIZED)
+PAID = (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED)
+CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
+
+
 class Payment(StatusModel, DueModel):
     """The one payment of one order. The client_secret of its intent is never stored: the provider has it."""
 
@@ -161,6 +171,11 @@ class RefundStatus(models.TextChoices):
     PENDING = "PENDING"
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
+
+
+REFUND_UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.PENDING)
+# Counted as given back, as in the provider's ledger.
+GIVEN_BACK = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
 
 
 class Refund(StatusModel, DueModel):
@@ -295,7 +310,9 @@ class Dispute(StatusModel, DueModel):
     @property
     def lost_minor(self) -> int:
         """What of the capture it took for good; all of it where it is counted in another currency."""
-        taken = rules.lost_of(status=self.status, disputed_minor=self.amount_minor, withdrawn=self.withdrawn_minor > 0)
+        taken = rules.count_lost(
+            status=self.status, disputed_minor=self.amount_minor, withdrawn=self.withdrawn_minor > 0
+        )
         return taken if self.currency == self.payment.currency else self.payment.captured_minor * bool(taken)
 
 

@@ -12,17 +12,24 @@ from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F,
 from django.db.models.functions import Now
 
 from payments import rules
-from payments.models import NO_CURRENCY, Dispute, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent
+from payments.models import (
+    GIVEN_BACK,
+    NO_CURRENCY,
+    REFUND_UNDER_WAY,
+    UNANSWERED,
+    Dispute,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    StrayIntent,
+)
 from shop.counting import count_up_to, shown_count
 from shop.money import Money
 from shop.statements import Statement
 
 READ_PAYMENT = Statement("payments", "read_payment")
 _PAGE = Statement("payments", "page_payments")
-GIVEN_BACK = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
-UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.PENDING)
-UNANSWERED = (PaymentStatus.SUBMITTED, PaymentStatus.UNKNOWN)
-WAITING = (*UNANSWERED, PaymentStatus.REQUIRES_ACTION)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class PaymentState:
         return self.dispute in rules.CHARGEBACKS
 
 
-def state_of(payment: Payment, *, client_secret: str = "", next_action: str = "") -> PaymentState:
+def to_state(payment: Payment, *, client_secret: str = "", next_action: str = "") -> PaymentState:
     """Return what other contexts may see of a row."""
     return PaymentState(
         order_id=payment.order_id,
@@ -120,7 +127,7 @@ def get_refundable(*, order_id: UUID) -> Money | None:
 
 def get_payments(*, order_ids: Collection[UUID]) -> dict[UUID, PaymentState]:
     """Return the recorded states of these orders' payments, by order; orders without one are missing."""
-    return {payment.order_id: state_of(payment) for payment in Payment.objects.filter(pk__in=order_ids)}
+    return {payment.order_id: to_state(payment) for payment in Payment.objects.filter(pk__in=order_ids)}
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,7 @@ def has_refund(*, refund_id: UUID) -> bool:
 
 def is_refund_under_way(*, order_id: UUID, amount: Money) -> bool:
     """Return whether a refund of this amount, whoever asked for it, waits for the provider or for the bank."""
-    refunds = Refund.objects.filter(payment_id=order_id, status__in=UNDER_WAY)
+    refunds = Refund.objects.filter(payment_id=order_id, status__in=REFUND_UNDER_WAY)
     return refunds.filter(amount_minor=amount.minor, payment__currency=amount.currency).exists()
 
 

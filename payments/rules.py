@@ -208,19 +208,19 @@ REFUSED_AS_DISPUTED = "charge_disputed"
 LOOK_AFTER_DISPUTES = timedelta(days=30)
 
 
-def born_as(status: str) -> str:
+def first_status(status: str) -> str:
     """Return the status in which a dispute begins that is first seen in `status`: what is over was open once."""
     if status in OPEN_DISPUTES:
         return status
     return "WARNING_NEEDS_RESPONSE" if status == "WARNING_CLOSED" else "NEEDS_RESPONSE"
 
 
-def standing(statuses: Iterable[str]) -> str:
+def combined_status(statuses: Iterable[str]) -> str:
     """Return the status of a payment's disputes together, "" where there are none. See Note [Disputed payments]."""
     return min(statuses, key=_BY_WEIGHT.index, default="")
 
 
-def lost_of(*, status: str, disputed_minor: int, withdrawn: bool) -> int:
+def count_lost(*, status: str, disputed_minor: int, withdrawn: bool) -> int:
     """Return how many minor units of the capture a dispute took for good, as far as is known.
 
     `withdrawn`: the provider has taken money for it and not given it back.

@@ -9,6 +9,7 @@ from uuid import UUID
 from payments import rules
 from payments.gateways import provider
 from payments.models import (
+    WAITING,
     Dispute,
     DisputeStatus,
     Payment,
@@ -19,7 +20,6 @@ from payments.models import (
     StrayReason,
     WebhookEvent,
 )
-from payments.queries import WAITING
 from shop.clock import now
 from shop.events.past import facts_about
 from shop.money import Money

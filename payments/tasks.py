@@ -11,8 +11,7 @@ from django.db.models.functions import Now
 
 from payments import services
 from payments.gateways import ProviderMismatch, ProviderRefused
-from payments.models import Dispute, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent, WebhookEvent
-from payments.queries import WAITING
+from payments.models import WAITING, Dispute, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent, WebhookEvent
 from payments.services import traces
 from shop import transactions
 from shop.background import sweep
@@ -66,7 +65,7 @@ def apply_webhooks() -> int:
 def _resolve(order_id: UUID) -> bool:
     """Ask how a payment stands; return False where the answer is what was known."""
     version = Payment.objects.values_list("version", flat=True).get(pk=order_id)
-    with traces.asking_for(order_id):
+    with traces.name_order(order_id):
         services.refresh_payment(order_id=order_id)
     payment = Payment.objects.get(pk=order_id)
     if payment.version != version:
@@ -99,7 +98,7 @@ def resolve_unknown_payments() -> int:
 def _resume(refund_id: UUID) -> bool:
     """Send or ask about a refund; return False where its bank still works on it."""
     refund = Refund.objects.get(pk=refund_id)
-    with traces.asking_for(refund.payment_id):
+    with traces.name_order(refund.payment_id):
         if refund.status != RefundStatus.PENDING:
             services.resume_refund(refund_id=refund_id, awaited=False)
             return True

@@ -27,6 +27,10 @@ class ShipmentStatus(models.TextChoices):
 
 # A parcel whose shipment has one of these may still leave.
 MAY_LEAVE = (ShipmentStatus.PENDING, ShipmentStatus.BOOKED)
+# Its carrier is asked how far it is.
+TRACKED = (ShipmentStatus.BOOKED, ShipmentStatus.DISPATCHED)
+HAS_LEFT = (ShipmentStatus.DISPATCHED, ShipmentStatus.DELIVERED)
+ENDED = (ShipmentStatus.DELIVERED, ShipmentStatus.CANCELED)
 
 
 class Shipment(StatusModel, DueModel):

@@ -56,7 +56,7 @@ def find_shipment_fact(*, shipment_id: UUID, event_type: str) -> Told:
     return find_told("shipping", aggregate_id=shipment_id, event_type=event_type)
 
 
-def state_of(shipment: Shipment) -> ShipmentState:
+def to_state(shipment: Shipment) -> ShipmentState:
     """Return what other contexts may see of a shipment."""
     return ShipmentState(
         shipment_id=shipment.pk,
@@ -73,7 +73,7 @@ def state_of(shipment: Shipment) -> ShipmentState:
 def get_shipment(*, order_id: UUID) -> ShipmentState | None:
     """Return the shipment of an order, canceled ones included; None where there is none yet."""
     shipment = Shipment.objects.filter(order_id=order_id).first()
-    return state_of(shipment) if shipment else None
+    return to_state(shipment) if shipment else None
 
 
 def held_now(**which: bool) -> Exists:

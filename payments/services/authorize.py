@@ -23,8 +23,8 @@ from payments.gateways import (
     ProviderRefused,
     provider,
 )
-from payments.models import Payment, PaymentStatus
-from payments.queries import UNANSWERED, PaymentState
+from payments.models import UNANSWERED, Payment, PaymentStatus
+from payments.queries import PaymentState, to_state
 from payments.rules import IntentStatus, RefusedFor
 from payments.services.recording import (
     ASK_AGAIN,
@@ -35,7 +35,7 @@ from payments.services.recording import (
     record_intent,
     record_unanswered,
     renew_keys,
-    shown,
+    to_state_with_challenge,
 )
 from payments.services.strays import abandon_intent
 from shop import clock, transactions
@@ -232,7 +232,7 @@ def _pass_through(payment: Payment, intent: IntentSnapshot) -> PaymentState:
     """Return the payment as AUTHORIZED without writing that down. See Note [AUTHORIZED is passed through]."""
     check_is_ours(payment, intent)
     payment.status = PaymentStatus.AUTHORIZED
-    return shown(payment)
+    return to_state(payment)
 
 
 def _blame(payment: Payment, error: ProviderRefused) -> str:
@@ -260,7 +260,7 @@ def _answer(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentSt
         raise PaymentUnknown(
             "the provider has not said yet how it stands", operation="confirm", order_id=payment.order_id
         )
-    return shown(payment, intent)
+    return to_state_with_challenge(payment, intent)
 
 
 def _refusal_of(payment: Payment) -> Refusal:

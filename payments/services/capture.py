@@ -5,14 +5,12 @@ from __future__ import annotations
 from uuid import UUID
 
 from payments.gateways import PaymentUnknown, ProviderRefused, provider
-from payments.models import Payment, PaymentStatus
-from payments.queries import UNANSWERED, PaymentState
+from payments.models import PAID, UNANSWERED, Payment, PaymentStatus
+from payments.queries import PaymentState, to_state
 from payments.rules import IntentStatus
-from payments.services.recording import are_keys_expired, record_intent, record_unanswered, renew_keys, shown
+from payments.services.recording import are_keys_expired, record_intent, record_unanswered, renew_keys
 from shop import clock, transactions
 from shop.errors import Refusal
-
-PAID = (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED)
 
 
 class AuthorizationGone(Refusal):
@@ -52,7 +50,7 @@ def capture_payment(*, order_id: UUID, seen: PaymentState | None = None) -> Paym
         raise PaymentNotAuthorized(
             f"the payment of order {order_id} is {payment.status}", order_id=order_id, status=str(payment.status)
         )
-    return shown(payment)
+    return to_state(payment)
 
 
 def _as_seen(seen: PaymentState) -> Payment | None:

@@ -22,7 +22,7 @@ from payments.gateways import DisputeSnapshot, Obstacle, PaymentUnknown, Provide
 from payments.models import Dispute, DisputeStatus, Payment
 from payments.services.owed import balance_owed
 from payments.services.recording import load
-from payments.services.traces import asking_for
+from payments.services.traces import name_order
 from shop import clock, transactions
 from shop.errors import Refusal
 from shop.events.event import Event
@@ -88,7 +88,7 @@ def ask_about_dispute(*, dispute_id: UUID) -> bool:
     transactions.forbid()
     for _round in range(ROUNDS):
         dispute = Dispute.objects.get(pk=dispute_id)
-        with asking_for(dispute.payment_id):
+        with name_order(dispute.payment_id):
             seen = provider().retrieve_dispute(provider_dispute_id=dispute.provider_dispute_id)
         recorded = _record(dispute.payment_id, seen, dispute.answers)
         if recorded is not None:
@@ -103,7 +103,11 @@ def find_dispute_difference(payment: Payment, seen: DisputeSnapshot) -> str:
         return f"dispute {seen.provider_dispute_id} of {seen.amount} at the provider, none here"
     here = (dispute.status, dispute.amount_minor, dispute.currency, *_account(dispute))
     there = (seen.status or seen.provider_status.upper(), seen.amount.minor, seen.amount.currency, *_account_of(seen))
-    return "" if here == there else f"dispute {seen.provider_dispute_id} is {_told(here)} here, {_told(there)} there"
+    return (
+        ""
+        if here == there
+        else f"dispute {seen.provider_dispute_id} is {_describe(here)} here, {_describe(there)} there"
+    )
 
 
 def is_missing_there(dispute: Dispute) -> bool:
@@ -127,7 +131,7 @@ def _account_of(seen: DisputeSnapshot) -> tuple[int, int, str]:
     return seen.withdrawn.minor, seen.fee.minor, seen.withdrawn.currency if moved else ""
 
 
-def _told(side: tuple[str, int, str, int, int, str]) -> str:
+def _describe(side: tuple[str, int, str, int, int, str]) -> str:
     status, amount, currency, withdrawn, fee, account = side
     moved = f", {Money(withdrawn, account)} withdrawn and a fee of {Money(fee, account)}" if account else ""
     return f"{status} over {Money(amount, currency)}{moved}"
@@ -196,7 +200,7 @@ def _open(payment: Payment, seen: DisputeSnapshot) -> Dispute:
         dispute_id=derived_id("provider dispute", seen.provider_dispute_id),
         provider_dispute_id=seen.provider_dispute_id,
         payment=payment,
-        status=rules.born_as(_status(seen)),
+        status=rules.first_status(_status(seen)),
         opened_at=seen.created_at,
         **_facts(seen),
     )
@@ -213,7 +217,7 @@ def _move(payment: Payment, dispute: Dispute, to: str, seen: DisputeSnapshot) ->
         log.error("payment.dispute_moved_wrongly", dispute_id=seen.provider_dispute_id, status=dispute.status, to=to)
         raise ProviderMismatch(f"dispute {seen.provider_dispute_id} went from {dispute.status} to {to}")
     is_open = to in rules.OPEN_DISPUTES
-    lost = rules.lost_of(status=to, disputed_minor=seen.amount.minor, withdrawn=seen.withdrawn.minor > 0)
+    lost = rules.count_lost(status=to, disputed_minor=seen.amount.minor, withdrawn=seen.withdrawn.minor > 0)
     event: Event = PaymentDisputeClosed(
         dispute_id=dispute.pk,
         order_id=payment.pk,
@@ -256,7 +260,7 @@ def _carry_to_payment(payment: Payment) -> None:
     """Keep on the payment what its disputes say together, and owe its customer what is promised and left."""
     disputes = list(Dispute.objects.filter(payment=payment).select_related("payment"))
     Payment.objects.filter(pk=payment.pk).update(
-        dispute_status=rules.standing(each.status for each in disputes),
+        dispute_status=rules.combined_status(each.status for each in disputes),
         lost_minor=Least(F("captured_minor"), sum(each.lost_minor for each in disputes)),
     )
     balance_owed(payment.pk)

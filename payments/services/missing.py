@@ -58,7 +58,7 @@ class WayBack:
             return
         held = Payment.objects.filter(status=PaymentStatus.AUTHORIZED, created_at__lt=self._until)
         for order_id in held.values_list("pk", flat=True).iterator(chunk_size=1000):
-            if missing := _missing(order_id):
+            if missing := _ask_if_missing(order_id):
                 yield missing
         yield from iter_missing(since=self._until)
 
@@ -81,9 +81,9 @@ def iter_missing(*, since: datetime) -> Iterator[tuple[Payment, str]]:
     Raises: PaymentUnknown, PaymentProviderUnavailable.
     """
     for page in _pages(since):
-        listed = _listed(page)
+        listed = _find_listed(page)
         for held in page:
-            if held.intent_id not in listed and (missing := _missing(held.order_id)):
+            if held.intent_id not in listed and (missing := _ask_if_missing(held.order_id)):
                 yield missing
 
 
@@ -97,7 +97,7 @@ def _pages(since: datetime) -> Iterator[list[_Held]]:
         after = page[-1].order_id
 
 
-def _listed(page: list[_Held]) -> set[str]:
+def _find_listed(page: list[_Held]) -> set[str]:
     """Return which of these payments' intents the provider lists."""
     wanted = {held.intent_id for held in page}
     first, last = min(held.created_at for held in page), max(held.created_at for held in page)
@@ -105,7 +105,7 @@ def _listed(page: list[_Held]) -> set[str]:
     return {intent.intent_id for intent in intents if intent.intent_id in wanted}
 
 
-def _missing(order_id: UUID) -> tuple[Payment, str] | None:
+def _ask_if_missing(order_id: UUID) -> tuple[Payment, str] | None:
     """Ask for one intent by its id; return our payment as it stands now and in what it differs, None where it is there."""
     payment = Payment.objects.filter(HOLDS_MONEY, pk=order_id).first()
     if payment is None:

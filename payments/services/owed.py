@@ -17,8 +17,8 @@ from django.db.models.functions import Greatest, Least
 
 from payments.events import PaymentSettledOtherwise
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
-from payments.queries import PaymentState
-from payments.services.recording import load, shown
+from payments.queries import PaymentState, to_state
+from payments.services.recording import load
 from shop import transactions
 from shop.errors import Refusal
 from shop.events.outbox import publish
@@ -94,7 +94,7 @@ def settle_owed(*, order_id: UUID) -> PaymentState:
         event = PaymentSettledOtherwise(order_id=order_id, amount=amount)
         publish(event, aggregate_id=order_id, aggregate_version=payment.version)
     log.info("payment.settled_otherwise", order_id=str(order_id), amount_minor=amount.minor)
-    return shown(load(order_id))
+    return to_state(load(order_id))
 
 
 def note_forgotten() -> int:

@@ -8,12 +8,12 @@ from uuid import UUID
 from django.db.models import Q
 
 from payments import rules
-from payments.models import Dispute, Payment, Refund, RefundStatus, StrayIntent
+from payments.models import REFUND_UNDER_WAY, Dispute, Payment, Refund, StrayIntent
 from shop import transactions
 from shop.personal.facts import still_told
 from shop.personal.keepers import Keeper, Records, records_of
 
-_OPEN_REFUND = Q(status__in=[RefundStatus.REQUESTED, RefundStatus.PENDING])
+_OPEN_REFUND = Q(status__in=REFUND_UNDER_WAY)
 
 
 def export(order_ids: Sequence[UUID]) -> Records:

@@ -19,7 +19,7 @@ from payments import rules
 from payments.gateways import DisputeSnapshot, IntentSnapshot, ProviderMismatch, RefundSnapshot, provider
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
 from payments.rules import IntentStatus
-from payments.services.adopt_refunds import failed_first, sync_refund
+from payments.services.adopt_refunds import sort_failed_first, sync_refund
 from payments.services.dispute_books import iter_dispute_differences, iter_disputes_of_ours
 from payments.services.disputes import find_dispute_difference, sync_disputes
 from payments.services.listed import Booked, find_booked, match_booked
@@ -84,9 +84,9 @@ def reconcile_payments(
     run = _Run()
     for intent, booked in match_booked(provider().iter_intents(since=since - CLOCK_SKEW)):
         run.intents += 1
-        if differs(booked, intent):
+        if find_difference(booked, intent):
             _repair(run, intent)
-    for refund in failed_first(provider().iter_refunds(since=since - CLOCK_SKEW, concerns=_is_ours)):
+    for refund in sort_failed_first(provider().iter_refunds(since=since - CLOCK_SKEW, concerns=_is_ours)):
         run.refunds += 1
         _sync(run, refund)
     for payment, seen in iter_disputes_of_ours(since=(disputes_since or since) - CLOCK_SKEW):
@@ -134,8 +134,8 @@ def find_differences(
     for intent, booked in match_booked(provider().iter_intents(since=since - CLOCK_SKEW)):
         note(intent, booked)
         way_back.note(booked)
-        if differs(booked, intent):
-            yield from _confirmed(intent)
+        if find_difference(booked, intent):
+            yield from _confirm(intent)
     for payment, detail in way_back.iter_missing():
         yield _difference(payment, detail)
     for payment, detail in iter_dispute_differences(since=since - CLOCK_SKEW):
@@ -146,7 +146,7 @@ def _difference(payment: Payment, detail: str) -> Difference:
     return Difference(order_id=str(payment.pk), intent_id=payment.intent_id or "no intent", detail=detail)
 
 
-def differs(booked: Booked | None, intent: IntentSnapshot) -> str:
+def find_difference(booked: Booked | None, intent: IntentSnapshot) -> str:
     """Say in what the provider's intent and our payment do not agree to the cent; "" where they do."""
     if booked is None:
         held = intent.status == IntentStatus.AUTHORIZED or intent.captured.minor > intent.refunded.minor
@@ -184,29 +184,29 @@ def _is_order_id(text: str) -> bool:
     return True
 
 
-def _confirmed(intent: IntentSnapshot) -> Iterator[Difference]:
+def _confirm(intent: IntentSnapshot) -> Iterator[Difference]:
     """Look again, at both books: a payment on its way differs for a moment."""
     fresh = provider().retrieve_intent(intent_id=intent.intent_id)
-    detail = differs(find_booked(intent_id=intent.intent_id), fresh)
+    detail = find_difference(find_booked(intent_id=intent.intent_id), fresh)
     if detail:
         yield Difference(order_id=intent.order_id, intent_id=intent.intent_id, detail=detail)
 
 
 def _repair(run: _Run, intent: IntentSnapshot) -> None:
-    with _alone(run, order_id=intent.order_id, intent_id=intent.intent_id):
-        _bring_together(run, Payment.objects.filter(intent_id=intent.intent_id).first(), intent)
+    with _isolate_failures(run, order_id=intent.order_id, intent_id=intent.intent_id):
+        _repair_one(run, Payment.objects.filter(intent_id=intent.intent_id).first(), intent)
 
 
 def _sync(run: _Run, refund: RefundSnapshot) -> None:
     payment = Payment.objects.get(intent_id=refund.intent_id)
-    with _alone(run, order_id=str(payment.order_id), intent_id=refund.intent_id):
+    with _isolate_failures(run, order_id=str(payment.order_id), intent_id=refund.intent_id):
         if sync_refund(payment, refund):
             run.repaired.append(f"{payment.order_id}: refund {refund.provider_refund_id} recorded")
 
 
 def _sync_dispute(run: _Run, payment: Payment, seen: DisputeSnapshot) -> None:
     """Record a listed dispute that differs; one whose status is unknown here is left to a human."""
-    with _alone(run, order_id=str(payment.order_id), intent_id=seen.intent_id):
+    with _isolate_failures(run, order_id=str(payment.order_id), intent_id=seen.intent_id):
         detail = find_dispute_difference(payment, seen)
         if not detail:
             return
@@ -219,7 +219,7 @@ def _sync_dispute(run: _Run, payment: Payment, seen: DisputeSnapshot) -> None:
 
 
 @contextmanager
-def _alone(run: _Run, *, order_id: str, intent_id: str) -> Iterator[None]:
+def _isolate_failures(run: _Run, *, order_id: str, intent_id: str) -> Iterator[None]:
     """Leave what meets a bug, or is spoiled, to a human: it keeps no other from being reconciled."""
     try:
         with in_trace_of(order_id):
@@ -231,8 +231,8 @@ def _alone(run: _Run, *, order_id: str, intent_id: str) -> Iterator[None]:
         run.unresolved.append(Difference(order_id=order_id, intent_id=intent_id, detail=repr(error)))
 
 
-def _bring_together(run: _Run, payment: Payment | None, intent: IntentSnapshot) -> None:
-    for difference in _confirmed(intent):
+def _repair_one(run: _Run, payment: Payment | None, intent: IntentSnapshot) -> None:
+    for difference in _confirm(intent):
         try:
             if payment is None:
                 fresh = provider().retrieve_intent(intent_id=intent.intent_id)
@@ -241,7 +241,7 @@ def _bring_together(run: _Run, payment: Payment | None, intent: IntentSnapshot) 
                 continue
             check_is_ours(payment, intent)
             state = refresh_payment(order_id=payment.order_id)
-            left = list(_confirmed(intent))
+            left = list(_confirm(intent))
         except ProviderMismatch as error:
             run.unresolved.append(Difference(order_id=intent.order_id, intent_id=intent.intent_id, detail=error.detail))
             continue

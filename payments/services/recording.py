@@ -25,7 +25,7 @@ from payments.events import (
 )
 from payments.gateways import IntentSnapshot, PaymentUnknown, ProviderMismatch, provider
 from payments.models import Payment, PaymentStatus, Refund
-from payments.queries import PaymentState, state_of
+from payments.queries import PaymentState, to_state
 from shop import clock, transactions
 from shop.events.event import Event
 from shop.events.outbox import announce, fact
@@ -40,15 +40,6 @@ SETTLED = ("intent_id", "captured_minor", "decline_code", "void_reason")
 # While we wait for an answer, ask again after this long; webhooks are usually faster.
 ASK_AGAIN = timedelta(seconds=30)
 ASK_AGAIN_AFTER_UNKNOWN = timedelta(seconds=2)
-
-# Every status that the provider's cancel or capture may still change.
-OPEN = (
-    PaymentStatus.SUBMITTED,
-    PaymentStatus.REQUIRES_ACTION,
-    PaymentStatus.UNKNOWN,
-    PaymentStatus.DECLINED,
-    PaymentStatus.AUTHORIZED,
-)
 
 
 def load(order_id: UUID) -> Payment:
@@ -201,8 +192,8 @@ def note(payment: Payment, **columns: Any) -> bool:
         return rows.update(**columns) == 1
 
 
-def shown(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentState:
+def to_state_with_challenge(payment: Payment, intent: IntentSnapshot | None) -> PaymentState:
     """Return the state for other contexts; with what the customer needs to authenticate, while that is asked for."""
     if intent is not None and payment.status == PaymentStatus.REQUIRES_ACTION:
-        return state_of(payment, client_secret=intent.client_secret, next_action=intent.next_action)
-    return state_of(payment)
+        return to_state(payment, client_secret=intent.client_secret, next_action=intent.next_action)
+    return to_state(payment)

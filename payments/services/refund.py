@@ -17,12 +17,12 @@ from django.db.models.functions import Now
 from payments import rules
 from payments.events import RefundRequested
 from payments.gateways import Obstacle, PaymentUnknown, ProviderRefused, RefundSnapshot, provider
-from payments.models import Payment, Refund, RefundStatus
-from payments.queries import PaymentState
-from payments.services.capture import PAID, PaymentNotAuthorized
+from payments.models import PAID, Payment, Refund, RefundStatus
+from payments.queries import PaymentState, to_state
+from payments.services.capture import PaymentNotAuthorized
 from payments.services.disputes import explains_refusal, refuse_disputed
 from payments.services.record_refund import fail_refund, record_refund
-from payments.services.recording import are_keys_expired, load, shown
+from payments.services.recording import are_keys_expired, load
 from shop import clock, transactions
 from shop.errors import Refusal
 from shop.events.outbox import publish
@@ -104,7 +104,7 @@ def refund_payment(*, order_id: UUID, refund_id: UUID, amount: Money | None, rea
     if refund is None:
         refund = reserve_refund(order_id, refund_id, amount, reason)
         if refund is None:
-            return shown(load(order_id))
+            return to_state(load(order_id))
         _check_is_the_same(refund, order_id, amount)
         return _send(refund, ask_first=False)
     _check_is_the_same(refund, order_id, amount)
@@ -149,7 +149,7 @@ def _answer(refund: Refund) -> PaymentState:
             refund_id=refund.pk,
             failure_code=refund.failure_code,
         )
-    return shown(load(refund.payment_id))
+    return to_state(load(refund.payment_id))
 
 
 def reserve_refund(
@@ -211,7 +211,7 @@ def _send(refund: Refund, *, ask_first: bool, awaited: bool = True) -> PaymentSt
     try:
         made = _find(refund, payment) if ask_first else None
         if made is None:
-            refund = _with_fresh_key(refund)
+            refund = _refresh_key(refund)
             made = provider().create_refund(
                 intent_id=payment.intent_id or "",
                 order_id=payment.order_id,
@@ -262,7 +262,7 @@ def _find(refund: Refund, payment: Payment) -> RefundSnapshot | None:
     return made
 
 
-def _with_fresh_key(refund: Refund) -> Refund:
+def _refresh_key(refund: Refund) -> Refund:
     """Renew the key where the provider may have forgotten it. We have just asked: there is no such refund."""
     if not are_keys_expired(refund):
         return refund

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from payments.gateways import provider
 from payments.models import Payment, PaymentStatus, StrayReason
-from payments.queries import PaymentState, state_of
+from payments.queries import PaymentState, to_state
 from payments.rules import IntentStatus
 from payments.services.adopt_refunds import sync_refunds
-from payments.services.recording import record_intent, shown
+from payments.services.recording import record_intent, to_state_with_challenge
 from payments.services.strays import report_stray
 from shop import transactions
 
@@ -24,7 +24,7 @@ def refresh_payment(*, order_id: UUID) -> PaymentState | None:
     if payment is None:
         return None
     if payment.intent_id is None:
-        return state_of(payment)
+        return to_state(payment)
     # A payment that is closed only while the provider answers may make its answer look late.
     closed_before = payment.status == PaymentStatus.VOIDED
     intent = provider().retrieve_intent(intent_id=payment.intent_id)
@@ -33,4 +33,4 @@ def refresh_payment(*, order_id: UUID) -> PaymentState | None:
         report_stray(intent=intent, reason=StrayReason.LATE_CAPTURE)
     if intent.refunded.minor != payment.refunded_minor:
         payment = sync_refunds(payment)
-    return shown(payment, intent)
+    return to_state_with_challenge(payment, intent)

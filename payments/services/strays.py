@@ -16,7 +16,7 @@ from payments.events import StrayMoneyFound
 from payments.gateways import IntentSnapshot, ProviderRefused, provider
 from payments.models import StrayIntent, StrayReason
 from payments.rules import IntentStatus
-from payments.services.traces import asking_for
+from payments.services.traces import name_order
 from shop import transactions
 from shop.background import wake
 from shop.errors import Fault
@@ -74,7 +74,7 @@ def settle_stray(*, stray_id: int) -> str:
     Raises: PaymentUnknown, PaymentProviderUnavailable: call again.
     """
     stray = StrayIntent.objects.get(pk=stray_id)
-    with asking_for(stray.order_id):
+    with name_order(stray.order_id):
         outcome = _settle_at_provider(stray)
     with transactions.transaction("payments"):
         StrayIntent.objects.filter(pk=stray.pk).update(due_at=None, settled_at=Now(), outcome=outcome, last_error="")

@@ -43,7 +43,7 @@ def of_stray(stray_id: int) -> str:
 
 
 @contextmanager
-def asking_for(order_id: UUID | str) -> Iterator[None]:
+def name_order(order_id: UUID | str) -> Iterator[None]:
     """Have the lines and the provider's spans of the block name the order."""
     with structlog.contextvars.bound_contextvars(order_id=str(order_id)):
         yield
@@ -57,5 +57,5 @@ def in_trace_of(order_id: UUID | str) -> Iterator[None]:
     except ValueError:
         yield
         return
-    with tracing.in_trace("" if tracing.current_trace_id() else of_order(known)), asking_for(known):
+    with tracing.in_trace("" if tracing.current_trace_id() else of_order(known)), name_order(known):
         yield

@@ -11,25 +11,22 @@ from uuid import UUID
 from payments import rules
 from payments.events import PaymentVoided
 from payments.gateways import PaymentUnknown, ProviderRefused, provider
-from payments.models import NO_CURRENCY, Payment, PaymentStatus, Refund, RefundStatus
-from payments.queries import PaymentState
+from payments.models import CLOSED, NO_CURRENCY, OPEN, Payment, PaymentStatus, Refund, RefundStatus
+from payments.queries import PaymentState, to_state
 from payments.services.authorize import insert_first
 from payments.services.owed import owe_what_comes_back
 from payments.services.recording import (
-    OPEN,
     are_keys_expired,
     change,
     load,
     record_intent,
     record_unanswered,
     renew_keys,
-    shown,
 )
 from payments.services.refund import refund_payment
 from shop import transactions
 from shop.ids import derived_id
 
-CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
 ROUNDS = 5
 # How often the money of a closed order is sent back, where the provider refuses it or the bank returns it. What was
 # refused for a dispute is not counted.
@@ -47,10 +44,10 @@ def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
     transactions.forbid()
     for _round in range(ROUNDS):
         payment = Payment.objects.filter(pk=order_id).first() or _leave_tombstone(order_id, reason)
-        if (payment.status in CLOSED or payment.lost_minor) and not _kept(payment):
+        if (payment.status in CLOSED or payment.lost_minor) and not _count_kept(payment):
             if payment.lost_minor:
                 owe_what_comes_back(order_id=order_id)
-            return shown(payment)
+            return to_state(payment)
         if payment.status == PaymentStatus.NEW or (payment.status in OPEN and payment.intent_id is None):
             # Nothing that could take money has been sent: the confirmation goes out after SUBMITTED only.
             change(
@@ -67,7 +64,7 @@ def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
     raise PaymentUnknown("the payment keeps moving", operation="cancel", order_id=order_id)
 
 
-def _kept(payment: Payment) -> int:
+def _count_kept(payment: Payment) -> int:
     """Return the minor units that were taken and are still ours: where a refund came back, a further one is made."""
     gone = payment.refunded_minor + payment.settled_minor + payment.lost_minor
     return max(payment.captured_minor - gone, 0)

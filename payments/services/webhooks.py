@@ -28,7 +28,7 @@ from payments.services.disputes import sync_disputes
 from payments.services.recording import record_intent
 from payments.services.resolving import refresh_payment
 from payments.services.strays import report_stray
-from payments.services.traces import asking_for
+from payments.services.traces import name_order
 from shop import transactions
 from shop.actors import acting
 from shop.background import wake
@@ -122,7 +122,7 @@ def _ask_about(intent_id: str, types: Iterable[str]) -> str:
     if not any(rules.may_update(notice=kind, status=str(payment.status)) for kind in kinds):
         return "nothing_new"  # recorded since the notices were claimed
     before = payment.version
-    with asking_for(payment.order_id):
+    with name_order(payment.order_id):
         refresh_payment(order_id=payment.order_id)
         if NoticeKind.REFUND in kinds:
             sync_refunds(payment)

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from orders import api as orders
 from shipping import gateways
 from shipping.gateways import Address, CarrierRefused, Parcel, ParcelLine
-from shipping.models import Shipment, ShipmentStatus
+from shipping.models import TRACKED, Shipment, ShipmentStatus
 from shipping.rules import Stage
 from shipping.services import bookings, due
 from shipping.services.holds import NOT_HELD
@@ -116,7 +116,6 @@ def _track(shipment: Shipment) -> None:
 
 
 def _check_again(shipment: Shipment, after_seconds: float | None) -> None:
-    on_its_way = (ShipmentStatus.BOOKED, ShipmentStatus.DISPATCHED)
     later = Value(None) if after_seconds is None else Now() + timedelta(seconds=after_seconds)
     # Made due while the carrier was being asked: a dispute holds the parcel now, and its booking is to be taken back.
     due_at = Case(
@@ -126,7 +125,7 @@ def _check_again(shipment: Shipment, after_seconds: float | None) -> None:
     )
     with transactions.transaction("shipping"):
         # Staff may have handed the parcel to another carrier meanwhile: that one is never asked.
-        Shipment.objects.filter(pk=shipment.pk, status__in=on_its_way, carrier=shipment.carrier).update(
+        Shipment.objects.filter(pk=shipment.pk, status__in=TRACKED, carrier=shipment.carrier).update(
             due_at=due_at, attempts=0, last_error=""
         )
 
@@ -164,8 +163,7 @@ TRACKING = due.work(
     "track_shipments",
     due.shipments(
         "on_the_way",
-        ShipmentStatus.BOOKED,
-        ShipmentStatus.DISPATCHED,
+        *TRACKED,
         provided=f"(due.status = 'DISPATCHED' OR {NOT_HELD})",
     ),
     _track,

@@ -8,12 +8,12 @@ from uuid import UUID
 from django.db.models import Q, TextField, Value
 from django.db.models.functions import Cast, Concat
 
-from shipping.models import Hold, Shipment, ShipmentStatus, SurplusBooking
+from shipping.models import ENDED, Hold, Shipment, SurplusBooking
 from shop import transactions
 from shop.personal.facts import erase_from_facts
 from shop.personal.keepers import ERASED, Keeper, Records, records_of
 
-_OPEN = Q(due_at__isnull=False) | ~Q(status__in=[ShipmentStatus.DELIVERED, ShipmentStatus.CANCELED])
+_OPEN = Q(due_at__isnull=False) | ~Q(status__in=ENDED)
 
 
 def export(order_ids: Sequence[UUID]) -> Records:

@@ -17,8 +17,8 @@ from django.db.models.functions import Now
 
 from shipping import rules
 from shipping.events import ShipmentCanceled, ShipmentCreated, ShipmentDelivered, ShipmentDispatched, ShipmentUnbooked
-from shipping.models import Shipment, ShipmentStatus
-from shipping.queries import ShipmentState, state_of
+from shipping.models import HAS_LEFT, Shipment, ShipmentStatus
+from shipping.queries import ShipmentState, to_state
 from shipping.services.holds import refuse_held
 from shop import transactions
 from shop.background import wake
@@ -147,9 +147,9 @@ def close_shipment(*, order_id: UUID, reason: str, taken_back: bool) -> Shipment
         shipment.refresh_from_db()
     if moved:
         log.info("shipment.canceled", order_id=str(order_id), reason=reason, tombstone=created)
-    elif shipment.status in (ShipmentStatus.DISPATCHED, ShipmentStatus.DELIVERED):
+    elif shipment.status in HAS_LEFT:
         raise ShipmentAlreadyDispatched(order_id=order_id, status=str(shipment.status))
-    return state_of(shipment) if shipment.status == ShipmentStatus.CANCELED else None
+    return to_state(shipment) if shipment.status == ShipmentStatus.CANCELED else None
 
 
 def _cancel(shipment: Shipment, event: ShipmentCanceled, *, taken_back: bool, **canceled: object) -> int | None:
@@ -230,7 +230,7 @@ def dispatch_shipment(
         _explain_no_dispatch(shipment, number)
     else:
         log.info("shipment.dispatched", order_id=str(shipment.order_id), carrier=name)
-    return state_of(shipment)
+    return to_state(shipment)
 
 
 def _explain_no_dispatch(shipment: Shipment, number: str) -> None:
@@ -269,7 +269,7 @@ def confirm_delivery(*, shipment_id: UUID) -> ShipmentState:
         raise ShipmentNotDispatched(shipment_id=shipment_id)
     if moved is not None:
         log.info("shipment.delivered", order_id=str(shipment.order_id))
-    return state_of(shipment)
+    return to_state(shipment)
 
 
 def retry_booking(*, shipment_id: UUID, carrier: str | None = None) -> ShipmentState:
@@ -293,7 +293,7 @@ def retry_booking(*, shipment_id: UUID, carrier: str | None = None) -> ShipmentS
         wake(_BOOKING, context="shipping")
         shipment.refresh_from_db()
     log.info("shipment.booking_retried", order_id=str(shipment.order_id), carrier=shipment.carrier)
-    return state_of(shipment)
+    return to_state(shipment)
 
 
 def _get(shipment_id: UUID) -> Shipment:

@@ -11,7 +11,7 @@ from datetime import timedelta
 import structlog
 from django.db.models.functions import Now
 
-from shipping.models import Hold, Shipment, ShipmentStatus
+from shipping.models import MAY_LEAVE, Hold, Shipment, ShipmentStatus
 from shipping.services import due
 from shipping.services.holds import HELD
 from shipping.services.shipments import BOOKING_SETTLES_SECONDS, unbook_shipment
@@ -51,8 +51,7 @@ TAKING_BACK = due.work(
     "take_back_held_bookings",
     due.shipments(
         "held",
-        ShipmentStatus.PENDING,
-        ShipmentStatus.BOOKED,
+        *MAY_LEAVE,
         provided=f"(due.status = 'BOOKED' OR due.carrier_asked_at IS NOT NULL) AND {HELD}",
     ),
     _take_back,

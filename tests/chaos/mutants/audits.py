@@ -199,8 +199,8 @@ MUTANTS = (
         removes="the way back through the two books",
         promise="I11",
         file="payments/services/missing.py",
-        old="            if held.intent_id not in listed and (missing := _missing(held.order_id)):\n",
-        new="            if held.intent_id is None and (missing := _missing(held.order_id)):\n",
+        old="            if held.intent_id not in listed and (missing := _ask_if_missing(held.order_id)):\n",
+        new="            if held.intent_id is None and (missing := _ask_if_missing(held.order_id)):\n",
         killers=(
             "tests/integration/payments/test_reconciliation.py::test_every_capture_of_an_empty_book_is_named_page_by_page",
         ),

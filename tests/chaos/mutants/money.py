@@ -29,7 +29,7 @@ MUTANTS = (
         removes="the further refund of a voided payment whose refund came back",
         promise="I6",
         file=VOID,
-        old=" and not _kept(payment)",
+        old=" and not _count_kept(payment)",
         new="",
         killers=(f"{TESTS}/test_capture_and_void.py::test_void_refunds_again_what_the_bank_has_returned",),
     ),
@@ -155,7 +155,7 @@ MUTANTS = (
     Mutant(
         removes="the fence after a decline, which the browser can confirm again",
         promise="I2",
-        file=VOID,
+        file="payments/models.py",
         old="CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)\n",
         new="CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED, PaymentStatus.DECLINED)\n",
         killers=(
@@ -176,7 +176,7 @@ MUTANTS = (
         removes="the way back of money that a void finds taken",
         promise="I6",
         file=VOID,
-        old="        if (payment.status in CLOSED or payment.lost_minor) and not _kept(payment):\n",
+        old="        if (payment.status in CLOSED or payment.lost_minor) and not _count_kept(payment):\n",
         new="        if payment.status in (*CLOSED, PaymentStatus.CAPTURED):\n",
         killers=(
             f"{TESTS}/test_capture_and_void.py::test_void_that_finds_the_money_taken_records_the_capture_and_refunds_it",
@@ -312,7 +312,7 @@ MUTANTS = (
         removes="the repair of what reconciliation finds different",
         promise="I11",
         file="payments/services/reconcile.py",
-        old="        if differs(booked, intent):\n            _repair(run, intent)\n",
+        old="        if find_difference(booked, intent):\n            _repair(run, intent)\n",
         new="",
         killers=(f"{TESTS}/test_reconciliation.py::test_capture_that_was_never_recorded_is_found_and_repaired",),
     ),

@@ -24,7 +24,7 @@ MUTANTS = (
     Mutant(
         removes="what is owed from the list for staff",
         promise="edge",
-        file="payments/admin.py",
+        file="payments/admin/payments.py",
         old='        return queryset.filter(owed_minor__gt=0) if self.value() == "yes" else queryset\n',
         new='        return queryset.none() if self.value() == "yes" else queryset\n',
         killers=(OWED_AFTER,),
@@ -32,7 +32,7 @@ MUTANTS = (
     Mutant(
         removes="the narrowing of the list of what is owed",
         promise="edge",
-        file="payments/admin.py",
+        file="payments/admin/payments.py",
         old='        return queryset.filter(owed_minor__gt=0) if self.value() == "yes" else queryset\n',
         new="        return queryset\n",
         killers=(OWED_AFTER,),
@@ -205,7 +205,7 @@ MUTANTS = (
     Mutant(
         removes="the one way to declare an action on many rows",
         promise="edge",
-        file="payments/admin.py",
+        file="payments/admin/payments.py",
         old="""    @bulk_action(
         description="Ask the provider how it stands",
         consequence="The provider is asked about each payment, one after the other, and what it says is recorded.",
@@ -266,7 +266,7 @@ MUTANTS = (
     Mutant(
         removes="the look whether anything is left to refund",
         promise="edge",
-        file="payments/admin.py",
+        file="payments/admin/payments.py",
         old="    if not payment.refundable.minor and not payment.refund_reserved_minor:\n",
         new="    if False:\n",
         killers=("tests/integration/payments/test_admin.py::test_refunding_what_is_left_where_nothing_is_says_so",),

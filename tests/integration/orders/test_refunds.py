@@ -569,7 +569,9 @@ def _fail_at_the_bank(order_id: uuid.UUID, minor: int) -> None:
     """Have the bank refuse the refund of this amount that waits for its answer."""
     from payments.services.record_refund import fail_refund
 
-    fail_refund(Refund.objects.get(payment_id=order_id, amount_minor=minor, status="REQUESTED"), "expired_or_canceled_card")
+    fail_refund(
+        Refund.objects.get(payment_id=order_id, amount_minor=minor, status="REQUESTED"), "expired_or_canceled_card"
+    )
 
 
 def test_parts_asked_for_at_once_never_exceed_the_capture(mug: str, staff: Shopper, sandbox: Provider):

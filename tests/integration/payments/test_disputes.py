@@ -472,9 +472,9 @@ def test_every_status_has_its_weight_and_its_place():
 
     assert set(rules._BY_WEIGHT) == statuses
     assert statuses >= rules.OPEN_DISPUTES
-    assert {rules.born_as(status) for status in statuses} <= rules.OPEN_DISPUTES
-    assert rules.standing([]) == ""
-    assert rules.standing(["WON", "LOST", "UNDER_REVIEW"]) == "UNDER_REVIEW"
+    assert {rules.first_status(status) for status in statuses} <= rules.OPEN_DISPUTES
+    assert rules.combined_status([]) == ""
+    assert rules.combined_status(["WON", "LOST", "UNDER_REVIEW"]) == "UNDER_REVIEW"
 
 
 def test_the_end_of_an_inquiry_that_was_refunded_says_that_the_money_went_back_in_full(dispute, hear, decide, order_id):

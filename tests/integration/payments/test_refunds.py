@@ -61,13 +61,13 @@ def test_concurrent_calls_for_one_refund_make_it_once(sandbox, captured, order_i
 
 def test_two_workers_who_both_saw_no_refund_make_one(sandbox, captured, order_id, monkeypatch):
     both_have_looked = threading.Barrier(2, timeout=60)
-    reserve = refunds._reserve
+    reserve = refunds.reserve_refund
 
     def reserve_together(*wanted):
         both_have_looked.wait()
         return reserve(*wanted)
 
-    monkeypatch.setattr(refunds, "_reserve", reserve_together)
+    monkeypatch.setattr(refunds, "reserve_refund", reserve_together)
     refund_id = new_id()
 
     outcomes = in_threads(*[lambda: refund(order_id, 1000, refund_id)] * 2)
@@ -291,7 +291,7 @@ def test_refund_that_cannot_be_adopted_stops_nothing_and_is_left_unresolved(sand
 
 
 def test_adopted_refund_whose_record_broke_off_is_not_made_again(sandbox, captured, order_id, all_due, monkeypatch):
-    from payments.services import refund as service
+    from payments.services import adopt_refunds as service
 
     sandbox.stripe.v1.refunds.create({"payment_intent": captured.intent_id, "amount": 1500})
     with monkeypatch.context() as broken:

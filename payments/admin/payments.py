@@ -1,4 +1,4 @@
-"""Payments' pages for staff: read-only; asking the provider and refunding go through the services, by permission."""
+"""Payments and refunds in the admin, and what may be done about one."""
 
 from __future__ import annotations
 
@@ -9,42 +9,29 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from payments import rules, services
+from payments import services
 from payments.models import (
     Dispute,
     DisputeStatus,
-    History,
-    Outbox,
     Payment,
     PaymentStatus,
     Refund,
     RefundStatus,
-    StrayIntent,
-    Watermark,
-    WebhookEvent,
 )
-from payments.queries import payment_figures
 from shop.admin import (
-    HistoryAdmin,
-    OutboxAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    WatermarkAdmin,
     action,
     bulk_action,
     confirmation,
     display,
     in_words,
     money,
-    register_tile,
     row_of,
     status_badge,
 )
 from shop.ids import derived_id
 from shop.money import Money
-
-register_tile("payments", "Payments", payment_figures)
-
 
 # Shown as people read them.
 PAYMENT_SUMS = (
@@ -239,7 +226,7 @@ class PaymentAdmin(ReadOnlyAdmin):
                 request,
                 payment,
                 "refunded what was left",
-                lambda: _refunded(payment, refund_id),
+                lambda: _refund_the_rest(payment, refund_id),
             )
         return self.back_to(request, object_id)
 
@@ -268,7 +255,7 @@ class PaymentAdmin(ReadOnlyAdmin):
         self.attempt(request, payment, "asked the provider", lambda: services.refresh_payment(order_id=payment.pk))
 
 
-def _refunded(payment: Payment, refund_id: UUID) -> str | None:
+def _refund_the_rest(payment: Payment, refund_id: UUID) -> str | None:
     """Give back what is left; return what to say where nothing was."""
     if not payment.refundable.minor and not payment.refund_reserved_minor:
         return "nothing is left to refund"
@@ -302,120 +289,3 @@ class RefundAdmin(ReadOnlyAdmin):
     def amount_shown(self, refund: Refund) -> str:
         """Show how much goes back."""
         return Money(refund.amount_minor, refund.payment.currency).localized()
-
-
-@admin.register(Dispute)
-class DisputeAdmin(ReadOnlyAdmin):
-    """Disputes: they are answered at the provider; here stands what that decides."""
-
-    list_display = (
-        "provider_dispute_id",
-        "payment",
-        "status_label",
-        "amount_shown",
-        "reason_shown",
-        "evidence_due_at",
-        "what_to_do",
-        "opened_at",
-        "closed_at",
-    )
-    list_filter = ("status", "reason", ("closed_at", admin.EmptyFieldListFilter))
-    search_fields = ("provider_dispute_id__exact", "payment__order_id__exact")
-    ordering = ("-opened_at",)
-    urgent = Q(status__in=sorted(rules.UNANSWERED_DISPUTES))
-    exclude = ("amount_minor", "withdrawn_minor", "fee_minor", "reason")
-    readonly_fields = ("amount_shown", "withdrawn_shown", "fee_shown", "reason_shown")
-    actions_detail: Any = ("ask_about_one",)
-
-    status_label = status_badge(
-        colors={
-            DisputeStatus.NEEDS_RESPONSE: "danger",
-            DisputeStatus.APPEAL_NEEDS_RESPONSE: "danger",
-            DisputeStatus.WARNING_NEEDS_RESPONSE: "warning",
-            DisputeStatus.UNDER_REVIEW: "info",
-            DisputeStatus.APPEAL_UNDER_REVIEW: "info",
-            DisputeStatus.WARNING_UNDER_REVIEW: "info",
-            DisputeStatus.WON: "success",
-            DisputeStatus.LOST: "danger",
-        }
-    )
-    amount_shown = money("amount_minor")
-    withdrawn_shown = money("withdrawn_minor", "account_currency")
-    fee_shown = money("fee_minor", "account_currency")
-    reason_shown = in_words("reason")
-
-    @display(
-        description="what to do", label={"answer it at the provider": "danger", "decide about the parcel": "warning"}
-    )
-    def what_to_do(self, dispute: Dispute) -> str:
-        """Say what waits for staff."""
-        if dispute.status in rules.UNANSWERED_DISPUTES:
-            return "answer it at the provider"
-        if dispute.status in rules.OPEN_DISPUTES:
-            return "wait for the bank"
-        return "decide about the parcel" if dispute.lost_minor else "-"
-
-    def has_ask_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Ask for the permission to have the provider asked."""
-        return request.user.has_perm("payments.ask_provider")
-
-    @action(
-        description="Ask the provider",
-        permissions=("ask",),
-        url_path="ask",
-        icon="sync",
-        dialog=confirmation("Ask the provider", "Retrieve the dispute and record how it stands.", submit="Ask"),
-    )
-    def ask_about_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
-        """Ask the provider about this dispute and record what it says."""
-        if dispute := self.get_object(request, object_id):
-            self.attempt(
-                request,
-                dispute,
-                "asked the provider",
-                lambda: _asked(dispute),
-            )
-        return self.back_to(request, object_id)
-
-
-def _asked(dispute: Dispute) -> None:
-    services.ask_about_dispute(dispute_id=dispute.pk)
-
-
-@admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnlyAdmin):
-    """The provider's notices."""
-
-    list_display = ("event_id", "type", "intent_id", "received_at", "applied_at", "outcome", "attempts")
-    list_filter = ("type", "outcome", ("applied_at", admin.EmptyFieldListFilter))
-    search_fields = ("event_id__exact", "intent_id__exact")
-    ordering = ("-id",)
-
-
-@admin.register(StrayIntent)
-class StrayIntentAdmin(ReadOnlyAdmin):
-    """Money at the provider that no payment of ours stands for."""
-
-    list_display = ("intent_id", "order_id", "reason", "amount_shown", "found_at", "settled_at", "outcome")
-    list_filter = ("reason", ("settled_at", admin.EmptyFieldListFilter))
-    search_fields = ("intent_id__exact", "order_id__exact")
-    ordering = ("-id",)
-    exclude = ("amount_minor",)
-    readonly_fields = ("amount_shown",)
-
-    amount_shown = money("amount_minor")
-
-
-@admin.register(Outbox)
-class PaymentsOutboxAdmin(OutboxAdmin):
-    """What payments has told the others."""
-
-
-@admin.register(History)
-class PaymentsHistoryAdmin(HistoryAdmin):
-    """Facts of payments that have left the outbox."""
-
-
-@admin.register(Watermark)
-class PaymentsWatermarkAdmin(WatermarkAdmin):
-    """Since when payments has all of its facts."""

@@ -1,0 +1,59 @@
+"""What the provider told, what it holds of nobody, and the facts: to look at only."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from payments.models import (
+    History,
+    Outbox,
+    StrayIntent,
+    Watermark,
+    WebhookEvent,
+)
+from shop.admin import (
+    HistoryAdmin,
+    OutboxAdmin,
+    ReadOnlyAdmin,
+    WatermarkAdmin,
+    money,
+)
+
+
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(ReadOnlyAdmin):
+    """The provider's notices."""
+
+    list_display = ("event_id", "type", "intent_id", "received_at", "applied_at", "outcome", "attempts")
+    list_filter = ("type", "outcome", ("applied_at", admin.EmptyFieldListFilter))
+    search_fields = ("event_id__exact", "intent_id__exact")
+    ordering = ("-id",)
+
+
+@admin.register(StrayIntent)
+class StrayIntentAdmin(ReadOnlyAdmin):
+    """Money at the provider that no payment of ours stands for."""
+
+    list_display = ("intent_id", "order_id", "reason", "amount_shown", "found_at", "settled_at", "outcome")
+    list_filter = ("reason", ("settled_at", admin.EmptyFieldListFilter))
+    search_fields = ("intent_id__exact", "order_id__exact")
+    ordering = ("-id",)
+    exclude = ("amount_minor",)
+    readonly_fields = ("amount_shown",)
+
+    amount_shown = money("amount_minor")
+
+
+@admin.register(Outbox)
+class PaymentsOutboxAdmin(OutboxAdmin):
+    """What payments has told the others."""
+
+
+@admin.register(History)
+class PaymentsHistoryAdmin(HistoryAdmin):
+    """Facts of payments that have left the outbox."""
+
+
+@admin.register(Watermark)
+class PaymentsWatermarkAdmin(WatermarkAdmin):
+    """Since when payments has all of its facts."""
