@@ -264,11 +264,6 @@ def seconds_to_answer() -> dict[tuple[str, ...], float]:
     return {} if first is None else {(): first.total_seconds()}
 
 
-def waiting_too_long(*, limit: timedelta) -> list[Payment]:
-    """Return the payments that have been UNKNOWN or SUBMITTED for longer than `limit`."""
-    return list(Payment.objects.filter(status__in=UNANSWERED, changed_at__lt=Now() - limit))
-
-
 def _refused_and_not_made_good() -> QuerySet[Refund]:
     """Return the refunds that failed and that a human has to make good for: money is owed, or kept and not sent again."""
     kept = F("captured_minor") - F("refunded_minor") - F("settled_minor") - F("lost_minor")

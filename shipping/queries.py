@@ -127,7 +127,7 @@ def _happened(shipment: Shipment) -> Iterator[Happening]:
     if shipment.canceled_at is None or shipment.created_at < shipment.canceled_at:
         created = Happening(shipment.created_at, CONTEXT, "the shipment was created", {"shipment_id": shipment.pk})
         yield marked(created, told.get("shipment.created"))
-    yield from _taken_back(facts_told)
+    yield from _happened_before(facts_told)
     moments: list[tuple[str, datetime | None, str, dict[str, object]]] = [
         (
             "shipment.booked",
@@ -154,7 +154,7 @@ def _happened(shipment: Shipment) -> Iterator[Happening]:
             yield marked(Happening(at, CONTEXT, what, facts), told.get(fact))
 
 
-def _taken_back(facts: Sequence[PastFact]) -> Iterator[Happening]:
+def _happened_before(facts: Sequence[PastFact]) -> Iterator[Happening]:
     """Tell the bookings that were taken back for a dispute; the row knows no more than the one that stands."""
     ends = [fact for fact in facts if fact.type == "shipment.unbooked"]
     begun = [fact for fact in facts if fact.type == "shipment.booked"][: len(ends)]

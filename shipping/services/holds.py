@@ -82,7 +82,7 @@ def keep_for_staff(*, order_id: UUID) -> None:
         return
     if _may_leave(order_id):
         holds.filter(released_at__isnull=False).update(released_at=None, held_at=Now(), for_staff=True)
-        _have_booking_taken_back(order_id)
+        _make_bookings_due(order_id)
 
 
 def release_by_staff(*, shipment_id: UUID) -> None:
@@ -116,11 +116,11 @@ def _hold(hold: Hold, **columns: object) -> None:
     if hold.released_at is not None and not hold.released_by_staff:
         columns |= {"released_at": None, "held_at": Now()}
     Hold.objects.filter(pk=hold.pk).update(**columns)
-    _have_booking_taken_back(hold.order_id)
+    _make_bookings_due(hold.order_id)
     log.info("shipment.held", order_id=str(hold.order_id), dispute_id=str(hold.pk), for_staff=columns["for_staff"])
 
 
-def _have_booking_taken_back(order_id: UUID) -> None:
+def _make_bookings_due(order_id: UUID) -> None:
     """Make due what may be booked of this order; one that its carrier has refused is not."""
     open_now = Shipment.objects.filter(order_id=order_id, status__in=MAY_LEAVE)
     open_now.exclude(status=ShipmentStatus.PENDING, due_at=None).update(due_at=Now())
