@@ -4,7 +4,7 @@ What takes money or gives it back asks the provider and must be called outside a
 attempt, Faults are tried again: after PaymentUnknown the effect may have happened, after PaymentProviderUnavailable not.
 """
 
-from payments.gateways import PaymentProviderUnavailable, PaymentUnknown, check_chargeable
+from payments.gateways import PaymentProviderUnavailable, PaymentUnknown, check_chargeable, is_payment_token
 from payments.queries import (
     PaymentStanding,
     PaymentState,
@@ -73,6 +73,7 @@ __all__ = [
     "get_payments",
     "get_refundable",
     "has_refund",
+    "is_payment_token",
     "is_refund_under_way",
     "owe_what_comes_back",
     "page_payments",

@@ -12,7 +12,7 @@ import msgspec
 from django.conf import settings
 from msgspec import UNSET, Meta, UnsetType
 
-from orders.rest.serializers import PAYMENT_METHOD
+from payments import api as payments
 from shop.countries import COUNTRIES
 from shop.text import is_clean
 
@@ -54,7 +54,7 @@ def usual_order(data: Any) -> dict[str, Any] | None:
         "shipping_address": address,
     }
     if isinstance(body.payment_method, str):
-        if not PAYMENT_METHOD.fullmatch(body.payment_method):
+        if not payments.is_payment_token(text=body.payment_method):
             return None
         found["payment_method"] = body.payment_method
     return found

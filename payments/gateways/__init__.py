@@ -42,6 +42,7 @@ __all__ = [
     "ProviderRefused",
     "RefundSnapshot",
     "check_chargeable",
+    "is_payment_token",
     "load_provider",
     "provider",
 ]
@@ -60,6 +61,11 @@ def _maker(path: str) -> Callable[[], PaymentProvider]:
 def load_provider() -> None:
     """Import the provider's adapter: at the start of a process, so that no order waits for that or finds it missing."""
     _maker(settings.PAYMENT_PROVIDER)
+
+
+def is_payment_token(*, text: str) -> bool:
+    """Return whether this is what the provider's browser script makes of a card, and no card's number."""
+    return provider().token.fullmatch(text) is not None
 
 
 def check_chargeable(*, amount: Money) -> None:

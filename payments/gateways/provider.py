@@ -6,6 +6,7 @@ what is known afterwards. None may be made inside a transaction.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -177,12 +178,14 @@ class PaymentProvider(Protocol):
     """A card provider. Every call raises PaymentUnknown and PaymentProviderUnavailable; more where it says so.
 
     `name` is what staff call it, and its webhooks' address by. `is_live`: whether it moves real money. `key_lifetime`: an
-    idempotency key is certainly remembered for so long. `notice_types`: its names of the webhooks that the shop acts on.
+    idempotency key is certainly remembered for so long. `token`: what the whole of a payment method's token looks like,
+    which a browser makes of a card, and never a card's number. `notice_types`: its names of the webhooks that the shop acts on.
     """
 
     name: str
     is_live: bool
     key_lifetime: timedelta
+    token: re.Pattern[str]
     notice_types: Mapping[str, NoticeKind]
 
     def check_countable(self, *, amount: Money) -> None:

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("orders", "inventory", "payments", "shipping", "notifications", "shop")
 STRIPES = re.compile(
-    r"stripe|requires_(?:capture|confirmation|payment_method)|payment_intent|\bcharge\.|whsec|\bpi_|\b[sr]k_(?:live|test)"
+    r"stripe|requires_(?:capture|confirmation|payment_method)|payment_intent|\bcharge\.|whsec|\b(?:pi|pm)_|\b[sr]k_(?:live|test)"
     r"|resource_missing|idempotency_error",
     re.IGNORECASE,
 )
@@ -50,6 +50,7 @@ def test_stripes_words_stand_in_its_adapter_only():
         'TYPES = {"payment_intent.succeeded"}',
         "SECRET = 'whsec_1'",
         'intent_id = "pi_1"',
+        'METHOD = re.compile("pm_.*")',
         "from payments.gateways.stripe import words",
         "raise error if code == 'resource_missing' else None",
     ],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -25,6 +26,7 @@ class FreeProvider:
     name = "Stripe"
     is_live = False
     key_lifetime = timedelta(hours=23)
+    token = re.compile(r"\w+")
     notice_types = NOTICES
 
     def __init__(self, book: Path) -> None:

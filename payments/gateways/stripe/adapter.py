@@ -6,6 +6,7 @@ What an error tells is in errors.py, Note [What a Stripe error tells].
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache
@@ -70,6 +71,8 @@ class StripeProvider:
     name = "Stripe"
     # https://docs.stripe.com/api/idempotent_requests: 24 hours; one hour is kept in hand.
     key_lifetime = timedelta(hours=23)
+    # What looks like the digits of a card in one is not taken for a token.
+    token = re.compile(r"pm_(?!.*\d{12})\w{1,252}", re.ASCII)
     notice_types = NOTICES
 
     def __init__(self, *, api_key: str, api_base: str, timeout_seconds: float) -> None:

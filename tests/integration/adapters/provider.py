@@ -1,5 +1,6 @@
 """A card provider as short as one can be: docs/how-to/payment-provider.md shows it."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -21,6 +22,7 @@ from shop.money import Money
 
 class ShortProvider:
     name, is_live, key_lifetime = "Short", False, timedelta(hours=1)
+    token = re.compile(r"tok-[a-z]+")
     notice_types = {"charged": NoticeKind.CAPTURED}
 
     def __init__(self):
@@ -61,7 +63,7 @@ class ShortProvider:
         return next((intent for intent in self.iter_intents(since=since) if intent.order_id == str(order_id)), None)
 
     def confirm_intent(self, *, intent_id, key):
-        if intent_id.startswith("no-money"):
+        if intent_id.startswith("tok-poor"):
             refused = self._move(intent_id, status=IntentStatus.DECLINED, decline_code="insufficient_funds")
             raise CardRefused(decline_code=refused.decline_code, intent=refused)
         return self._move(intent_id, status=IntentStatus.AUTHORIZED)

@@ -146,8 +146,8 @@ def test_list_says_of_each_intent_what_its_own_answer_says(sandbox, authorize):
         ("DECLINED", True, "", 0),
         ("REQUIRES_ACTION", False, "use_stripe_sdk", 0),
         ("AUTHORIZED", False, "", 0),
-        ("canceled", False, "", 0),
-        ("succeeded", False, "", 1),
+        ("CANCELED", False, "", 0),
+        ("CAPTURED", False, "", 1),
     }
 
 
@@ -255,7 +255,7 @@ def test_command_reports_what_it_repaired(sandbox, authorize, order_id):
 
     call_command("reconcile_payments", stdout=out)
 
-    assert f"repaired  {order_id}: SUBMITTED here, canceled at the provider" in out.getvalue()
+    assert f"repaired  {order_id}: SUBMITTED here, CANCELED at the provider" in out.getvalue()
 
 
 def test_command_fails_where_the_provider_cannot_be_asked(sandbox):
