@@ -121,7 +121,7 @@ class Held:
 @contextlib.contextmanager
 def held(operation: str, *, has_effect: bool = True) -> Iterator[Held]:
     """Hold the first caller of an operation of the provider, after its effect or before, until `goes_on` or the end."""
-    call, found, first = getattr(stripe_api.StripeProvider, operation), Held(), threading.Lock()
+    call, found, first = getattr(stripe_adapter.StripeProvider, operation), Held(), threading.Lock()
 
     def hold() -> None:
         if first.acquire(blocking=False):
@@ -137,7 +137,7 @@ def held(operation: str, *, has_effect: bool = True) -> Iterator[Held]:
         return answer
 
     with pytest.MonkeyPatch.context() as planted:
-        planted.setattr(stripe_api.StripeProvider, operation, late)
+        planted.setattr(stripe_adapter.StripeProvider, operation, late)
         try:
             yield found
         finally:

@@ -23,7 +23,6 @@ from shop.rest.fields import BoundedListField, MailAddressField, MoneyField, Str
 from shop.rest.idempotency import KeyedCall
 from shop.rest.problem import money_json
 
-
 UNDER_WAY = {OrderStatus.PENDING, OrderStatus.CONFIRMING, OrderStatus.CANCELING, OrderStatus.REFUNDING}
 
 

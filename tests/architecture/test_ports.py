@@ -16,13 +16,11 @@ STRIPES = re.compile(
     re.IGNORECASE,
 )
 ADAPTER = "payments/gateways/stripe/"
-# What happened stays as it was written; the package says which adapters there are; what stands in for Stripe speaks as it
-# does; what is redacted has to be named.
+# What happened stays as it was written; the package says which adapters there are; what is redacted has
+# to be named.
 KNOWN = {
     "payments/migrations/",
     "payments/gateways/__init__.py",
-    "payments/management/commands/stripe_sandbox.py",
-    "payments/sandbox/",
     "shop/observability/logging.py",
 }
 
