@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from payments.gateways.stripe_api import StripeProvider
+from payments.gateways.stripe.adapter import StripeProvider
 from prometheus_client import REGISTRY
 
 from orders.models import Order
