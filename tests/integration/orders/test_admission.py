@@ -11,10 +11,10 @@ from threading import Event
 from typing import Any
 
 import pytest
-from payments.gateways.stripe.adapter import StripeProvider
 from prometheus_client import REGISTRY
 
 from orders.models import Order
+from payments.gateways.stripe.adapter import StripeProvider
 from shop.models import IdempotencyKey
 from shop.resilience.admission import Place, orders_at_work
 from tests.factories import UserFactory
