@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from django.db.backends.postgresql.psycopg_any import get_adapters_template
@@ -43,7 +43,7 @@ class Text:
 
 
 class _Context:
-    """Where psycopg looks for adapters; made anew for each call, since it holds the connection."""
+    """Where psycopg looks for adapters."""
 
     __slots__ = ("connection",)
     adapters = _adapters()
@@ -52,42 +52,63 @@ class _Context:
         self.connection = connection
 
 
+class _Session:
+    """What is kept of a session: which texts it has prepared, by the types of their parameters, and its adapters.
+
+    psycopg's Transformer looks an adapter up once for each type, so that one for each statement would look up all of them.
+    """
+
+    __slots__ = ("names", "transformer")
+
+    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+        self.names: dict[tuple[bytes, tuple[int, ...] | None], bytes] = {}
+        self.transformer = Transformer(_Context(raw))
+
+
+class _Bound(NamedTuple):
+    """A text with its parameters as they are sent."""
+
+    text: Text
+    parameters: Any
+    types: tuple[int, ...] | None
+    formats: Any
+
+
 class Exchange:
     """A statement on its way on one connection; to wrappers of Django's connections it is the cursor."""
 
-    __slots__ = ("_prepares", "_raw", "_text", "_transformer", "rowcount", "rows")
+    __slots__ = ("_prepares", "_raw", "_text", "rowcount", "rows")
 
     def __init__(self, raw: psycopg.Connection[Any], text: Text, *, prepares: bool) -> None:
         self._raw, self._text, self._prepares = raw, text, prepares
-        self._transformer = Transformer(_Context(raw))
         self.rows: list[Row] = []
         self.rowcount = -1
 
     def execute(self, values: Mapping[str, Any]) -> list[Row]:
         """Send the statement with these parameters, and return its rows. Raises: psycopg.Error, KeyError."""
-        parameters = self._transformer.dump_sequence([values[name] for name in self._text.names], self._text.formats)
         raw = self._raw
+        bound = _bind(raw, self._text, values)
         with raw.lock:
             if not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE:
                 raw.wait(raw._start_query())  # noqa: SLF001  BEGIN, with what the connection adds to it
             try:
-                result = self._send(parameters)
+                result = self._send(bound)
             except errors.InvalidSqlStatementName:
                 # Somebody has discarded what the session had prepared. Nothing has run.
-                _names(raw).clear()
+                _session(raw).names.clear()
                 if not raw.autocommit:
                     raise
-                result = self._send(parameters)
+                result = self._send(bound)
         if result.status == ExecStatus.TUPLES_OK:
             self.rowcount = result.ntuples
-            self.rows = _rows(self._transformer, result)
+            self.rows = _rows(raw, result)
         else:
             self.rowcount = result.command_tuples or 0
         return self.rows
 
-    def _send(self, parameters: Any) -> Any:
-        name = _prepared(self._raw, self._text, self._transformer.types) if self._prepares else None
-        _queue(self._raw, self._text, self._transformer, parameters, name=name)
+    def _send(self, bound: _Bound) -> Any:
+        name = _prepared(self._raw, bound) if self._prepares else None
+        _queue(self._raw, bound, name=name)
         return _answer(self._raw)
 
 
@@ -111,36 +132,25 @@ class Series:
         Where one fails, none has run. Raises: psycopg.Error, KeyError.
         """
         raw = self._raw
-        bound = []
-        for text in self._texts:
-            transformer = Transformer(_Context(raw))
-            bound.append(
-                (text, transformer, transformer.dump_sequence([values[name] for name in text.names], text.formats))
-            )
+        bound = [_bind(raw, text, values) for text in self._texts]
         with raw.lock:
             try:
                 results = self._send(bound)
             except errors.InvalidSqlStatementName:
                 # Somebody has discarded what the session had prepared. Nothing has run.
-                _names(raw).clear()
+                _session(raw).names.clear()
                 results = self._send(bound)
-        self.rows = [
-            _rows(transformer, result) if result.status == ExecStatus.TUPLES_OK else []
-            for (_text, transformer, _parameters), result in zip(bound, results, strict=True)
-        ]
+        self.rows = [_rows(raw, result) if result.status == ExecStatus.TUPLES_OK else [] for result in results]
         self.rowcount = len(self.rows[-1])
         return self.rows
 
-    def _send(self, bound: Sequence[tuple[Text, Any, Any]]) -> list[Any]:
+    def _send(self, bound: Sequence[_Bound]) -> list[Any]:
         raw = self._raw
         try:
-            named = [
-                (text, transformer, parameters, _prepared(raw, text, transformer.types) if self._prepares else None)
-                for text, transformer, parameters in bound
-            ]
+            named = [(each, _prepared(raw, each) if self._prepares else None) for each in bound]
             raw.pgconn.enter_pipeline_mode()
-            for text, transformer, parameters, name in named:
-                _queue(raw, text, transformer, parameters, name=name)
+            for each, name in named:
+                _queue(raw, each, name=name)
             raw.pgconn.pipeline_sync()
             results = raw.wait(_answers(raw.pgconn, len(named)))
             raw.pgconn.exit_pipeline_mode()
@@ -165,23 +175,31 @@ def _answers(pgconn: Any, number: int) -> Generator[Any, Any, list[Any]]:
     return answers
 
 
-def _queue(raw: psycopg.Connection[Any], text: Text, transformer: Any, parameters: Any, *, name: bytes | None) -> None:
-    formats = transformer.formats
+def _bind(raw: psycopg.Connection[Any], text: Text, values: Mapping[str, Any]) -> _Bound:
+    """Return the text with these parameters, as they are sent. Raises: KeyError."""
+    transformer = _session(raw).transformer
+    parameters = transformer.dump_sequence([values[name] for name in text.names], text.formats)
+    return _Bound(text, parameters, transformer.types, transformer.formats)
+
+
+def _queue(raw: psycopg.Connection[Any], bound: _Bound, *, name: bytes | None) -> None:
+    text, parameters, types, formats = bound
     if name is not None:
         raw.pgconn.send_query_prepared(name, parameters, param_formats=formats, result_format=Format.TEXT)
     else:
         raw.pgconn.send_query_params(
-            text.query, parameters, param_types=transformer.types, param_formats=formats, result_format=Format.TEXT
+            text.query, parameters, param_types=types, param_formats=formats, result_format=Format.TEXT
         )
 
 
-def _prepared(raw: psycopg.Connection[Any], text: Text, types: tuple[int, ...] | None) -> bytes:
+def _prepared(raw: psycopg.Connection[Any], bound: _Bound) -> bytes:
     """Return the name under which this session has prepared the text for parameters of these types."""
-    if (name := _names(raw).get((text.query, types))) is None:
+    names, known_as = _session(raw).names, (bound.text.query, bound.types)
+    if (name := names.get(known_as)) is None:
         name = b"shop_%d" % next(_numbers)
-        raw.pgconn.send_prepare(name, text.query, param_types=types)
+        raw.pgconn.send_prepare(name, bound.text.query, param_types=bound.types)
         _answer(raw)
-        _names(raw)[text.query, types] = name
+        names[known_as] = name
     return name
 
 
@@ -192,15 +210,16 @@ def _answer(raw: psycopg.Connection[Any]) -> Any:
     return result
 
 
-def _rows(transformer: Any, result: Any) -> list[Row]:
+def _rows(raw: psycopg.Connection[Any], result: Any) -> list[Row]:
+    transformer = _session(raw).transformer
     transformer.set_pgresult(result)
     rows: list[Row] = transformer.load_rows(0, result.ntuples, tuple)
     return rows
 
 
-def _names(raw: psycopg.Connection[Any]) -> dict[tuple[bytes, tuple[int, ...] | None], bytes]:
-    """Return what this session has prepared: text and types of the parameters -> name."""
-    names: dict[Any, bytes] | None = getattr(raw, "shop_prepared", None)
-    if names is None:
-        names = raw.shop_prepared = {}  # type: ignore[attr-defined]
-    return names
+def _session(raw: psycopg.Connection[Any]) -> _Session:
+    """Return what is kept of a session; one thread works with it at a time."""
+    session: _Session | None = getattr(raw, "shop_session", None)
+    if session is None:
+        session = raw.shop_session = _Session(raw)  # type: ignore[attr-defined]
+    return session

@@ -222,7 +222,7 @@ MUTANTS = (
         removes="the preparing of a text that the session has lost",
         promise="edge",
         file="shop/exchange.py",
-        old="                _names(raw).clear()\n                if not raw.autocommit:\n",
+        old="                _session(raw).names.clear()\n                if not raw.autocommit:\n",
         new="                if not raw.autocommit:\n",
         killers=(
             "tests/integration/shop_edge/test_statements.py::test_text_that_the_session_has_lost_is_prepared_again",
@@ -232,7 +232,7 @@ MUTANTS = (
         removes="the preparing of texts that go together and that the session has lost",
         promise="edge",
         file="shop/exchange.py",
-        old="                _names(raw).clear()\n                results = self._send(bound)\n",
+        old="                _session(raw).names.clear()\n                results = self._send(bound)\n",
         new="                results = self._send(bound)\n",
         killers=(
             "tests/integration/shop_edge/test_statements.py::test_texts_that_the_session_has_lost_are_prepared_again",

@@ -55,7 +55,9 @@ def test_claim_that_was_planned_for_a_small_outbox_reads_a_backlog_once(analyzed
             claims.mark_and_claim("orders", [], limit=1000)
     for _each in range(300):
         ring(uuid4(), count=1)
-    [claim] = [name.decode() for (text, _), name in connection.connection.shop_prepared.items() if b"WITH next" in text]
+    [claim] = [
+        name.decode() for (text, _), name in connection.connection.shop_session.names.items() if b"WITH next" in text
+    ]
 
     with transactions.transaction("orders"), connection.cursor() as cursor:
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL shop.relay = 'mine'")
