@@ -17,11 +17,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
-import structlog
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
+
+from shop.observability import request_ids
 
 # Of the column.
 LONGEST = 160
@@ -71,13 +73,17 @@ def current_actor() -> str:
 
 def current_request_id() -> str | None:
     """Return the id of the request that is being answered, a UUID; None outside of any request."""
-    if _serving.get() is None:
-        return None
-    named = structlog.contextvars.get_contextvars().get("request_id")
+    request = _serving.get()
+    return None if request is None else _as_uuid(request_ids.id_of(request))
+
+
+@lru_cache(maxsize=128)
+def _as_uuid(request_id: str) -> str | None:
+    """Return an id as a UUID is written, None where it is none: whoever stands before the shop may name requests otherwise."""
     try:
-        return str(uuid.UUID(str(named)))
+        return str(uuid.UUID(request_id))
     except ValueError:
-        return None  # whoever stands before the shop names requests, and not by UUIDs
+        return None
 
 
 def known_user(request: HttpRequest) -> Any:

@@ -1,6 +1,7 @@
 """Who acts: whoever says so, else who is signed in, else the process; and a request counts only while it is answered."""
 
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 import structlog
@@ -9,6 +10,7 @@ from django.utils.functional import SimpleLazyObject
 
 from shop import actors
 from shop.actors import LONGEST, acting, current_actor, current_request_id, serving, speak_for_process
+from shop.observability.request_ids import id_of
 
 ID = "0190c5c2-6a4b-7000-8000-000000000001"
 
@@ -69,10 +71,20 @@ def test_a_name_is_cut_to_its_column():
         assert current_actor() == "x" * LONGEST
 
 
-@pytest.mark.parametrize(("bound", "told"), [(ID, ID), ("checkout-12345", None), (None, None)])
-def test_a_request_is_known_by_its_uuid_while_it_is_answered(bound, told):
-    structlog.contextvars.bind_contextvars(**({"request_id": bound} if bound else {}))
+@pytest.mark.parametrize(("named", "told"), [(ID, ID), ("checkout-12345", None)])
+def test_a_request_is_known_by_its_uuid_while_it_is_answered(named, told, settings):
+    settings.TRUSTED_PROXIES = 1
+    request = request_of(None)
+    request.META["HTTP_X_REQUEST_ID"] = named
+    structlog.contextvars.bind_contextvars(request_id=ID)
 
     assert current_request_id() is None, "a task carries the id of whoever sent it"
-    with serving(request_of(None)):
+    with serving(request):
         assert current_request_id() == told
+
+
+def test_a_request_that_nobody_has_named_is_known_by_the_id_of_its_answer():
+    request = request_of(None)
+
+    with serving(request):
+        assert current_request_id() == str(UUID(id_of(request)))
