@@ -8,6 +8,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Self
 
 from babel import Locale
@@ -81,7 +82,13 @@ class Money:
 
     def localized(self, *, locale: str = "en_US") -> str:
         """Return the amount as a customer of `locale` reads it, e.g. "€24.50"."""
-        pattern = copy(Locale.parse(locale).currency_formats["standard"])
-        pattern.frac_prec = (self.decimals, self.decimals)
-        major = Decimal(self.minor).scaleb(-self.decimals)
-        return str(pattern.apply(major, locale, currency=self.currency, currency_digits=False))
+        return _localized(self, locale)
+
+
+@lru_cache(maxsize=1024)
+def _localized(amount: Money, locale: str) -> str:
+    """Return the amount as text; remembered, since a mail names an amount up to three times and prices come again."""
+    pattern = copy(Locale.parse(locale).currency_formats["standard"])
+    pattern.frac_prec = (amount.decimals, amount.decimals)
+    major = Decimal(amount.minor).scaleb(-amount.decimals)
+    return str(pattern.apply(major, locale, currency=amount.currency, currency_digits=False))

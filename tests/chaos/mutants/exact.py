@@ -38,8 +38,8 @@ MUTANTS = (
         removes="the currency's own decimals from an amount that people read",
         promise="edge",
         file="shop/money.py",
-        old="currency=self.currency, currency_digits=False)",
-        new="currency=self.currency, currency_digits=True)",
+        old="currency=amount.currency, currency_digits=False)",
+        new="currency=amount.currency, currency_digits=True)",
         killers=(f"{TABLES}::test_amounts_are_written_with_the_minor_unit_of_iso_4217",),
     ),
     Mutant(
