@@ -163,10 +163,11 @@ class Bench:
              lines: int = 1, drain: bool = True) -> None:  # fmt: skip
         """Load one side, wait until its work is done, and note what that took."""
         meter = CpuMeter(stack.groups())
+        watched = stack.watched_seconds if isinstance(stack, ShopStack) else 0.0
         outcome = generator.load(stack, clients=clients, seconds=seconds, hot=hot, lines=lines)
         drained = 0.0
         if isinstance(stack, ShopStack):
-            with stack.connect() as connection:
+            with stack.watching() as connection:
                 side.backlog.append(stack.open_work(connection, all_of_it=True))
             if drain:
                 # What customers wait for counts for the rate, what only the books wait for still for the CPU.
@@ -174,6 +175,8 @@ class Bench:
                 stack.wait_until_drained(seconds=DRAIN_SECONDS)
                 side.drain_seconds.append(drained)
         used, others = meter.stop()
+        if isinstance(stack, ShopStack):
+            used["postgres"] -= stack.watched_seconds - watched
         orders = outcome.done()
         side.rates.append(ratio(orders, outcome.seconds + drained))
         side.p50.append(outcome.percentile(0.5))

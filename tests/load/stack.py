@@ -26,6 +26,7 @@ from local.processes import ROOT, Process, StartFailed, answers, free_port, pyth
 from local.rabbitmq import RabbitmqError, install_and_start_rabbitmq
 from local.stack import SANDBOX_KEY, SANDBOX_WEBHOOK_SECRET, Stack
 from tests.load import generator
+from tests.load.machine import cpu_seconds
 from tests.rabbitmq import PrivateRabbitmq
 
 WEB_PROCESSES = 2
@@ -208,6 +209,7 @@ class ShopStack(Stack):
         self.cluster, self.database, self.provider, self.threads = cluster, name, provider, threads
         self.pool = pool or threads + 2
         self.tokens: list[str] = []
+        self.watched_seconds = 0.0
         self.environment = {
             "DJANGO_SETTINGS_MODULE": "tests.load.settings",
             "DATABASE_URL": cluster.make_database(name),
@@ -282,6 +284,15 @@ class ShopStack(Stack):
         """Open a session of the bench's own."""
         return psycopg.connect(self.environment["DATABASE_URL"], autocommit=True, application_name="bench")
 
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[psycopg.Connection[Any]]:
+        """Open a session as `connect`, and add up what the server uses for it: to be watched costs the shop nothing."""
+        with self.connect() as connection:
+            try:
+                yield connection
+            finally:
+                self.watched_seconds += cpu_seconds([connection.info.backend_pid])
+
     def open_work(self, connection: psycopg.Connection[Any], *, all_of_it: bool) -> dict[str, int]:
         """Return what is left to do; `all_of_it` also what only the books wait for."""
         asked = OPEN_WORK | ({name: f"SELECT {sql}" for name, sql in OPEN_TRACES.items()} if all_of_it else {})
@@ -291,7 +302,7 @@ class ShopStack(Stack):
     def wait_until_drained(self, *, seconds: float, all_of_it: bool = True) -> float:
         """Wait until nothing is left to do; return how long that took. Raises: StartFailed after so many seconds."""
         began = time.monotonic()
-        with self.connect() as connection:
+        with self.watching() as connection:
             while left := self.open_work(connection, all_of_it=all_of_it):
                 if time.monotonic() - began > seconds:
                     raise StartFailed(f"not drained after {seconds:.0f} s: {left}\n{self.processes['web'].tail(5)}")
