@@ -13,6 +13,7 @@ from django.conf import settings
 from msgspec import UNSET, Meta, UnsetType
 
 from payments import api as payments
+from shop.conversion import convert
 from shop.countries import COUNTRIES
 from shop.text import is_clean
 
@@ -41,7 +42,7 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
 def usual_order(data: Any) -> dict[str, Any] | None:
     """Return what PlaceOrderSerializer makes of a usual body, None for any other."""
     try:
-        body = msgspec.convert(data, _Body, strict=True)
+        body = convert(data, _Body, strict=True)
     except (msgspec.ValidationError, UnicodeEncodeError):
         # Half of a surrogate pair, which JSON can hold, cannot be encoded.
         return None

@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
+from shop.conversion import convert
+
 registry: dict[str, type[Event]] = {}
 
 
@@ -59,7 +61,7 @@ class Event:
         if version != cls.version:
             payload = cls.upcast(payload, version)
         try:
-            return msgspec.convert(payload, type=cls, strict=False)
+            return convert(payload, cls, strict=False)
         except (msgspec.ValidationError, UnicodeError) as error:
             raise UnreadableEvent(f"{cls.type} version {version}: {error}") from error
 

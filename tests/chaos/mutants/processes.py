@@ -106,6 +106,14 @@ MUTANTS = (
         killers=("tests/integration/shop_edge/test_probes.py", DRAINING),
     ),
     Mutant(
+        removes="the one thread that describes a type before others convert to it",
+        promise="edge",
+        file="shop/conversion.py",
+        old="    if wanted not in _described:\n",
+        new="    if False:\n",
+        killers=("tests/unit/shop_edge/test_conversion.py",),
+    ),
+    Mutant(
         removes="the connections that wait to be accepted as a process stops",
         promise="edge",
         file="shop/draining.py",
