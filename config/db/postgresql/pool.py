@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Generator
+from contextlib import suppress
 from time import monotonic
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from shop.sessions import is_quiet
 
@@ -62,6 +63,7 @@ class _Queue(deque[Any]):
 
     def append(self, waiting: Any) -> None:
         """Add one at the end of those of its kind."""
+        self.caller.waiting = waiting
         if getattr(self.caller, "goes_on", False):
             self.insert(self._ahead, waiting)
             self._ahead += 1
@@ -72,6 +74,17 @@ class _Queue(deque[Any]):
         """Take the first."""
         self._ahead = max(0, self._ahead - 1)
         return super().popleft()
+
+    def leave(self) -> None:
+        """Take this thread out, which waits no more."""
+        if (waiting := getattr(self.caller, "waiting", None)) is None:
+            return
+        # Another error than the one that was raised, whose traceback leads back to it.
+        waiting.error = PoolTimeout()
+        with suppress(ValueError):  # taken already
+            place = self.index(waiting)
+            del self[place]
+            self._ahead -= place < self._ahead
 
     def clear(self) -> None:
         """Forget all."""
@@ -100,6 +113,21 @@ class Pool(ConnectionPool[PooledConnection]):
         with self._lock:
             self._pool.rotate(1)
         super()._shrink_pool()
+
+    def getconn(self, timeout: float | None = None) -> PooledConnection:
+        """Take a connection. Raises: PoolTimeout.
+
+        psycopg's pool keeps whoever gave up in its queue until a connection comes, and with each the error, and with
+        that all that its thread was at: in an outage the memory of a process grew with every request.
+        """
+        try:
+            return super().getconn(timeout)
+        except PoolTimeout:
+            with self._lock:
+                self._waiting.leave()
+            raise
+        finally:
+            self._waiting.caller.waiting = None
 
     def getconn_to_go_on(self) -> PooledConnection:
         """Take a connection ahead of whoever begins, and wait for it longer. Raises: PoolTimeout."""

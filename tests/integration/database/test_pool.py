@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,7 +15,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connections
 from django.db.transaction import atomic
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from config import databases
 from config.db.postgresql import pool as pools
@@ -322,6 +324,60 @@ def test_who_is_in_the_midst_of_work_comes_before_who_begins_and_each_in_order(u
         pool.putconn(taken)
 
     assert served == ["going on 1", "going on 2", "begins 1", "begins 2"]
+
+
+def test_who_gave_up_waiting_leaves_nothing_behind(url: str, pooled: Callable[..., None]):
+    pooled(url, DATABASE_POOL_MAX="1", DATABASE_POOL_WAIT_SECONDS="20")
+    pool = connections[ALIAS].pool
+    pool.open()
+    taken = pool.getconn()
+    gc.disable()
+
+    def give_up() -> weakref.ref[threading.Event]:
+        request = threading.Event()
+        try:
+            pool.getconn(0.1)
+        except PoolTimeout:
+            return weakref.ref(request)
+        pytest.fail("there was a connection")
+
+    try:
+        requests = [give_up() for _request in range(3)]
+
+        assert [request() for request in requests] == [None] * 3
+        assert not pool._waiting
+    finally:
+        gc.enable()
+        pool.putconn(taken)
+
+
+def test_who_gives_up_takes_nobodys_turn(url: str, pooled: Callable[..., None]):
+    pooled(url, DATABASE_POOL_MAX="1", DATABASE_POOL_WAIT_SECONDS="20")
+    pool, served = connections[ALIAS].pool, []
+    pool.open()
+    taken = pool.getconn()
+
+    def come(name: str, getconn: Callable[[], Any]) -> None:
+        connection = getconn()
+        served.append(name)
+        pool.putconn(connection)
+
+    def give_up() -> None:
+        with pytest.raises(PoolTimeout):
+            pool.getconn_to_go_on()
+
+    ways = [("gave up", None), ("begins", pool.getconn), ("goes on", pool.getconn_to_go_on)]
+    with pytest.MonkeyPatch.context() as patience, ThreadPoolExecutor(3) as threads:
+        for waiting, (name, getconn) in enumerate(ways):
+            patience.setattr(pools, "GOES_ON_SECONDS", PATIENCE if getconn else 0.5)
+            coming = threads.submit(come, name, getconn) if getconn else threads.submit(give_up)
+            if getconn is None:
+                coming.result()
+            while len(pool._waiting) < waiting:
+                pass
+        pool.putconn(taken)
+
+    assert served == ["goes on", "begins"]
 
 
 def test_the_next_request_of_the_thread_begins_anew(url: str, pooled: Callable[..., None]):
