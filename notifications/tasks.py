@@ -6,7 +6,7 @@ from notifications.services import sending
 from shop.background import sweep
 
 
-@sweep(every_seconds=5, at_once=2, due=sending.EMAILS.due)
+@sweep(every_seconds=5, at_once=4, due=sending.EMAILS.due)
 def send_due_emails() -> int:
     """Send the emails that wait."""
     return sending.send_due_emails()

@@ -133,8 +133,13 @@ def get_orders(*, order_ids: Sequence[uuid.UUID]) -> list[OrderState]:
     """Return these orders, as they are asked for."""
     if not order_ids:
         return []
-    found = {order.order_id: order for order in map(_state_of, _GET_ORDERS.run(order_ids=list(order_ids)))}
+    found = find_orders(order_ids=order_ids)
     return [found[order_id] for order_id in order_ids]
+
+
+def find_orders(*, order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, OrderState]:
+    """Return by id those of these orders that there are, in one read."""
+    return {order.order_id: order for order in map(_state_of, _GET_ORDERS.run(order_ids=list(order_ids)))}
 
 
 def _state_of(row: tuple[Any, ...]) -> OrderState:

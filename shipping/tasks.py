@@ -6,7 +6,7 @@ from shipping.services import booking, surplus, unbooking
 from shop.background import sweep
 
 
-@sweep(every_seconds=5, at_once=2, due=booking.BOOKING.rows.due)
+@sweep(every_seconds=5, at_once=4, due=booking.BOOKING.rows.due)
 def book_due_shipments() -> int:
     """Ask the carrier to take the parcels that wait."""
     return booking.book_due_shipments()

@@ -5,6 +5,7 @@ Nothing outside is asked within a transaction, and the outcome is recorded by co
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from email.utils import parseaddr
 
 import structlog
@@ -109,12 +110,18 @@ def _returned_in_words(returned: orders.MoneyReturned | None) -> dict[str, str]:
     return {name: amount.localized() for name, amount in amounts.items() if amount.minor}
 
 
-def _try(email: Email) -> None:
+def _try_together(emails: Sequence[Email]) -> Callable[[Email], None]:
+    """Return `_try` for these emails, which knows their orders."""
+    known = orders.find_orders(order_ids=[email.order_id for email in emails])
+    return lambda email: _try(email, known.get(email.order_id))
+
+
+def _try(email: Email, known: orders.OrderState | None = None) -> None:
     """Send one email and record that it was sent. Raises: EmailUndeliverable, MailServerUnavailable, orders' refusals."""
     if email.attempts >= rules.MAX_ATTEMPTS:
         _give_up(email, email.last_error or "its worker died every time")
         return
-    order = orders.get_order(order_id=email.order_id)
+    order = known or orders.get_order(order_id=email.order_id)
     if order.erased:
         raise RecipientErased(order_id=str(order.order_id))
     if not limits.may_be_sent(email, order):
@@ -204,16 +211,17 @@ EMAILS: DueRows[Email] = DueRows(
     lease_seconds=lambda: LEASE_SECONDS,
     only=IN_TURN,
     counts_attempts=True,
+    trace=outbox.trace_sql(Email, "due.id"),
     **whole(Email),
 )
 SENDING = Work(
     sweep="notifications.send_due_emails",
     rows=EMAILS,
     do=_try,
+    together=_try_together,
     at_a_time=20,
     claims_until_empty=True,
     ends_at_fault=True,
     refused=_after_refusal,
     postpone=_after_failure,
-    trace=lambda email: outbox.trace_of("notifications", email.pk),
 )

@@ -7,9 +7,9 @@ books again. The address is read from the order here and forgotten here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -54,7 +54,13 @@ def void_canceled_bookings() -> int:
     return take_turn(VOIDING)
 
 
-def _book(shipment: Shipment) -> None:
+def _book_together(parcels: Sequence[Shipment]) -> Callable[[Shipment], None]:
+    """Return `_book` for these shipments, which knows their orders."""
+    known = orders.find_orders(order_ids=[shipment.order_id for shipment in parcels])
+    return lambda shipment: _book(shipment, known.get(shipment.order_id))
+
+
+def _book(shipment: Shipment, known: orders.OrderState | None = None) -> None:
     asked_before = shipment.carrier_asked_at is not None  # an earlier worker asked and recorded no answer
     shipment.carrier = shipment.carrier or settings.SHIPPING_CARRIER  # as the claim has recorded
     carrier = gateways.carrier_named(shipment.carrier)
@@ -62,7 +68,7 @@ def _book(shipment: Shipment) -> None:
         with private_call_span("carrier book", order_id=str(shipment.order_id)):
             booking = carrier.find(reference=shipment.pk) if asked_before else None
             if booking is None:
-                address, parcel = _what_goes_where(shipment.order_id)
+                address, parcel = _what_goes_where(known or orders.get_order(order_id=shipment.order_id))
                 booking = carrier.book(reference=shipment.pk, address=address, parcel=parcel)
     except Refusal as refusal:
         _record_refusal(shipment, refusal)
@@ -73,10 +79,9 @@ def _book(shipment: Shipment) -> None:
             carrier.void(carrier_reference=booking.carrier_reference)
 
 
-def _what_goes_where(order_id: UUID) -> tuple[Address, Parcel]:
-    order = orders.get_order(order_id=order_id)
+def _what_goes_where(order: orders.OrderState) -> tuple[Address, Parcel]:
     if order.erased:
-        raise AddressErased(order_id=str(order_id))
+        raise AddressErased(order_id=str(order.order_id))
     to = order.shipping_address
     address = Address(
         name=to.name,
@@ -157,6 +162,7 @@ BOOKING = due.work(
     "book_due_shipments",
     due.shipments("to_book", ShipmentStatus.PENDING, also=due.NAME_CARRIER, provided=NOT_HELD),
     _book,
+    together=_book_together,
     at_a_time=20,
 )
 TRACKING = due.work(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from shipping.models import Shipment, ShipmentStatus, SurplusBooking
@@ -33,19 +33,30 @@ def surplus_bookings() -> DueRows[SurplusBooking]:
     return _rows(SurplusBooking, name="taken_back", only="taken_back_at IS NULL", also="")
 
 
-def work(sweep: str, rows: DueRows[Row], do: Callable[[Row], object], *, at_a_time: int = 1) -> Work[Row]:
+def work(
+    sweep: str,
+    rows: DueRows[Row],
+    do: Callable[[Row], object],
+    *,
+    together: Callable[[Sequence[Row]], Callable[[Row], object]] | None = None,
+    at_a_time: int = 1,
+) -> Work[Row]:
     """Return the work of a sweep, which keeps no more of a bug than its name: a carrier's error may hold an address."""
 
     def postpone(claimed: Claimed[Row], error: Exception) -> None:
         known = isinstance(error, ShopError)
         rows.postpone(claimed, error=f"{error.code}: {error}" if known else type(error).__name__)  # type: ignore[attr-defined]
 
-    def trace(row: Row) -> str:
-        shipment_id = row.pk if isinstance(row, Shipment) else row.shipment_id
-        return outbox.trace_of("shipping", shipment_id)
-
-    return Work(sweep=f"shipping.{sweep}", rows=rows, do=do, at_a_time=at_a_time, postpone=postpone, trace=trace)
+    return Work(sweep=f"shipping.{sweep}", rows=rows, do=do, together=together, at_a_time=at_a_time, postpone=postpone)
 
 
 def _rows(model: type[Row], *, name: str, only: str, also: str) -> DueRows[Row]:
-    return DueRows(model=model, lease_seconds=lambda: LEASE_SECONDS, only=only, also=also, name=name, **whole(model))
+    return DueRows(
+        model=model,
+        lease_seconds=lambda: LEASE_SECONDS,
+        only=only,
+        also=also,
+        trace=outbox.trace_sql(model, "due.id" if model is Shipment else "due.shipment_id"),
+        name=name,
+        **whole(model),
+    )

@@ -181,10 +181,15 @@ def trace_of(context: str, aggregate_id: uuid.UUID) -> str:
     return str(found[0]) if found else ""
 
 
+def trace_sql(model: type[models.Model], aggregate_id: str) -> str:
+    """Return as an SQL expression what `trace_of` returns, null for "", of an aggregate of the context of `model`."""
+    outbox = f"{model._meta.app_label}_outbox"
+    return f"(SELECT told.traceparent FROM {outbox} AS told WHERE told.aggregate_id = {aggregate_id} ORDER BY told.id LIMIT 1)"
+
+
 @cache
 def _first_trace(context: str) -> Statement:
-    table = outbox_of(context)._meta.db_table
-    text = f"SELECT traceparent FROM {table} WHERE aggregate_id = %(aggregate_id)s::uuid ORDER BY id LIMIT 1"
+    text = f"SELECT {trace_sql(outbox_of(context), '%(aggregate_id)s::uuid')}"
     return Statement(context, "first_trace", text=text)
 
 

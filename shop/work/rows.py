@@ -24,13 +24,17 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class Claimed(Generic[Row]):
-    """A row that this worker may work until `leased_until`; `attempts` counts those that failed before."""
+    """A row that this worker may work until `leased_until`; `attempts` counts those that failed before.
+
+    `traceparent`: the trace of what made it due, as far as the claim reads that.
+    """
 
     pk: Any
     row: Row
     attempts: int
     due_at: datetime
     leased_until: datetime
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,7 @@ class DueRows(Generic[Row]):
 
     `only`: which rows these are. `columns`: what of a row `read` gets, as it stood before the claim; the key by default.
     `also`: what the claim writes besides the lease, such as ", carrier = 'x'"; `claimed` is the row.
+    `trace`: the traceparent of what made a row due, to be read with the claim; `due` is the row.
     `counts_attempts`: the claim counts the attempt, for work that may kill its worker; else only a failure is counted.
     Each row has its whole lease to itself where one is claimed at a time: make it longer than one row can take.
     """
@@ -49,12 +54,13 @@ class DueRows(Generic[Row]):
     only: str = "TRUE"
     columns: tuple[str, ...] = ()
     also: str = ""
+    trace: str = "''"
     counts_attempts: bool = False
     name: str = "due"
 
     def __post_init__(self) -> None:
         """Make the texts now, so that they are checked with all others (tests) before a row is due."""
-        _ = self._claim, self._move
+        _ = self._claim, self._move, self._return
 
     @property
     def context(self) -> str:
@@ -73,26 +79,29 @@ class DueRows(Generic[Row]):
             rows = self._claim.run(
                 asynchronous=not self.also, limit=limit, lease_seconds=self.lease_seconds(), **values
             )
-        claimed = [Claimed(pk, self.read(*read), tried, due_at, until) for pk, tried, due_at, until, *read in rows]
+        claimed = [
+            Claimed(pk, self.read(*read), tried, due_at, until, trace or "")
+            for pk, tried, due_at, until, trace, *read in rows
+        ]
         return sorted(claimed, key=lambda one: (one.due_at, str(one.pk)))
 
-    def give_back(self, claimed: Claimed[Row]) -> None:
-        """Make a row that was not worked due as it was before the claim."""
+    def give_back(self, *claimed: Claimed[Row]) -> None:
+        """Make rows that were not worked due as they were before the claim, in one statement."""
         with transactions.single(self.context):
-            self._move.run(
-                pk=claimed.pk,
-                until=claimed.leased_until,
-                due_at=claimed.due_at,
-                wait=0,
+            # Lost in a crash, their leases end.
+            self._return.run(
+                asynchronous=True,
+                pks=[one.pk for one in claimed],
+                untils=[one.leased_until for one in claimed],
+                moments=[one.due_at for one in claimed],
                 failed=-1 if self.counts_attempts else 0,
-                error=None,
             )
 
     def retry(self, claimed: Claimed[Row], *, after_seconds: float) -> None:
         """Make a row due soon whose work came to no end, without a failure of its own; its lease is not waited for."""
         wait = min(after_seconds, self.lease_seconds())
         with transactions.single(self.context):
-            self._move.run(pk=claimed.pk, until=claimed.leased_until, due_at=None, wait=wait, failed=0, error=None)
+            self._move.run(pk=claimed.pk, until=claimed.leased_until, wait=wait, failed=0, error=None)
 
     def postpone(self, claimed: Claimed[Row], *, error: str, cap_seconds: float = 300) -> None:
         """Note a failed attempt and try again after a backoff.
@@ -102,9 +111,7 @@ class DueRows(Generic[Row]):
         wait = backoff_seconds(claimed.attempts + 1, cap=cap_seconds)
         failed = 0 if self.counts_attempts else 1
         with transactions.single(self.context):
-            self._move.run(
-                pk=claimed.pk, until=claimed.leased_until, due_at=None, wait=wait, failed=failed, error=error[-4000:]
-            )
+            self._move.run(pk=claimed.pk, until=claimed.leased_until, wait=wait, failed=failed, error=error[-4000:])
 
     @cached_property
     def _claim(self) -> Statement:
@@ -119,20 +126,36 @@ class DueRows(Generic[Row]):
             f" ORDER BY due_at, {key} LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)"
             f" UPDATE {table} AS claimed SET due_at = now() + make_interval(secs => %(lease_seconds)s::float8){also}"
             f" FROM due WHERE claimed.{key} = due.{key}"
-            f" RETURNING claimed.{key}, due.attempts, due.due_at, claimed.due_at{read}",
+            f" RETURNING claimed.{key}, due.attempts, due.due_at, claimed.due_at, {self.trace}{read}",
+        )
+
+    @cached_property
+    def _return(self) -> Statement:
+        table = self.model._meta.db_table
+        return Statement(
+            self.context,
+            f"return_{table}_{self.name}",
+            text="WITH returned AS MATERIALIZED (SELECT *, CASE WHEN %(asynchronous)s::bool THEN"
+            f" set_config('synchronous_commit', 'off', true) END FROM unnest(%(pks)s::{self._kind}[],"
+            " %(untils)s::timestamptz[], %(moments)s::timestamptz[]) AS returned (pk, until, due_at))"
+            f" UPDATE {table} AS claimed SET due_at = returned.due_at, attempts = claimed.attempts + %(failed)s::int"
+            f" FROM returned WHERE claimed.{self._key} = returned.pk AND claimed.due_at = returned.until",
         )
 
     @cached_property
     def _move(self) -> Statement:
         table = self.model._meta.db_table
-        kind = "uuid" if isinstance(self.model._meta.pk, UUIDField) else "bigint"
         return Statement(
             self.context,
             f"move_{table}_{self.name}",
-            text=f"UPDATE {table} SET due_at = coalesce(%(due_at)s::timestamptz, now() + make_interval(secs =>"
-            " %(wait)s::float8)), attempts = attempts + %(failed)s::int, last_error = coalesce(%(error)s::text, last_error)"
-            f" WHERE {self._key} = %(pk)s::{kind} AND due_at = %(until)s::timestamptz",
+            text=f"UPDATE {table} SET due_at = now() + make_interval(secs => %(wait)s::float8),"
+            " attempts = attempts + %(failed)s::int, last_error = coalesce(%(error)s::text, last_error)"
+            f" WHERE {self._key} = %(pk)s::{self._kind} AND due_at = %(until)s::timestamptz",
         )
+
+    @property
+    def _kind(self) -> str:
+        return "uuid" if isinstance(self.model._meta.pk, UUIDField) else "bigint"
 
     @property
     def _key(self) -> str:

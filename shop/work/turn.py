@@ -48,6 +48,8 @@ class Work(Generic[Row]):
     """One kind of work: which rows are due, what is done with one of them, and what to do when that fails.
 
     `do` runs in no transaction, is safe to do twice, and returns False where the row still waits. `sweep` asks for another turn when there is more.
+    `together` reads for several rows at once what `do` reads for each, and returns what does these; a round trip for each row
+    is what a backlog waits for on a busy machine. What it cannot tell of a row it leaves to `do`.
     `at_a_time` rows are claimed together: all of them have to be done within one lease. A claim of fewer ends the turn,
     so that a single row costs no second claim, unless `claims_until_empty`: for work that may make another row due.
     """
@@ -55,6 +57,7 @@ class Work(Generic[Row]):
     sweep: str
     rows: DueRows[Row]
     do: Callable[[Row], object]
+    together: Callable[[Sequence[Row]], Callable[[Row], object]] | None = None
     at_a_time: int = 1
     claims_until_empty: bool = False
     faults: tuple[type[Exception], ...] = (Fault,)
@@ -82,7 +85,7 @@ def work_claimed(work: Work[Row], claimed: Claimed[Row]) -> None:
     """Work one row that is claimed already, by the policy above. Raises: SoftTimeLimitExceeded."""
     transactions.forbid()
     with acting(f"sweep {work.sweep}"):
-        _work(work, claimed)
+        _work(work, claimed, work.do)
 
 
 def take_turn(work: Work[Row], *, limit: int | None = None, seconds: float | None = None, **values: object) -> int:
@@ -129,13 +132,13 @@ def _ask_for_another(sweep: str, *, context: str) -> None:
 
 def _work_each(work: Work[Row], claimed: Sequence[Claimed[Row]], ends: float) -> tuple[int, int, bool]:
     """Work claimed rows one after the other; return how many were begun and still wait, and whether the turn goes on."""
-    waiting = 0
+    waiting, do = 0, _doing(work, claimed)
     for index, one in enumerate(claimed):
         if index and time.monotonic() >= ends:
             _give_back(work, claimed[index:])
             return index, waiting, True
         try:
-            goes_on, still_waits = _work(work, one)
+            goes_on, still_waits = _work(work, one, do)
         except SoftTimeLimitExceeded:
             _give_back(work, claimed[index + 1 :])
             raise
@@ -146,28 +149,40 @@ def _work_each(work: Work[Row], claimed: Sequence[Claimed[Row]], ends: float) ->
     return len(claimed), waiting, True
 
 
-def _work(work: Work[Row], one: Claimed[Row]) -> tuple[bool, bool]:
-    """Work one row, in the trace of what made it due, and settle what becomes of it; return as `_settle` does."""
-    with tracing.in_trace(_trace_of(work, one.row)):
-        return _settle(work, one)
-
-
-def _trace_of(work: Work[Row], row: Row) -> str:
-    """Return the traceparent of a row; "" where it has none, is in its trace already, or cannot be asked for."""
-    if work.trace is None or tracing.current_trace_id():
-        return ""
+def _doing(work: Work[Row], claimed: Sequence[Claimed[Row]]) -> Callable[[Row], object]:
+    """Return what does these rows: each reads for itself where one is alone, or where reading for all of them fails."""
+    if work.together is None or len(claimed) < 2:  # noqa: PLR2004  one is alone
+        return work.do
     try:
-        return work.trace(row)
+        return work.together([one.row for one in claimed])
+    except (OperationalError, InterfaceError):
+        return work.do
+
+
+def _work(work: Work[Row], one: Claimed[Row], do: Callable[[Row], object]) -> tuple[bool, bool]:
+    """Work one row, in the trace of what made it due, and settle what becomes of it; return as `_settle` does."""
+    with tracing.in_trace(_trace_of(work, one)):
+        return _settle(work, one, do)
+
+
+def _trace_of(work: Work[Row], one: Claimed[Row]) -> str:
+    """Return the traceparent of a row; "" where it has none, is in its trace already, or cannot be asked for."""
+    if tracing.current_trace_id():
+        return ""
+    if one.traceparent or work.trace is None:
+        return one.traceparent
+    try:
+        return work.trace(one.row)
     except (OperationalError, InterfaceError):
         return ""  # the work itself finds out, and settles that
 
 
-def _settle(work: Work[Row], one: Claimed[Row]) -> tuple[bool, bool]:
+def _settle(work: Work[Row], one: Claimed[Row], do: Callable[[Row], object]) -> tuple[bool, bool]:
     """Work one row and settle what becomes of it; return whether the turn goes on, and whether the row still waits."""
     names = {"sweep": work.sweep, "pk": str(one.pk), "attempts": one.attempts + 1}
     still_waits = False
     try:
-        still_waits = work.do(one.row) is False
+        still_waits = do(one.row) is False
     except SoftTimeLimitExceeded:
         log.warning("work.out_of_time", **names)
         raise
@@ -227,12 +242,12 @@ def told(error: Exception) -> str:
 
 def _give_back(work: Work[Row], claimed: Sequence[Claimed[Row]]) -> None:
     """Give rows back that were not begun; where the database is away their leases do."""
-    for one in claimed:
-        try:
-            work.rows.give_back(one)
-        except (OperationalError, InterfaceError) as error:
-            log.warning("work.not_given_back", sweep=work.sweep, pk=str(one.pk), error=repr(error))
-            return
+    if not claimed:
+        return
+    try:
+        work.rows.give_back(*claimed)
+    except (OperationalError, InterfaceError) as error:
+        log.warning("work.not_given_back", sweep=work.sweep, rows=len(claimed), error=repr(error))
 
 
 def take_turn_in_sets(

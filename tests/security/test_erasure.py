@@ -24,6 +24,7 @@ from django.urls import reverse
 from notifications.models import Email
 from notifications.services.emails import send_again
 from notifications.services.sending import send_due_emails
+from orders.api import get_order
 from orders.models import Contact, Order
 from orders.rules import CancelReason
 from orders.sagas.entry import cancel_order
@@ -426,7 +427,7 @@ def test_no_mail_and_no_parcel_goes_to_who_is_erased(shopper: Shopper, settle: C
     assert (failed.status, failed.last_error.split(":")[0], mail.outbox) == ("FAILED", "recipient_erased", [])
     shipping = shop.booking
     with pytest.raises(shipping.AddressErased):
-        shipping._what_goes_where(order_id)
+        shipping._what_goes_where(get_order(order_id=order_id))
     # The fact of the second try stands beside no move of the audit's: it is put back as it was.
     Email.objects.filter(pk=failed.pk).delete()
 

@@ -59,7 +59,7 @@ MUTANTS = (
         removes="the trace of a row that a sweep takes",
         promise="edge",
         file="shop/work/turn.py",
-        old="    with tracing.in_trace(_trace_of(work, one.row)):\n",
+        old="    with tracing.in_trace(_trace_of(work, one)):\n",
         new='    with tracing.in_trace(""):\n',
         killers=(f"{TRACES}::test_mail_and_booking_of_a_sweep_are_in_the_order_s_trace_and_name_it",),
     ),

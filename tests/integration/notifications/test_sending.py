@@ -60,6 +60,26 @@ def facts_of(email: Email) -> list[str]:
     return list(Outbox.objects.filter(aggregate_id=email.pk).order_by("id").values_list("type", flat=True))
 
 
+def test_a_backlog_asks_for_its_orders_once_and_an_order_that_is_gone_costs_the_others_nothing(
+    placed_order, hear, monkeypatch
+):
+    order_ids = [placed_order() for _each in range(3)]
+    for order_id in (*order_ids, gone := new_id()):
+        hear("tell_customer_order_confirmed", order_id)
+    asked = []
+    ask_one = sending.orders.get_order
+    monkeypatch.setattr(
+        sending.orders, "get_order", lambda *, order_id: (asked.append(order_id), ask_one(order_id=order_id))[1]
+    )
+
+    sending.send_due_emails()
+
+    assert asked == [gone]
+    assert len(mail.outbox) == 3
+    statuses = dict(Email.objects.values_list("order_id", "status"))
+    assert statuses == dict.fromkeys(order_ids, "SENT") | {gone: "FAILED"}
+
+
 @pytest.mark.parametrize("handler", FACTS)
 def test_each_cause_is_mailed_once_however_often_it_is_heard(handler, placed_order, hear):
     order_id, event_id = placed_order(), new_id()

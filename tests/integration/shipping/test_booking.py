@@ -39,6 +39,15 @@ def test_sandbox_carrier_books_dispatches_and_delivers_by_itself(shipment_in):
     assert booking.track_shipments() == booking.book_due_shipments() == 0
 
 
+def test_a_backlog_of_parcels_asks_for_their_orders_once(shipment_in, monkeypatch):
+    parcels = [shipment_in("PENDING") for _each in range(3)]
+    monkeypatch.setattr(booking.orders, "get_order", lambda **_asked: pytest.fail("each order was asked for"))
+
+    assert booking.book_due_shipments() == 3
+
+    assert {Shipment.objects.get(pk=parcel.pk).status for parcel in parcels} == {"BOOKED"}
+
+
 def test_parcel_in_transit_is_asked_about_again_when_something_happens_to_it(shipment_in):
     shipment = shipment_in("BOOKED", transit_seconds=3600)
     make_due(shipment)

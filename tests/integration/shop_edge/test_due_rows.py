@@ -71,6 +71,19 @@ def test_a_row_that_is_given_back_is_due_as_it_was():
     assert WebhookEvent.objects.values_list("due_at", "attempts").get(pk=row) == (was, 0)
 
 
+def test_rows_are_given_back_together_all_but_one_whose_lease_is_lost():
+    keys = due_rows(3)
+    was = dict(WebhookEvent.objects.values_list("pk", "due_at"))
+    claimed = WEBHOOKS.rows.claim(limit=3)
+    taken = WebhookEvent.objects.filter(pk=keys[1])
+    taken.update(due_at=Now())
+    held = taken.get().due_at
+
+    WEBHOOKS.rows.give_back(*claimed)
+
+    assert dict(WebhookEvent.objects.values_list("pk", "due_at")) == was | {keys[1]: held}
+
+
 def test_whoever_lost_the_lease_neither_gives_back_nor_postpones():
     [row] = due_rows(1)
     [lost] = WEBHOOKS.rows.claim(limit=1)

@@ -114,6 +114,43 @@ def test_a_bug_is_told_with_its_traceback_and_does_not_block_the_others(due, cap
     assert take_turn(work(doing(ZeroDivisionError(), seen))) == 0, "it waits for its backoff"
 
 
+def test_what_several_rows_need_is_read_once_and_a_row_alone_reads_for_itself(due):
+    due(5)
+    read, done = [], []
+
+    def done_by(name):
+        def do(intent_id):
+            done.append((name, intent_id))
+            StrayIntent.objects.filter(intent_id=intent_id).update(due_at=None)
+
+        return do
+
+    def together(rows):
+        read.append(rows)
+        return done_by("together")
+
+    assert take_turn(work(done_by("alone"), together=together, at_a_time=4)) == 5
+
+    assert read == [["pi_0", "pi_1", "pi_2", "pi_3"]]
+    assert done == [*(("together", f"pi_{number}") for number in range(4)), ("alone", "pi_4")]
+
+
+def test_where_reading_for_several_rows_fails_each_reads_for_itself(due):
+    due(2)
+    done = []
+
+    def fails(rows):
+        raise OperationalError("the database is away")
+
+    def do(intent_id):
+        done.append(intent_id)
+        StrayIntent.objects.filter(intent_id=intent_id).update(due_at=None)
+
+    assert take_turn(work(do, together=fails, at_a_time=2)) == 2
+
+    assert done == ["pi_0", "pi_1"]
+
+
 def test_a_fault_is_tried_again_later_and_later(due):
     due(1)
     waits = []
