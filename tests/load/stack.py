@@ -40,7 +40,7 @@ STILL_SECONDS = 6.5
 # Everything that every shop here hears, and waits for: nothing is left to do once all of these are 0.
 OPEN_WORK = {
     "orders without mail": "SELECT (SELECT count(*) FROM orders.orders_order WHERE confirmed_at IS NOT NULL)"
-    " - (SELECT count(*) FROM notifications.notifications_email WHERE status = 'SENT')",
+    " - (SELECT count(*) FROM notifications.notifications_email WHERE status = 'SENT' AND kind = 'order_confirmed')",
     "orders without parcel": "SELECT (SELECT count(*) FROM orders.orders_order WHERE confirmed_at IS NOT NULL)"
     " - (SELECT count(*) FROM shipping.shipping_shipment WHERE status = 'BOOKED')",
     "orders under way": "SELECT count(*) FROM orders.orders_order"

@@ -10,7 +10,12 @@ import requests
 from tests.load.soak.shop import SoakShop
 
 CALL_SECONDS = 1.6
-EXPIRE = "UPDATE inventory.inventory_reservation SET expires_at = now() WHERE status = 'HELD'"
+# An order's hold, its deadline and its saga's next look are of one moment, or nearly.
+EXPIRE = (
+    "UPDATE inventory.inventory_reservation SET expires_at = now() WHERE status = 'HELD'",
+    "UPDATE orders.orders_order SET pay_before = now() WHERE status = 'AWAITING_PAYMENT'",
+    "UPDATE orders.orders_saga SET due_at = now() WHERE waiting_for = 'payment_method'",
+)
 
 
 @contextmanager
@@ -48,7 +53,8 @@ def _away(shop: SoakShop) -> Iterator[None]:
 
 @contextmanager
 def _holds(shop: SoakShop) -> Iterator[None]:
-    """Let the time of every hold be over at once."""
-    with shop.connect() as connection:
-        connection.execute(EXPIRE)
+    """Let the time of every order that waits for its payment be over at once."""
+    with shop.connect() as connection, connection.transaction():
+        for statement in EXPIRE:
+            connection.execute(statement)
     yield

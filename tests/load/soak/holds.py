@@ -1,15 +1,17 @@
-"""`python -m tests.load.soak.holds COUNT`: reserve stock so often for orders that nobody will pay."""
+"""`python -m tests.load.soak.holds COUNT`: place so many orders without a payment method, each of which holds stock.
+
+They are the shop's own orders, placed and walked by its own code: their customers never pay, and their time runs out.
+"""
 
 from __future__ import annotations
 
-import itertools
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from uuid import UUID
 
-from tests.load import people
+from tests.load import generator, people
 
-THREADS = 16
+THREADS = 8
 
 
 def main(count: int) -> None:
@@ -18,20 +20,39 @@ def main(count: int) -> None:
     django.setup()
     from django.db import connections
 
-    from inventory import api as inventory
+    from shop.models import User
 
+    customers = list(User.objects.order_by("email").values_list("pk", flat=True)[: people.CUSTOMERS])
+    # next() of a range's iterator is one step of the interpreter: no two threads get the same number.
     numbers = iter(range(count))
 
-    def reserve_some() -> None:
-        skus = itertools.cycle(people.skus()[1:])
-        # next() of a range's iterator is one step of the interpreter: no two threads get the same number.
-        for _number, sku in zip(numbers, skus, strict=False):
-            inventory.reserve_stock(order_id=uuid4(), lines=[inventory.Line(sku, 1)], for_payment=False)
+    def place_some() -> None:
+        for number in numbers:
+            _place(number, customers[number % len(customers)])
         connections.close_all()
 
     with ThreadPoolExecutor(THREADS) as pool:
-        for done in [pool.submit(reserve_some) for _ in range(THREADS)]:
+        for done in [pool.submit(place_some) for _ in range(THREADS)]:
             done.result()
+
+
+def _place(number: int, customer_id: UUID) -> None:
+    from orders.queries import Address
+    from orders.sagas.run import place_order, resume
+
+    # Each at an address of its own: what is held unpaid at one place is counted as each order is placed.
+    to = generator.ADDRESS | {"line1": f"{number} Harbor Street"}
+    placed = place_order(
+        customer_id=customer_id,
+        idempotency_key=f"hold-{number}",
+        fingerprint=f"hold-{number}",
+        lines=[(f"SPREAD-{number % people.SKUS}", 1)],
+        email=f"hold-{number}@shop.example",
+        shipping_address=Address(line2="", region="", **to),
+    )
+    reached = resume(order_id=placed.order_id, placed=placed)
+    if reached.waiting_for != "payment_method":
+        raise RuntimeError(f"order {placed.order_id} does not wait for a payment method: {reached}")
 
 
 if __name__ == "__main__":

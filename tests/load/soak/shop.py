@@ -9,7 +9,9 @@ from local.processes import Process, free_port, python
 from tests.load.machine import family
 from tests.load.stack import Cluster, ShopStack
 
-WEB_THREADS, POOL, CONCURRENCY = 32, 16, 2
+WEB_THREADS, POOL, CONCURRENCY = 32, 16, 4
+# Longer than any soak: what nobody pays ends when the soak says so.
+SECONDS_TO_PAY = 6 * 3600
 ROLES = ("deliveries", "sweeps")
 QUIET = ("--without-heartbeat", "--without-gossip", "--without-mingle")
 
@@ -35,7 +37,9 @@ class SoakShop(ShopStack):
 
     def __init__(self, cluster: Cluster, *, name: str = "shop_soak") -> None:
         self.health_port = free_port()
-        super().__init__(cluster, name=name, threads=WEB_THREADS, pool=POOL)
+        super().__init__(
+            cluster, name=name, threads=WEB_THREADS, pool=POOL, RESERVATION_TTL_SECONDS=str(SECONDS_TO_PAY)
+        )
 
     @property
     def probes_url(self) -> str:
