@@ -38,18 +38,20 @@ def main(count: int) -> None:
 
 def _place(number: int, customer_id: UUID) -> None:
     from orders.queries import Address
-    from orders.sagas.run import place_order, resume
+    from orders.sagas.entry import place_order, resume
+    from orders.services import NewOrder
 
     # Each at an address of its own: what is held unpaid at one place is counted as each order is placed.
     to = generator.ADDRESS | {"line1": f"{number} Harbor Street"}
-    placed = place_order(
+    new = NewOrder(
         customer_id=customer_id,
         idempotency_key=f"hold-{number}",
         fingerprint=f"hold-{number}",
-        lines=[(f"SPREAD-{number % people.SKUS}", 1)],
+        lines=((f"SPREAD-{number % people.SKUS}", 1),),
         email=f"hold-{number}@shop.example",
         shipping_address=Address(line2="", region="", **to),
     )
+    placed = place_order(new=new)
     reached = resume(order_id=placed.order_id, placed=placed)
     if reached.waiting_for != "payment_method":
         raise RuntimeError(f"order {placed.order_id} does not wait for a payment method: {reached}")
