@@ -179,7 +179,12 @@ def test_signed_body_that_is_not_an_event_is_refused(body):
 
 @pytest.mark.parametrize(
     "place",
-    ["docs/deployment.md", "docker/compose.yml", "docker/kubernetes/overlays/development/stripe-sandbox.yaml"],
+    [
+        "docs/deployment.md",
+        "docker/compose.yml",
+        "docker/kubernetes/overlays/development/stripe-sandbox.yaml",
+        "local/stack.py",
+    ],
 )
 def test_webhooks_are_registered_for_exactly_what_is_acted_on(place):
     text = (Path(__file__).parents[3] / place).read_text()
