@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
+from django.conf import settings
 from django.core.management import execute_from_command_line
 from django.db import InterfaceError, OperationalError, connections
 
@@ -13,8 +13,6 @@ from shop import actors
 
 # What a command exits with that could not ask its database; 1 where nothing stands here.
 UNASKED = {"audit": 3}
-ADVICE = "Is DATABASE_URL right, and does the server take connections? See docs/runbooks/DatabaseUnreadable.md."
-ADVICE_IN_A_CHECKOUT = "Start it with `make run`, or with `python -m local start`; or set DATABASE_URL."
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -50,9 +48,9 @@ def _database_away() -> str | None:
             connection.ensure_connection()
         except (OperationalError, InterfaceError) as error:
             reason = " ".join(str(error).split())
-            advice = ADVICE if os.environ.get("DATABASE_URL") else ADVICE_IN_A_CHECKOUT
             return (
-                f"The database {alias!r} cannot be reached: {reason} {advice} (--traceback shows where it was asked.)"
+                f"The database {alias!r} cannot be reached: {reason} {settings.DATABASE_ADVICE} "
+                "(--traceback shows where it was asked.)"
             )
         finally:
             connection.close()

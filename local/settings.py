@@ -15,6 +15,8 @@ INSTALLED_APPS = [*INSTALLED_APPS, "local", "local.carrier"]
 EMBEDDED_URL = embedded_url(env.ENVIRON)
 DATABASES = databases_from_env(env.ENVIRON, otherwise=EMBEDDED_URL)
 DATABASE_ASYNCHRONOUS_COMMIT = asynchronous_commit_from_env(env.ENVIRON, DATABASES)
+if not env.str("DATABASE_URL", ""):
+    DATABASE_ADVICE = "Start it with `make run`, or with `python -m local start`; or set DATABASE_URL."
 DATABASE_ROUTERS = ["local.carrier.router.CarrierRouter", *DATABASE_ROUTERS]
 
 STRIPE_API_KEY = env.str("STRIPE_API_KEY", "sk_test_sandbox")

@@ -40,7 +40,6 @@ INSTALLED_APPS = [
     "orders",
     "shipping",
     "notifications",
-    "config",
 ]
 
 MIDDLEWARE = [
@@ -85,6 +84,10 @@ TEMPLATES = [
 ]
 
 DATABASES = databases_from_env(env.ENVIRON)
+# What a command says where its database is away.
+DATABASE_ADVICE = (
+    "Is DATABASE_URL right, and does the server take connections? See docs/runbooks/DatabaseUnreadable.md."
+)
 # A pooler in transaction mode gives each transaction another server connection, which does not know what was prepared.
 DATABASE_PREPARED_STATEMENTS = env.bool(
     "DATABASE_PREPARED_STATEMENTS", env.str("DATABASE_SEARCH_PATH", "connection") != "role"

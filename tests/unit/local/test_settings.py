@@ -87,6 +87,21 @@ def test_only_a_checkout_has_the_command_that_makes_users_with_known_passwords()
     assert "seed_demo" not in commands("config.settings.production")
 
 
+def test_a_command_that_finds_no_database_says_how_a_checkout_starts_one(tmp_path: Path):
+    def said(**environment: str) -> str:
+        return subprocess.run(
+            [sys.executable, "manage.py", "release_expired_reservations"],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "EMBEDDED_POSTGRES_DIR": str(tmp_path / "none"), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stderr
+
+    assert "`python -m local start`" in said()
+    assert "Is DATABASE_URL right" in said(DATABASE_URL="postgresql://shop:x@127.0.0.1:1/shop")
+
+
 def test_the_remembered_embedded_cluster_is_named(tmp_path: Path):
     (tmp_path / "port").write_text("23456\n")
     (tmp_path / "password").write_text("pw")
