@@ -16,7 +16,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from orders import services
-from orders.models import Contact, History, Inbox, Order, OrderLine, OrderStatus, Outbox, Saga, Watermark
+from orders.models import CALLED_OFF, Contact, History, Inbox, Order, OrderLine, OrderStatus, Outbox, Saga, Watermark
 from orders.queries import OrderState
 from orders.rules import LOOPING, CancelReason
 from orders.sagas.entry import cancel_order, refund_order, resume
@@ -299,7 +299,7 @@ def _walk(order_id: uuid.UUID) -> str:
 
 def _canceled(order: OrderState) -> str:
     """Return what came of a cancel: what is left of it, the sweep finishes."""
-    return CANCELED if order.status in ("CANCELED", "REFUNDED") else f"is {order.status}, and goes on automatically"
+    return CANCELED if order.status in CALLED_OFF else f"is {order.status}, and goes on automatically"
 
 
 @admin.register(Saga)

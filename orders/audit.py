@@ -12,19 +12,7 @@ from django.db.models.functions import Now
 
 from inventory import api as inventory
 from orders import laws
-from orders.events import (
-    OrderAwaitingPayment,
-    OrderCanceled,
-    OrderCanceling,
-    OrderConfirmed,
-    OrderConfirming,
-    OrderDelivered,
-    OrderPlaced,
-    OrderRefunded,
-    OrderRefunding,
-    OrderShipped,
-)
-from orders.models import Order, OrderStatus, Saga
+from orders.models import CALLED_OFF, GOING_BACK, NEVER_PAID, PAID, SENT, UNPAID, Order, OrderStatus, Saga
 from orders.queries import OrderStanding, page_orders
 from payments import api as payments
 from shipping import api as shipping
@@ -38,22 +26,15 @@ from shop.personal.keepers import ERASED
 # An order on its way may be seen between two commits of its own; one that is still has no excuse.
 STILL_FOR = timedelta(seconds=5)
 
-KEPT = {OrderStatus.CONFIRMED, OrderStatus.SHIPPED, OrderStatus.DELIVERED}
 CAPTURED = {"CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED"}
 FENCED = {"VOIDED", "REFUNDED"}
 HOLDING = {"HELD", "PAYING", "COMMITTED"}
 # Who was never confirmed has no parcel.
-UNCONFIRMED = {
-    OrderStatus.PENDING,
-    OrderStatus.AWAITING_PAYMENT,
-    OrderStatus.CONFIRMING,
-    OrderStatus.CANCELING,
-    OrderStatus.CANCELED,
-}
+UNCONFIRMED = (*UNPAID, *NEVER_PAID)
 # How far a parcel is, in which order of it, and by which fact and subscriber the order learns of that.
 LEFT = {
-    "DISPATCHED": ({OrderStatus.SHIPPED, OrderStatus.DELIVERED}, "shipment.dispatched", "orders.mark_order_shipped"),
-    "DELIVERED": ({OrderStatus.DELIVERED}, "shipment.delivered", "orders.mark_order_delivered"),
+    "DISPATCHED": (SENT, "shipment.dispatched", "orders.mark_order_shipped"),
+    "DELIVERED": ((OrderStatus.DELIVERED,), "shipment.delivered", "orders.mark_order_delivered"),
 }
 
 
@@ -110,7 +91,7 @@ def _judge_i3(row: Row) -> str | None:
         return None
     if reservation is not None and reservation.status == "COMMITTED":
         return None
-    if order.status in (OrderStatus.CANCELING, OrderStatus.REFUNDING):
+    if order.status in GOING_BACK:
         return None
     captured = Money(payment.captured, payment.currency)
     return f"{captured} were captured while its reservation is {reservation and reservation.status}"
@@ -132,7 +113,7 @@ def _judge_i5(row: Row) -> str | None:
     order, reservation, payment = row.order, row.reservation, row.payment
     committed = reservation is not None and reservation.status == "COMMITTED"
     captured = payment is not None and payment.status in CAPTURED
-    if order is None or (order.status in KEPT) == (committed and captured) or not _is_still(order):
+    if order is None or (order.status in PAID) == (committed and captured) or not _is_still(order):
         return None
     return (
         f"it is {order.status} while its reservation is {reservation and reservation.status} "
@@ -159,7 +140,7 @@ def _judge_parcel(row: Row) -> str | None:
 
 def _judge_i6(row: Row) -> str | None:
     order, payment = row.order, row.payment
-    if order is None or order.status not in (OrderStatus.CANCELED, OrderStatus.REFUNDED) or payment is None:
+    if order is None or order.status not in CALLED_OFF or payment is None:
         return None
     closed = payment.status in (*FENCED, "NEW") or payment.lost or payment.settled or payment.owed
     if closed and not payment.kept_unlisted:
@@ -172,14 +153,14 @@ def _judge_left_stock(row: Row) -> str | None:
     order, reservation = row.order, row.reservation
     if order is None or reservation is None or reservation.status not in HOLDING:
         return None
-    if order.status not in (OrderStatus.CANCELED, OrderStatus.REFUNDED):
+    if order.status not in CALLED_OFF:
         return None
     return f"it is {order.status} while its reservation is {reservation.status}"
 
 
 def _judge_sent(row: Row) -> str | None:
     order, parcel = row.order, row.parcel
-    if order is None or order.status not in (OrderStatus.SHIPPED, OrderStatus.DELIVERED):
+    if order is None or order.status not in SENT:
         return None
     left = ("DELIVERED",) if order.status == OrderStatus.DELIVERED else ("DISPATCHED", "DELIVERED")
     if parcel is None or parcel.status not in left:
@@ -197,7 +178,7 @@ def _judge_left(row: Row) -> str | None:
     if order is None or parcel is None or parcel.status not in LEFT:
         return None
     known, fact, subscriber = LEFT[parcel.status]
-    if order.status not in KEPT - known:
+    if order.status not in PAID or order.status in known:
         return None
     told = shipping.find_shipment_fact(shipment_id=parcel.shipment_id, event_type=fact)
     late = should_show(told, subscriber=subscriber)
@@ -228,18 +209,7 @@ def register() -> None:
         context="orders",
         model=Order,
         noun="order",
-        status_after={
-            OrderPlaced.type: OrderStatus.PENDING,
-            OrderAwaitingPayment.type: OrderStatus.AWAITING_PAYMENT,
-            OrderConfirming.type: OrderStatus.CONFIRMING,
-            OrderConfirmed.type: OrderStatus.CONFIRMED,
-            OrderShipped.type: OrderStatus.SHIPPED,
-            OrderDelivered.type: OrderStatus.DELIVERED,
-            OrderCanceling.type: OrderStatus.CANCELING,
-            OrderCanceled.type: OrderStatus.CANCELED,
-            OrderRefunding.type: OrderStatus.REFUNDING,
-            OrderRefunded.type: OrderStatus.REFUNDED,
-        },
+        status_after={event.type: status for event, status in Order.STATUS_AFTER.items()},
         born={OrderStatus.PENDING},
         since_field="placed_at",
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from uuid import UUID
 
 from django.urls import reverse
 
-from orders.models import Order
+from orders.models import CALLED_OFF, DECIDED, ENDED, GOING_BACK, PAID, SENT, UNPAID, Order, OrderStatus
 from shop import audit
 from shop.audit import SKEW, Law, Violation
 
@@ -25,8 +25,14 @@ VALUES = {
     # No order may be paid for later, whatever RESERVATION_TTL_SECONDS says.
     "payable": timedelta(days=7),
 }
-_CONFIRMED = "('CONFIRMED', 'SHIPPED', 'DELIVERED', 'REFUNDING', 'REFUNDED')"
-_ENDED = "('CONFIRMED', 'SHIPPED', 'DELIVERED', 'CANCELED', 'REFUNDED')"
+
+
+def _in_sql(statuses: Iterable[str]) -> str:
+    return "({})".format(", ".join(f"'{status}'" for status in statuses))
+
+
+_CONFIRMED = _in_sql((*PAID, OrderStatus.REFUNDING, OrderStatus.REFUNDED))
+_DECIDED = _in_sql(DECIDED)
 _ORDER = "'order ' || o.id"
 _SAGA = "'order ' || s.order_id"
 
@@ -60,9 +66,9 @@ LAWS = (
         "  o.status, o.placed_at, o.confirmed_at, o.closed_at, o.cancel_reason, o.carrier) FROM orders_order AS o"
         " WHERE o.id >= %(first)s AND ("
         f"  (o.confirmed_at IS NOT NULL) <> (o.status IN {_CONFIRMED})"
-        "  OR (o.closed_at IS NOT NULL) <> (o.status IN ('DELIVERED', 'CANCELED', 'REFUNDED'))"
-        "  OR (o.cancel_reason <> '') <> (o.status IN ('CANCELING', 'CANCELED', 'REFUNDING', 'REFUNDED'))"
-        "  OR o.status IN ('SHIPPED', 'DELIVERED') AND '' IN (o.carrier, o.tracking_number)"
+        f"  OR (o.closed_at IS NOT NULL) <> (o.status IN {_in_sql(ENDED)})"
+        f"  OR (o.cancel_reason <> '') <> (o.status IN {_in_sql((*GOING_BACK, *CALLED_OFF))})"
+        f"  OR o.status IN {_in_sql(SENT)} AND '' IN (o.carrier, o.tracking_number)"
         f"  OR greatest(o.placed_at, o.confirmed_at, o.closed_at) > now() + {SKEW}"
         "  OR o.confirmed_at < o.placed_at OR o.closed_at < o.placed_at OR o.closed_at < o.confirmed_at) ORDER BY o.id",
     ),
@@ -76,14 +82,14 @@ LAWS = (
         "I10",
         "no order may be paid for ever",
         f"SELECT {_ORDER}, format('it is %%s and may be paid until %%s', o.status, o.pay_before) FROM orders_order AS o"
-        " WHERE o.id >= %(first)s AND o.status IN ('PENDING', 'AWAITING_PAYMENT', 'CONFIRMING')"
+        f" WHERE o.id >= %(first)s AND o.status IN {_in_sql(UNPAID)}"
         "  AND o.pay_before > greatest(o.placed_at, now() - interval '7 days') + %(payable)s ORDER BY o.id",
     ),
     Law(
         "I10",
         "no order is stuck",
         f"SELECT {_ORDER}, format('it is %%s and no saga will move it', o.status) FROM orders_order AS o"
-        f" WHERE o.id >= %(first)s AND o.status NOT IN {_ENDED} AND o.placed_at < now() - %(still)s"
+        f" WHERE o.id >= %(first)s AND o.status NOT IN {_DECIDED} AND o.placed_at < now() - %(still)s"
         "  AND NOT EXISTS (SELECT 1 FROM orders_saga AS s WHERE s.order_id = o.id AND s.finished_at IS NULL"
         "   AND s.due_at IS NOT NULL AND s.name = CASE o.status WHEN 'REFUNDING' THEN 'refund' ELSE 'checkout' END)"
         " ORDER BY o.id",
@@ -110,7 +116,7 @@ LAWS = (
         f"SELECT {_SAGA}, format('its %%s saga is %%s and due at %%s, but it is %%s', s.name,"
         "  CASE WHEN s.finished_at IS NULL THEN 'open' ELSE 'finished' END, s.due_at, o.status)"
         " FROM orders_saga AS s JOIN orders_order AS o ON o.id = s.order_id WHERE s.order_id >= %(first)s AND ("
-        f"  s.finished_at IS NULL AND (o.status IN {_ENDED} OR (s.name = 'refund') <> (o.status = 'REFUNDING'))"
+        f"  s.finished_at IS NULL AND (o.status IN {_DECIDED} OR (s.name = 'refund') <> (o.status = 'REFUNDING'))"
         "  OR s.finished_at IS NOT NULL AND s.due_at IS NOT NULL) ORDER BY s.order_id",
     ),
     Law(

@@ -7,6 +7,18 @@ import secrets
 from django.db import models
 from django.db.models.functions import Now, Upper
 
+from orders.events import (
+    OrderAwaitingPayment,
+    OrderCanceled,
+    OrderCanceling,
+    OrderConfirmed,
+    OrderConfirming,
+    OrderDelivered,
+    OrderPlaced,
+    OrderRefunded,
+    OrderRefunding,
+    OrderShipped,
+)
 from shop.events.inbox import InboxEntry
 from shop.events.outbox import OutboxMessage
 from shop.events.past import HistoryEntry, WatermarkRow
@@ -41,9 +53,23 @@ class OrderStatus(models.TextChoices):
 
 
 # Not paid yet and not at an end: such an order may hold stock that nobody has paid for.
-UNPAID_STATUSES = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT, OrderStatus.CONFIRMING)
-# Of these, no payment was accepted yet.
-HOLDING_STATUSES = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
+UNPAID = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT, OrderStatus.CONFIRMING)
+# Of these, no payment was accepted yet: the order may be given one, and canceled without a refund.
+PAYABLE = (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT)
+# Its money was taken and its stock is sold, and nobody has canceled it.
+PAID = (OrderStatus.CONFIRMED, OrderStatus.SHIPPED, OrderStatus.DELIVERED)
+# Of these, its parcel has left.
+SENT = (OrderStatus.SHIPPED, OrderStatus.DELIVERED)
+# On its way back: stock and money are being returned.
+GOING_BACK = (OrderStatus.CANCELING, OrderStatus.REFUNDING)
+# All of it came back.
+CALLED_OFF = (OrderStatus.CANCELED, OrderStatus.REFUNDED)
+# Canceled before it was paid, or on the way to that.
+NEVER_PAID = (OrderStatus.CANCELING, OrderStatus.CANCELED)
+# No saga moves it any further by itself.
+DECIDED = (*PAID, *CALLED_OFF)
+# Nothing moves it any more.
+ENDED = (OrderStatus.DELIVERED, *CALLED_OFF)
 
 ORDER_TRANSITIONS = Transitions(
     {
@@ -68,6 +94,18 @@ class Order(StatusModel):
     """What a customer wants and what it costs; the row exists before anything is reserved or charged."""
 
     TRANSITIONS = ORDER_TRANSITIONS
+    STATUS_AFTER = {
+        OrderPlaced: OrderStatus.PENDING,
+        OrderAwaitingPayment: OrderStatus.AWAITING_PAYMENT,
+        OrderConfirming: OrderStatus.CONFIRMING,
+        OrderConfirmed: OrderStatus.CONFIRMED,
+        OrderShipped: OrderStatus.SHIPPED,
+        OrderDelivered: OrderStatus.DELIVERED,
+        OrderCanceling: OrderStatus.CANCELING,
+        OrderCanceled: OrderStatus.CANCELED,
+        OrderRefunding: OrderStatus.REFUNDING,
+        OrderRefunded: OrderStatus.REFUNDED,
+    }
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     number = models.CharField(max_length=10, unique=True, default=new_order_number, editable=False)
@@ -109,13 +147,13 @@ class Order(StatusModel):
             models.Index(
                 fields=["customer_id"],
                 name="orders_unpaid_of_customer",
-                condition=models.Q(status__in=UNPAID_STATUSES),
+                condition=models.Q(status__in=UNPAID),
             ),
             *(
                 models.Index(
                     fields=[key],
                     name=f"orders_held_by_{key}",
-                    condition=models.Q(**{"status__in": HOLDING_STATUSES, f"{key}__isnull": False}),
+                    condition=models.Q(**{"status__in": PAYABLE, f"{key}__isnull": False}),
                 )
                 for key in ("email_key", "address_key")
             ),

@@ -56,6 +56,8 @@ class StatusModel(models.Model):
     """A row with a status that only `change_status` moves, and a version that rises by one with each move."""
 
     TRANSITIONS: ClassVar[Transitions]
+    # The status that a fact leaves the row in, by its class; {} where not every fact tells of one status alone.
+    STATUS_AFTER: ClassVar[Mapping[type[Event], str]] = {}
 
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -75,17 +77,21 @@ def change_status(
     pk: uuid.UUID,
     *,
     expected: Collection[str],
-    to: str,
     event: Event,
+    to: str | None = None,
     **values: Any,
 ) -> int | None:
-    """Move one row to status `to` if it stands in one of `expected`, and publish `event` with its new version.
+    """Move one row to the status that `event` tells of if it stands in one of `expected`; publish `event` with its version.
 
-    `values` are further columns to write in the same statement. Needs an open transaction of the model's context.
+    `to`: the status, where the model has no table STATUS_AFTER. `values` are further columns to write in the same
+    statement. Needs an open transaction of the model's context.
     Returns the new version, or None where the row was not in `expected`: somebody else moved it first.
-    Raises: IllegalTransition where the model's table does not hold the move.
+    Raises: IllegalTransition where the model's table does not hold the move, or `event` tells of another.
     """
+    to = model.STATUS_AFTER[type(event)] if to is None else to
     model.TRANSITIONS.check(expected, to)
+    if model.STATUS_AFTER.get(type(event), to) != to:
+        raise IllegalTransition(f"{event.type} does not tell of a move to {to}")
     context = model._meta.app_label
     alias = transactions.require(context)
     rows = model._default_manager.using(alias).filter(

@@ -11,9 +11,9 @@ from rest_framework import status
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from orders.models import OrderStatus
+from orders.models import DECIDED, NEVER_PAID
 from orders.queries import OrderProgress, OrderState, get_order
-from orders.rest.serializers import UNDER_WAY, next_action, represent
+from orders.rest.serializers import next_action, represent
 from orders.rules import CancelReason
 from orders.sagas.engine import Reached
 from orders.services import OrderIsCanceled
@@ -61,7 +61,7 @@ def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untr
     method that was never tried, since the order was canceled already.
     """
     order = reached.order or get_order(order_id=order_id)
-    if order.status in (OrderStatus.CANCELING, OrderStatus.CANCELED):
+    if order.status in NEVER_PAID:
         response = refused(order, untried=untried).response()
         response["Location"] = _location(request, order)
         return response
@@ -87,7 +87,7 @@ def _answer(
         response = problem_of(fault, order_id=str(order.order_id), order_status=order.status).response()
         response["Location"] = _location(request, order)
         return response
-    decided = order.status not in UNDER_WAY | {OrderStatus.AWAITING_PAYMENT}
+    decided = order.status in DECIDED
     body = represent(order, payment=payment)
     response = Response(
         body,

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from orders.models import OrderStatus
+from orders.models import DECIDED, OrderStatus
 from orders.queries import Address, OrderState
 from orders.rules import CancelReason
 from orders.services import NewOrder
@@ -22,8 +22,6 @@ from shop.money import Money
 from shop.rest.fields import BoundedListField, MailAddressField, MoneyField, StrictSerializer, TextField
 from shop.rest.idempotency import KeyedCall
 from shop.rest.problem import money_json
-
-UNDER_WAY = {OrderStatus.PENDING, OrderStatus.CONFIRMING, OrderStatus.CANCELING, OrderStatus.REFUNDING}
 
 
 class CountField(serializers.IntegerField):
@@ -256,7 +254,7 @@ def next_action(order: OrderState, payment: payments.PaymentState | None) -> str
         if not order.has_payment_method:
             return "provide_payment_method"
         return "authenticate" if payment is not None and payment.status == "REQUIRES_ACTION" else "wait"
-    return "wait" if order.status in UNDER_WAY else "none"
+    return "none" if order.status in DECIDED else "wait"
 
 
 class RefundOut(serializers.Serializer[Any]):

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders import services
-from orders.models import Order
+from orders.models import CALLED_OFF, Order
 from orders.queries import OrderState, get_order, get_orders, has_payment_method, orders_of
 from orders.rest.answers import answer_checkout, answer_recorded, headers_of, tag_of
 from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, REFUNDING
@@ -162,7 +162,7 @@ class OrderCancelView(AdmittedView):
             return NotFinal(response)
         if not own:
             _note_staff(request, order_id, f"canceled over the API: {order.status}")
-        done = order.status in ("CANCELED", "REFUNDED")
+        done = order.status in CALLED_OFF
         represented = represent(order, payment=payments.get_payment(order_id=order_id))
         return Response(
             represented,

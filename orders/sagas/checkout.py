@@ -20,6 +20,7 @@ from orders.sagas.steps import (
     release_stock,
     reserve_stock,
     return_stock,
+    ship_instead,
     stop_parcel,
     void_payment,
 )
@@ -47,7 +48,7 @@ REFUND = Saga(
     name="refund",
     starts=OrderStatus.REFUNDING,
     steps=(
-        Step(stop_parcel, if_refused=OrderStatus.SHIPPED),
+        Step(stop_parcel, if_refused=ship_instead),
         # Note [Money waits, stock does not]: a dispute keeps a refund waiting for months, and a provider that refuses it until
         # a human finds out why. A parcel that was stopped never leaves, and no further money can be taken of a captured
         # payment: its stock is sold to others meanwhile. void_payment releases stock before it waits, for the same reason.

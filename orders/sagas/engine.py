@@ -32,6 +32,8 @@ RETRY_CAP_SECONDS = 30.0
 PARK_AFTER_ATTEMPTS = 10
 
 Action = Callable[[OrderProgress], None]
+# What is done where a step is refused: with the refusal, and the steps that were taken.
+Instead = Callable[[OrderProgress, Refusal, list[dict[str, Any]]], None]
 
 
 class WaitingForOutside(Exception):
@@ -66,8 +68,8 @@ class Step:
     """One step: what it does, its undo, and the status that the order reaches `then`.
 
     `passes`: a walk that goes on from there leaves the status unwritten; it is written where the walk ends in it.
-    `until_deadline`: a Fault is retried until the order's payment deadline, then unwinds. `if_refused`: where the order
-    goes if this step is refused, for a saga that does not unwind.
+    `until_deadline`: a Fault is retried until the order's payment deadline, then unwinds. `if_refused`: what is done
+    with the order if this step is refused, for a saga that does not unwind.
     """
 
     do: Action
@@ -75,7 +77,7 @@ class Step:
     then: str | None = None
     passes: bool = False
     until_deadline: bool = False
-    if_refused: str | None = None
+    if_refused: Instead | None = None
 
     @property
     def name(self) -> str:
@@ -257,12 +259,7 @@ def _go_forward(walk: _Walk) -> None:
 def _turn_around(walk: _Walk, step: Step, refusal: Refusal) -> None:
     saga, order = walk.saga, walk.order
     if step.if_refused is not None:
-        services.ship_instead(
-            order=order,
-            carrier=refusal.facts.get("carrier", ""),
-            tracking_number=refusal.facts.get("tracking_number", ""),
-            steps=walk.steps,
-        )
+        step.if_refused(order, refusal, walk.steps)
         _look_again(walk)
     elif saga.unwinding is not None:
         facts = {"code": refusal.code, "detail": refusal.detail, **plain(refusal.facts)}

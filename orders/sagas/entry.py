@@ -9,6 +9,7 @@ import structlog
 from inventory import api as inventory
 from orders import services
 from orders.gateways import inventory_breaker
+from orders.models import CALLED_OFF, PAID, SENT, OrderStatus
 from orders.queries import OrderProgress, OrderState, get_order, get_progress
 from orders.rules import CancelReason
 from orders.sagas import engine
@@ -89,12 +90,12 @@ def cancel_order(*, order_id: uuid.UUID, reason: CancelReason) -> OrderState:
     Raises: OrderNotFound, OrderBeingConfirmed, OrderAlreadyShipped; payments' PaymentDisputed: its money is at the bank.
     """
     payment = payments.get_payment(order_id=order_id)
-    if payment is not None and payment.is_charged_back and get_order(order_id=order_id).status == "CONFIRMED":
+    if payment is not None and payment.is_charged_back and get_order(order_id=order_id).status == OrderStatus.CONFIRMED:
         raise payments.PaymentDisputed(order_id=order_id, dispute=payment.dispute)
     services.request_cancel(order_id=order_id, reason=reason)
     resume_for_somebody(order_id=order_id)
     order = get_order(order_id=order_id)
-    if order.status in ("SHIPPED", "DELIVERED"):
+    if order.status in SENT:
         # The carrier had the parcel before anybody here knew.
         raise services.OrderAlreadyShipped(order_id=str(order_id))
     return order
@@ -103,7 +104,7 @@ def cancel_order(*, order_id: uuid.UUID, reason: CancelReason) -> OrderState:
 def _is_owed(order: OrderState) -> bool:
     """Return whether money of an order that has ended is owed: a refund of it came back from the bank."""
     payment = payments.get_payment(order_id=order.order_id)
-    return order.status in ("CANCELED", "REFUNDED") and payment is not None and payment.owed.minor > 0
+    return order.status in CALLED_OFF and payment is not None and payment.owed.minor > 0
 
 
 def refund_order(*, order_id: uuid.UUID, operation: str, amount: Money, reason: str, formerly: str = "") -> OrderState:
@@ -119,7 +120,7 @@ def refund_order(*, order_id: uuid.UUID, operation: str, amount: Money, reason: 
     if formerly and payments.has_refund(refund_id=(earlier := derived_id("refund", order_id, formerly))):
         refund_id = earlier
     # Asked again, a refund that was taken on is answered as it was, also where the order was canceled meanwhile.
-    may_refund = order.status in ("CONFIRMED", "SHIPPED", "DELIVERED") or _is_owed(order)
+    may_refund = order.status in PAID or _is_owed(order)
     if not may_refund and not payments.has_refund(refund_id=refund_id):
         raise services.NotRefundable(order_id=str(order_id), status=order.status)
     try:

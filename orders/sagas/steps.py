@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from inventory import api as inventory
@@ -138,6 +139,16 @@ def stop_parcel(order: OrderProgress) -> None:
             carrier=parcel.carrier if parcel else "",
             tracking_number=parcel.tracking_number if parcel else "",
         ) from refusal
+
+
+def ship_instead(order: OrderProgress, refusal: Refusal, taken: list[dict[str, Any]]) -> None:
+    """Let a canceled order be shipped after all: its parcel had left, and no money moves. `taken`: the steps up to there."""
+    services.ship_instead(
+        order=order,
+        carrier=refusal.facts.get("carrier", ""),
+        tracking_number=refusal.facts.get("tracking_number", ""),
+        steps=taken,
+    )
 
 
 def refund_payment(order: OrderProgress) -> None:

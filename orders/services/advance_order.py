@@ -32,7 +32,7 @@ from shop.states import change_status
 log = structlog.get_logger(__name__)
 
 
-_EVENT_OF_MOVE: dict[str, Callable[[OrderProgress], Event]] = {
+EVENT_OF_MOVE: dict[str, Callable[[OrderProgress], Event]] = {
     OrderStatus.AWAITING_PAYMENT: lambda order: OrderAwaitingPayment(order_id=order.order_id),
     OrderStatus.CONFIRMING: lambda order: OrderConfirming(order_id=order.order_id),
     OrderStatus.CONFIRMED: lambda order: OrderConfirmed(order_id=order.order_id, total=order.total),
@@ -50,7 +50,7 @@ def advance_order(*, order: OrderProgress, to: str, saga: str, steps: list[dict[
     Returns False where somebody else moved the order first: the saga looks again.
     """
     Order.TRANSITIONS.check(order.standing, to)
-    event = _EVENT_OF_MOVE[to](order)
+    event = EVENT_OF_MOVE[to](order)
     with transactions.single("orders"):
         # Lost in a crash, the saga is open and takes the same step again. What follows waits for the disk: the commit
         # of the stock before a capture, the rest of the saga's row, the answer before the customer gets it.
@@ -87,7 +87,6 @@ def refuse_order(
             Order,
             order.order_id,
             expected=order.standing,
-            to=OrderStatus.CANCELING,
             event=OrderCanceling(order_id=order.order_id, reason=reason),
             cancel_reason=reason,
             refusal=facts,
@@ -107,7 +106,6 @@ def ship_instead(*, order: OrderProgress, carrier: str, tracking_number: str, st
             Order,
             order.order_id,
             expected={OrderStatus.REFUNDING},
-            to=OrderStatus.SHIPPED,
             event=OrderShipped(order_id=order.order_id, carrier=carrier, tracking_number=tracking_number),
             cancel_reason="",
             carrier=carrier,

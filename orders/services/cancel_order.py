@@ -8,7 +8,7 @@ import structlog
 from django.db.models.functions import Now
 
 from orders.events import OrderCanceling, OrderRefunding
-from orders.models import Order, OrderStatus, Saga
+from orders.models import PAYABLE, SENT, Order, OrderStatus, Saga
 from orders.queries import OrderNotFound
 from orders.rules import CancelReason
 from orders.services.held_unpaid import NO_KEYS
@@ -54,12 +54,11 @@ def request_cancel(*, order_id: uuid.UUID, reason: CancelReason) -> str:
         if order is None:
             raise OrderNotFound(order_id=str(order_id))
         status = OrderStatus(order.status)
-        if status in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT):
+        if status in PAYABLE:
             change_status(
                 Order,
                 order_id,
                 expected={status},
-                to=OrderStatus.CANCELING,
                 event=OrderCanceling(order_id=order_id, reason=reason),
                 cancel_reason=reason,
                 **NO_KEYS,
@@ -73,7 +72,6 @@ def request_cancel(*, order_id: uuid.UUID, reason: CancelReason) -> str:
                 Order,
                 order_id,
                 expected={status},
-                to=OrderStatus.REFUNDING,
                 event=OrderRefunding(order_id=order_id, reason=reason),
                 cancel_reason=reason,
             )
@@ -81,7 +79,7 @@ def request_cancel(*, order_id: uuid.UUID, reason: CancelReason) -> str:
             status = OrderStatus.REFUNDING
         elif status == OrderStatus.CONFIRMING:
             raise OrderBeingConfirmed(order_id=str(order_id))
-        elif status in (OrderStatus.SHIPPED, OrderStatus.DELIVERED):
+        elif status in SENT:
             raise OrderAlreadyShipped(order_id=str(order_id))
     log.info("order.cancel_requested", order_id=str(order_id), status=str(status), reason=str(reason))
     return str(status)

@@ -35,7 +35,6 @@ def note_parcel_dispatched(*, order_id: uuid.UUID, carrier: str, tracking_number
         Order,
         order_id,
         expected={OrderStatus.CONFIRMED},
-        to=OrderStatus.SHIPPED,
         event=OrderShipped(order_id=order_id, carrier=carrier, tracking_number=tracking_number),
     )
 
@@ -50,7 +49,6 @@ def note_parcel_delivered(*, order_id: uuid.UUID, carrier: str, tracking_number:
         Order,
         order_id,
         expected={OrderStatus.SHIPPED},
-        to=OrderStatus.DELIVERED,
         event=OrderDelivered(order_id=order_id),
         closed_at=Now(),
     )

@@ -6,7 +6,7 @@ import uuid
 
 from django.db.models.functions import Now
 
-from orders.models import Order, OrderStatus, Saga
+from orders.models import PAYABLE, Order, Saga
 from orders.queries import OrderNotFound
 from orders.services.saga_store import lease
 from shop import transactions
@@ -32,7 +32,7 @@ def provide_payment_method(*, order_id: uuid.UUID, payment_method: str) -> None:
             raise OrderNotFound(order_id=str(order_id))
         if order.payment_method == payment_method:
             return
-        if order.status not in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT):
+        if order.status not in PAYABLE:
             raise NotPayable(order_id=str(order_id), status=order.status)
         if order.payment_method:
             raise NotPayable(

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, TextField, Value
 from django.db.models.functions import Cast, Concat, Now
 
-from orders.models import Contact, Order, OrderLine, OrderStatus, Saga
+from orders.models import ENDED, Contact, Order, OrderLine, Saga
 from orders.services.held_unpaid import NO_KEYS
 from shop import transactions
 from shop.personal.facts import erase_from_facts, still_told
@@ -26,7 +26,6 @@ from shop.personal.keepers import (
     records_of,
 )
 
-ENDED = (OrderStatus.DELIVERED, OrderStatus.CANCELED, OrderStatus.REFUNDED)
 _UNFINISHED = Exists(Saga.objects.filter(order_id=OuterRef("pk"), finished_at=None))
 
 

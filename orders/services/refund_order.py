@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from orders.events import OrderRefundIssued, OrderRefundReturned
-from orders.models import Order, OrderStatus
+from orders.models import NEVER_PAID, Order, OrderStatus
 from orders.rules import is_full_refund
 from shop import transactions
 from shop.errors import Refusal
@@ -28,7 +28,7 @@ def announce_partial_refund(*, order_id: uuid.UUID, refund_id: uuid.UUID, amount
     unwound by order.canceled. `again`: what the bank had returned was refunded once more, which neither of them told.
     """
     transactions.require("orders")
-    unwound = () if again else (OrderStatus.CANCELING, OrderStatus.CANCELED)
+    unwound = () if again else NEVER_PAID
     order = Order.objects.select_for_update().filter(pk=order_id).exclude(status__in=unwound).first()
     if order is not None and not is_full_refund(refund_id, order_id):
         publish(

@@ -13,7 +13,7 @@ from django.db.models import F, JSONField, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
-from orders.models import Order, OrderStatus, Saga
+from orders.models import GOING_BACK, Order, Saga
 from shop import transactions
 from shop.background import wake
 from shop.clock import database_now
@@ -114,7 +114,7 @@ def saga_attempts(*, order_id: uuid.UUID, saga: str) -> int:
 
 def rests_on_the_way_back(*, order_id: uuid.UUID, after: str) -> bool:
     """Return whether an order is being canceled and its saga, whose last step failed by the Fault of code `after`, rests."""
-    returning = Order.objects.filter(pk=order_id, status__in=(OrderStatus.CANCELING, OrderStatus.REFUNDING))
+    returning = Order.objects.filter(pk=order_id, status__in=GOING_BACK)
     resting = Saga.objects.filter(finished_at=None, waiting_for=RETRY, due_at__gt=Now(), **{"log__-1__outcome": after})
     return resting.filter(order_id__in=returning.values("pk")).exists()
 

@@ -218,6 +218,13 @@ def test_no_row_moves_where_its_table_holds_no_move(model: type[StatusModel]):
                 change_status(model, uuid.uuid4(), expected={source}, to=target, event=event)
 
 
+def test_a_move_that_its_fact_does_not_tell_of_is_refused():
+    event = OrderDelivered(order_id=uuid.uuid4())
+
+    with pytest.raises(IllegalTransition, match=r"order\.delivered does not tell of a move to REFUNDING"):
+        change_status(Order, uuid.uuid4(), expected={"CONFIRMED"}, to="REFUNDING", event=event)
+
+
 def test_a_move_that_the_table_lacks_is_refused():
     table = Transitions({"A": {"B"}, "B": set()})
 

@@ -397,7 +397,7 @@ MUTANTS = (
         removes="the refusal to cancel an order whose payment is disputed",
         promise="I6",
         file=ENTRY,
-        old='    if payment is not None and payment.is_charged_back and get_order(order_id=order_id).status == "CONFIRMED":\n',
+        old="    if payment is not None and payment.is_charged_back and get_order(order_id=order_id).status == OrderStatus.CONFIRMED:\n",
         new="    if False:\n",
         killers=(f"{ORDERS}::test_a_disputed_order_is_not_canceled_with_a_refund",),
     ),

@@ -317,8 +317,8 @@ MUTANTS = (
         removes="the refusal to cancel an order that is being confirmed",
         promise="I5",
         file=CANCELING,
-        old="        if status in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT):\n",
-        new="        if status in (OrderStatus.PENDING, OrderStatus.AWAITING_PAYMENT, OrderStatus.CONFIRMING):\n",
+        old="        if status in PAYABLE:\n",
+        new="        if status in (*PAYABLE, OrderStatus.CONFIRMING):\n",
         killers=(f"{TESTS}/test_cancel.py::test_cancel_in_every_status",),
     ),
     Mutant(

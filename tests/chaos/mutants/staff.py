@@ -259,7 +259,7 @@ MUTANTS = (
         removes="the difference between a cancel that is through and one that goes on",
         promise="edge",
         file="orders/admin.py",
-        old='    return CANCELED if order.status in ("CANCELED", "REFUNDED") else f"is',
+        old='    return CANCELED if order.status in CALLED_OFF else f"is',
         new='    return CANCELED if order.status else f"is',
         killers=(f"{PAGES}::test_a_cancel_that_is_not_through_is_no_success",),
     ),

@@ -21,6 +21,7 @@ from payments.services import refund, void
 from payments.services.recording import ASK_AGAIN
 from shipping.services import stopping
 from shop.events import inbox
+from shop.events.event import Event
 from shop.personal import erasure
 from shop.rest import idempotency
 from shop.states import StatusModel
@@ -39,12 +40,13 @@ canceling = importlib.import_module("orders.services.cancel_order")
 def order_moved_whatever_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     change_status = advancing.change_status
 
-    def blind(model: type[StatusModel], pk: Any, *, expected: Any, to: str, **more: Any) -> Any:
+    def blind(model: type[StatusModel], pk: Any, *, expected: Any, event: Event, **more: Any) -> Any:
+        to = model.STATUS_AFTER[type(event)]
         sources = [status for status, targets in model.TRANSITIONS.items() if to in targets]
         now = model._default_manager.values_list("status", flat=True).get(pk=pk)
         if now not in sources:
             model._default_manager.filter(pk=pk).update(status=sources[0])
-        return change_status(model, pk, expected=sources, to=to, **more)
+        return change_status(model, pk, expected=sources, event=event, **more)
 
     advance = advancing._ADVANCE_ORDER
 

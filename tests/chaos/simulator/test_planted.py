@@ -39,9 +39,9 @@ canceling = importlib.import_module("orders.services.cancel_order")
 
 
 def orders_move_from_any_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    def blind(model: Any, pk: Any, *, expected: Any, to: str, event: Any, **values: Any) -> int | None:
+    def blind(model: Any, pk: Any, *, expected: Any, event: Any, **values: Any) -> int | None:
         present = model._default_manager.values_list("status", flat=True).get(pk=pk)
-        return states.change_status(model, pk, expected={present}, to=to, event=event, **values)
+        return states.change_status(model, pk, expected={present}, event=event, **values)
 
     monkeypatch.setattr(states.Transitions, "check", lambda *_args: None)
     advance = advancing._ADVANCE_ORDER
