@@ -95,11 +95,11 @@ def _due_to(order: orders.OrderStanding) -> list[str]:
     causes = []
     if order.confirmed_at is not None:
         causes.append(f"order_confirmed{of_order}")
-    if order.status in ("SHIPPED", "DELIVERED"):
+    if order.status in orders.SENT:
         causes.append(f"order_shipped{of_order}")
-    elif order.status == "CANCELED":
+    elif order.status == orders.OrderStatus.CANCELED:
         causes.append(f"order_canceled{of_order}{order.cancel_reason}")
-    elif order.status == "REFUNDED":
+    elif order.status == orders.OrderStatus.REFUNDED:
         causes.append(f"order_refunded{of_order}")
     return [*causes, *order.refunds.split(",")] if order.refunds else causes
 

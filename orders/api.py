@@ -1,5 +1,6 @@
 """The door of orders: what other contexts may call. Arguments by keyword; answers are plain data, never models."""
 
+from orders.models import PAID, SENT, OrderStatus
 from orders.queries import (
     Address,
     MoneyReturned,
@@ -17,6 +18,8 @@ from orders.queries import (
 from orders.rules import CancelReason
 
 __all__ = [
+    "PAID",
+    "SENT",
     "Address",
     "CancelReason",
     "MoneyReturned",
@@ -24,6 +27,7 @@ __all__ = [
     "OrderNotFound",
     "OrderStanding",
     "OrderState",
+    "OrderStatus",
     "find_order_fact",
     "find_orders",
     "get_money_returned",

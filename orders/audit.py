@@ -15,6 +15,7 @@ from orders import laws
 from orders.models import CALLED_OFF, GOING_BACK, NEVER_PAID, PAID, SENT, UNPAID, Order, OrderStatus, Saga
 from orders.queries import OrderStanding, page_orders
 from payments import api as payments
+from payments.api import PaymentStatus
 from shipping import api as shipping
 from shop.audit import Check, by_order, register_check, register_law
 from shop.events.history import register_history_checks
@@ -26,8 +27,8 @@ from shop.personal.keepers import ERASED
 # An order on its way may be seen between two commits of its own; one that is still has no excuse.
 STILL_FOR = timedelta(seconds=5)
 
-CAPTURED = {"CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED"}
-FENCED = {"VOIDED", "REFUNDED"}
+CAPTURED = (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED)
+FENCED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
 HOLDING = {"HELD", "PAYING", "COMMITTED"}
 # Who was never confirmed has no parcel.
 UNCONFIRMED = (*UNPAID, *NEVER_PAID)
@@ -76,7 +77,7 @@ def _judge_i2(row: Row) -> str | None:
     order, reservation, payment = row.order, row.reservation, row.payment
     if reservation is None or reservation.status not in ("RELEASED", "EXPIRED"):
         return None
-    if payment is None or payment.status in FENCED or (payment.status == "NEW" and not payment.has_intent):
+    if payment is None or payment.status in FENCED or (payment.status == PaymentStatus.NEW and not payment.has_intent):
         return None
     if order is not None and order.status == OrderStatus.CANCELING and payment.status in CAPTURED:
         return None  # no further money can come; what was taken waits for its refund
@@ -87,7 +88,7 @@ def _judge_i2(row: Row) -> str | None:
 
 def _judge_i3(row: Row) -> str | None:
     order, reservation, payment = row.order, row.reservation, row.payment
-    if order is None or payment is None or payment.status == "REFUNDED" or not payment.kept_unlisted:
+    if order is None or payment is None or payment.status == PaymentStatus.REFUNDED or not payment.kept_unlisted:
         return None
     if reservation is not None and reservation.status == "COMMITTED":
         return None
@@ -101,7 +102,7 @@ def _judge_i4(row: Row) -> str | None:
     order, payment = row.order, row.payment
     if order is None or payment is None:
         return None
-    if payment.status != "VOIDED" and (payment.amount, payment.currency) != (order.total, order.currency):
+    if payment.status != PaymentStatus.VOIDED and (payment.amount, payment.currency) != (order.total, order.currency):
         told = f"{Money(payment.amount, payment.currency)} for a total of {Money(order.total, order.currency)}"
         return f"its payment is of {told}; {Money(payment.captured, payment.currency)} were captured"
     if payment.refunded + payment.settled > payment.captured:
@@ -142,7 +143,7 @@ def _judge_i6(row: Row) -> str | None:
     order, payment = row.order, row.payment
     if order is None or order.status not in CALLED_OFF or payment is None:
         return None
-    closed = payment.status in (*FENCED, "NEW") or payment.lost or payment.settled or payment.owed
+    closed = payment.status in (*FENCED, PaymentStatus.NEW) or payment.lost or payment.settled or payment.owed
     if closed and not payment.kept_unlisted:
         return None  # what is owed stands in the list of staff, and an alert calls them (ADR 24)
     kept, owed = Money(payment.kept, payment.currency), Money(payment.owed, payment.currency)

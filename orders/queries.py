@@ -12,7 +12,7 @@ import msgspec
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from orders.models import Order, Saga
+from orders.models import Order, OrderStatus, Saga
 from orders.rules import ids_of_full_refunds
 from payments import api as payments
 from shop.counting import count_up_to
@@ -69,7 +69,7 @@ class OrderState:
     order_id: uuid.UUID
     number: str
     customer_id: uuid.UUID
-    status: str
+    status: OrderStatus
     version: int
     total: Money
     lines: tuple[OrderLineState, ...]
@@ -146,6 +146,7 @@ def _state_of(row: tuple[Any, ...]) -> OrderState:
     """Return the state that a row of the statements above holds."""
     found: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
     currency, lines, refusal = found.pop("currency"), _read_json(found["lines"] or "[]"), found["refusal"]
+    found["status"] = OrderStatus(found["status"])
     found["total"] = Money(found["total"], currency)
     found["lines"] = tuple(
         OrderLineState(sku, name, quantity, Money(price, currency)) for sku, name, quantity, price in lines
@@ -234,7 +235,7 @@ class OrderProgress:
         """Keep what a move of the order's row has written."""
         self.status, self.stored = to, ""
         if self.known is not None:
-            self.known = replace(self.known, status=to, version=version, confirmed_at=confirmed_at)
+            self.known = replace(self.known, status=OrderStatus(to), version=version, confirmed_at=confirmed_at)
 
 
 def get_progress(*, order_id: uuid.UUID) -> OrderProgress:
@@ -305,7 +306,7 @@ class OrderStanding(NamedTuple):
     """
 
     order_id: uuid.UUID
-    status: str
+    status: OrderStatus
     version: int
     total: int
     currency: str
@@ -324,7 +325,7 @@ def page_orders(*, after: uuid.UUID, limit: int, lines: bool = True, refunds: bo
     `lines`, `refunds`: whether these are wanted; together they cost more than all the rest.
     """
     rows = _PAGE_ORDERS.run(after=after, limit=limit, lines=lines, refunds=refunds)
-    return [OrderStanding(*row) for row in rows]
+    return [OrderStanding(order_id, OrderStatus(status), *rest) for order_id, status, *rest in rows]
 
 
 def find_order_fact(*, order_id: uuid.UUID, event_type: str) -> Told:

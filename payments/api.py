@@ -5,6 +5,7 @@ attempt, Faults are tried again: after PaymentUnknown the effect may have happen
 """
 
 from payments.gateways import PaymentProviderUnavailable, PaymentUnknown, check_chargeable, is_payment_token
+from payments.models import PaymentStatus, RefundStatus
 from payments.queries import (
     PaymentStanding,
     PaymentState,
@@ -55,6 +56,7 @@ __all__ = [
     "PaymentRefusedByProvider",
     "PaymentStanding",
     "PaymentState",
+    "PaymentStatus",
     "PaymentUnknown",
     "ReconciliationReport",
     "RefundDiffers",
@@ -63,6 +65,7 @@ __all__ = [
     "RefundPage",
     "RefundRefused",
     "RefundState",
+    "RefundStatus",
     "UnchargeableAmount",
     "UnknownRefund",
     "authorize_payment",

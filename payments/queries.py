@@ -37,7 +37,7 @@ class PaymentState:
     """How the payment of an order stands. `client_secret` and `next_action` only where the provider was just asked."""
 
     order_id: UUID
-    status: str
+    status: PaymentStatus
     amount: Money
     captured: Money
     refunded: Money
@@ -76,7 +76,7 @@ def to_state(payment: Payment, *, client_secret: str = "", next_action: str = ""
     """Return what other contexts may see of a row."""
     return PaymentState(
         order_id=payment.order_id,
-        status=str(payment.status),
+        status=PaymentStatus(payment.status),
         amount=payment.amount,
         captured=Money(payment.captured_minor, payment.currency),
         refunded=Money(payment.refunded_minor, payment.currency),
@@ -102,7 +102,7 @@ def get_payment(*, order_id: UUID) -> PaymentState | None:
     intent_id, decline_code, version, attempt, lost_minor, dispute = rest
     return PaymentState(
         order_id=order_id,
-        status=status,
+        status=PaymentStatus(status),
         amount=Money(amount_minor, currency),
         captured=Money(captured_minor, currency),
         refunded=Money(refunded_minor, currency),
@@ -135,7 +135,7 @@ class RefundState:
     """One refund; `reason` is what staff wrote, and not for the customer."""
 
     refund_id: UUID
-    status: str
+    status: RefundStatus
     amount: Money
     reason: str
     created_at: datetime
@@ -180,7 +180,7 @@ def page_refunds(
         tuple(
             RefundState(
                 refund_id=row.refund_id,
-                status=str(row.status),
+                status=RefundStatus(row.status),
                 amount=Money(row.amount_minor, row.payment.currency),
                 reason=row.reason,
                 created_at=row.created_at,
@@ -213,7 +213,7 @@ class PaymentStanding(NamedTuple):
     """One order's payment as the audit holds it against the order; amounts in minor units of `currency`."""
 
     order_id: UUID
-    status: str
+    status: PaymentStatus
     amount: int
     currency: str
     captured: int
@@ -236,7 +236,10 @@ class PaymentStanding(NamedTuple):
 
 def page_payments(*, after: UUID, limit: int) -> list[PaymentStanding]:
     """Return up to `limit` payments in the order of their ids, from the first one past `after`."""
-    return [PaymentStanding(*row) for row in _PAGE.run(after=after, limit=limit)]
+    return [
+        PaymentStanding(order_id, PaymentStatus(status), *rest)
+        for order_id, status, *rest in _PAGE.run(after=after, limit=limit)
+    ]
 
 
 def count_unresolved(*, older_than: timedelta = timedelta(0)) -> int:

@@ -33,7 +33,7 @@ VALUES = {
     "asked": [name for name, carrier in CARRIERS.items() if carrier is not ManualCarrier],
 }
 # Of orders that are, or have been, confirmed: of a refunded one a tombstone is left, so that no late fact makes a parcel.
-CONFIRMED = {"CONFIRMED", "SHIPPED", "DELIVERED", "REFUNDED"}
+CONFIRMED = (*orders.PAID, orders.OrderStatus.REFUNDED)
 _SHIPMENT = "'shipment ' || s.id, 'of order ' || s.order_id || ': ' ||"
 _SURPLUS = "'surplus booking ' || b.id, 'of order ' || b.order_id || ': ' ||"
 
@@ -108,7 +108,9 @@ def _judge(row: _Row) -> str | None:
         return None
     told = orders.find_order_fact(order_id=row.order_id, event_type="order.confirmed")
     # A parcel that was never made for an order that was refunded at once is stopped all the same.
-    if row.order.status != "REFUNDED" and not should_show(told, subscriber="shipping.create_shipment_for_order"):
+    if row.order.status != orders.OrderStatus.REFUNDED and not should_show(
+        told, subscriber="shipping.create_shipment_for_order"
+    ):
         return None
     return f"it is {row.order.status} and has no shipment"
 

@@ -67,7 +67,7 @@ def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untr
         return response
     payment = reached.payment or payments.get_payment(order_id=order_id)
     fault = reached.fault
-    if payment is not None and payment.status == "REQUIRES_ACTION" and not payment.client_secret:
+    if payment is not None and payment.status == payments.PaymentStatus.REQUIRES_ACTION and not payment.client_secret:
         try:
             payment = payments.refresh_payment(order_id=order_id)
         except Fault as unanswered:

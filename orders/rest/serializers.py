@@ -132,25 +132,10 @@ class OrderLineOut(serializers.Serializer[Any]):
     line_total = MoneyField()
 
 
-# The statuses of payments, whose door shows no models.
-PAYMENT_STATUSES = [
-    "NEW",
-    "SUBMITTED",
-    "REQUIRES_ACTION",
-    "UNKNOWN",
-    "DECLINED",
-    "AUTHORIZED",
-    "CAPTURED",
-    "PARTIALLY_REFUNDED",
-    "REFUNDED",
-    "VOIDED",
-]
-
-
 class PaymentOut(serializers.Serializer[Any]):
     """The payment of an order."""
 
-    status = serializers.ChoiceField(choices=PAYMENT_STATUSES)
+    status = serializers.ChoiceField(choices=payments.PaymentStatus.values)
     captured = MoneyField()
     refunded = MoneyField()
     owed = MoneyField(
@@ -253,7 +238,11 @@ def next_action(order: OrderState, payment: payments.PaymentState | None) -> str
     if order.status == OrderStatus.AWAITING_PAYMENT:
         if not order.has_payment_method:
             return "provide_payment_method"
-        return "authenticate" if payment is not None and payment.status == "REQUIRES_ACTION" else "wait"
+        return (
+            "authenticate"
+            if payment is not None and payment.status == payments.PaymentStatus.REQUIRES_ACTION
+            else "wait"
+        )
     return "none" if order.status in DECIDED else "wait"
 
 
@@ -262,7 +251,7 @@ class RefundOut(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(
-        choices=["REQUESTED", "PENDING", "SUCCEEDED", "FAILED"],
+        choices=payments.RefundStatus.values,
         help_text="PENDING: the bank has it; FAILED: it did not arrive, and payment.owed of the order tells what is owed",
     )
     amount = MoneyField()

@@ -67,7 +67,7 @@ def authorize_payment(order: OrderProgress) -> None:
     payment = order.payment = payments.authorize_payment(
         order_id=order.order_id, amount=order.total, payment_method=order.payment_method
     )
-    if payment.status == "REQUIRES_ACTION":
+    if payment.status == payments.PaymentStatus.REQUIRES_ACTION:
         if order.unjudged:
             services.begin_to_wait(order=order, free=_free_stock(order))
         raise WaitingForOutside("customer", look_again_seconds=seconds_to_next_look(clock.now() - order.placed_at))
@@ -99,7 +99,10 @@ def is_authorized(order: OrderProgress) -> bool:
     if not order.payment_method:
         return False
     payment = payments.refresh_payment(order_id=order.order_id)
-    return payment is not None and payment.status in ("AUTHORIZED", "CAPTURED")
+    return payment is not None and payment.status in (
+        payments.PaymentStatus.AUTHORIZED,
+        payments.PaymentStatus.CAPTURED,
+    )
 
 
 def void_payment(order: OrderProgress) -> None:
@@ -175,7 +178,7 @@ def refund_payment(order: OrderProgress) -> None:
             raise _not_made(order, refusal) from refusal
         except payments.PaymentDisputed as refusal:
             raise _decided_by_the_bank() from refusal
-        if payment.status == "REFUNDED":
+        if payment.status == payments.PaymentStatus.REFUNDED:
             return _owe_what_comes_back(payment)
     left = payments.get_payment(order_id=order.order_id)
     if left is None or left.kept.minor:

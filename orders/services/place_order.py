@@ -141,7 +141,7 @@ def _priced(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> Orde
         order_id=new_id(),
         number=new_order_number(),
         customer_id=new.customer_id,
-        status=str(OrderStatus.PENDING),
+        status=OrderStatus.PENDING,
         version=1,
         total=total,
         lines=lines,
@@ -228,7 +228,7 @@ def _lines_as_json(lines: Sequence[OrderLineState], free: Mapping[str, int]) -> 
 def _progress(order: OrderState, payment_method: str, free: Mapping[str, int]) -> OrderProgress:
     return OrderProgress(
         order_id=order.order_id,
-        status=order.status,
+        status=str(order.status),
         total=order.total,
         lines=tuple((line.sku, line.quantity) for line in order.lines),
         payment_method=payment_method,

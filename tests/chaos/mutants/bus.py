@@ -28,7 +28,7 @@ MUTANTS = (
         file=STATES,
         old="    if model.STATUS_AFTER.get(type(event), to) != to:\n",
         new="    if False:\n",
-        killers=("tests/architecture/test_sql.py::test_a_move_that_its_fact_does_not_tell_of_is_refused",),
+        killers=(f"{SQL}::test_a_move_that_its_fact_does_not_tell_of_is_refused",),
     ),
     Mutant(
         removes="the expected status of the compare-and-set",

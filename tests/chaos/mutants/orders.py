@@ -381,7 +381,7 @@ MUTANTS = (
         removes="the wait for the part that is still on its way back",
         promise="I6",
         file=STEPS,
-        old='        if payment.status == "REFUNDED":\n',
+        old="        if payment.status == payments.PaymentStatus.REFUNDED:\n",
         new="        if True:\n",
         killers=(f"{TESTS}/test_refunds.py::test_a_cancel_waits_for_the_part_that_is_still_on_its_way",),
     ),
