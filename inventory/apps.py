@@ -15,7 +15,7 @@ class InventoryConfig(AppConfig):
         from shop.observability.metrics import register_gauge
         from shop.timeline import register_narrator
 
-        register_narrator("inventory", queries.story_of)
+        register_narrator("inventory", queries.tell_story)
         audit.register()
         register_gauge(
             "shop_reservations",

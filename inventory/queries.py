@@ -174,7 +174,7 @@ _WORDS = {
 }
 
 
-def story_of(order_id: UUID) -> Story:
+def tell_story(order_id: UUID) -> Story:
     """Tell what happened to an order's stock, and what will happen automatically."""
     found = get_reservation(order_id=order_id)
     if found is None:

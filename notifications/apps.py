@@ -18,6 +18,6 @@ class NotificationsConfig(AppConfig):
         from shop.personal.keepers import register_keeper
         from shop.timeline import register_narrator
 
-        register_narrator("notifications", queries.story_of)
+        register_narrator("notifications", queries.tell_story)
         audit.register()
         register_keeper(personal.KEEPER)

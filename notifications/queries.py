@@ -77,7 +77,7 @@ def dashboard_figures() -> dict[str, object]:
     }
 
 
-def story_of(order_id: UUID) -> Story:
+def tell_story(order_id: UUID) -> Story:
     """Tell which emails an order caused, and what happens to them next."""
     emails = list(Email.objects.filter(order_id=order_id).order_by("queued_at", "id"))
     told = facts_about(CONTEXT, [email.pk for email in emails])

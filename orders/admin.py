@@ -281,7 +281,7 @@ class OrderAdmin(ReadOnlyAdmin):
             request,
             order,
             CANCELED,
-            lambda: _canceled(cancel_order(order_id=order.pk, reason=CancelReason.STAFF_REQUEST)),
+            lambda: _sum_up_cancel(cancel_order(order_id=order.pk, reason=CancelReason.STAFF_REQUEST)),
         )
 
 
@@ -297,7 +297,7 @@ def _walk(order_id: uuid.UUID) -> str:
     return RESUMED
 
 
-def _canceled(order: OrderState) -> str:
+def _sum_up_cancel(order: OrderState) -> str:
     """Return what came of a cancel: what is left of it, the sweep finishes."""
     return CANCELED if order.status in CALLED_OFF else f"is {order.status}, and goes on automatically"
 

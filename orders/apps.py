@@ -17,7 +17,7 @@ class OrdersConfig(AppConfig):
         from shop.personal.keepers import register_keeper
         from shop.timeline import register_lookup, register_narrator
 
-        register_narrator("orders", story.narrate)
+        register_narrator("orders", story.tell_story)
         register_lookup(queries.find_by_number)
         audit.register()
         register_keeper(personal.KEEPER, book=personal.BOOK)

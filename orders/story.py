@@ -32,12 +32,12 @@ _IN_WORDS = {
 }
 
 
-def narrate(order_id: uuid.UUID) -> Story:
+def tell_story(order_id: uuid.UUID) -> Story:
     """Tell the order's moves, its sagas' steps, and when they are looked at next."""
     order = Order.objects.filter(pk=order_id).first()
     if order is None:
         return Story()
-    happened = list(_happened(order))
+    happened = list(_tell_facts(order))
     upcoming: list[Upcoming] = []
     for saga in queries.get_sagas(order_id=order_id):
         happened += [
@@ -54,7 +54,7 @@ def narrate(order_id: uuid.UUID) -> Story:
     return Story(tuple(happened), tuple(upcoming))
 
 
-def _happened(order: Order) -> Iterator[Happening]:
+def _tell_facts(order: Order) -> Iterator[Happening]:
     """Tell the order's facts, each refund by what it left of the money, and its end by who has returned that."""
     returned = 0
     for fact in facts_about("orders", [order.pk]):
@@ -65,14 +65,14 @@ def _happened(order: Order) -> Iterator[Happening]:
                 what = "the rest of its money went back, so all of it has" if before else "all of its money went back"
         elif fact.type == "order.refund_returned":
             returned -= payload["amount"]["minor"]
-        elif fact.type == "order.refunded" and (by_bank := _returned_by_bank(order.pk)):
+        elif fact.type == "order.refunded" and (by_bank := _tell_what_the_bank_returned(order.pk)):
             # Its total is the order's, which is not what we refunded.
             yield told_by(replace(fact, payload={}), context="orders", what=by_bank)
             continue
         yield told_by(fact, context="orders", what=what)
 
 
-def _returned_by_bank(order_id: uuid.UUID) -> str:
+def _tell_what_the_bank_returned(order_id: uuid.UUID) -> str:
     """Return the end of a canceled order whose money a dispute took, in words; "" where none did."""
     payment = payments.get_payment(order_id=order_id)
     if payment is None or not payment.lost.minor:

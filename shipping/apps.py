@@ -20,7 +20,7 @@ class ShippingConfig(AppConfig):
         from shop.personal.keepers import register_keeper
         from shop.timeline import register_narrator
 
-        register_narrator("shipping", queries.story_of)
+        register_narrator("shipping", queries.tell_story)
         audit.register()
         register_keeper(personal.KEEPER)
         register(carrier_is_known)

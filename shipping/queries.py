@@ -102,7 +102,7 @@ def dashboard_figures() -> dict[str, object]:
     }
 
 
-def story_of(order_id: UUID) -> Story:
+def tell_story(order_id: UUID) -> Story:
     """Tell what became of an order's parcel, and what happens to it next."""
     shipment = Shipment.objects.filter(order_id=order_id).first()
     if shipment is None:

@@ -25,7 +25,7 @@ class ShopConfig(AppConfig):
         laws.register_kernel_checks()
         republish.start_counting()
         register_kernel_gauges()
-        register_narrator("bus", story.narrate)
+        register_narrator("bus", story.tell_story)
         register_gauge(
             "shop_erasure_oldest_seconds",
             "Age of the oldest erasure of a person that is not finished",

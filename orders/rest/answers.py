@@ -62,7 +62,7 @@ def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untr
     """
     order = reached.order or get_order(order_id=order_id)
     if order.status in NEVER_PAID:
-        response = refused(order, untried=untried).response()
+        response = explain_cancel(order, untried=untried).response()
         response["Location"] = _location(request, order)
         return response
     payment = reached.payment or payments.get_payment(order_id=order_id)
@@ -109,7 +109,7 @@ def _location(request: Any, order: OrderState) -> str:
     return reverse("order", kwargs={"order_id": order.order_id}, request=request)
 
 
-def refused(order: OrderState, *, untried: bool = False) -> Problem:
+def explain_cancel(order: OrderState, *, untried: bool = False) -> Problem:
     """Return why the order was canceled, as a problem that names it.
 
     What the provider said of an earlier payment method is not told of one that was never tried.

@@ -97,11 +97,11 @@ _WAS_CANCELED = (
 )
 
 
-def _described(schema: Decorator, told: Decorator) -> Decorator:
+def _describe(schema: Decorator, told: Decorator) -> Decorator:
     return lambda handler: told(schema(handler))
 
 
-PLACING = _described(
+PLACING = _describe(
     extend_schema(
         operation_id="place_order",
         request=PlaceOrderSerializer,
@@ -143,11 +143,11 @@ PLACING = _described(
         },
     ),
 )
-LISTING = _described(
+LISTING = _describe(
     extend_schema(operation_id="list_orders", responses=OrderPageOut, parameters=PAGE_PARAMETERS),
     documented(headers={200: ("Link", "Cache-Control")}),
 )
-READING = _described(
+READING = _describe(
     extend_schema(operation_id="get_order", responses=OrderOut, parameters=[IF_NONE_MATCH]),
     documented(
         problems={404: [OrderNotFound]},
@@ -158,7 +158,7 @@ READING = _described(
         },
     ),
 )
-PAYING = _described(
+PAYING = _describe(
     extend_schema(
         operation_id="pay_order",
         request=PaymentMethodSerializer,
@@ -181,7 +181,7 @@ PAYING = _described(
         },
     ),
 )
-CANCELING = _described(
+CANCELING = _describe(
     extend_schema(
         operation_id="cancel_order",
         request=NothingSerializer,
@@ -206,7 +206,7 @@ CANCELING = _described(
         links={200: {"get_order": THIS_ORDER}, 202: {"get_order": THIS_ORDER}},
     ),
 )
-LISTING_REFUNDS = _described(
+LISTING_REFUNDS = _describe(
     extend_schema(operation_id="list_refunds", responses=RefundPageOut, parameters=PAGE_PARAMETERS),
     documented(
         problems={404: [OrderNotFound]},
@@ -214,7 +214,7 @@ LISTING_REFUNDS = _described(
         links={200: {"get_order": THE_SAME_ORDER}},
     ),
 )
-REFUNDING = _described(
+REFUNDING = _describe(
     extend_schema(
         operation_id="refund_order",
         summary="Return a part of an order's money (staff only)",

@@ -62,7 +62,7 @@ def _responds_async(request: HttpRequest | Request) -> bool:
     return "respond-async" in request.headers.get("Prefer", "").lower()
 
 
-def _validated(kind: type[Any], request: Request) -> dict[str, Any]:
+def _validate(kind: type[Any], request: Request) -> dict[str, Any]:
     serializer = kind(data=request.data)
     serializer.is_valid(raise_exception=True)
     validated: dict[str, Any] = serializer.validated_data
@@ -86,7 +86,7 @@ class OrdersView(AdmittedView):
     @idempotent
     def post(self, request: CustomerRequest, call: KeyedCall) -> Answer:
         """Place an order: record it, reserve its stock, charge its card, confirm it."""
-        body = usual_order(request.data) or _validated(PlaceOrderSerializer, request)
+        body = usual_order(request.data) or _validate(PlaceOrderSerializer, request)
         waits = not _responds_async(request)
         placed = place_order(new=new_order(body, customer=request.user, call=call), inline=waits)
         if waits:
@@ -126,7 +126,7 @@ class OrderPaymentView(AdmittedView):
     @idempotent
     def post(self, request: Request, call: KeyedCall, order_id: uuid.UUID) -> Answer:
         """Give an order its payment method, or go on after the customer has authenticated."""
-        body = _validated(PaymentMethodSerializer, request)
+        body = _validate(PaymentMethodSerializer, request)
         order = _visible_order(request, order_id)
         if order.customer_id != request.user.pk:
             raise PermissionDenied
@@ -146,7 +146,7 @@ class OrderCancelView(AdmittedView):
     @idempotent
     def post(self, request: Request, call: KeyedCall, order_id: uuid.UUID) -> Answer:
         """Cancel an order; a confirmed one gets all its money back."""
-        _validated(NothingSerializer, request)
+        _validate(NothingSerializer, request)
         order = _visible_order(request, order_id)
         _require_match(request, order)
         own = order.customer_id == request.user.pk
@@ -195,7 +195,7 @@ class OrderRefundsView(StrictQueryView):
         """Return a part of an order's money. For staff with the permission `orders.refund_order` only; customers get 403."""
         if not (request.user.is_staff and request.user.has_perm("orders.refund_order")):
             raise PermissionDenied
-        body = _validated(RefundSerializer, request)
+        body = _validate(RefundSerializer, request)
         if "If-Match" in request.headers:
             _require_match(request, get_order(order_id=order_id))
         try:

@@ -185,10 +185,10 @@ def run(sagas: tuple[Saga, ...], *, order_id: uuid.UUID, placed: OrderProgress |
         while saga := next((saga for saga in sagas if saga.drives(order.status)), None):
             if (ended := _take_stage(_Walk(saga, order, steps, moved=order.status != began_as))) is not None:
                 return ended
-    return _reached(order)
+    return _reach(order)
 
 
-def _reached(order: OrderProgress, *, fault: Fault | None = None, waiting_for: str = "") -> Reached:
+def _reach(order: OrderProgress, *, fault: Fault | None = None, waiting_for: str = "") -> Reached:
     if fault is not None:
         # Where a call was not answered, what the walk knows may be behind the rows.
         return Reached(order.status, fault=fault)
@@ -214,12 +214,12 @@ def _take_stage(walk: _Walk) -> Reached | None:
             until_deadline=wait.until_deadline,
             steps=walk.steps,
         )
-        return _reached(order, waiting_for=wait.for_whom)
+        return _reach(order, waiting_for=wait.for_whom)
     except Fault as fault:
         if not _write_what_was_passed(walk):
             return None
         _postpone(walk, f"{fault.code}: {fault}", parks_after=PARK_AFTER_ATTEMPTS)
-        return _reached(order, fault=fault)
+        return _reach(order, fault=fault)
     except (OperationalError, InterfaceError):
         # Our own database is away or would not wait: no bug, and nothing could be noted. The saga's lease brings it back.
         log.warning("saga.database_unavailable", saga=saga.name, status=order.status)

@@ -115,10 +115,10 @@ def void_payment(order: OrderProgress) -> None:
         payments.void_payment(order_id=order.order_id, reason=order.cancel_reason)
     except payments.RefundRefused as refusal:
         release_stock(order)
-        raise _not_made(order, refusal) from refusal
+        raise _look_before_next_try(order, refusal) from refusal
     except payments.PaymentDisputed as refusal:
         release_stock(order)
-        raise _decided_by_the_bank() from refusal
+        raise _wait_for_the_bank() from refusal
 
 
 def commit_stock(order: OrderProgress) -> None:
@@ -175,9 +175,9 @@ def refund_payment(order: OrderProgress) -> None:
                 if refused == FULL_REFUNDS:
                     break
                 continue
-            raise _not_made(order, refusal) from refusal
+            raise _look_before_next_try(order, refusal) from refusal
         except payments.PaymentDisputed as refusal:
-            raise _decided_by_the_bank() from refusal
+            raise _wait_for_the_bank() from refusal
         if payment.status == payments.PaymentStatus.REFUNDED:
             return _owe_what_comes_back(payment)
     left = payments.get_payment(order_id=order.order_id)
@@ -192,12 +192,12 @@ def _owe_what_comes_back(payment: payments.PaymentState) -> None:
         payments.owe_what_comes_back(order_id=payment.order_id)
 
 
-def _decided_by_the_bank() -> WaitingForOutside:
+def _wait_for_the_bank() -> WaitingForOutside:
     """Return what to raise while a chargeback is open; its end wakes the saga, and a lost word of it costs hours only."""
     return WaitingForOutside("dispute", look_again_seconds=DISPUTE_SECONDS, until_deadline=False)
 
 
-def _not_made(order: OrderProgress, refusal: payments.RefundRefused) -> RefundNotMade:
+def _look_before_next_try(order: OrderProgress, refusal: payments.RefundRefused) -> RefundNotMade:
     """Return the fault to raise, once the books have what may have gone back in the provider's dashboard."""
     payments.refresh_payment(order_id=order.order_id)
     return RefundNotMade(str(refusal), order_id=str(order.order_id))

@@ -147,10 +147,10 @@ def same_place(address: Address) -> str:
     Who receives it there, on which floor, and how the city is spelled is not compared.
     """
     parts = (address.country, address.postal_code, address.line1)
-    return "/".join("".join(sign for sign in _folded(part) if sign.isalnum()) for part in parts)
+    return "/".join("".join(sign for sign in _fold(part) if sign.isalnum()) for part in parts)
 
 
-def _folded(text: str) -> str:
+def _fold(text: str) -> str:
     """Return a text with compatible forms and letters with accents taken apart (NFKD), and without capitals."""
     return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
 

@@ -113,7 +113,7 @@ def place_order(*, new: NewOrder, offers: Mapping[str, inventory.ProductOffer], 
 
     Raises: IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders, TooMuchHeldUnpaid, TotalChanged.
     """
-    order = _priced(new, offers)
+    order = _price(new, offers)
     free = {sku: offer.available for sku, offer in offers.items()}
     room, placed_at, pay_before = _record(order, new, free, inline=inline)
     if placed_at is None or pay_before is None:
@@ -126,7 +126,7 @@ def place_order(*, new: NewOrder, offers: Mapping[str, inventory.ProductOffer], 
     return _progress(replace(order, placed_at=placed_at, pay_before=pay_before), new.payment_method, free)
 
 
-def _priced(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> OrderState:
+def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> OrderState:
     """Return the order as it will stand once it is recorded. Raises: MixedCurrencies, NothingToPay, TotalChanged."""
     lines = tuple(OrderLineState(sku, offers[sku].name, quantity, offers[sku].price) for sku, quantity in new.lines)
     currencies = {line.unit_price.currency for line in lines}

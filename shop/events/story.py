@@ -21,7 +21,7 @@ from shop.timeline import Happening, Story, Upcoming
 LATE = timedelta(seconds=5)
 
 
-def narrate(order_id: uuid.UUID) -> Story:
+def tell_story(order_id: uuid.UUID) -> Story:
     """Tell which facts of an order are not published or not heard, and which deliveries of them are not applied."""
     from shop.events.relay import publishing_contexts
 

@@ -220,7 +220,7 @@ def _replay(kept: _Kept, fingerprint: str) -> HttpResponse:
 
 def _keep(view: Any, request: Request, call: KeyedCall, response: HttpResponseBase) -> HttpResponseBase:
     """Store a final answer; return it, or the one that was stored first."""
-    final = _rendered(view, request, response)
+    final = _render(view, request, response)
     try:
         if _insert(request, call, final):
             return final
@@ -238,7 +238,7 @@ def _keep(view: Any, request: Request, call: KeyedCall, response: HttpResponseBa
     return _replay(winner, call.fingerprint)
 
 
-def _rendered(view: Any, request: Request, response: HttpResponseBase) -> HttpResponse:
+def _render(view: Any, request: Request, response: HttpResponseBase) -> HttpResponse:
     """Return a DRF answer as plain bytes, so that the first answer and its replays are the same to the byte."""
     if isinstance(response, Response):
         rendered: Response = view.finalize_response(request, response)

@@ -318,14 +318,14 @@ def test_command_tells_and_publishes_what_is_not_heard(bells):
 def test_story_of_an_order_tells_of_the_fact_that_nobody_heard(bells):
     fact = lose()
 
-    (told_of,) = story.narrate(fact.aggregate_id).upcoming
+    (told_of,) = story.tell_story(fact.aggregate_id).upcoming
 
     assert (told_of.context, told_of.by_staff) == ("orders", False)
     assert f"{bells} has not heard of it" in told_of.what
     assert f"publish_again --event {fact.event_id}" in told_of.what
     republish.publish_unheard()
     relay.drain("orders")
-    assert story.narrate(fact.aggregate_id).upcoming == ()
+    assert story.tell_story(fact.aggregate_id).upcoming == ()
 
 
 def test_command_wants_to_be_told_which(bells):

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from notifications import metrics
 from notifications.models import Email
-from notifications.queries import dashboard_figures, story_of
+from notifications.queries import dashboard_figures, tell_story
 from notifications.services import emails, limits, personal, sending
 from orders import api as orders
 from orders.models import Order
@@ -69,7 +69,7 @@ def test_a_stranger_gets_so_many_emails_about_unpaid_orders_and_the_rest_is_with
     assert facts_of(withheld) == ["email.queued", "email.withheld"]
     assert metrics.WITHHELD._value.get() - before == 2
     assert dashboard_figures()["withheld"] == "2"
-    (told,) = [each for each in story_of(withheld.order_id).happened if "withheld" in each.what]
+    (told,) = [each for each in tell_story(withheld.order_id).happened if "withheld" in each.what]
     assert told.facts["reason"] == withheld.last_error
 
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from notifications import api as notifications
 from notifications import rules
 from notifications.models import Email, Outbox
-from notifications.queries import story_of
+from notifications.queries import tell_story
 from notifications.services import emails, sending
 from orders.events import OrderRefundIssued
 from orders.models import Order, Saga
@@ -153,7 +153,7 @@ def test_each_refund_of_an_order_is_mailed_with_its_amount(placed_order, hear):
         "7.25 EUR",
         "None",
     ]
-    assert story_of(order_id).happened[0].facts["amount"] == "5.00 EUR"
+    assert tell_story(order_id).happened[0].facts["amount"] == "5.00 EUR"
 
 
 def test_a_cancel_that_finds_all_the_money_refunded_names_what_went_back_before(placed_order, hear):
@@ -195,7 +195,7 @@ def test_failure_is_tried_again_and_the_order_does_not_feel_it(queued_email, mai
         assert sending.send_due_emails() == 0
         email.refresh_from_db()
         assert (email.status, email.attempts) == ("PENDING", attempts)
-        assert f"attempt {attempts + 1} of" in story_of(email.order_id).upcoming[0].what
+        assert f"attempt {attempts + 1} of" in tell_story(email.order_id).upcoming[0].what
         make_due(email)
     sending.send_due_emails()
 
@@ -215,7 +215,7 @@ def test_email_that_fails_every_time_is_given_up_and_sent_again_by_staff(queued_
 
     email.refresh_from_db()
     assert (email.status, email.due_at) == ("FAILED", None)
-    assert "staff decide" in story_of(email.order_id).upcoming[0].what
+    assert "staff decide" in tell_story(email.order_id).upcoming[0].what
     assert Order.objects.get(pk=email.order_id).status == "CONFIRMED"
     assert not mail.outbox
 

@@ -13,7 +13,7 @@ from shipping import api as shipping
 from shipping import gateways
 from shipping.gateways import CarrierUnavailable
 from shipping.models import Outbox, Shipment
-from shipping.queries import story_of
+from shipping.queries import tell_story
 from shipping.services import booking, bookings, shipments, surplus
 from shop import transactions
 from shop.timeline import Upcoming
@@ -55,7 +55,7 @@ def test_parcel_in_transit_is_asked_about_again_when_something_happens_to_it(shi
     booking.track_shipments()
 
     shipment.refresh_from_db()
-    waits = story_of(shipment.order_id).upcoming
+    waits = tell_story(shipment.order_id).upcoming
     assert shipment.status == "BOOKED"
     assert waits == (Upcoming("shipping", "the carrier is asked how far the parcel is", shipment.due_at),)
     assert booking.track_shipments() == 0
@@ -67,7 +67,7 @@ def test_lost_answer_does_not_book_twice(shipment_in):
     booking.book_due_shipments()
     shipment.refresh_from_db()
     assert (shipment.status, shipment.attempts) == ("PENDING", 1)
-    assert "asked again" in story_of(shipment.order_id).upcoming[0].what
+    assert "asked again" in tell_story(shipment.order_id).upcoming[0].what
     make_due(shipment)
     booking.book_due_shipments()
 
@@ -133,7 +133,7 @@ def test_refused_parcel_waits_for_staff_while_its_order_stays_confirmed(shipment
 
     shipment.refresh_from_db()
     assert (shipment.status, shipment.refusal_code, shipment.due_at) == ("PENDING", "carrier_refused", None)
-    assert story_of(shipment.order_id).upcoming[0].what.startswith("staff decide")
+    assert tell_story(shipment.order_id).upcoming[0].what.startswith("staff decide")
     assert Order.objects.get(pk=shipment.order_id).status == "CONFIRMED"
 
     shipments.retry_booking(shipment_id=shipment.pk, carrier="manual")
@@ -141,7 +141,7 @@ def test_refused_parcel_waits_for_staff_while_its_order_stays_confirmed(shipment
 
     shipment.refresh_from_db()
     assert (shipment.status, shipment.carrier, shipment.refusal_code) == ("BOOKED", "manual", "")
-    assert story_of(shipment.order_id).upcoming == (
+    assert tell_story(shipment.order_id).upcoming == (
         Upcoming("shipping", "staff hand the parcel over and enter its tracking number", None, by_staff=True),
     )
 

@@ -168,7 +168,7 @@ def test_what_the_carrier_has_taken_is_recorded_whatever_holds_it(shipment_in):
     unbooking.take_back_held_bookings()
 
     assert status(shipment.order_id) == "DISPATCHED"
-    what = [each.what for each in queries.story_of(shipment.order_id).happened]
+    what = [each.what for each in queries.tell_story(shipment.order_id).happened]
     assert "the parcel left with sandbox" in what
     make_due(shipment)
     booking.track_shipments()
@@ -186,7 +186,7 @@ def test_what_was_booked_before_the_dispute_is_taken_back_and_booked_again_once_
     booking.book_due_shipments()
     assert status(shipment.order_id) == "PENDING"
     assert SandboxBooking.objects.get().voided_at is not None
-    story = queries.story_of(shipment.order_id)
+    story = queries.tell_story(shipment.order_id)
     what = [each.what for each in story.happened]
     assert {
         "the parcel was booked with sandbox",
@@ -231,7 +231,7 @@ def test_a_booking_waits_for_a_carrier_that_does_not_answer_and_is_taken_back_th
         patch.setattr(SandboxCarrier, "void", silent)
         unbooking.take_back_held_bookings()
     assert status(shipment.order_id) == "BOOKED"
-    assert queries.story_of(shipment.order_id).upcoming[0].what.startswith("the booking is taken back at sandbox")
+    assert queries.tell_story(shipment.order_id).upcoming[0].what.startswith("the booking is taken back at sandbox")
     make_due(shipment)
     unbooking.take_back_held_bookings()
 
@@ -383,7 +383,7 @@ def test_a_parcel_whose_money_went_back_in_full_is_left_to_staff_by_the_end_of_i
     book_all(shipment.order_id)
 
     assert status(shipment.order_id) == "PENDING"
-    (step,) = queries.story_of(shipment.order_id).upcoming
+    (step,) = queries.tell_story(shipment.order_id).upcoming
     assert step.by_staff
     assert step.what == "staff decide: its money went back in full; cancel the order, or release its parcel"
     assert queries.dashboard_figures()["held for staff to decide"] == "1"
@@ -413,7 +413,7 @@ def test_a_lost_dispute_leaves_the_parcel_to_staff_who_release_it(shipment_in):
     dispute.lost()
     book_all(order_id)
     assert status(order_id) == "PENDING"
-    assert [each.by_staff for each in queries.story_of(order_id).upcoming] == [True]
+    assert [each.by_staff for each in queries.tell_story(order_id).upcoming] == [True]
 
     url = reverse("admin:shipping_shipment_release_one", args=[Shipment.objects.get(order_id=order_id).pk])
     answer = at_the_desk().post(url, {"_form_submitted": "True"}, follow=True)
@@ -487,7 +487,7 @@ def test_the_story_and_the_list_say_what_the_parcel_waits_for(shipment_in):
     dispute = Dispute(shipment.order_id)
     dispute.opened()
 
-    story = queries.story_of(shipment.order_id)
+    story = queries.tell_story(shipment.order_id)
     assert [each.what for each in story.upcoming] == [
         "the parcel waits until the customer's bank has decided the dispute"
     ]
@@ -496,7 +496,7 @@ def test_the_story_and_the_list_say_what_the_parcel_waits_for(shipment_in):
     assert "dispute" in page
     assert queries.dashboard_figures()["held until a bank decides"] == "1"
     dispute.won()
-    assert "the held parcel was released" in [each.what for each in queries.story_of(shipment.order_id).happened]
+    assert "the held parcel was released" in [each.what for each in queries.tell_story(shipment.order_id).happened]
 
 
 @pytest.mark.parametrize("end", ["delivered", "canceled"])

@@ -10,7 +10,7 @@ from local.carrier.models import SandboxBooking
 from shipping import gateways
 from shipping.gateways import Booking, CarrierUnavailable
 from shipping.models import Shipment, SurplusBooking
-from shipping.queries import dashboard_figures, story_of
+from shipping.queries import dashboard_figures, tell_story
 from shipping.services import booking, bookings, surplus
 from tests.integration.shipping.conftest import found, make_due
 
@@ -24,7 +24,7 @@ def test_second_booking_is_remembered_with_what_takes_it_back(booked_twice):
     assert (row.shipment_id, row.order_id, row.carrier) == (shipment.pk, shipment.order_id, "sandbox")
     assert row.due_at is not None
     assert second.voided_at is None
-    assert story_of(shipment.order_id).upcoming[-1].what == "the booking too many is taken back at the carrier"
+    assert tell_story(shipment.order_id).upcoming[-1].what == "the booking too many is taken back at the carrier"
 
 
 def test_surplus_booking_is_taken_back_and_the_parcel_still_goes_with_the_other(booked_twice):
@@ -37,7 +37,7 @@ def test_surplus_booking_is_taken_back_and_the_parcel_still_goes_with_the_other(
     row = SurplusBooking.objects.get()
     assert (first.voided_at, row.due_at) == (None, None)
     assert None not in (second.voided_at, row.taken_back_at)
-    assert "settled with sandbox" in story_of(shipment.order_id).happened[-1].what
+    assert "settled with sandbox" in tell_story(shipment.order_id).happened[-1].what
     assert found() == []
 
 
@@ -98,7 +98,7 @@ def refused(booked_twice, settings):
 def test_surplus_booking_that_the_carrier_keeps_waits_for_staff_and_is_found_by_the_audit(refused):
     assert (refused.due_at, refused.taken_back_at) == (None, None)
     assert refused.last_error.startswith("carrier_refused")
-    assert story_of(refused.order_id).upcoming[-1].what.startswith("staff settle the booking too many")
+    assert tell_story(refused.order_id).upcoming[-1].what.startswith("staff settle the booking too many")
     assert dashboard_figures()["booked too often for staff"] == "1"
     assert found() == [("I10", f"surplus booking {refused.pk}")]
 
