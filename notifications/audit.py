@@ -7,7 +7,6 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
-from notifications.events import EmailFailed, EmailQueued, EmailSent, EmailWithheld
 from notifications.models import Email, EmailKind, EmailStatus
 from notifications.queries import page_emails
 from notifications.rules import MAX_ATTEMPTS
@@ -135,12 +134,7 @@ def register() -> None:
         context="notifications",
         model=Email,
         noun="email",
-        status_after={
-            EmailQueued.type: EmailStatus.PENDING,
-            EmailSent.type: EmailStatus.SENT,
-            EmailFailed.type: EmailStatus.FAILED,
-            EmailWithheld.type: EmailStatus.WITHHELD,
-        },
+        status_after={event.type: status for event, status in Email.STATUS_AFTER.items()},
         born={EmailStatus.PENDING},
         since_field="queued_at",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from notifications.events import EmailFailed, EmailQueued, EmailSent, EmailWithheld
 from shop.events.inbox import InboxEntry
 from shop.events.outbox import OutboxMessage
 from shop.events.past import HistoryEntry, WatermarkRow
@@ -53,6 +54,12 @@ class Email(StatusModel, DueModel):
             EmailStatus.WITHHELD: {EmailStatus.PENDING},
         }
     )
+    STATUS_AFTER = {
+        EmailQueued: EmailStatus.PENDING,
+        EmailSent: EmailStatus.SENT,
+        EmailFailed: EmailStatus.FAILED,
+        EmailWithheld: EmailStatus.WITHHELD,
+    }
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     order_id = models.UUIDField()

@@ -8,14 +8,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from orders import api as orders
-from shipping.events import (
-    ShipmentBooked,
-    ShipmentCanceled,
-    ShipmentCreated,
-    ShipmentDelivered,
-    ShipmentDispatched,
-    ShipmentUnbooked,
-)
 from shipping.gateways import CARRIERS, ManualCarrier
 from shipping.models import Shipment, ShipmentStatus
 from shipping.queries import ShipmentStanding, page_shipments
@@ -121,14 +113,7 @@ def register() -> None:
         context="shipping",
         model=Shipment,
         noun="shipment",
-        status_after={
-            ShipmentCreated.type: ShipmentStatus.PENDING,
-            ShipmentBooked.type: ShipmentStatus.BOOKED,
-            ShipmentUnbooked.type: ShipmentStatus.PENDING,
-            ShipmentDispatched.type: ShipmentStatus.DISPATCHED,
-            ShipmentDelivered.type: ShipmentStatus.DELIVERED,
-            ShipmentCanceled.type: ShipmentStatus.CANCELED,
-        },
+        status_after={event.type: status for event, status in Shipment.STATUS_AFTER.items()},
         born={ShipmentStatus.PENDING, ShipmentStatus.CANCELED},
         since_field="created_at",
     )

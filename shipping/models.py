@@ -5,6 +5,14 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from shipping.events import (
+    ShipmentBooked,
+    ShipmentCanceled,
+    ShipmentCreated,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentUnbooked,
+)
 from shipping.rules import CARRIER_NAME_LENGTH, TRACKING_NUMBER_LENGTH
 from shop.events.inbox import InboxEntry
 from shop.events.outbox import OutboxMessage
@@ -50,6 +58,14 @@ class Shipment(StatusModel, DueModel):
             ShipmentStatus.CANCELED: set(),
         }
     )
+    STATUS_AFTER = {
+        ShipmentCreated: ShipmentStatus.PENDING,
+        ShipmentBooked: ShipmentStatus.BOOKED,
+        ShipmentUnbooked: ShipmentStatus.PENDING,
+        ShipmentDispatched: ShipmentStatus.DISPATCHED,
+        ShipmentDelivered: ShipmentStatus.DELIVERED,
+        ShipmentCanceled: ShipmentStatus.CANCELED,
+    }
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     order_id = models.UUIDField(unique=True)

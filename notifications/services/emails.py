@@ -106,7 +106,6 @@ def send_again(*, email_id: UUID) -> EmailState:
             Email,
             email_id,
             expected={EmailStatus.FAILED, EmailStatus.WITHHELD},
-            to=EmailStatus.PENDING,
             event=EmailQueued(order_id=email.order_id, kind=email.kind),
             due_at=Now(),
             attempts=0,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -152,7 +153,7 @@ def close_shipment(*, order_id: UUID, reason: str, taken_back: bool) -> Shipment
     return to_state(shipment) if shipment.status == ShipmentStatus.CANCELED else None
 
 
-def _cancel(shipment: Shipment, event: ShipmentCanceled, *, taken_back: bool, **canceled: object) -> int | None:
+def _cancel(shipment: Shipment, event: ShipmentCanceled, *, taken_back: bool, **canceled: Any) -> int | None:
     looked_for = Case(
         When(carrier_asked_at=None, then=None), default=Now() + timedelta(seconds=BOOKING_SETTLES_SECONDS)
     )
@@ -160,7 +161,6 @@ def _cancel(shipment: Shipment, event: ShipmentCanceled, *, taken_back: bool, **
         Shipment,
         shipment.pk,
         expected={ShipmentStatus.BOOKED if taken_back else ShipmentStatus.PENDING},
-        to=ShipmentStatus.CANCELED,
         event=event,
         due_at=looked_for,
         attempts=0,
@@ -179,7 +179,6 @@ def unbook_shipment(shipment: Shipment) -> bool:
             Shipment,
             shipment.pk,
             expected={ShipmentStatus.BOOKED},
-            to=ShipmentStatus.PENDING,
             event=event,
             booked_at=None,
             carrier_asked_at=None,
@@ -218,7 +217,6 @@ def dispatch_shipment(
             Shipment,
             shipment_id,
             expected={ShipmentStatus.BOOKED},
-            to=ShipmentStatus.DISPATCHED,
             event=ShipmentDispatched(order_id=shipment.order_id, carrier=name, tracking_number=number),
             carrier=name,
             tracking_number=number,
@@ -255,7 +253,6 @@ def confirm_delivery(*, shipment_id: UUID) -> ShipmentState:
             Shipment,
             shipment_id,
             expected={ShipmentStatus.DISPATCHED},
-            to=ShipmentStatus.DELIVERED,
             event=ShipmentDelivered(
                 order_id=shipment.order_id, carrier=shipment.carrier, tracking_number=shipment.tracking_number
             ),
