@@ -29,6 +29,8 @@ class Happening:
     by: str = ""
     # The request that it was done in; "" outside of any.
     request: str = ""
+    # The type of the fact that tells of it; "" where none does. Programs read this, `what` is for people.
+    fact: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,12 @@ def told_by(fact: PastFact, *, context: str, what: str) -> Happening:
 
 
 def marked(happening: Happening, fact: PastFact | None) -> Happening:
-    """Return a happening with who did it, the request and the trace (W3C Trace Context, `version-trace-span-flags`)."""
+    """Return a happening with the type of its fact, who did it, the request and the trace (W3C Trace Context, `version-trace-span-flags`)."""
     if fact is None:
         return happening
     trace = fact.traceparent.split("-")[1] if fact.traceparent.count("-") > 1 else ""
     request = "" if fact.request_id is None else str(fact.request_id)
-    return replace(happening, trace=trace, by=fact.actor, request=request)
+    return replace(happening, trace=trace, by=fact.actor, request=request, fact=fact.type)
 
 
 Lookup = Callable[[str], uuid.UUID | None]

@@ -151,9 +151,7 @@ class Journey:
                     self._first = self._first or happening.at
                     offset = (happening.at - self._first).total_seconds()
                     say(f"    {offset:+8.3f}s  {happening.context:<14} {happening.what}")
-            mailed = sum(
-                "email" in happening.what.lower() and "sent" in happening.what.lower() for happening in story.happened
-            )
+            mailed = sum(happening.fact == "email.sent" for happening in story.happened)
             if self.shopper.order(self.order_id)["status"] in self.ends_as and mailed >= len(self.mails):
                 return True
             if time.monotonic() > deadline:
