@@ -26,6 +26,7 @@ from shop.admin import (
     HistoryAdmin,
     InboxAdmin,
     LineField,
+    Otherwise,
     OutboxAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
@@ -63,10 +64,6 @@ STATUS_COLORS: dict[str, str] = {
     OrderStatus.CANCELED: "danger",
     OrderStatus.REFUNDED: "danger",
 }
-
-
-RESUMED = "saga resumed"
-CANCELED = "canceled"
 
 
 class OrderLineInline(ReadOnlyInline):
@@ -273,33 +270,35 @@ class OrderAdmin(ReadOnlyAdmin):
     def resume_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
         """Walk this order's saga now, parked or not."""
         if order := self.get_object(request, object_id):
-            self.attempt(request, order, RESUMED, lambda: _walk(order.pk))
+            self.attempt(request, order, "saga resumed", lambda: _walk(order.pk))
         return self.back_to(request, object_id)
 
     def _cancel(self, request: HttpRequest, order: Order) -> None:
         self.attempt(
             request,
             order,
-            CANCELED,
+            "canceled",
             lambda: _sum_up_cancel(cancel_order(order_id=order.pk, reason=CancelReason.STAFF_REQUEST)),
         )
 
 
-def _walk(order_id: uuid.UUID) -> str:
-    """Walk an order as far as it goes now; return what came of it. Raises: the Fault that it met, as in every action."""
+def _walk(order_id: uuid.UUID) -> Otherwise | None:
+    """Walk an order as far as it goes now; return what else came of it. Raises: the Fault that it met, as in every action."""
     if not services.resume_saga_now(order_id=order_id):
-        return "nothing to resume: no saga of it is unfinished"
+        return Otherwise("nothing to resume: no saga of it is unfinished")
     reached = resume(order_id=order_id)
     if reached.fault is not None:
         raise reached.fault
     if reached.waiting_for:
-        return f"walked, and it waits for the {reached.waiting_for}: it is {reached.status}"
-    return RESUMED
+        return Otherwise(f"walked, and it waits for the {reached.waiting_for}: it is {reached.status}")
+    return None
 
 
-def _sum_up_cancel(order: OrderState) -> str:
-    """Return what came of a cancel: what is left of it, the sweep finishes."""
-    return CANCELED if order.status in CALLED_OFF else f"is {order.status}, and goes on automatically"
+def _sum_up_cancel(order: OrderState) -> Otherwise | None:
+    """Return what came of a cancel that is not through: what is left of it, the sweep finishes."""
+    if order.status in CALLED_OFF:
+        return None
+    return Otherwise(f"is {order.status}, and goes on automatically")
 
 
 @admin.register(Saga)

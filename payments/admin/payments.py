@@ -19,6 +19,7 @@ from payments.models import (
     RefundStatus,
 )
 from shop.admin import (
+    Otherwise,
     ReadOnlyAdmin,
     ReadOnlyInline,
     action,
@@ -255,10 +256,10 @@ class PaymentAdmin(ReadOnlyAdmin):
         self.attempt(request, payment, "asked the provider", lambda: services.refresh_payment(order_id=payment.pk))
 
 
-def _refund_the_rest(payment: Payment, refund_id: UUID) -> str | None:
+def _refund_the_rest(payment: Payment, refund_id: UUID) -> Otherwise | None:
     """Give back what is left; return what to say where nothing was."""
     if not payment.refundable.minor and not payment.refund_reserved_minor:
-        return "nothing is left to refund"
+        return Otherwise("nothing is left to refund")
     services.refund_payment(order_id=payment.pk, refund_id=refund_id, amount=None, reason="staff")
     return None
 

@@ -10,6 +10,7 @@ from shop.admin.bulk import bulk_action
 from shop.admin.bus import HistoryAdmin, InboxAdmin, OutboxAdmin, WatermarkAdmin
 from shop.admin.fields import AmountField, LineField, major_units, money_of, row_of
 from shop.admin.pages import (
+    Otherwise,
     ReadOnlyAdmin,
     ReadOnlyInline,
     action,
@@ -31,6 +32,7 @@ __all__ = [
     "HistoryAdmin",
     "InboxAdmin",
     "LineField",
+    "Otherwise",
     "OutboxAdmin",
     "ReadOnlyAdmin",
     "ReadOnlyInline",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 from uuid import UUID
@@ -27,6 +28,13 @@ from shop.staff import log_action
 from shop.text import words
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """What came of an action that is not, or not yet, what staff asked for."""
+
+    what: str
 
 
 def action(*, permissions: Sequence[str] = ("act",), **options: Any) -> Callable[[Method], Method]:
@@ -238,8 +246,8 @@ class ReadOnlyAdmin(ModelAdmin):
     def attempt(self, request: HttpRequest, obj: Model, message: str, call: Callable[[], object]) -> bool:
         """Run a service for `obj`, log it as `message` and say so; show a Refusal or Fault instead of raising it.
 
-        Where `call` returns a text, that text is logged and shown instead: it says what came of the action. A Fault is
-        logged as well: the work may have happened, and the sweeps finish it.
+        Where `call` returns Otherwise, that is logged and shown as a warning instead. A Fault is logged as well: the work
+        may have happened, and the sweeps finish it.
         """
         try:
             outcome = call()
@@ -255,9 +263,11 @@ class ReadOnlyAdmin(ModelAdmin):
                 messages.WARNING,
             )
             return False
-        done = outcome if isinstance(outcome, str) else message
+        done, level = (
+            (outcome.what, messages.WARNING) if isinstance(outcome, Otherwise) else (message, messages.SUCCESS)
+        )
         log_action(staff=request.user, obj=obj, message=done)
-        self.message_user(request, f"{obj}: {done}", messages.SUCCESS if done == message else messages.WARNING)
+        self.message_user(request, f"{obj}: {done}", level)
         return True
 
     def back_to(self, request: HttpRequest, object_id: object) -> HttpResponse:
