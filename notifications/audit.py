@@ -94,7 +94,7 @@ def _due_to(order: orders.OrderStanding) -> list[str]:
     causes = []
     if order.confirmed_at is not None:
         causes.append(f"order_confirmed{of_order}")
-    if order.status in orders.SENT:
+    if order.was_sent:
         causes.append(f"order_shipped{of_order}")
     elif order.status == orders.OrderStatus.CANCELED:
         causes.append(f"order_canceled{of_order}{order.cancel_reason}")

@@ -1,6 +1,6 @@
 """The door of orders: what other contexts may call. Arguments by keyword; answers are plain data, never models."""
 
-from orders.models import PAID, SENT, OrderStatus
+from orders.models import OrderStatus
 from orders.queries import (
     Address,
     MoneyReturned,
@@ -18,8 +18,6 @@ from orders.queries import (
 from orders.rules import CancelReason
 
 __all__ = [
-    "PAID",
-    "SENT",
     "Address",
     "CancelReason",
     "MoneyReturned",

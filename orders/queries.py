@@ -12,7 +12,7 @@ import msgspec
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from orders.models import Order, OrderStatus, Saga
+from orders.models import PAID, SENT, Order, OrderStatus, Saga
 from orders.rules import ids_of_full_refunds
 from payments import api as payments
 from shop.counting import count_up_to
@@ -317,6 +317,16 @@ class OrderStanding(NamedTuple):
     tracking_number: str
     lines: str
     refunds: str
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether its money was taken and nobody has canceled it."""
+        return self.status in PAID
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether its parcel has left."""
+        return self.status in SENT
 
 
 def page_orders(*, after: uuid.UUID, limit: int, lines: bool = True, refunds: bool = True) -> list[OrderStanding]:

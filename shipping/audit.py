@@ -24,8 +24,6 @@ VALUES = {
     "carriers_word": timedelta(days=60),
     "asked": [name for name, carrier in CARRIERS.items() if carrier is not ManualCarrier],
 }
-# Of orders that are, or have been, confirmed: of a refunded one a tombstone is left, so that no late fact makes a parcel.
-CONFIRMED = (*orders.PAID, orders.OrderStatus.REFUNDED)
 _SHIPMENT = "'shipment ' || s.id, 'of order ' || s.order_id || ': ' ||"
 _SURPLUS = "'surplus booking ' || b.id, 'of order ' || b.order_id || ': ' ||"
 
@@ -96,7 +94,10 @@ READING = by_order("shipping", _Row, partial(orders.page_orders, lines=False, re
 
 
 def _judge(row: _Row) -> str | None:
-    if row.order is None or row.shipment is not None or row.order.status not in CONFIRMED:
+    if row.order is None or row.shipment is not None:
+        return None
+    # Of a refunded one a tombstone is left, so that no late fact makes a parcel.
+    if not row.order.is_paid and row.order.status != orders.OrderStatus.REFUNDED:
         return None
     told = orders.find_order_fact(order_id=row.order_id, event_type="order.confirmed")
     # A parcel that was never made for an order that was refunded at once is stopped all the same.

@@ -65,7 +65,8 @@ def test_a_call_that_lost_a_race_is_told_its_own_customer_s_answer(api, database
     other = signed_in("joe@shop.example")
     answers = [api.place(), other.place()]
 
-    found = {idempotency._find(row.user_id, row.key).body for row in IdempotencyKey.objects.all()}
+    calls = [idempotency.KeyedCall(row.user_id, row.key, row.fingerprint) for row in IdempotencyKey.objects.all()]
+    found = {idempotency._find(call).body for call in calls}
 
     assert found == {answer.content.decode() for answer in answers}
 
