@@ -202,6 +202,7 @@ def test_refund_is_under_way_until_the_bank_has_said_what_became_of_it(sandbox, 
 
     sandbox.control("POST", f"refunds/{Refund.objects.get().provider_refund_id}/settle", {"outcome": "succeed"})
     payments.refresh_payment(order_id=order_id)
+    payments.reconcile_payments(since=Payment.objects.get().created_at)
     assert not under_way(1000)
 
 
