@@ -120,7 +120,7 @@ def a_running_order_is_erased(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_chargeback_stops_no_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saga_steps, "_decided_by_the_bank", lambda: SagaStuck("a human has to look"))
+    monkeypatch.setattr(saga_steps, "_wait_for_the_bank", lambda: SagaStuck("a human has to look"))
 
 
 def _never(_order: Any) -> None:
