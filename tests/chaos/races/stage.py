@@ -12,6 +12,7 @@ from django.core import mail
 from django.core.cache import cache
 from django.db import connections
 
+from local.carrier.models import SandboxBooking
 from orders.gateways import inventory_breaker
 from orders.models import Order
 from payments import tasks as payment_tasks
@@ -112,6 +113,9 @@ class Stage:
 
 def _forget(alias: str) -> None:
     models = [model for model in (*context_models(), IdempotencyKey) if _lives_on(model, alias)]
+    if alias == transactions.alias_for("shipping"):
+        # The carrier's own memory, which is no context's.
+        models.append(SandboxBooking)
     with connections[alias].cursor() as cursor:
         # Append-only tables refuse DELETE by trigger.
         cursor.execute(
