@@ -126,7 +126,8 @@ class Moment:
 
 
 def context_models() -> list[type[models.Model]]:
-    return [model for context in CONTEXTS for model in apps.get_app_config(context).get_models()]
+    """Return the models of the contexts, and of the carrier that stands in for the world."""
+    return [model for label in (*CONTEXTS, "carrier") for model in apps.get_app_config(label).get_models()]
 
 
 def rows_of(model: type[models.Model]) -> str:
