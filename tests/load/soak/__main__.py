@@ -20,7 +20,7 @@ from tests.load.soak.judge import MAIL_SECONDS, judge
 from tests.load.soak.plan import FAULTS, HOLDS, Phase, Wanted, phases
 from tests.load.soak.record import Mail, Ran, Record
 from tests.load.soak.report import report
-from tests.load.soak.shop import SoakShop
+from tests.load.soak.shop import POOL, SoakShop
 from tests.load.soak.watch import Watch
 from tests.load.stack import HOME, Cluster
 
@@ -41,12 +41,12 @@ LATE_MAILS = """
 
 def main(arguments: Sequence[str]) -> int:
     """Soak and tell; return the exit code."""
-    wanted, per_second = _wanted(arguments)
+    wanted, per_second, pool = _wanted(arguments)
     plan = phases(wanted)
     # Ended from outside, it ends what it has started all the same.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with Cluster(home=HOME) as cluster:
-        shop = SoakShop(cluster)
+        shop = SoakShop(cluster, pool=pool)
         try:
             shop.start()
             record = soak(shop, plan, wanted, per_second)
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
-def _wanted(arguments: Sequence[str]) -> tuple[Wanted, float | None]:
+def _wanted(arguments: Sequence[str]) -> tuple[Wanted, float | None, int]:
     parser = argparse.ArgumentParser(prog="python -m tests.load.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0, help="of load in all; from 15 on the faults last longer")
     parser.add_argument("--faults", default=",".join(FAULTS), help="which, in this order; 'none' for none")
@@ -74,6 +74,9 @@ def _wanted(arguments: Sequence[str]) -> tuple[Wanted, float | None]:
         "--holds", type=int, default=HOLDS, help="how many orders hold stock unpaid until all run out of time"
     )
     parser.add_argument("--rate", type=float, help="orders a second; unset, 70 %% of the capacity, which is measured")
+    parser.add_argument(
+        "--pool", type=int, default=POOL, help="connections of a web process: fewer leave the workers more"
+    )
     given = parser.parse_args(arguments)
     faults = [] if given.faults == "none" else given.faults.split(",")
     if unknown := set(faults) - set(FAULTS):
@@ -83,7 +86,7 @@ def _wanted(arguments: Sequence[str]) -> tuple[Wanted, float | None]:
         phases(wanted)
     except ValueError as error:
         parser.error(str(error))
-    return wanted, given.rate
+    return wanted, given.rate, given.pool
 
 
 def soak(shop: SoakShop, plan: Sequence[Phase], wanted: Wanted, per_second: float | None) -> Record:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.load.soak.plan import RECOVERY_SECONDS
 from tests.load.soak.record import Ran, Record, mean, median, p99, waits
+from tests.load.soak.shop import CONCURRENCY, ROLES
 from tests.load.soak.watch import BACKLOGS, QUEUES
 
 CALM, AGAIN = "calm", "calm again"
@@ -19,7 +20,8 @@ SLACK_SECONDS = 0.15
 WAIT_TWICE = 2.0
 # From the first calm to the last a process may come to hold so much more: fragments and caches, not a leak.
 MEMORY_MEGABYTES, MEMORY_SHARE = 12.0, 0.12
-SESSIONS_MORE = 4
+# A worker's process opens a session at its first task, which may come late: one more for each of them.
+SESSIONS_MORE = len(ROLES) * CONCURRENCY
 # So many seconds' worth of orders may be on its way in any backlog: notices of the provider wait for two seconds and are
 # closed together, three of each order.
 ON_THE_WAY_SECONDS = 8.0

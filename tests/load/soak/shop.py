@@ -35,10 +35,10 @@ class Member:
 class SoakShop(ShopStack):
     """Web, a worker of each role and beat, over PostgreSQL, RabbitMQ and the sandbox."""
 
-    def __init__(self, cluster: Cluster, *, name: str = "shop_soak") -> None:
+    def __init__(self, cluster: Cluster, *, name: str = "shop_soak", pool: int = POOL) -> None:
         self.health_port = free_port()
         super().__init__(
-            cluster, name=name, threads=WEB_THREADS, pool=POOL, RESERVATION_TTL_SECONDS=str(SECONDS_TO_PAY)
+            cluster, name=name, threads=WEB_THREADS, pool=pool, RESERVATION_TTL_SECONDS=str(SECONDS_TO_PAY)
         )
 
     @property
@@ -73,7 +73,7 @@ class SoakShop(ShopStack):
         Beside a web process's pool: the thread that writes for many, the relay, the probes' two. A worker's process has
         one for its task, its sweeps beside it and its relay; a worker's parent and beat have one each, the lookout another.
         """
-        web = 2 * (POOL + 4)
+        web = 2 * (self.pool + 4)
         workers = len(ROLES) * (CONCURRENCY * 4 + 1)
         return web + workers + 3
 
