@@ -53,7 +53,7 @@ def deliver_events(self: Task[Any, Any], /, *, deliveries: list[batches.Delivery
         batches.deliver_batch(deliveries=deliveries)
 
 
-@sweep(every_seconds=2, due=relay.waiting)
+@sweep(every_seconds=2, due=relay.left_behind)
 def relay_outbox() -> int:
     """Publish what the in-process relays left: rows of processes that died, and of a time without broker."""
     try:

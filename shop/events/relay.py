@@ -36,6 +36,8 @@ Result = TypeVar("Result")
 
 BATCH = 1000
 NOTE_AGAIN_SECONDS = 0.25
+# How long a process's own relay may take for a fact, once that has gathered, before the sweep looks.
+PATIENCE_SECONDS = 1.0
 
 
 def publishing_contexts() -> list[str]:
@@ -43,11 +45,16 @@ def publishing_contexts() -> list[str]:
     return sorted(model._meta.app_label for model in apps.get_models() if issubclass(model, OutboxMessage))
 
 
-def waiting() -> dict[str, str]:
-    """Return, by context, the SQL condition that a fact waits to be published."""
+def left_behind() -> dict[str, str]:
+    """Return, by context, the SQL condition that a fact waits to be published and its process's relay has not come for it.
+
+    The oldest tells for all. Where processes have no relays, each fact that waits is left behind.
+    """
+    own = settings.EVENTS_GATHER_UNHEARD_SECONDS + PATIENCE_SECONDS if settings.EVENTS_WAKE_IN_PROCESS else 0.0
     return {
-        context: f"EXISTS (SELECT 1 FROM {outbox_of(context)._meta.db_table} WHERE published_at IS NULL AND"
-        " quarantined_at IS NULL AND (claimed_until IS NULL OR claimed_until < now()))"
+        context: f"coalesce((SELECT occurred_at FROM {outbox_of(context)._meta.db_table} WHERE published_at IS NULL"
+        " AND quarantined_at IS NULL AND (claimed_until IS NULL OR claimed_until < now())"
+        f" ORDER BY id LIMIT 1) <= now() - make_interval(secs => {own}), false)"
         for context in publishing_contexts()
     }
 

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from notifications.models import Email, EmailKind
 from notifications.models import Inbox as NotificationsInbox
+from orders.models import Outbox as OrdersOutbox
 from payments.models import StrayIntent, WebhookEvent
 from shop import background
 from shop.background import Sweep
@@ -53,6 +54,29 @@ def test_what_is_due_is_asked_for_in_each_context(database):
         "shop.retry_deliveries",
         "shop.relay_outbox",
     }
+
+
+@pytest.mark.parametrize(("wakes", "age", "looks"), [(True, 0, False), (True, 3, True), (False, 0, True)])
+def test_a_fact_is_left_to_its_process_for_a_moment(database, settings, wakes, age, looks):
+    settings.EVENTS_WAKE_IN_PROCESS = False
+    ring()
+    settings.EVENTS_WAKE_IN_PROCESS = wakes
+    OrdersOutbox.objects.update(occurred_at=Now() - timedelta(seconds=age))
+
+    assert ("shop.relay_outbox" in found()) is looks
+
+
+def test_an_older_fact_is_found_behind_one_that_is_under_way(database, settings):
+    ring()
+    ring()
+    settings.EVENTS_WAKE_IN_PROCESS = True
+    first, second = OrdersOutbox.objects.order_by("id")
+    OrdersOutbox.objects.update(occurred_at=Now() - timedelta(minutes=1))
+    OrdersOutbox.objects.filter(pk=first.pk).update(claimed_until=Now() + timedelta(minutes=1))
+    assert found() == {"shop.relay_outbox"}
+
+    OrdersOutbox.objects.filter(pk=second.pk).update(published_at=Now())
+    assert found() == set()
 
 
 def test_a_context_is_looked_at_as_often_as_its_most_frequent_sweep():
