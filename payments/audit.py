@@ -29,7 +29,7 @@ from payments.events import (
     RefundSucceeded,
 )
 from payments.gateways import IntentSnapshot
-from payments.models import Dispute, DisputeStatus, Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import PAID, Dispute, DisputeStatus, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services.listed import Booked
 from payments.services.reconcile import find_differences
 from shop.audit import BEGINNING, PAGE, SKEW, Check, Law, Violation, note_rows, register_check, register_law, since
@@ -134,7 +134,7 @@ _PROMISED = (
     "  + (SELECT coalesce(sum(CASE d.currency WHEN p.currency THEN d.amount_minor ELSE p.captured_minor END), 0)"
     "   FROM payments_dispute AS d WHERE d.payment_id = p.order_id AND d.status NOT LIKE 'WARNING%%')"
 )
-_PAID = "('CAPTURED', 'PARTIALLY_REFUNDED', 'REFUNDED')"
+_PAID = str(tuple(map(str, PAID)))
 VALUES = {
     "resolved": RESOLVED_WITHIN,
     "overdue": timedelta(minutes=15),

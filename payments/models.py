@@ -113,7 +113,7 @@ class Payment(StatusModel, DueModel):
             models.Index(
                 fields=["changed_at"],
                 name="payments_payment_unanswered",
-                condition=Q(status__in=[str(PaymentStatus.SUBMITTED), str(PaymentStatus.UNKNOWN)]),
+                condition=Q(status__in=[str(status) for status in UNANSWERED]),
             ),
             models.Index(fields=["owed_minor"], name="payments_payment_owed", condition=Q(owed_minor__gt=0)),
             models.Index(fields=["dispute_status"], name="payments_payment_disputed", condition=~Q(dispute_status="")),

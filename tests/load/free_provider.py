@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from payments.gateways import IntentSnapshot, Obstacle, ProviderRefused
+from payments.gateways import IntentSnapshot, InvalidWebhook, Obstacle, ProviderRefused
 from payments.gateways.stripe import adapter as stripe_adapter
 from payments.gateways.stripe.words import NOTICES
 from payments.rules import FINAL_INTENTS, IntentStatus
@@ -68,6 +68,17 @@ class FreeProvider:
 
     def iter_refunds(self, *, since=None, intent_id=None, concerns=lambda _intent_id: True):
         return iter(())
+
+    def iter_disputes(self, *, since=None, intent_id=None, concerns=lambda _intent_id: True):
+        return iter(())
+
+    def retrieve_dispute(self, *, provider_dispute_id):
+        raise ProviderRefused(
+            "nothing is disputed", operation="dispute", provider_code="none", obstacle=Obstacle.NOTHING_THERE
+        )
+
+    def read_notice(self, *, body, headers):
+        raise InvalidWebhook("nobody sends webhooks in the bench")
 
     def _move(self, intent_id, status):
         known = self._known.get(intent_id) or self._read().get(intent_id) or self._refuse(intent_id)

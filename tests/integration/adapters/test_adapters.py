@@ -22,6 +22,7 @@ from tests.integration.adapters import provider as short
 from tests.integration.adapters.carrier import ShortCarrier
 from tests.integration.adapters.provider import SHORT, ShortProvider, intent_of
 from tests.integration.orders.conftest import Shopper, id_in, make_due, mug, settle, shopper, violations
+from tests.load.free_provider import FreeProvider
 
 __all__ = ["mug", "settle", "shopper"]
 
@@ -116,7 +117,7 @@ def differences(port: type[Protocol], adapter: type) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("adapter", [StripeProvider, ShortProvider])
+@pytest.mark.parametrize("adapter", [StripeProvider, ShortProvider, FreeProvider])
 def test_a_provider_has_all_of_the_port(adapter: type):
     assert differences(PaymentProvider, adapter) == []
 
