@@ -12,7 +12,7 @@ def main() -> None:
     """Run a management command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
     try:
-        from config import command_line
+        from config import command_line  # noqa: PLC0415  another Python may lack what it imports
     except ModuleNotFoundError:
         if not OWN_PYTHON.exists() or os.environ.get("SHOP_OWN_PYTHON"):
             raise

@@ -16,8 +16,15 @@ from celery.signals import (
     worker_process_shutdown,
     worker_ready,
 )
+from django.conf import settings
 
 from config import observability
+from shop import topology
+from shop.resilience.breaker import tell_states
+from shop.sessions import drop_broken_sessions
+from shop.work import background
+from shop.work.lookout import Lookout
+from shop.work.sweeps import sweeps
 
 RECONNECT_SECONDS = 2
 
@@ -55,8 +62,6 @@ def give_sessions_that_work(sender: Task[Any, Any], **_kwargs: Any) -> None:
 
     Celery keeps them over CELERY_DB_REUSE_MAX tasks, broken or not: all of these would fail after PostgreSQL restarted.
     """
-    from shop.sessions import drop_broken_sessions
-
     if not sender.request.is_eager:
         drop_broken_sessions()
 
@@ -64,8 +69,7 @@ def give_sessions_that_work(sender: Task[Any, Any], **_kwargs: Any) -> None:
 @worker_process_init.connect
 def deliver_and_sweep(**_kwargs: Any) -> None:
     """Have a worker's process take deliveries, and run the sweeps that they wake: a message would cost more than a sweep."""
-    from shop import background
-    from shop.events import consumer
+    from shop.events import consumer  # noqa: PLC0415  it has models
 
     background.sweep_here()
     consumer.start()
@@ -74,7 +78,7 @@ def deliver_and_sweep(**_kwargs: Any) -> None:
 @worker_ready.connect
 def let_deliveries_begin(sender: Any, **_kwargs: Any) -> None:
     """Have the worker's processes take deliveries, from the first turn of its loop: right before it, it looks after them."""
-    from shop.events import consumer
+    from shop.events import consumer  # noqa: PLC0415  it has models
 
     if (hub := getattr(sender, "hub", None)) is not None:
         hub.call_soon(consumer.begin)
@@ -85,8 +89,7 @@ def let_deliveries_begin(sender: Any, **_kwargs: Any) -> None:
 @worker_process_shutdown.connect
 def finish_what_runs(**_kwargs: Any) -> None:
     """Let deliveries end, and then the sweep that runs beside them."""
-    from shop import background
-    from shop.events import consumer
+    from shop.events import consumer  # noqa: PLC0415  it has models
 
     consumer.finish()
     background.finish()
@@ -95,16 +98,12 @@ def finish_what_runs(**_kwargs: Any) -> None:
 @task_prerun.connect
 def tell_of_breakers(**_kwargs: Any) -> None:
     """Have each process of a worker tell how its breakers stand now: time alone makes an open one half-open."""
-    from shop.resilience.breaker import tell_states
-
     tell_states()
 
 
 @app.on_after_configure.connect
 def apply_topology(sender: Celery, **_kwargs: Any) -> None:
     """Name the queues as soon as there are settings: a web process sends nudges without ever finalizing the app."""
-    from shop.events import topology
-
     sender.conf.update(
         task_queues=topology.worker_queues(),
         task_routes=topology.routes(),
@@ -120,9 +119,7 @@ def consume_the_queues_of_the_role(instance: Any, **_arguments: Any) -> None:
 
     Deliveries are taken by its processes; where the command names their queues Celery hands them over.
     """
-    from django.conf import settings
-
-    from shop.events import consumer, topology
+    from shop.events import consumer  # noqa: PLC0415  it has models
 
     queues = instance.app.amqp.queues
     names = [name for name in topology.queues_of_role(settings.SHOP_ROLE) if name in queues.consume_from]
@@ -135,8 +132,6 @@ def consume_the_queues_of_the_role(instance: Any, **_arguments: Any) -> None:
 @app.on_after_finalize.connect
 def schedule_sweeps(sender: Celery, **_kwargs: Any) -> None:
     """Have beat ask on their intervals for the sweeps of which nobody can say whether they have something to do."""
-    from shop.background import sweeps
-
     for sweep in sweeps():
         if sweep.due is None and sweep.waits is None:
             sender.add_periodic_task(sweep.every_seconds, sweep.task.s(), name=sweep.name)
@@ -145,7 +140,4 @@ def schedule_sweeps(sender: Celery, **_kwargs: Any) -> None:
 @beat_init.connect
 def look_out(**_arguments: Any) -> None:
     """Have beat look for work, and ask for the sweeps that have some."""
-    from shop import background
-    from shop.work.lookout import Lookout
-
-    Lookout(background.sweeps(), background.ask).start()
+    Lookout(sweeps(), background.ask).start()

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
-from config.db.schemas import CONTEXTS
+from shop.contexts import CONTEXTS
 
 ENGINE = "config.db.postgresql"
 RECONNECT_SECONDS = 2

@@ -16,7 +16,8 @@ from django.http.response import HttpResponseBase
 from django.utils.module_loading import import_string
 from opentelemetry import context as otel_context
 
-from shop.observability import request_ids, tracing
+from shop import request_ids
+from shop.observability import tracing
 
 
 class ApiChain(BaseHandler):

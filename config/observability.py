@@ -8,8 +8,10 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_init, worker_process_init, worker_process_shutdown
+from django_structlog.celery.steps import DjangoStructLogInitStep
 
 from shop.observability import folding
+from shop.observability.metrics import serve
 from shop.observability.tracing import setup_tracing
 
 
@@ -20,8 +22,6 @@ def start(role: str) -> None:
 
 def connect(app: Celery) -> None:
     """Have Celery's processes do the same."""
-    from django_structlog.celery.steps import DjangoStructLogInitStep
-
     app.steps["worker"].add(DjangoStructLogInitStep)
 
 
@@ -34,8 +34,6 @@ def keep_logging(**_arguments: Any) -> None:
 def start_worker(**_arguments: Any) -> None:
     """Serve the metrics of all processes of a worker on METRICS_PORT, where one is set."""
     if port := int(os.environ.get("METRICS_PORT") or 0):
-        from shop.observability.metrics import serve
-
         serve(port)
 
 
@@ -52,7 +50,8 @@ def start_worker_process(**_arguments: Any) -> None:
 def forget_worker_process(pid: int | None = None, **_arguments: Any) -> None:
     """Take a process that ended out of the live metrics."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        from prometheus_client import multiprocess
+        # Loaded only where several processes count.
+        from prometheus_client import multiprocess  # noqa: PLC0415
 
         multiprocess.mark_process_dead(pid or os.getpid())  # type: ignore[no-untyped-call]
 

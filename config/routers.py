@@ -5,7 +5,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Model
 
-from config.db.schemas import CONTEXTS
+from shop.contexts import CONTEXTS
 
 
 def alias_for(app_label: str) -> str:

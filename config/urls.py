@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
-from shop.rest.addresses import AddressView, ConfirmAddressView
+from shop.accounts.addresses import AddressView, ConfirmAddressView
 from shop.rest.compression import compressed
 from shop.rest.policies import DocsView
 
@@ -22,7 +22,7 @@ urlpatterns = [
     path("_allauth/app/v1/account/phone", nothing),
     path("_allauth/app/v1/auth/phone/verify", nothing),
     path("_allauth/app/v1/auth/phone/verify/resend", nothing),
-    # An account has one address, and an unconfirmed one is nobody's (shop/rest/addresses.py).
+    # An account has one address, and an unconfirmed one is nobody's (shop/accounts/addresses.py).
     path("_allauth/app/v1/account/email", AddressView.as_api_view(client=Client.APP)),
     path("_allauth/app/v1/auth/email/verify", ConfirmAddressView.as_api_view(client=Client.APP)),
     path("_allauth/", include("allauth.headless.urls")),

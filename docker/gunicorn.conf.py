@@ -8,8 +8,10 @@ from __future__ import annotations
 # ruff: noqa: INP001  gunicorn reads this file by its path
 import os
 import socket
+from pathlib import Path
 from typing import Any
 
+from shop.observability.logging import configure_for
 from shop.serving import any_address
 
 bind = [f"[{any_address()}]:{os.environ.get('PORT', '8000')}"]
@@ -34,8 +36,6 @@ forwarded_allow_ips = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
 
 def on_starting(server: Any) -> None:
     """Log as the application does from the first line on."""
-    from shop.observability.logging import configure_for
-
     configure_for(log_format=os.environ.get("LOG_FORMAT", "json"), level=os.environ.get("LOG_LEVEL", "INFO"))
     # Opened before the workers are forked: all of them accept on it, so that a probe is answered at any time.
     if port := int(os.environ.get("HEALTH_PORT") or 0):
@@ -58,7 +58,7 @@ def post_fork(server: Any, worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Answer probes as soon as the application stands."""
     if worker.probes is not None:
-        from shop.rest.probes import serve
+        from shop.rest.probes import serve  # noqa: PLC0415  once Django is set up
 
         serve(worker.probes)
 
@@ -66,11 +66,10 @@ def post_worker_init(worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """Take a process that ended out of the live metrics, and add its counts to those of others that ended."""
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        from pathlib import Path
+        # Loaded only where several processes count.
+        from prometheus_client import multiprocess  # noqa: PLC0415
 
-        from prometheus_client import multiprocess
-
-        from shop.observability import folding
+        from shop.observability import folding  # noqa: PLC0415
 
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
         folding.fold(Path(folder))

@@ -30,6 +30,7 @@ from inventory.models import (
 )
 from inventory.rules import MAX_QUANTITY, SKU_PATTERN
 from payments import api as payments
+from shop.accounts.trail import log_action
 from shop.admin import (
     AmountField,
     HistoryAdmin,
@@ -49,7 +50,6 @@ from shop.admin import (
 )
 from shop.errors import Fault, Refusal
 from shop.money import is_currency
-from shop.staff import log_action
 
 register_tile("inventory", "Stock", queries.stock_figures)
 

@@ -13,7 +13,7 @@ class InventoryConfig(AppConfig):
         """Import what registers itself."""
         from inventory import audit, queries, tasks  # noqa: F401
         from shop.observability.metrics import register_gauge
-        from shop.timeline import register_narrator
+        from shop.story.timeline import register_narrator
 
         register_narrator("inventory", queries.tell_story)
         audit.register()

@@ -20,8 +20,8 @@ from inventory.events import (
 from inventory.models import BORN, Reservation, Status
 from shop import transactions
 from shop.audit import SKEW, Check, Law, Violation, register_check, register_law
-from shop.events.history import ByPayload, register_history_checks
-from shop.events.laws import register_bus_checks
+from shop.audit.bus import register_bus_checks
+from shop.audit.statuses import ByPayload, register_history_checks
 
 # Holds are swept within seconds of their end.
 OVERDUE_SECONDS = 300

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
@@ -21,7 +22,7 @@ from shop.events.past import facts_about
 from shop.money import Money
 from shop.resilience.contention import is_contention
 from shop.statements import Statement
-from shop.timeline import Happening, Story, Upcoming, told_by
+from shop.story.timeline import Happening, Story, Upcoming, told_by
 
 _OFFERS = Statement("inventory", "get_offers")
 _PAGE = Statement("inventory", "page_reservations")
@@ -153,8 +154,6 @@ def _state(row: Reservation) -> ReservationState:
 
 def stock_figures() -> dict[str, object]:
     """Return the figures of the staff's dashboard."""
-    from django.conf import settings
-
     holds = Reservation.objects.filter(status__in=[Status.HELD, Status.PAYING])
     return {
         "products for sale": Product.objects.filter(active=True).count(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inventory import api
-from shop.background import sweep
+from shop.work.sweeps import sweep
 from shop.work.turn import take_turn_in_sets
 
 # One statement's worth of holds; between two of them the turn looks at its time.

@@ -16,7 +16,7 @@ class NotificationsConfig(AppConfig):
         from notifications import audit, handlers, queries, tasks  # noqa: F401
         from notifications.services import personal
         from shop.personal.keepers import register_keeper
-        from shop.timeline import register_narrator
+        from shop.story.timeline import register_narrator
 
         register_narrator("notifications", queries.tell_story)
         audit.register()

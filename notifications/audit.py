@@ -12,9 +12,9 @@ from notifications.queries import page_emails
 from notifications.rules import MAX_ATTEMPTS
 from orders import api as orders
 from shop.audit import SKEW, Law, by_order, register_law
-from shop.events.history import register_history_checks
-from shop.events.laws import register_bus_checks
-from shop.events.told import should_show
+from shop.audit.bus import register_bus_checks
+from shop.audit.statuses import register_history_checks
+from shop.audit.told import should_show
 from shop.events.unheard import remembered_since
 
 VALUES = {

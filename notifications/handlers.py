@@ -15,7 +15,7 @@ from orders.events import (
     OrderRefundReturned,
     OrderShipped,
 )
-from shop.events.bus import subscribe
+from shop.events.subscribers import subscribe
 
 
 def _tell_orders_confirmed(events: Sequence[OrderConfirmed]) -> None:

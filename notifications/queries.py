@@ -14,7 +14,7 @@ from shop.counting import shown_count
 from shop.events.past import PastFact, facts_about
 from shop.money import Money
 from shop.statements import Statement
-from shop.timeline import Happening, Story, Upcoming, marked
+from shop.story.timeline import Happening, Story, Upcoming, marked
 
 CONTEXT = "notifications"
 _PAGE = Statement("notifications", "page_emails")

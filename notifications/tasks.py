@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from notifications.services import sending
-from shop.background import sweep
+from shop.work.sweeps import sweep
 
 
 @sweep(every_seconds=5, at_once=4, due=sending.EMAILS.due)

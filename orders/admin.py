@@ -49,8 +49,8 @@ from shop.admin import (
 from shop.cards import refuse_card_number
 from shop.counting import shown_count
 from shop.money import Money
+from shop.story.timeline import lines_of, story_of
 from shop.text import words
-from shop.timeline import lines_of, story_of
 
 STATUS_COLORS: dict[str, str] = {
     OrderStatus.CONFIRMED: "success",

@@ -15,7 +15,7 @@ class OrdersConfig(AppConfig):
         from orders.services import personal
         from shop.observability.metrics import register_gauge
         from shop.personal.keepers import register_keeper
-        from shop.timeline import register_lookup, register_narrator
+        from shop.story.timeline import register_lookup, register_narrator
 
         register_narrator("orders", story.tell_story)
         register_lookup(queries.find_by_number)

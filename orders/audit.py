@@ -18,9 +18,9 @@ from payments import api as payments
 from payments.api import PaymentStatus
 from shipping import api as shipping
 from shop.audit import Check, by_order, register_check, register_law
-from shop.events.history import register_history_checks
-from shop.events.laws import register_bus_checks
-from shop.events.told import should_show
+from shop.audit.bus import register_bus_checks
+from shop.audit.statuses import register_history_checks
+from shop.audit.told import should_show
 from shop.money import Money
 from shop.personal.keepers import ERASED
 

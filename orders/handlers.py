@@ -17,7 +17,7 @@ from payments.events import (
     RefundFailed,
 )
 from shipping.events import ShipmentDelivered, ShipmentDispatched
-from shop.events.bus import subscribe
+from shop.events.subscribers import subscribe
 
 
 def is_news(told: Mapping[str, Any]) -> bool:

@@ -15,9 +15,9 @@ from django.db.models.functions import Now
 from orders.models import PAID, SENT, Order, OrderStatus, Saga
 from orders.rules import ids_of_full_refunds
 from payments import api as payments
+from shop.audit.told import Told, find_told
 from shop.counting import count_up_to
 from shop.errors import NotFound
-from shop.events.told import Told, find_told
 from shop.money import Money
 from shop.statements import Statement
 

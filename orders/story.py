@@ -14,7 +14,7 @@ from orders.sagas.checkout import SAGAS
 from payments import api as payments
 from shop.clock import now
 from shop.events.past import facts_about
-from shop.timeline import Happening, Story, Upcoming, told_by
+from shop.story.timeline import Happening, Story, Upcoming, told_by
 
 _IN_WORDS = {
     "order.placed": "the order was recorded",

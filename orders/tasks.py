@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orders.sagas.entry import DUE, resume_due
-from shop.background import sweep
+from shop.work.sweeps import sweep
 
 
 @sweep(every_seconds=2, at_once=6, due=DUE.rows.due)

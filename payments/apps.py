@@ -20,7 +20,7 @@ class PaymentsConfig(AppConfig):
         from payments.story import tell_story
         from shop.observability.metrics import register_gauge
         from shop.personal.keepers import register_keeper
-        from shop.timeline import register_narrator
+        from shop.story.timeline import register_narrator
 
         load_provider()
         register_narrator("payments", tell_story)

@@ -33,8 +33,8 @@ from payments.models import PAID, Dispute, DisputeStatus, Payment, PaymentStatus
 from payments.services.listed import Booked
 from payments.services.reconcile import find_differences
 from shop.audit import BEGINNING, PAGE, SKEW, Check, Law, Violation, note_rows, register_check, register_law, since
-from shop.events.history import ByPayload, register_history_checks
-from shop.events.laws import register_bus_checks
+from shop.audit.bus import register_bus_checks
+from shop.audit.statuses import ByPayload, register_history_checks
 
 # How long an outcome may stay unknown before it counts as left behind.
 RESOLVED_WITHIN = timedelta(hours=1)

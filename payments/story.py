@@ -23,7 +23,7 @@ from payments.models import (
 from shop.clock import now
 from shop.events.past import facts_about
 from shop.money import Money
-from shop.timeline import Happening, Story, Upcoming, told_by
+from shop.story.timeline import Happening, Story, Upcoming, told_by
 
 CONTEXT = "payments"
 

@@ -14,11 +14,11 @@ from payments.gateways import ProviderMismatch, ProviderRefused
 from payments.models import WAITING, Dispute, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent, WebhookEvent
 from payments.services import traces
 from shop import transactions
-from shop.background import sweep
 from shop.clock import now
 from shop.errors import Fault
 from shop.retention import Pruning, delete_for_a_while
 from shop.work.rows import Claimed, DueRows, key_itself
+from shop.work.sweeps import sweep
 from shop.work.turn import Work, take_turn, told
 
 log = structlog.get_logger(__name__)

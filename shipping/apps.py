@@ -18,7 +18,7 @@ class ShippingConfig(AppConfig):
         from shipping import audit, handlers, queries, tasks  # noqa: F401
         from shipping.services import personal
         from shop.personal.keepers import register_keeper
-        from shop.timeline import register_narrator
+        from shop.story.timeline import register_narrator
 
         register_narrator("shipping", queries.tell_story)
         audit.register()

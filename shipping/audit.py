@@ -12,9 +12,9 @@ from shipping.gateways import CARRIERS, ManualCarrier
 from shipping.models import Shipment, ShipmentStatus
 from shipping.queries import ShipmentStanding, page_shipments
 from shop.audit import SKEW, Law, by_order, register_law
-from shop.events.history import register_history_checks
-from shop.events.laws import register_bus_checks
-from shop.events.told import should_show
+from shop.audit.bus import register_bus_checks
+from shop.audit.statuses import register_history_checks
+from shop.audit.told import should_show
 
 OVERDUE = timedelta(minutes=15)
 VALUES = {

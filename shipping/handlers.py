@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from orders.events import OrderConfirmed
 from payments.events import PaymentDisputeChanged, PaymentDisputeClosed, PaymentDisputeOpened, PaymentRefunded
 from shipping.services import holds, shipments
-from shop.events.bus import subscribe
+from shop.events.subscribers import subscribe
 
 
 def _create_shipments(events: Sequence[OrderConfirmed]) -> None:

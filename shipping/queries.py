@@ -11,11 +11,11 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef
 
 from shipping.models import MAY_LEAVE, Hold, Shipment, ShipmentStatus, SurplusBooking
+from shop.audit.told import Told, find_told
 from shop.counting import shown_count
 from shop.events.past import PastFact, facts_about
-from shop.events.told import Told, find_told
 from shop.statements import Statement
-from shop.timeline import Happening, Story, Upcoming, marked, told_by
+from shop.story.timeline import Happening, Story, Upcoming, marked, told_by
 
 CONTEXT = "shipping"
 _PAGE = Statement("shipping", "page_shipments")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shipping.services import booking, surplus, unbooking
-from shop.background import sweep
+from shop.work.sweeps import sweep
 
 
 @sweep(every_seconds=5, at_once=4, due=booking.BOOKING.rows.due)

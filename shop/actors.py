@@ -23,7 +23,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
 
-from shop.observability import request_ids
+from shop import request_ids
 
 # Of the column.
 LONGEST = 160

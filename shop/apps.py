@@ -12,20 +12,25 @@ class ShopConfig(AppConfig):
     def ready(self) -> None:
         """Import what registers itself."""
         from shop import tasks  # noqa: F401
-        from shop.events import history, laws, republish, story, trusted, unheard
-        from shop.observability.metrics import register_gauge, register_kernel_gauges
+        from shop.accounts import addresses
+        from shop.audit.bus import register_past_checks
+        from shop.audit.kernel import register_kernel_checks
+        from shop.audit.unheard import register_unheard_checks
+        from shop.events import republish, trusted
+        from shop.events.gauges import register_kernel_gauges
+        from shop.observability.metrics import register_gauge
         from shop.personal import erasure
-        from shop.rest import addresses
-        from shop.timeline import register_narrator
+        from shop.story import bus
+        from shop.story.timeline import register_narrator
 
         addresses.connect()
         trusted.accept_any_properties()
-        unheard.register_unheard_checks()
-        history.register_past_checks()
-        laws.register_kernel_checks()
+        register_unheard_checks()
+        register_past_checks()
+        register_kernel_checks()
         republish.start_counting()
         register_kernel_gauges()
-        register_narrator("bus", story.tell_story)
+        register_narrator("bus", bus.tell_story)
         register_gauge(
             "shop_erasure_oldest_seconds",
             "Age of the oldest erasure of a person that is not finished",

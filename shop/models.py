@@ -10,7 +10,7 @@ from django.db.models import Func, Value
 from django.db.models.functions import Now, Upper
 
 from shop import transactions
-from shop.accounts import User
+from shop.accounts.users import User
 from shop.ids import new_id
 from shop.resilience.retry import backoff_seconds
 

@@ -15,7 +15,8 @@ from django.db.models.sql import UpdateQuery
 
 from shop import transactions
 from shop.events.event import Event
-from shop.events.outbox import announce, fact, outbox_of
+from shop.events.outbox import fact, outbox_of
+from shop.events.publishing import announce
 
 
 class IllegalTransition(RuntimeError):

@@ -11,8 +11,7 @@ import os
 import pytest
 
 from local.postgres import EmbeddedPostgres
-
-CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications")
+from shop.contexts import CONTEXTS
 
 
 def _start() -> EmbeddedPostgres | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from hypothesis import HealthCheck, settings
 
 from inventory.services import expiry
-from shop import background, coalescing
+from shop import coalescing
 from shop.events import broker
 from shop.management.commands import audit
 from shop.observability import folding, metrics, tracing
 from shop.rest import health
-from shop.work import handover, turn
+from shop.work import background, handover, turn
 
 PATIENT_SECONDS = 60.0
 # As it is deployed, for what must agree with it.

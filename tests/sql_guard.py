@@ -11,7 +11,8 @@ from django.apps import apps
 from django.db import connections
 from django.db.backends.signals import connection_created
 
-CONTEXTS = frozenset({"orders", "inventory", "payments", "shipping", "notifications"})
+from shop.contexts import CONTEXTS
+
 WRITES = re.compile(r"\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE)\b", re.IGNORECASE)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shop.background import Sweep, sweeps
+from shop.work.sweeps import Sweep, sweeps
 
 # What looks back over everything, tidies up, or needs a broker.
 ASIDE = frozenset(

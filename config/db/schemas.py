@@ -6,7 +6,8 @@ Imports no Django, so that settings can read it.
 
 from typing import Final
 
-CONTEXTS: Final = ("orders", "inventory", "payments", "shipping", "notifications")
+from shop.contexts import CONTEXTS
+
 KERNEL: Final = "shop"
 PUBLIC: Final = "public"
 

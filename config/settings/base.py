@@ -111,7 +111,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 # --- who is who -----------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "shop.User"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_ADAPTER = "shop.rest.signup.AccountAdapter"
+ACCOUNT_ADAPTER = "shop.accounts.signup.AccountAdapter"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",
@@ -125,9 +125,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str("ACCOUNT_EMAIL_VERIFICATION", "optional")
-# An account has one address: a new one takes its place once it is confirmed (shop/rest/addresses.py).
+# An account has one address: a new one takes its place once it is confirmed (shop/accounts/addresses.py).
 ACCOUNT_CHANGE_EMAIL = True
-# Wrong passwords: by address and place (key), by place (ip), by address wherever they come from (shop/rest/signup.py).
+# Wrong passwords: by address and place (key), by place (ip), by address wherever they come from (shop/accounts/signup.py).
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key,50/d/key", "login_failed_anywhere": "1000/d/key"}
 # Address, password and second factor are changed by who has just given the password; the account's address is told.
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
@@ -209,7 +209,7 @@ INSTALLATION_NAME = env.str("INSTALLATION_NAME", "shop")
 
 # --- events and background work ---------------------------------------------------------------------------------------
 BROKER_URL = env.str("BROKER_URL", "")
-EVENTS_TRANSPORT = "shop.events.broker.CeleryTransport" if BROKER_URL else "shop.events.bus.InlineTransport"
+EVENTS_TRANSPORT = "shop.events.broker.CeleryTransport" if BROKER_URL else "shop.events.transport.InlineTransport"
 EVENTS_NAMESPACE = env.str("EVENTS_NAMESPACE", "")
 # What outsiders know this shop's events by (shop/events/cloudevents.py).
 EVENTS_SOURCE = env.str("EVENTS_SOURCE", f"/{quote(INSTALLATION_NAME)}").rstrip("/")
@@ -305,7 +305,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Shop <orders@shop.example>")
 # --- seen from outside ------------------------------------------------------------------------------------------------
 PROMETHEUS_EXPORT_MIGRATIONS = False
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
-# What is believed of it is settled before (shop/observability/request_ids.py).
+# What is believed of it is settled before (shop/request_ids.py).
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 LOG_FORMAT = env.str("LOG_FORMAT", "console")
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO")

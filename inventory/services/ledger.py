@@ -21,7 +21,7 @@ from inventory.models import MovementKind
 from inventory.queries import UnknownProduct, reachable
 from inventory.rules import Line
 from shop import transactions
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from inventory.services.ledger import StockLevel
 from payments import api as payments
 from shop.cards import holds_card_number
 from shop.errors import Refusal
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 from shop.money import Money
 from shop.text import NotOneLine, clean_line
 

@@ -32,7 +32,8 @@ from inventory.services import ledger
 from inventory.services.ledger import Move
 from shop import transactions
 from shop.events.event import Event
-from shop.events.outbox import announce, fact, origin
+from shop.events.outbox import fact, origin
+from shop.events.publishing import announce
 from shop.ids import new_id
 from shop.statements import Statement
 

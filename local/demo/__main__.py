@@ -130,7 +130,7 @@ def _own_names() -> Iterator[None]:
             with psycopg.connect(server, autocommit=True) as connection:
                 connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
         if broker:
-            from shop.events import topology
+            from shop import topology
             from shop.events.broker import connect
 
             with connect(broker) as connection:

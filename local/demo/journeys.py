@@ -139,7 +139,7 @@ class Journey:
         return sum(int(intent.get("captures", 0)) for intent in _intents(self.ledger()))
 
     def _watch(self) -> bool:
-        from shop.timeline import story_of
+        from shop.story.timeline import story_of
 
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:

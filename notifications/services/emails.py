@@ -14,14 +14,15 @@ from notifications.events import EmailQueued
 from notifications.models import Email, EmailKind, EmailStatus
 from notifications.queries import EmailState, state_of
 from shop import transactions
-from shop.background import wake
 from shop.errors import NotFound, Refusal
-from shop.events.outbox import announce, fact
+from shop.events.outbox import fact
+from shop.events.publishing import announce
 from shop.ids import new_id
 from shop.money import Money
 from shop.statements import Statement
 from shop.states import change_status
 from shop.work import handover
+from shop.work.background import wake
 
 log = structlog.get_logger(__name__)
 

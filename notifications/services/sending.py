@@ -19,12 +19,13 @@ from notifications.models import Email, EmailKind, EmailStatus
 from notifications.services import limits
 from orders import api as orders
 from shop import transactions
-from shop.background import wake
 from shop.errors import Fault, Refusal
 from shop.events import outbox
-from shop.events.outbox import announce, fact
+from shop.events.outbox import fact
+from shop.events.publishing import announce
 from shop.statements import Statement
 from shop.states import change_status
+from shop.work.background import wake
 from shop.work.rows import Claimed, DueRows, whole
 from shop.work.turn import Work, take_turn
 

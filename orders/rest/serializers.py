@@ -16,7 +16,7 @@ from orders.queries import Address, OrderState
 from orders.rules import CancelReason
 from orders.services import NewOrder
 from payments import api as payments
-from shop.accounts import User
+from shop.accounts.users import User
 from shop.countries import COUNTRIES
 from shop.money import Money
 from shop.rest.fields import BoundedListField, MailAddressField, MoneyField, StrictSerializer, TextField

@@ -29,7 +29,8 @@ from orders.rest.usual import usual_order
 from orders.rules import CancelReason
 from orders.sagas.entry import cancel_order, place_order, refund_order, resume, resume_for_somebody
 from payments import api as payments
-from shop.accounts import User
+from shop.accounts.trail import log_action
+from shop.accounts.users import User
 from shop.errors import Fault
 from shop.rest.admission import AdmittedView
 from shop.rest.idempotency import Answer, KeyedCall, NotFinal, idempotent
@@ -37,7 +38,6 @@ from shop.rest.pagination import PAGE_QUERY, CursorPagination
 from shop.rest.preconditions import conditional_response, etag_of, require_match
 from shop.rest.problem import problem_of
 from shop.rest.query import StrictQueryView
-from shop.staff import log_action
 
 
 class CustomerRequest(Request):

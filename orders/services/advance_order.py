@@ -25,7 +25,8 @@ from orders.services.held_unpaid import NO_KEYS
 from orders.services.saga_store import close_saga
 from shop import transactions
 from shop.events.event import Event
-from shop.events.outbox import announce, fact
+from shop.events.outbox import fact
+from shop.events.publishing import announce
 from shop.statements import Statement
 from shop.states import change_status
 

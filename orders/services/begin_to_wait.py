@@ -12,7 +12,8 @@ from orders.models import Order, OrderStatus
 from orders.queries import OrderProgress, get_order
 from orders.services.held_unpaid import Room, has_verified, limits, too_much_held
 from shop import transactions
-from shop.events.outbox import announce, fact
+from shop.events.outbox import fact
+from shop.events.publishing import announce
 from shop.statements import Statement
 
 _BEGIN_TO_WAIT = Statement("orders", "begin_to_wait")

@@ -16,9 +16,9 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from orders.queries import Address
+from shop.accounts.verified import verified_addresses
 from shop.errors import Refusal
 from shop.mail_address import same_mailbox
-from shop.verified import verified_addresses
 
 # Written where an order stops waiting for its payment.
 NO_KEYS: dict[str, Any] = {"email_key": None, "address_key": None, "unjudged": False}

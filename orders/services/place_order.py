@@ -19,14 +19,15 @@ from orders.rules import order_total
 from orders.services.held_unpaid import OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
 from orders.services.saga_store import RESUME_SWEEP, lease
 from shop import transactions
-from shop.background import wake
 from shop.clock import now
 from shop.errors import Refusal
-from shop.events.outbox import announce, fact
+from shop.events.outbox import fact
+from shop.events.publishing import announce
 from shop.ids import new_id
 from shop.money import Money
 from shop.rest.idempotency import IdempotencyKeyReused
 from shop.statements import Statement
+from shop.work.background import wake
 
 _PLACE_ORDER = Statement("orders", "place_order")
 

@@ -9,7 +9,7 @@ from orders.models import NEVER_PAID, Order, OrderStatus
 from orders.rules import is_full_refund
 from shop import transactions
 from shop.errors import Refusal
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 from shop.money import Money
 
 

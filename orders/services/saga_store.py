@@ -15,9 +15,9 @@ from django.db.models.functions import Now
 
 from orders.models import GOING_BACK, Order, Saga
 from shop import transactions
-from shop.background import wake
 from shop.clock import database_now
 from shop.statements import Statement
+from shop.work.background import wake
 from shop.work.rows import DueRows, key_itself
 
 log = structlog.get_logger(__name__)

@@ -41,7 +41,8 @@ from payments.services.strays import abandon_intent
 from shop import clock, transactions
 from shop.errors import Refusal
 from shop.events.event import Event
-from shop.events.outbox import announce, fact
+from shop.events.outbox import fact
+from shop.events.publishing import announce
 from shop.money import Money
 from shop.statements import Statement
 

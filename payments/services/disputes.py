@@ -26,7 +26,7 @@ from payments.services.traces import name_order
 from shop import clock, transactions
 from shop.errors import Refusal
 from shop.events.event import Event
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 from shop.ids import derived_id
 from shop.money import Money
 from shop.states import change_status

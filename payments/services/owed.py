@@ -21,7 +21,7 @@ from payments.queries import PaymentState, to_state
 from payments.services.recording import load
 from shop import transactions
 from shop.errors import Refusal
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 from shop.money import Money
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ from payments.gateways import RefundSnapshot
 from payments.models import GIVEN_BACK, REFUND_UNDER_WAY, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services.owed import less_owed, note_owed
 from shop import transactions
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 from shop.money import Money
 from shop.states import change_status
 

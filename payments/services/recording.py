@@ -28,7 +28,8 @@ from payments.models import Payment, PaymentStatus, Refund
 from payments.queries import PaymentState, to_state
 from shop import clock, transactions
 from shop.events.event import Event
-from shop.events.outbox import announce, fact
+from shop.events.outbox import fact
+from shop.events.publishing import announce
 from shop.resilience.retry import backoff_seconds
 from shop.statements import Statement, names
 

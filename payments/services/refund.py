@@ -25,7 +25,7 @@ from payments.services.record_refund import fail_refund, record_refund
 from payments.services.recording import are_keys_expired, load
 from shop import clock, transactions
 from shop.errors import Refusal
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 from shop.money import Money
 from shop.resilience.retry import backoff_seconds
 

@@ -18,10 +18,10 @@ from payments.models import StrayIntent, StrayReason
 from payments.rules import IntentStatus
 from payments.services.traces import name_order
 from shop import transactions
-from shop.background import wake
 from shop.errors import Fault
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 from shop.ids import derived_id
+from shop.work.background import wake
 
 log = structlog.get_logger(__name__)
 

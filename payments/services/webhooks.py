@@ -31,9 +31,9 @@ from payments.services.strays import report_stray
 from payments.services.traces import name_order
 from shop import transactions
 from shop.actors import acting
-from shop.background import wake
 from shop.resilience.retry import backoff_seconds
 from shop.statements import Statement, names
+from shop.work.background import wake
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,10 @@ from shipping.events import ShipmentBooked
 from shipping.gateways import Booking
 from shipping.models import Shipment, ShipmentStatus, SurplusBooking
 from shop import transactions
-from shop.background import wake
-from shop.events.outbox import announce, fact
+from shop.events.outbox import fact
+from shop.events.publishing import announce
 from shop.statements import Statement
+from shop.work.background import wake
 
 log = structlog.get_logger(__name__)
 

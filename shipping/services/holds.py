@@ -15,9 +15,9 @@ from django.db.models.functions import Now
 
 from shipping.models import MAY_LEAVE, Hold, Shipment, ShipmentStatus
 from shop import transactions
-from shop.background import wake
 from shop.clock import now
 from shop.errors import Refusal
+from shop.work.background import wake
 
 log = structlog.get_logger(__name__)
 

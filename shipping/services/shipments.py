@@ -22,13 +22,14 @@ from shipping.models import HAS_LEFT, Shipment, ShipmentStatus
 from shipping.queries import ShipmentState, to_state
 from shipping.services.holds import refuse_held
 from shop import transactions
-from shop.background import wake
 from shop.errors import NotFound, Refusal
-from shop.events.outbox import announce, fact, publish
+from shop.events.outbox import fact
+from shop.events.publishing import announce, publish
 from shop.ids import new_id
 from shop.statements import Statement
 from shop.states import change_status
 from shop.work import handover
+from shop.work.background import wake
 
 log = structlog.get_logger(__name__)
 

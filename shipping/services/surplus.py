@@ -10,9 +10,9 @@ from shipping.gateways import CarrierRefused
 from shipping.models import SurplusBooking
 from shipping.services import due
 from shop import transactions
-from shop.background import wake
 from shop.errors import Refusal
 from shop.observability.tracing import private_call_span
+from shop.work.background import wake
 from shop.work.turn import take_turn
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ Nothing is edited here by hand: a status moves by a service only, so every model
 translate to services. The kernel knows no context; contexts register their admins and their tiles.
 """
 
-from shop.admin import login as login
+from shop.accounts import staff_login as staff_login
 from shop.admin import people as people
 from shop.admin.bulk import bulk_action
 from shop.admin.bus import HistoryAdmin, InboxAdmin, OutboxAdmin, WatermarkAdmin

@@ -9,13 +9,13 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
+from shop.accounts.trail import log_action
 from shop.admin.bulk import bulk_action
 from shop.admin.pages import ReadOnlyAdmin, action, confirmation, display, preformatted, pretty_json, status_badge
 from shop.admin.searching import matching
 from shop.events import dead_letters, quarantine
-from shop.events.bus import all_subscriptions
 from shop.events.inbox import DeliveryStatus
-from shop.staff import log_action
+from shop.events.subscribers import all_subscriptions
 
 
 class OutboxAdmin(ReadOnlyAdmin):

@@ -21,10 +21,10 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import BaseDialogForm
 from unfold.views import ChangeList
 
+from shop.accounts.trail import log_action
 from shop.admin.searching import NOTHING, ORDER_ID, BoundedPaginator, matching
 from shop.errors import Fault, Refusal
 from shop.money import Money
-from shop.staff import log_action
 from shop.text import words
 
 Method = TypeVar("Method", bound=Callable[..., Any])

@@ -17,16 +17,16 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from shop.accounts.trail import log_action
+from shop.accounts.trust import may_touch, permissions_of, roles_within
 from shop.admin.bulk import bulk_action
 from shop.admin.pages import ReadOnlyAdmin, display, pretty_json
 from shop.admin.searching import BoundedPaginator
-from shop.admin.trust import may_touch, permissions_of, roles_within
-from shop.background import wake
 from shop.mail_address import clean_mail_address
 from shop.models import Erasure, IdempotencyKey, User
 from shop.personal import erasure
 from shop.personal.accounts import ASKED_FOR, person_of
-from shop.staff import log_action
+from shop.work.background import wake
 
 admin.site.unregister((Group, EmailAddress, Authenticator))
 
@@ -41,7 +41,7 @@ class _OfAnAccount(ReadOnlyAdmin):
 
 
 class WithinReach:
-    """Rows of people and roles: only what staff hold themselves can be changed, deleted or given (see shop.admin.trust)."""
+    """Rows of people and roles: only what staff hold themselves can be changed, deleted or given (see shop.accounts.trust)."""
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Ask for the permission, and for what the account or the role holds."""

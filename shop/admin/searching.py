@@ -13,8 +13,8 @@ from django.core.paginator import Paginator
 from django.db.models import CharField, Field, IntegerField, Model, Q
 
 from shop.counting import MOST, count_up_to
+from shop.story.timeline import order_named
 from shop.text import words
-from shop.timeline import order_named
 
 _CODE = re.compile("[A-Za-z]+(_[A-Za-z]+)+")
 NOTHING = Q(pk__in=[])

@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import structlog
@@ -27,16 +27,14 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from shop import transactions
 from shop.actors import acting
-from shop.background import wake
 from shop.events import heard, inbox
 from shop.events.event import Envelope, Event, UnreadableEvent, order_of
 from shop.events.outbox import gathered
+from shop.events.subscribers import Many, Subscriber, subscriber_named
 from shop.observability.lines import one_line
 from shop.observability.tracing import continued_span, each_in_its_trace, linked_span
 from shop.statements import Statement
-
-if TYPE_CHECKING:
-    from shop.events.bus import Many, Subscriber
+from shop.work.background import wake
 
 log = structlog.get_logger(__name__)
 
@@ -95,8 +93,6 @@ def set_aside(*, deliveries: Sequence[Delivery], reason: str) -> None:
 
 def _read(delivery: Delivery) -> _Turn | None:
     """Return what is to be done about a delivery; None for one that this release cannot read, which is buried."""
-    from shop.events.bus import subscriber_named
-
     subscriber, attributes = delivery
     try:
         envelope = Envelope.from_json(attributes)

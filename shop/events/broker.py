@@ -18,10 +18,11 @@ import amqp
 from django.conf import settings
 from kombu import Connection
 
-from shop.events import frames, topology
-from shop.events.bus import TransportUnavailable
+from shop import topology
+from shop.events import frames
 from shop.events.event import Envelope
 from shop.events.messages import Message, messages_of
+from shop.events.transport import TransportUnavailable
 
 CONNECT_TIMEOUT_SECONDS = 2
 CONFIRM_TIMEOUT_SECONDS = 6

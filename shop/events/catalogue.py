@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
-from shop.events import cloudevents, topology
+from shop import topology
+from shop.contexts import CONTEXTS
+from shop.events import cloudevents
 from shop.events.event import Event, registry
 from shop.events.past import LEFT_BEHIND
 
@@ -61,7 +63,7 @@ def document() -> dict[str, Any]:
 def published_events() -> list[type[Event]]:
     """Return every event of the product's contexts, by name."""
     events = [registry[name] for name in sorted(registry)]
-    return [event for event in events if event.__module__.partition(".")[0] in topology.CONTEXTS]
+    return [event for event in events if event.__module__.partition(".")[0] in CONTEXTS]
 
 
 def _personal(events: list[type[Event]]) -> str:

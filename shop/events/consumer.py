@@ -23,7 +23,8 @@ import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
-from shop.events import batches, inbox, topology
+from shop import topology
+from shop.events import batches, inbox
 from shop.events.batches import Delivery
 from shop.events.broker import connect, read_ahead
 from shop.events.messages import DELIVER_BATCH_TASK, DELIVER_TASK

@@ -12,21 +12,19 @@ from typing import Any
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
-from django.apps import apps
 from django.db import DatabaseError, DataError, InterfaceError
 from django.db.models.functions import Now
 from kombu import Connection
 
-from shop import transactions
-from shop.background import wake
+from shop import topology, transactions
 from shop.errors import NotFound, Refusal
-from shop.events import topology
 from shop.events.batches import Delivery, set_aside
 from shop.events.broker import connect
-from shop.events.bus import subscriber_named
 from shop.events.event import Envelope, UnreadableEvent
-from shop.events.inbox import DeliveryStatus, InboxEntry, bury, inbox_of, is_storable
+from shop.events.inbox import DeliveryStatus, InboxEntry, bury, hearing_contexts, inbox_of, is_storable
 from shop.events.messages import DELIVER_BATCH_TASK
+from shop.events.subscribers import subscriber_named
+from shop.work.background import wake
 
 log = structlog.get_logger(__name__)
 
@@ -41,11 +39,6 @@ class DeadLetterUnreadable(Refusal):
 
     code = "dead_letter_unreadable"
     title = "This dead letter cannot be replayed by this release; discard it or deploy a release that knows it"
-
-
-def hearing_contexts() -> list[str]:
-    """Return the contexts that have an inbox."""
-    return sorted(model._meta.app_label for model in apps.get_models() if issubclass(model, InboxEntry))
 
 
 def dead_letters(context: str | None = None) -> Iterator[InboxEntry]:

@@ -28,6 +28,7 @@ from shop import transactions
 from shop.actors import acting
 from shop.events import heard
 from shop.events.event import Envelope, UnreadableEvent, order_of
+from shop.events.subscribers import subscriber_named
 from shop.ids import derived_id
 from shop.observability.lines import one_line
 from shop.observability.tracing import continued_span
@@ -98,6 +99,11 @@ def inbox_of(context: str) -> type[InboxEntry]:
     return model  # type: ignore[no-any-return]
 
 
+def hearing_contexts() -> list[str]:
+    """Return the contexts that have an inbox."""
+    return sorted(model._meta.app_label for model in apps.get_models() if issubclass(model, InboxEntry))
+
+
 def deliver(*, subscriber: str, attributes: dict[str, Any], counted: bool = False) -> DeliveryStatus | None:
     """Apply one event at one subscriber: its inbox row and the handler's effects in one transaction.
 
@@ -105,8 +111,6 @@ def deliver(*, subscriber: str, attributes: dict[str, Any], counted: bool = Fals
     that this call reached, None for a duplicate.
     Raises: SoftTimeLimitExceeded, once its outcome is recorded; what keeps that from being recorded (the database is down).
     """
-    from shop.events.bus import subscriber_named
-
     try:
         envelope = Envelope.from_json(attributes)
         target = subscriber_named(subscriber)

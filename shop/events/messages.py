@@ -15,9 +15,10 @@ import msgspec
 from celery.utils.nodenames import anon_nodename
 from django.conf import settings
 
-from shop.events import cloudevents, frames, topology
-from shop.events.bus import hearers_of
+from shop import topology
+from shop.events import cloudevents, frames
 from shop.events.event import Envelope
+from shop.events.subscribers import hearers_of
 
 DELIVER_TASK = "shop.deliver_event"
 DELIVER_BATCH_TASK = "shop.deliver_events"

@@ -101,10 +101,14 @@ def outbox_of(context: str) -> type[OutboxMessage]:
     return model  # type: ignore[no-any-return]
 
 
-def publish(event: Event, *, aggregate_id: uuid.UUID, aggregate_version: int) -> None:
+def publishing_contexts() -> list[str]:
+    """Return the contexts that have an outbox."""
+    return sorted(model._meta.app_label for model in apps.get_models() if issubclass(model, OutboxMessage))
+
+
+def write(event: Event, *, aggregate_id: uuid.UUID, aggregate_version: int) -> None:
     """Write a fact to the outbox of the context that defines it, in that context's open transaction.
 
-    Write it while the aggregate's row is locked: the order of an aggregate's facts is the order of their row ids.
     Raises: TransactionMisuse outside a transaction of that context.
     """
     context = event.context()
@@ -116,7 +120,6 @@ def publish(event: Event, *, aggregate_id: uuid.UUID, aggregate_version: int) ->
         gathering.facts.append(
             _parameters(event) | {"aggregate_id": aggregate_id, "aggregate_version": aggregate_version}
         )
-    announce(event)
 
 
 @contextmanager
@@ -164,14 +167,6 @@ def origin(*, order_id: uuid.UUID | None = None) -> dict[str, str | None]:
     """Return where a fact, of an order or another, comes from: the trace, who acts, the request, by their columns."""
     traceparent = current_traceparent(order_id=order_id)
     return {"traceparent": traceparent, "actor": current_actor(), "request_id": current_request_id()}
-
-
-def announce(event: Event) -> None:
-    """Have the relay look at the outbox once the open transaction, which wrote this fact, is durable."""
-    from shop.events import bus, relay
-
-    context, heard = event.context(), bus.heard(event)
-    transactions.after_commit(context, lambda: relay.wake(context, heard=heard))
 
 
 def trace_of(context: str, aggregate_id: uuid.UUID) -> str:

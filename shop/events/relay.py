@@ -18,17 +18,16 @@ from typing import TypeVar
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
-from django.apps import apps
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from shop import transactions
 from shop.events import claims
-from shop.events.bus import TransportUnavailable, transport
 from shop.events.claims import LEASE_SECONDS, Refused, Row
-from shop.events.outbox import OutboxMessage, outbox_of
-from shop.moments import Moments
+from shop.events.outbox import outbox_of, publishing_contexts
+from shop.events.transport import TransportUnavailable, transport
 from shop.resilience.retry import backoff_seconds
+from shop.work.moments import Moments
 
 log = structlog.get_logger(__name__)
 
@@ -38,11 +37,6 @@ BATCH = 1000
 NOTE_AGAIN_SECONDS = 0.25
 # How long a process's own relay may take for a fact, once that has gathered, before the sweep looks.
 PATIENCE_SECONDS = 1.0
-
-
-def publishing_contexts() -> list[str]:
-    """Return the contexts that have an outbox."""
-    return sorted(model._meta.app_label for model in apps.get_models() if issubclass(model, OutboxMessage))
 
 
 def left_behind() -> dict[str, str]:

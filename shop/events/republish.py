@@ -15,9 +15,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from prometheus_client import Counter
 
-from shop import transactions
+from shop import topology, transactions
 from shop.clock import now
-from shop.events import relay, topology
+from shop.events import outbox, relay
 from shop.events.broker import connect
 from shop.events.outbox import outbox_of
 from shop.events.unheard import (
@@ -64,7 +64,7 @@ def publish_unheard() -> int:
     since = note_subscriptions()
     looked = {look.context: look for look in HearingLook.objects.using(transactions.alias_for("shop"))}
     found = 0
-    for context in relay.publishing_contexts():
+    for context in outbox.publishing_contexts():
         look = looked.get(context)
         place = Place(min(since.values(), default=now()))
         # A place in the future (a clock that was set back) would hide from us what is published until then.
@@ -132,5 +132,5 @@ def _still_on_their_way(unheard: Iterable[Unheard]) -> list[str]:
 
 def start_counting() -> None:
     """Create the series at start-up: an alert on their increase sees nothing of the first fact otherwise."""
-    for context in relay.publishing_contexts():
+    for context in outbox.publishing_contexts():
         UNHEARD.labels(context)

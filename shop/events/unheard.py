@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -29,15 +29,12 @@ import msgspec
 from django.conf import settings
 from django.db.models import Q
 
-from shop import audit, transactions
-from shop.audit import Check, Violation, register_check
+from shop import transactions
 from shop.clock import now
-from shop.events import bus
-from shop.events.dead_letters import hearing_contexts
-from shop.events.inbox import inbox_of
+from shop.events import subscribers
+from shop.events.inbox import hearing_contexts, inbox_of
 from shop.events.outbox import outbox_of
 from shop.events.past import MARGIN, Kept, complete_since
-from shop.events.relay import publishing_contexts
 from shop.statements import Statement
 
 PAGE = 1000
@@ -143,7 +140,7 @@ def unheard_among(facts: Sequence[Published], since: Since) -> list[Unheard]:
     for fact in facts:
         if fact.occurred_at <= oldest:
             continue
-        for each in bus.hearers_of(fact.type, fact.payload):
+        for each in subscribers.hearers_of(fact.type, fact.payload):
             if since.get((each.name, fact.type), now()) < fact.occurred_at:
                 owed[each.context].append((each.name, str(fact.event_id)))
     missing: defaultdict[str, list[str]] = defaultdict(list)
@@ -153,8 +150,10 @@ def unheard_among(facts: Sequence[Published], since: Since) -> list[Unheard]:
     return [Unheard(fact, tuple(names)) for fact in facts if (names := missing.get(str(fact.event_id)))]
 
 
-def look_through(context: str, since: Since) -> Iterator[Unheard]:
-    """Yield all facts of an outbox that are not heard, as far back as the inboxes remember.
+def look_through(
+    context: str, since: Since, *, note_rows: Callable[[int], object] = lambda _rows: None
+) -> Iterator[Unheard]:
+    """Yield all facts of an outbox that are not heard, as far back as the inboxes remember; tell `note_rows` of each page.
 
     Nearly all are heard. So the ids alone are held against the inboxes first, as if each subscriber wanted every fact of its
     types and always had; only what then seems unheard is read whole and judged.
@@ -170,17 +169,17 @@ def look_through(context: str, since: Since) -> Iterator[Unheard]:
     ):
         facts = {fact.pk: fact for event_type, ids, *_more in rows for fact in _doubted(context, event_type, ids)}
         yield from unheard_among([facts[pk] for pk in sorted(facts)], since)
-        audit.note_rows(sum(count for _type, _ids, count, *_last in rows))
+        note_rows(sum(count for _type, _ids, count, *_last in rows))
         *_more, published_at, pk = rows[0]
         place = Place(published_at, pk)
 
 
 def _doubted(context: str, event_type: str, ids: str) -> Iterator[Published]:
     """Yield which of these facts of a type, ids as PostgreSQL writes an array, some subscriber has no row for."""
-    subscribers: defaultdict[str, list[str]] = defaultdict(list)
-    for each in bus.all_subscriptions().get(event_type, ()):
-        subscribers[each.context].append(each.name)
-    for hearing, names in subscribers.items():
+    by_context: defaultdict[str, list[str]] = defaultdict(list)
+    for each in subscribers.all_subscriptions().get(event_type, ()):
+        by_context[each.context].append(each.name)
+    for hearing, names in by_context.items():
         [(doubted,)] = _without_a_row(hearing).run(ids=ids, subscribers=names)
         if doubted:
             yield from (_published(context, *row) for row in _by_id(context).run(ids=doubted))
@@ -227,42 +226,15 @@ def is_published(fact: Published) -> bool:
     return rows.filter(pk=fact.pk, published_at=fact.published_at).exists()
 
 
-def register_unheard_checks() -> None:
-    """Have every audit check that what was published a while ago was heard."""
-    for context in publishing_contexts():
-        register_check(Check("I8", context, "every published fact was heard by its subscribers", _check(context)))
+def _subscriptions() -> list[tuple[str, tuple[subscribers.Subscriber, ...]]]:
+    return sorted((event_type, all_) for event_type, all_ in subscribers.all_subscriptions().items() if all_)
 
 
-def _check(context: str) -> Any:
-    def run() -> Iterator[Violation]:
-        since = subscribed_since()
-        for found in look_through(context, since):
-            # Read again: it may have been heard, or published again, since the page was read.
-            for still in unheard_among([found.fact], since) if is_published(found.fact) else ():
-                yield _violation(still)
-
-    return run
-
-
-def _violation(found: Unheard) -> Violation:
-    fact = found.fact
-    about = f" of order {fact.order}" if fact.order else ""
-    detail = (
-        f"published at {fact.published_at:%F %T} UTC and not heard by {', '.join(found.subscribers)}"
-        f" (manage.py publish_again --event {fact.event_id})"
-    )
-    return Violation("I8", f"{fact.type} {fact.event_id}{about}", detail)
-
-
-def _subscriptions() -> list[tuple[str, tuple[bus.Subscriber, ...]]]:
-    return sorted((event_type, all_) for event_type, all_ in bus.all_subscriptions().items() if all_)
-
-
-def _terms(subscriber: bus.Subscriber) -> str:
+def _terms(subscriber: subscribers.Subscriber) -> str:
     return "" if subscriber.wants is None else _terms_of(subscriber.wants)
 
 
-def _terms_of(wants: bus.Wants) -> str:
+def _terms_of(wants: subscribers.Wants) -> str:
     """Return what tells one `wants` from another, in every process of a release: what it does, and its name."""
     code = getattr(wants, "__code__", None)
     does = b"" if code is None else _digest(code)

@@ -2,7 +2,7 @@
 
 import django.db.models.functions.datetime
 import django.utils.timezone
-import shop.accounts
+import shop.accounts.users
 import shop.ids
 from django.db import migrations, models
 
@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                 'abstract': False,
             },
             managers=[
-                ('objects', shop.accounts.UserManager()),
+                ('objects', shop.accounts.users.UserManager()),
             ],
         ),
         migrations.CreateModel(

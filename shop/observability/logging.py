@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import structlog
+from django.conf import settings
 from opentelemetry import trace
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -39,8 +40,6 @@ _MAX_DEPTH = 6
 
 def configure(_settings: Mapping[str, Any] | None = None) -> None:
     """Set up logging as Django's settings say (LOGGING_CONFIG names this function)."""
-    from django.conf import settings
-
     configure_for(log_format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
 
 

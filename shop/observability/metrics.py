@@ -15,12 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import structlog
 from django.db import DatabaseError, connections
-from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
-from django.db.models.functions import Now
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -29,21 +27,15 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from shop import transactions
-from shop.counting import count_up_to
 from shop.observability import folding
 from shop.resilience.apart import Apart, Unanswered
 from shop.serving import any_address
-
-if TYPE_CHECKING:
-    from shop.events.outbox import OutboxMessage
 
 CACHE_SECONDS = 5.0
 STATEMENT_TIMEOUT_MILLISECONDS = 1000
 # Shorter than Prometheus waits for a scrape (10 s).
 SCRAPE_LIMIT_SECONDS = 6.0
 LEFT_OUT_SECONDS = 60.0
-# Of a backlog it is enough to know that it is at least so long.
-MOST_WAITING = 100_000
 
 log = structlog.get_logger(__name__)
 # Of several databases one that hangs may not use up the time of the others.
@@ -256,52 +248,3 @@ def serve(port: int) -> None:
 class _Processes(Collector):
     def collect(self) -> Iterable[Metric]:
         return _processes()
-
-
-def register_kernel_gauges() -> None:
-    """Register the figures of the bus for every context that publishes or hears."""
-    from shop.events import dead_letters, relay
-
-    for context in relay.publishing_contexts():
-        for name, documentation, read in (
-            ("shop_outbox_waiting", "Events not published yet", _count_waiting),
-            ("shop_outbox_oldest_seconds", "Age of the oldest event not published yet", _age_of_the_oldest),
-            ("shop_outbox_quarantined", "Events that the broker refused for good", _count_quarantined),
-        ):
-            register_gauge(name, documentation, context=context, labels=["context"], read=partial(read, context))
-    for context in dead_letters.hearing_contexts():
-        for name, documentation, status in (
-            ("shop_dead_letters", "Deliveries that wait for a human", "DEAD"),
-            ("shop_deliveries_retrying", "Deliveries that wait for their next attempt", "RETRYING"),
-        ):
-            count = partial(_count_deliveries, context, status)
-            register_gauge(name, documentation, context=context, labels=["context"], read=count)
-
-
-def _count_waiting(context: str) -> Reading:
-    return {(context,): count_up_to(_unpublished(context).filter(quarantined_at=None), MOST_WAITING)}
-
-
-def _age_of_the_oldest(context: str) -> Reading:
-    # Ids rise with time, but for transactions that overtake each other: the first one is old enough an answer.
-    waiting = _unpublished(context).filter(quarantined_at=None).order_by("pk")
-    age = ExpressionWrapper(Now() - F("occurred_at"), output_field=DurationField())
-    oldest = waiting.annotate(age=age).values_list("age", flat=True).first()
-    return {(context,): max(0.0, oldest.total_seconds()) if oldest else 0.0}
-
-
-def _count_quarantined(context: str) -> Reading:
-    return {(context,): count_up_to(_unpublished(context).filter(quarantined_at__isnull=False), MOST_WAITING)}
-
-
-def _unpublished(context: str) -> QuerySet[OutboxMessage]:
-    from shop.events.outbox import outbox_of
-
-    return outbox_of(context)._default_manager.using(transactions.alias_for(context)).filter(published_at=None)
-
-
-def _count_deliveries(context: str, status: str) -> Reading:
-    from shop.events.inbox import inbox_of
-
-    rows = inbox_of(context)._default_manager.using(transactions.alias_for(context))
-    return {(context,): count_up_to(rows.filter(status=status), MOST_WAITING)}

@@ -27,7 +27,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TraceFl
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 
-from shop.observability import request_ids
+from shop import request_ids
 
 SHARE = "0.1"
 SLOW_SECONDS = 1.0
@@ -286,16 +286,17 @@ def _chosen_now(span: ReadableSpan, context: SpanContext) -> ReadableSpan:
 
 
 def _otlp_exporter() -> SpanExporter:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    # Loaded only where traces go somewhere.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
     return OTLPSpanExporter(endpoint=settings.OTEL_EXPORTER_OTLP_ENDPOINT.rstrip("/") + "/v1/traces", timeout=5)
 
 
 def _instrument(provider: TracerProvider) -> None:
     """Have requests recorded as they come in; the rest we record ourselves, at a fraction of the cost."""
-    # Read when the instrumentation is imported; probes are no traces.
+    # Read when the instrumentation is imported, so that comes after it; probes are no traces.
     os.environ.setdefault("OTEL_PYTHON_DJANGO_EXCLUDED_URLS", "/health$,/ready$,/metrics$")
-    from opentelemetry.instrumentation.django import DjangoInstrumentor
+    from opentelemetry.instrumentation.django import DjangoInstrumentor  # noqa: PLC0415
 
     instrumentor: Any = DjangoInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from django.db import connections
 
 from shop import clock, transactions
-from shop.events import bus, unheard
+from shop.events import subscribers, unheard
 from shop.events.inbox import DeliveryStatus, inbox_of
 from shop.events.outbox import OutboxMessage, outbox_of
 from shop.personal.keepers import ERASED, SETTLED, Shortly
@@ -54,7 +54,7 @@ def still_told(context: str, aggregate_ids: Sequence[uuid.UUID]) -> dict[uuid.UU
 def _not_applied(context: str, facts: Sequence[OutboxMessage]) -> Iterator[tuple[OutboxMessage, str]]:
     """Yield these published facts of a context with each subscriber that has them to apply still."""
     by_id = {fact.event_id: fact for fact in facts}
-    hearers = {each.context for fact in facts for each in bus.hearers_of(fact.type, fact.payload)}
+    hearers = {each.context for fact in facts for each in subscribers.hearers_of(fact.type, fact.payload)}
     for hearer in sorted(hearers):
         rows = inbox_of(hearer)._default_manager.using(transactions.alias_for(hearer))
         waiting = rows.filter(event_id__in=list(by_id), status__in=(DeliveryStatus.RETRYING, DeliveryStatus.DEAD))

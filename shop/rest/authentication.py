@@ -11,8 +11,8 @@ from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.request import Request
 
+from shop.accounts.sessions import KeptAnswer, signed_in
 from shop.rest.keys import key_to_look_up
-from shop.rest.sessions import KeptAnswer, signed_in
 
 MAX_TOKEN_LENGTH = 200
 

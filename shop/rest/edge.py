@@ -21,7 +21,8 @@ from django.middleware.security import SecurityMiddleware
 from django_structlog.app_settings import app_settings
 from django_structlog.middlewares import RequestMiddleware
 
-from shop.observability import request_ids, request_trace
+from shop import request_ids
+from shop.observability import request_trace
 from shop.observability.lines import RequestLineMiddleware
 from shop.observability.request_metrics import RequestMetrics
 from shop.rest.arrival import refuse_on_arrival, refuse_plain_http

@@ -23,10 +23,10 @@ from django.views import csrf, defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
+from shop import request_ids
 from shop.cards import without_card_numbers
 from shop.errors import Busy, Fault, Refusal, ShopError
 from shop.money import Money
-from shop.observability import request_ids
 from shop.observability.tracing import current_trace_id
 from shop.resilience.admission import Overloaded
 from shop.resilience.contention import is_contention

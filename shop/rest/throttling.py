@@ -15,7 +15,7 @@ from django.utils.connection import ConnectionProxy
 from rest_framework import throttling
 from rest_framework.request import Request
 
-from shop.observability import request_ids
+from shop import request_ids
 from shop.rest.cors import put_cors_headers
 
 log = structlog.get_logger(__name__)

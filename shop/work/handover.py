@@ -2,7 +2,7 @@
 
 That spares looking for the row, claiming it and the place of a run: three writing transactions for each row. The lease is
 that of a claim, so a process that dies leaves the row to the sweep, when the lease ends. A process that ends gives back
-what it has not begun. It takes ERRANDS_MAX rows (shop/background.py); what is made due beyond that is the sweep's.
+what it has not begun. It takes ERRANDS_MAX rows (background.py); what is made due beyond that is the sweep's.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Generic, TypeVar
 import structlog
 from django.db import InterfaceError, OperationalError
 
-from shop import background, transactions
+from shop import transactions
 from shop.observability import tracing
+from shop.work import background
 from shop.work.rows import Claimed
 from shop.work.turn import RETRY_SECONDS, Work, work_claimed, work_of
 

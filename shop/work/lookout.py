@@ -17,8 +17,8 @@ import structlog
 from django.db import InterfaceError, OperationalError, connections
 
 from shop import transactions
-from shop.background import Sweep
 from shop.statements import Statement
+from shop.work.sweeps import Sweep
 
 log = structlog.get_logger(__name__)
 

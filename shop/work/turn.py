@@ -24,11 +24,12 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
 from prometheus_client import Counter
 
-from shop import background, transactions
+from shop import transactions
 from shop.actors import acting
-from shop.background import wake
 from shop.errors import Fault, Refusal, ShopError
 from shop.observability import tracing
+from shop.work import background
+from shop.work.background import wake
 from shop.work.rows import Claimed, DueRows
 
 log = structlog.get_logger(__name__)

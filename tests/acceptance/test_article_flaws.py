@@ -16,9 +16,9 @@ from payments import api as payments
 from payments.models import Payment
 from shipping.models import Shipment
 from shop import transactions
-from shop.events import dead_letters, relay
-from shop.events.bus import InlineTransport
-from shop.events.outbox import publish
+from shop.events import dead_letters, outbox, relay
+from shop.events.publishing import publish
+from shop.events.transport import InlineTransport
 from tests.integration.orders.conftest import (
     Shopper,
     dispatch,
@@ -140,7 +140,7 @@ def test_every_consumer_is_idempotent(shopper: Shopper, staff: Shopper, drain: C
     version, mailed = Order.objects.get(pk=order_id).version, len(mail.outbox)
 
     for _again in range(2):
-        for context in relay.publishing_contexts():
+        for context in outbox.publishing_contexts():
             rows = apps.get_model(context, "Outbox").objects.order_by("id")
             InlineTransport().send([row.envelope() for row in rows])
         drain()

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from local.ports import free_port
 from payments.models import Dispute
-from shop.events import topology
+from shop import topology
 from shop.events.broker import connect
 from shop.ids import new_id
 from tests.acceptance.conftest import Shop, token_of, wait_until

@@ -9,18 +9,20 @@ import inspect
 import shutil
 import subprocess
 import sys
+import tomllib
 import types
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db.models import Model, QuerySet
 
 from orders.models import Order
+from shop.contexts import CONTEXTS
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications")
 PACKAGES = ("config", "local", "shop", *CONTEXTS)
 
 
@@ -32,6 +34,17 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def lint_with(folder: Path, module: str, line: str) -> subprocess.CompletedProcess[str]:
+    """Lint a tree with one line more in it."""
+    planted = folder / module
+    before = planted.read_text() if planted.exists() else None
+    planted.write_text((before or "") + f"\n{line}\n")
+    try:
+        return lint_imports(folder)
+    finally:
+        planted.write_text(before) if before is not None else planted.unlink()
 
 
 def test_imports_keep_to_the_doors():
@@ -64,19 +77,32 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("config/settings/production.py", "from local import settings"),
         ("config/celery.py", "from local import rabbitmq"),
         ("orders/utils.py", "VALUE = 1"),
+        ("shop/text.py", "from shop import transactions"),
+        ("shop/utils.py", "VALUE = 1"),
     ],
 )
 def test_a_planted_import_past_a_door_is_caught(copy: Path, module: str, line: str):
-    planted = copy / module
-    before = planted.read_text() if planted.exists() else None
-    planted.write_text((before or "") + f"\n{line}\n")
-    try:
-        result = lint_imports(copy)
-    finally:
-        planted.write_text(before) if before is not None else planted.unlink()
+    result = lint_with(copy, module, line)
 
     assert result.returncode == 1, result.stdout
     assert "BROKEN" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("shop/work/background.py", "from shop.events import relay"),
+        ("shop/events/subscribers.py", "def late():\n    from shop.events import relay\n"),
+        ("shop/transactions.py", "from shop import states"),
+        ("shop/rest/problem.py", "from shop.rest import urls"),
+        ("payments/services/recording.py", "from payments.services import authorize"),
+        ("config/mail.py", "from config.settings import base"),
+    ],
+)
+def test_a_planted_circle_is_caught(copy: Path, module: str, line: str):
+    result = lint_with(copy, module, line)
+
+    assert "No circles among the parts of a package BROKEN" in result.stdout
 
 
 def test_every_context_has_a_door_contract():
@@ -88,6 +114,19 @@ def test_every_context_has_a_door_contract():
     }
 
     assert protected == set(CONTEXTS)
+
+
+def test_the_one_list_of_contexts_is_that_of_the_apps_and_of_the_tools():
+    apps = {app for app in settings.INSTALLED_APPS if (ROOT / app / "api.py").exists()}
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    security = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "/bandit " in line)
+
+    assert apps == set(CONTEXTS)
+    assert set(contracts["importlinter"]["root_packages"].split()) >= set(PACKAGES)
+    assert set(project["tool"]["mypy"]["packages"]) >= set(PACKAGES)
+    assert set(security.partition(" -r ")[2].partition(" -c ")[0].split()) >= set(PACKAGES)
 
 
 def faults_of_door(api: types.ModuleType) -> list[str]:

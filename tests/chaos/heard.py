@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.apps import apps
 
-from shop.events import bus
+from shop.events import subscribers
 from shop.events.inbox import DeliveryStatus, InboxEntry
 from shop.events.outbox import OutboxMessage
 
@@ -26,7 +26,7 @@ def unheard() -> Iterator[str]:
         for event_id, kind, payload, published_at in outbox._default_manager.values_list(*TOLD):
             if published_at is None:
                 yield f"I8 {kind} {event_id} is still in the outbox"
-            for subscriber in bus.hearers_of(kind, payload):
+            for subscriber in subscribers.hearers_of(kind, payload):
                 if published_at is not None and (subscriber.name, event_id) not in applied:
                     yield f"I8 {kind} {event_id} was published and never applied by {subscriber.name}"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from config.db.schemas import CONTEXTS
+from shop.contexts import CONTEXTS
 from tests.deploy.files import DOCKER, ENTRYPOINT, ROOT, read_yaml
 from tests.deploy.kustomize import Manifest, build, containers
 
 PAGE = ROOT / "docs" / "configuration.md"
-SOURCES = ("config", "local", "shop", "orders", "inventory", "payments", "shipping", "notifications")
+SOURCES = ("config", "local", "shop", *CONTEXTS)
 NAME = re.compile(r"[A-Z][A-Z0-9_]{2,}")
 # Read by the machine, by libraries themselves, or within this checkout's own processes only.
 FOREIGN = {"PATH", "HOME", "LC_ALL", "TZ"}

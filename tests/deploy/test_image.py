@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from shop.contexts import CONTEXTS
 from tests.deploy.files import DOCKER, ENTRYPOINT, ROOT, entrypoint_roles, read_yaml
 
 INSTRUCTIONS = {
@@ -148,7 +149,7 @@ def test_only_what_the_image_runs_is_sent_to_the_builder() -> None:
         assert path == "docker/gunicorn.conf.py" or any(file == path or file.startswith(f"{path}/") for file in tracked)
     for outside in ("tests/conftest.py", "docker/.env", ".git/config", "var/postgres/password"):
         assert not any(fnmatch.fnmatch(outside, f"{path}*") for path in kept)
-    for context in ("orders", "inventory", "payments", "shipping", "notifications", "shop", "config"):
+    for context in (*CONTEXTS, "shop", "config"):
         assert context in kept
 
 

@@ -14,13 +14,14 @@ from typing import Any
 import jsonschema
 import pytest
 
-from shop.events import topology
+from shop import topology
+from shop.contexts import CONTEXTS
 from shop.observability.tracing import SLOW_SECONDS
 from tests.deploy.files import DOCKER, ROOT, read_yaml
 from tests.deploy.promql import PromqlError, parse
 
 RUNBOOKS = ROOT / "docs" / "runbooks"
-SOURCES = ("shop", "orders", "inventory", "payments", "shipping", "notifications")
+SOURCES = ("shop", *CONTEXTS)
 KINDS = {"Counter", "Gauge", "Histogram", "Summary", "GaugeMetricFamily", "register_gauge"}
 ALERTS_SCHEMA = {
     "type": "object",

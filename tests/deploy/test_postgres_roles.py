@@ -11,8 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from config.db.schemas import CONTEXTS, SEARCH_PATH
+from config.db.schemas import SEARCH_PATH
 from local.postgres import EmbeddedPostgres
+from shop.contexts import CONTEXTS
 from tests.deploy.files import DOCKER
 
 ROLES = DOCKER / "postgres" / "10-roles.sql"

@@ -13,14 +13,14 @@ from django.core import mail
 from django.db import connections, models
 
 from shop import transactions
-from shop.events import batches, bus, inbox, relay
+from shop.contexts import CONTEXTS
+from shop.events import batches, inbox, relay, subscribers
 from shop.events.event import Envelope
 from tests.integration.orders.conftest import make_due, mug, shop_at_rest, shopper, staff
 from tests.provider import in_threads, sandbox
 
 __all__ = ["mug", "sandbox", "shop_at_rest", "shopper", "staff"]
 
-CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications")
 # What tells when, how far the aggregate was then, by which attempt and by whom, and how often the provider was asked: no part of
 # what a handler brought about.
 INCIDENTAL = {
@@ -41,7 +41,7 @@ class Bus:
 
     def send(self, envelopes: Sequence[Envelope]) -> Sequence[str]:
         for envelope in envelopes:
-            for subscriber in bus.hearers_of(envelope.type, envelope.data):
+            for subscriber in subscribers.hearers_of(envelope.type, envelope.data):
                 delivery = (subscriber.name, envelope.to_json())
                 if self.holds:
                     self.held.append(delivery)
@@ -140,7 +140,7 @@ def subscriptions() -> set[tuple[str, str]]:
     """Return (event type, subscriber) of every handler of the product, as the bus knows them, wherever it is written."""
     return {
         (event_type, subscriber.name)
-        for event_type, heard_by in bus.all_subscriptions().items()
+        for event_type, heard_by in subscribers.all_subscriptions().items()
         for subscriber in heard_by
         if not subscriber.handler.__module__.startswith("tests.")
     }

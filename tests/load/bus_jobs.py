@@ -27,7 +27,7 @@ def _fill(count: int) -> dict[str, int]:
     _django()
     from orders.events import OrderConfirmed
     from shop import transactions
-    from shop.events.outbox import publish
+    from shop.events.publishing import publish
     from shop.money import Money
 
     for _hundred in range(count // 100):
@@ -46,7 +46,7 @@ def _relay() -> dict[str, float]:
     """Publish all that waits, each message confirmed."""
     _django()
     from shop.events import relay
-    from shop.events.bus import transport
+    from shop.events.transport import transport
 
     transport().send([])  # opens the connection and declares what is not there yet
     relay.drain("payments")  # nothing there

@@ -10,7 +10,7 @@ def main() -> None:
     import django
 
     django.setup()
-    from shop.events import topology
+    from shop import topology
     from shop.events.broker import connect
 
     with connect() as connection, connection.channel() as channel:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
-from config.db.schemas import CONTEXTS
+from shop.contexts import CONTEXTS
 
 # Who and what stays the same for every copy.
 KEPT = {"customer_id", "product_id", "user_id", "sku"}

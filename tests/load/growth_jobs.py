@@ -33,7 +33,7 @@ def main() -> None:
 
 def _sweep() -> dict[str, float]:
     """Run every sweep of the database that comes by each minute or more often, with nothing due."""
-    from shop.background import sweeps
+    from shop.work.sweeps import sweeps
 
     took = {}
     for sweep in sweeps():
@@ -51,7 +51,7 @@ def _relay() -> dict[str, float]:
     from inventory.events import StockLow
     from shop import transactions
     from shop.events import relay
-    from shop.events.outbox import publish
+    from shop.events.publishing import publish
 
     with transactions.transaction("inventory"):
         for _each in range(EVENTS):

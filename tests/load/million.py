@@ -9,7 +9,8 @@ from __future__ import annotations
 from django.db import connections
 
 from shop import transactions
-from shop.events.bus import all_subscriptions
+from shop.contexts import CONTEXTS
+from shop.events.subscribers import all_subscriptions
 
 PRODUCTS = 1000
 AN_ORDER = "('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid"
@@ -37,7 +38,7 @@ def seed(count: int) -> None:
     _write("inventory", "inventory_stock", PRODUCTS, sku=A_SKU, available="1000", received="1000", version="1")
     _orders(count)
     _others(count)
-    for context in ("orders", "inventory", "payments", "shipping", "notifications"):
+    for context in CONTEXTS:
         _facts(context, count)
     _people(count)
     for alias in connections:

@@ -20,11 +20,11 @@ from uuid import uuid4
 
 import psycopg
 
-from config.db.schemas import CONTEXTS
 from local.postgres import EmbeddedPostgres
 from local.processes import ROOT, Process, StartFailed, answers, free_port, python
 from local.rabbitmq import RabbitmqError, install_and_start_rabbitmq
 from local.stack import SANDBOX_KEY, SANDBOX_WEBHOOK_SECRET, Stack
+from shop.contexts import CONTEXTS
 from tests.load import generator
 from tests.load.machine import cpu_seconds
 from tests.rabbitmq import PrivateRabbitmq

@@ -16,8 +16,7 @@ class BellTowerConfig(AppConfig):
 
         bell_tower.install()
         if os.environ.get("BENCH_RELEASE") == "0.1.0":
-            from shop import tasks
-            from shop.events import topology
+            from shop import tasks, topology
 
             # That release had Celery hand over deliveries, and no messages of many of them.
             topology.delivery_queues = list

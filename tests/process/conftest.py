@@ -19,7 +19,8 @@ from django.db import connections
 
 from local.processes import Process, python
 from local.rabbitmq import RabbitmqError
-from shop.events import bus, relay, topology
+from shop import topology
+from shop.events import relay, transport
 from shop.events.broker import connect
 from tests.integration.events import bench
 from tests.process import bell_tower
@@ -94,13 +95,13 @@ def broker(broker_of_session: Broker, settings: Any, database: None) -> Iterator
     settings.BROKER_URL = found.url
     settings.EVENTS_NAMESPACE = f"t{uuid4().hex[:8]}."
     settings.EVENTS_TRANSPORT = "shop.events.broker.CeleryTransport"
-    bus.transport.cache_clear()
+    transport.transport.cache_clear()
     bell_tower.install()
     with connect() as connection, connection.channel() as channel:
         topology.declare(channel)
     yield found
-    bus.transport()._throw_away()
-    bus.transport.cache_clear()
+    transport.transport()._throw_away()
+    transport.transport.cache_clear()
     bench.remove()
     if found.node is not None:
         found.node.resume()
@@ -192,10 +193,10 @@ def publisher() -> Iterator[Callable[[], None]]:
             while not ended:
                 try:
                     published += relay.drain("orders")
-                except bus.TransportUnavailable:
+                except transport.TransportUnavailable:
                     failures += 1
         finally:
-            bus.transport()._throw_away()
+            transport.transport()._throw_away()
             connections.close_all()
         return failures
 

@@ -1,7 +1,7 @@
 """What the worker and beat processes of these tests run with: the shop over RabbitMQ, with the bench installed."""
 
 from config.settings.test import *  # noqa: F403
-from shop.events import topology
+from shop import topology
 
 topology.DELIVERY_LIMIT = env.int("BENCH_DELIVERY_LIMIT", topology.DELIVERY_LIMIT)  # noqa: F405
 

@@ -7,8 +7,10 @@ import pytest
 from django.utils import timezone
 
 from orders.models import Outbox
+from shop import topology
+from shop.contexts import CONTEXTS
 from shop.events import broker as celery_transport
-from shop.events import bus, relay, topology
+from shop.events import relay, transport
 from shop.events.broker import connect
 from tests.integration.events.bench import Struck, applied, ring
 from tests.process.conftest import until
@@ -74,7 +76,7 @@ def test_frozen_broker_counts_as_away_and_nothing_is_lost_or_doubled(broker, nod
     second = ring()
     node.pause()
 
-    with pytest.raises(bus.TransportUnavailable):
+    with pytest.raises(transport.TransportUnavailable):
         relay.drain("orders")
     assert unpublished() == [second]
     assert Outbox.objects.get(aggregate_id=second).claimed_until is None
@@ -137,7 +139,7 @@ def test_every_context_has_a_durable_quorum_queue_that_loses_nothing(broker, con
             channel.queue_declare(queue.name, durable=True, auto_delete=False, arguments=others)
 
 
-@pytest.mark.parametrize("context", sorted(set(topology.CONTEXTS) - set(topology.HEARING)))
+@pytest.mark.parametrize("context", sorted(set(CONTEXTS) - set(topology.HEARING)))
 @pytest.mark.parametrize("queue", ["events", "dead"])
 def test_a_context_that_hears_nothing_has_no_queue_for_events(broker, context, queue):
     with connect() as connection, connection.channel() as channel, pytest.raises(amqp.NotFound):

@@ -7,7 +7,8 @@ from typing import Any
 
 import amqp
 
-from shop.events import consumer, relay, topology
+from shop import topology
+from shop.events import consumer, relay
 from shop.events.consumer import Consumer
 from tests.integration.events.bench import Struck, ring
 from tests.process.conftest import DEADLINE_SECONDS, Broker, until

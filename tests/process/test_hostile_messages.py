@@ -9,10 +9,11 @@ from django.db.utils import OperationalError, ProgrammingError
 from kombu import Message
 
 from notifications.models import Inbox
-from shop.background import sweeps
-from shop.events import dead_letters, frames, inbox, relay, topology
+from shop import topology
+from shop.events import dead_letters, frames, inbox, relay
 from shop.events.broker import connect
 from shop.events.trusted import distrust
+from shop.work.sweeps import sweeps
 from tests.integration.events.bench import applied, ring
 from tests.process.bell_tower import WRITE_DOWN
 from tests.process.conftest import until

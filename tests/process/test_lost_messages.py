@@ -5,8 +5,9 @@ from datetime import timedelta
 from django.db.models import F
 
 from orders.models import Outbox
+from shop import topology
 from shop.clock import now
-from shop.events import inbox, relay, republish, topology, unheard
+from shop.events import inbox, relay, republish, unheard
 from shop.events.broker import connect
 from shop.models import Subscription
 from tests.integration.events.bench import applied, ring

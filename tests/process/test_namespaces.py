@@ -12,7 +12,7 @@ import amqp
 import pytest
 
 from local.processes import ROOT, Process, python
-from shop.events import topology
+from shop import topology
 from shop.events.broker import connect
 from tests.process.conftest import environment_of, until
 

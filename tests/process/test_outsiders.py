@@ -14,8 +14,9 @@ import pytest
 import yaml
 from django.conf import settings as django_settings
 
-from shop import transactions
-from shop.events import outbox, relay, topology
+from shop import topology, transactions
+from shop.contexts import CONTEXTS
+from shop.events import publishing, relay
 from shop.events.broker import connect
 from shop.events.event import registry
 from shop.ids import new_id
@@ -50,13 +51,13 @@ def publish_all(times: int) -> int:
         event = example_of(registry[name])
         with tracing.continued_span("tell", TRACE), transactions.transaction(event.context()):
             for _each in range(times):
-                outbox.publish(event, aggregate_id=aggregates[event.context()], aggregate_version=9)
+                publishing.publish(event, aggregate_id=aggregates[event.context()], aggregate_version=9)
     return times * len(product_events())
 
 
 def test_every_message_is_as_the_document_says(taken: Any):
     expected = publish_all(times=3)
-    for context in topology.CONTEXTS:
+    for context in CONTEXTS:
         relay.drain(context)
 
     messages = taken(expected)
@@ -77,7 +78,7 @@ def test_every_message_is_as_the_document_says(taken: Any):
         assert set(told) == set(DOCUMENT["components"]["schemas"]["CloudEvent"]["properties"])
         seen[told["source"]].append(told)
     assert {told["type"].partition(".")[2] for events in seen.values() for told in events} == set(product_events())
-    assert set(seen) == {f"/shop/{context}" for context in topology.CONTEXTS}
+    assert set(seen) == {f"/shop/{context}" for context in CONTEXTS}
     assert len({told["id"] for events in seen.values() for told in events}) == expected
     for events in seen.values():
         sequences = [told["sequence"] for told in events]

@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 
 from notifications.models import Email, EmailKind
 from payments.models import StrayIntent, StrayReason
-from shop.events import relay, topology
+from shop import topology
+from shop.events import relay
 from shop.events.broker import connect
 from shop.models import RunningSweep
 from tests.integration.events.bench import applied, ring

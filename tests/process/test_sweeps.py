@@ -7,7 +7,8 @@ from django.db.models.functions import Now
 
 from local.processes import ROOT, free_port, python
 from notifications.models import Email, EmailKind
-from shop.events import topology
+from shop import topology
+from shop.contexts import CONTEXTS
 from shop.events.broker import connect
 from tests.integration.events.bench import ring
 from tests.process.conftest import environment_of, until
@@ -16,7 +17,7 @@ WAKE = """
 import sys, time
 import django
 django.setup()
-from shop import background
+from shop.work import background
 seconds = []
 for _ in range(100):
     began = time.monotonic()
@@ -51,7 +52,7 @@ def test_beat_asks_for_nothing_in_an_idle_shop_and_collects_what_the_broker_hold
     nudge = until(lambda: broker.take("shop.tasks"), "beat asks to collect a dead letter", process=process)
 
     assert nudge.headers["task"] == "shop.collect_dead_letters"
-    asked = [broker.depth(f"{context}.tasks") for context in topology.CONTEXTS]
+    asked = [broker.depth(f"{context}.tasks") for context in CONTEXTS]
     assert asked == [(0, 0)] * 5, "by then each context was looked at more than once"
 
 

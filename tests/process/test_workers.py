@@ -11,8 +11,8 @@ from django.db import connections
 
 from notifications.models import Inbox
 from orders.models import Outbox
-from shop import transactions
-from shop.events import consumer, dead_letters, inbox, relay, topology
+from shop import topology, transactions
+from shop.events import consumer, dead_letters, inbox, relay
 from shop.events.broker import connect
 from tests.integration.events.bench import applied, ring
 from tests.process.bell_tower import DEADLY, GATE, GATED, WRITE_DOWN

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 
-from shop.accounts import User
+from shop.accounts.users import User
 from tests.security.conftest import People
 
 RUNS_NOTHING = ("application/json", "text/template")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shop.events import bus, inbox
+from shop.events import inbox, subscribers
 from shop.events.event import Envelope, registry
 from tests.proof import Record
 from tests.upgrade.conftest import Serve
@@ -61,7 +61,7 @@ def heard_in(release: Release) -> set[str]:
 
 def orphans(names: set[str]) -> set[str]:
     """Return the subscribers whom nobody answers for any more: what waits in their name is lost."""
-    known = {subscriber.name for heard_by in bus.all_subscriptions().values() for subscriber in heard_by}
+    known = {subscriber.name for heard_by in subscribers.all_subscriptions().values() for subscriber in heard_by}
     return names - known
 
 
@@ -86,7 +86,7 @@ def test_every_subscriber_applies_every_golden_message(release: Release, serve: 
 
     with databases_of(release), serve(tmp_path / "books"):
         for name, message in release.messages.items():
-            for subscriber in bus.hearers_of(message["type"], message["data"]):
+            for subscriber in subscribers.hearers_of(message["type"], message["data"]):
                 for told in (message, message | {"id": str(uuid.uuid4())}):
                     deliveries += 1
                     reached = inbox.deliver(subscriber=subscriber.name, attributes=told)

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from orders import services
 from orders.queries import OrderNotFound
 from orders.sagas.entry import resume, resume_due
-from shop.timeline import order_named
+from shop.story.timeline import order_named
 
 
 class Command(BaseCommand):

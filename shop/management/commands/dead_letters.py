@@ -33,8 +33,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         context = options.get("context")
-        if context and context not in dead_letters.hearing_contexts():
-            raise CommandError(f"{context!r} hears no events; these do: {', '.join(dead_letters.hearing_contexts())}")
+        if context and context not in inbox.hearing_contexts():
+            raise CommandError(f"{context!r} hears no events; these do: {', '.join(inbox.hearing_contexts())}")
         verb = options["verb"] or "list"
         letters = list(dead_letters.dead_letters(context))
         if verb == "list":

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from shop.timeline import lines_of, order_named, story_of
+from shop.story.timeline import lines_of, order_named, story_of
 
 
 class Command(BaseCommand):

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from shop.events import relay, republish, unheard
+from shop.events import outbox, republish, unheard
 from shop.events.unheard import Published, Since, Unheard
-from shop.timeline import order_named
+from shop.story.timeline import order_named
 
 
 class Command(BaseCommand):
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             raise CommandError("name an order, an event, or a time: --order, --event, --since, --until")
         since = unheard.subscribed_since()
         looked_at = published = 0
-        for context in relay.publishing_contexts():
+        for context in outbox.publishing_contexts():
             facts = unheard.find(context, order_id=order_id, **named)
             for page in _pages(facts):
                 looked_at += len(page)

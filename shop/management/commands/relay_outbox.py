@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections
 
-from shop.events import quarantine, relay
-from shop.events.bus import TransportUnavailable
+from shop.events import outbox, quarantine, relay
+from shop.events.transport import TransportUnavailable
 
 
 class Command(BaseCommand):
@@ -48,6 +48,6 @@ class Command(BaseCommand):
 
     def _release(self) -> None:
         staff = getpass.getuser()
-        contexts = relay.publishing_contexts()
+        contexts = outbox.publishing_contexts()
         released = sum(quarantine.release_quarantined(context, staff=staff) for context in contexts)
         self.stdout.write(f"{released} events released from quarantine")

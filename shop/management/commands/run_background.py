@@ -12,8 +12,8 @@ import structlog
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
-from shop.background import Sweep, sweeps
 from shop.work.lookout import Lookout
+from shop.work.sweeps import Sweep, sweeps
 
 log = structlog.get_logger(__name__)
 

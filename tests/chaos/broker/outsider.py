@@ -10,7 +10,7 @@ from typing import Any
 import amqp
 from kombu import Exchange, Queue
 
-from shop.events import topology
+from shop import topology
 from shop.events.broker import connect
 
 RECONNECT_SECONDS = 0.2

@@ -55,7 +55,7 @@ class Pace:
 def commit_events(events: int, *, pace: Pace, chance: random.Random) -> None:
     """Commit as many events, those of one bell in a transaction."""
     from shop import transactions
-    from shop.events import outbox
+    from shop.events import publishing
     from tests.integration.events.bench import Rung
 
     committed = 0
@@ -65,7 +65,7 @@ def commit_events(events: int, *, pace: Pace, chance: random.Random) -> None:
         bell = uuid4()
         with transactions.transaction("orders"):
             for count in range(1, size + 1):
-                outbox.publish(Rung(bell=bell, count=count), aggregate_id=bell, aggregate_version=count)
+                publishing.publish(Rung(bell=bell, count=count), aggregate_id=bell, aggregate_version=count)
             django_transaction.set_rollback(rolled_back, using=transactions.alias_for("orders"))
         committed += 0 if rolled_back else size
         pace.wait_after(size)

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from payments.gateways.stripe import adapter as stripe_adapter
-from shop import coalescing
-from shop.events import bus, topology
+from shop import coalescing, topology
+from shop.events import transport
 from shop.events.broker import connect
 from tests.chaos.crashes.over_rabbitmq import OverRabbitmq, let_go
 from tests.process.conftest import broker_of_session  # noqa: F401  a fixture
@@ -74,12 +74,12 @@ def queues(rabbitmq: str, settings: Any) -> Iterator[None]:
     settings.BROKER_URL = rabbitmq
     settings.EVENTS_NAMESPACE = f"t{uuid4().hex[:8]}."
     settings.EVENTS_TRANSPORT = "shop.events.broker.CeleryTransport"
-    bus.transport.cache_clear()
+    transport.transport.cache_clear()
     with connect() as connection, connection.channel() as channel:
         topology.declare(channel)
     yield
     let_go()
-    bus.transport.cache_clear()
+    transport.transport.cache_clear()
     with connect() as connection, connection.channel() as channel:
         topology.delete(channel)
 

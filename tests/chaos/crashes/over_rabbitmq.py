@@ -21,7 +21,8 @@ from kombu import Connection
 
 from config.celery import app
 from notifications.models import Inbox
-from shop.events import broker, bus, dead_letters, inbox, relay, topology
+from shop import topology
+from shop.events import broker, dead_letters, inbox, relay, subscribers, transport
 from shop.events.broker import connect
 from shop.events.inbox import DeliveryStatus
 from tests.chaos.crashes.children import Lived, Tell, live
@@ -150,7 +151,7 @@ class Collected(Rejected):
     def act(self, tell: Tell) -> None:
         dead_letters.collect()
         with (
-            mock.patch.dict(bus._subscribers, {MAIL: broken(MAIL)}),
+            mock.patch.dict(subscribers._subscribers, {MAIL: broken(MAIL)}),
             mock.patch.object(settings, "EVENTS_MAX_ATTEMPTS", 1),
         ):
             inbox.retry_due("notifications")
@@ -242,13 +243,13 @@ def decide() -> int:
     return len(letters)
 
 
-def broken(subscriber: str) -> bus.Subscriber:
+def broken(subscriber: str) -> subscribers.Subscriber:
     """Return a subscriber with a handler that always fails."""
 
     def fail(_event: Any) -> None:
         raise ValueError("a bug of the handler")
 
-    return replace(bus.subscriber_named(subscriber), handler=fail)
+    return replace(subscribers.subscriber_named(subscriber), handler=fail)
 
 
 def publish() -> None:
@@ -259,7 +260,7 @@ def publish() -> None:
 
 def let_go() -> None:
     """Throw this process's connection to the broker away."""
-    bus.transport()._throw_away()  # type: ignore[attr-defined]
+    transport.transport()._throw_away()  # type: ignore[attr-defined]
 
 
 def send_gibberish() -> None:

@@ -25,7 +25,7 @@ from payments.gateways.stripe import adapter as stripe_adapter
 from shipping.gateways import CARRIERS
 from shop import coalescing
 from shop.events import broker
-from shop.events.bus import transport
+from shop.events.transport import transport
 from shop.transactions import alias_for
 
 WRITE = re.compile(

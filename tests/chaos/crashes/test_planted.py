@@ -16,8 +16,8 @@ from orders.models import Saga
 from payments.events import PaymentAuthorized
 from payments.models import Payment
 from payments.services import authorize
-from shop import transactions
-from shop.events import bus, claims, dead_letters, topology
+from shop import topology, transactions
+from shop.events import claims, dead_letters, subscribers
 from shop.events.worker import DeadLetteringConsumer
 from shop.statements import Statement
 from shop.tasks import deliver_event, deliver_events
@@ -81,7 +81,7 @@ def published_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def inbox_row_before_the_effects(monkeypatch: pytest.MonkeyPatch) -> None:
-    subscriber = bus.subscriber_named("shipping.create_shipment_for_order")
+    subscriber = subscribers.subscriber_named("shipping.create_shipment_for_order")
 
     def late(event: Any) -> None:
         def apply() -> None:
@@ -91,7 +91,7 @@ def inbox_row_before_the_effects(monkeypatch: pytest.MonkeyPatch) -> None:
         transactions.after_commit("shipping", apply)
 
     torn = replace(subscriber, handler=late)
-    monkeypatch.setitem(bus._subscribers, subscriber.name, torn)
+    monkeypatch.setitem(subscribers._subscribers, subscriber.name, torn)
 
 
 def acknowledged_before_it_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ LAWS = "orders/laws.py"
 PLANTED = "tests/integration/audit/test_planted.py::test_each_corruption_is_named_and_nothing_else"
 INVENTORY = "inventory/audit.py"
 PAYMENTS = "payments/audit.py"
-HISTORY = "shop/events/history.py"
+HISTORY = "shop/audit/statuses.py"
 TESTS = "tests/integration/orders/test_audit.py"
 STOCK = "tests/integration/inventory"
 STOCK_TABLES = "inventory/migrations/0001_initial.py"
@@ -274,7 +274,7 @@ MUTANTS = (
     Mutant(
         removes="the audit of facts that are heard and were never told",
         promise="I8",
-        file="shop/events/laws.py",
+        file="shop/audit/bus.py",
         old="    return [event_id for event_id in missing if (event_id,) not in {*past}]\n",
         new="    return []\n",
         killers=(PLANTED,),
@@ -290,7 +290,7 @@ MUTANTS = (
     Mutant(
         removes="the difference between a violation and what could not be asked",
         promise="edge",
-        file="shop/audit.py",
+        file="shop/audit/__init__.py",
         old="    except (Fault, OperationalError, InterfaceError) as error:\n        yield from",
         new="    except (ZeroDivisionError, InterfaceError) as error:\n        yield from",
         killers=("tests/integration/payments/test_reconciliation.py::test_audit_names_what_it_could_not_check",),

@@ -6,7 +6,7 @@ from tests.chaos.mutants.mutant import Mutant
 
 IDEMPOTENCY = "shop/rest/idempotency.py"
 VIEWS = "orders/rest/views.py"
-SESSIONS = "shop/rest/sessions.py"
+SESSIONS = "shop/accounts/sessions.py"
 TOKENS = "tests/integration/shop_edge/test_sessions.py"
 CHAINS = "tests/integration/shop_edge/test_chains.py"
 TRACES = "tests/integration/shop_edge/test_tracing.py"
@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant(
         removes="the reach of who looks after accounts",
         promise="edge",
-        file="shop/admin/trust.py",
+        file="shop/accounts/trust.py",
         old="    if user.is_superuser:\n        return False\n",
         new="    if user.is_superuser:\n        return True\n",
         killers=("tests/security/test_reach.py::test_an_account_that_may_do_more_is_out_of_reach",),

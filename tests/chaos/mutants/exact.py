@@ -135,7 +135,7 @@ MUTANTS = (
     Mutant(
         removes="the rule of addresses from signing up",
         promise="edge",
-        file="shop/rest/signup.py",
+        file="shop/accounts/signup.py",
         old="super().clean_email(clean_mail_address(email))",
         new="super().clean_email(email)",
         killers=("tests/security/test_texts.py::test_nobody_signs_up_or_orders_with_an_address_that_no_mail_reaches",),

@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         removes="the audit of facts that nobody heard",
         promise="I8",
-        file=UNHEARD,
+        file="shop/audit/unheard.py",
         old="                yield _violation(still)\n",
         new="                yield from ()\n",
         killers=(f"{LOST}::test_audit_names_a_fact_that_was_published_and_never_heard",),

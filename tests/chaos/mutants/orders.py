@@ -172,7 +172,7 @@ MUTANTS = (
     Mutant(
         removes="the proof that an address belongs to an account",
         promise="edge",
-        file="shop/verified.py",
+        file="shop/accounts/verified.py",
         old="user_id=user_id, verified=True",
         new="user_id=user_id",
         killers=(f"{HELD}::test_an_address_that_was_entered_and_not_verified_frees_nobody",),

@@ -53,7 +53,7 @@ MUTANTS = (
     Mutant(
         removes="the history from the audit",
         promise="I8",
-        file="shop/events/history.py",
+        file="shop/audit/statuses.py",
         old="for model in (outbox_of(self.context), history_of(self.context))",
         new="for model in (outbox_of(self.context),)",
         killers=(f"{ORDERS}::test_an_order_older_than_the_retention_is_explained_to_the_last_fact",),
@@ -61,7 +61,7 @@ MUTANTS = (
     Mutant(
         removes="the audit of facts that were deleted before they were published",
         promise="I8",
-        file="shop/events/history.py",
+        file="shop/audit/bus.py",
         old='    for fact in rows.filter(published_at=None).order_by("id"):\n',
         new='    for fact in rows.none().order_by("id"):\n',
         killers=(f"{FACTS}::test_the_audit_names_a_fact_that_left_the_outbox_before_it_was_published",),

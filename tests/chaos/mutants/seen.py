@@ -18,7 +18,7 @@ MUTANTS = (
     Mutant(
         removes="the proxies whose word on a request's id is taken",
         promise="edge",
-        file="shop/observability/request_ids.py",
+        file="shop/request_ids.py",
         old="if settings.TRUSTED_PROXIES and _PLAIN",
         new="if _PLAIN",
         killers=(f"{IDS}::test_an_id_is_taken_from_a_proxy_of_ours_and_from_nobody_else",),
@@ -26,7 +26,7 @@ MUTANTS = (
     Mutant(
         removes="the look at what an id is made of",
         promise="edge",
-        file="shop/observability/request_ids.py",
+        file="shop/request_ids.py",
         old="and _PLAIN.fullmatch(given)",
         new="and given",
         killers=(f"{IDS}::test_an_id_that_is_not_plain_is_nobody_s",),

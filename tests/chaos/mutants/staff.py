@@ -6,7 +6,7 @@ from tests.chaos.mutants.mutant import Mutant
 
 RETURNED = "tests/integration/orders/test_returned_refunds.py"
 BOOKS = "tests/integration/payments/test_reconciliation.py"
-STORY = "shop/events/story.py"
+STORY = "shop/story/bus.py"
 STORIES = "tests/integration/orders/test_audit.py"
 PAGES = "tests/integration/orders/test_admin.py"
 OWED_AFTER = f"{RETURNED}::test_a_refund_returned_after_the_end_calls_staff_and_is_told_to_the_customer"
@@ -189,7 +189,7 @@ MUTANTS = (
     Mutant(
         removes="the traces from an order's story",
         promise="edge",
-        file="shop/timeline.py",
+        file="shop/story/timeline.py",
         old='    trace = fact.traceparent.split("-")[1] if fact.traceparent.count("-") > 1 else ""\n',
         new='    trace = ""\n',
         killers=(f"{STORIES}::test_the_story_names_the_traces_that_it_happened_in",),

@@ -18,7 +18,7 @@ from shipping.gateways import CARRIERS
 from shipping.models import Shipment
 from shipping.services import booking
 from shop.events import relay
-from shop.events.bus import transport
+from shop.events.transport import transport
 from tests.chaos.power.conftest import Power
 from tests.factories import ProductFactory, UserFactory
 from tests.integration.orders.conftest import Shopper, id_in

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from payments.events import PaymentBecameUnknown
-from shop.events import bus
+from shop.contexts import CONTEXTS
+from shop.events import subscribers
+from shop.topology import HEARING
 from tests.chaos.processes.shop import ChaosShop
 
-PUBLISHING: Final = ("orders", "inventory", "payments", "shipping", "notifications")
-HEARING: Final = ("orders", "shipping", "notifications")
 SETTLED: Final = ("CONFIRMED", "SHIPPED", "DELIVERED", "CANCELED", "REFUNDED")
 
 # Facts that a subscriber has not heard yet, though they are published: they are on their way in the broker.
@@ -23,7 +23,7 @@ UNHEARD: Final = (
     " FROM unnest(%(types)s::text[], %(names)s::text[]) AS heard (type, name) JOIN ("
     + " UNION ALL ".join(
         f"SELECT event_id, type, payload::text, occurred_at FROM {context}.{context}_outbox WHERE published_at IS NOT NULL"
-        for context in PUBLISHING
+        for context in CONTEXTS
     )
     + ") AS fact ON fact.type = heard.type WHERE fact.occurred_at <= %(t)s AND (heard.name, fact.event_id) NOT IN ("
     + " UNION ALL ".join(f"SELECT subscriber, event_id FROM {context}.{context}_inbox" for context in HEARING)
@@ -130,7 +130,7 @@ def read_books(shop: ChaosShop, *, rested_at: datetime) -> Books:
             books.orders.append(OrderRow(*row[:5], bought, *row[5:], mails=tuple(mails), is_moving=is_moving))
         stock = rows("SELECT sku, available, reserved, sold, received, written_off FROM inventory.inventory_stock")
         books.stock = [StockRow(*row) for row in stock]
-        for context in PUBLISHING:
+        for context in CONTEXTS:
             outbox = f"{context}.{context}_outbox"
             for event, kind, data, at in rows(f"SELECT event_id::text, type, payload::text, occurred_at FROM {outbox}"):
                 books.told.add(event)
@@ -145,7 +145,7 @@ def read_books(shop: ChaosShop, *, rested_at: datetime) -> Books:
 
 def _hearers(kind: str, data: str) -> tuple[str, ...]:
     """Return who hears an event of this type with this payload, as the snapshot's connection gives it: as text."""
-    return tuple(each.name for each in bus.hearers_of(kind, json.loads(data)))
+    return tuple(each.name for each in subscribers.hearers_of(kind, json.loads(data)))
 
 
 def read_charges(shop: ChaosShop) -> list[Charge]:
@@ -165,7 +165,7 @@ def read_charges(shop: ChaosShop) -> list[Charge]:
 
 def _unheard(shop: ChaosShop, before: datetime) -> list[tuple[str, int]]:
     """Count what was published by then and is still on its way, for each fact and each of those who want it."""
-    heard = [(kind, each.name) for kind, heard_by in bus.all_subscriptions().items() for each in heard_by]
+    heard = [(kind, each.name) for kind, heard_by in subscribers.all_subscriptions().items() for each in heard_by]
     rows = shop.rows(UNHEARD, {"t": before, "types": [kind for kind, _ in heard], "names": [name for _, name in heard]})
     counts = Counter(f"deliveries of {kind} to {name}" for kind, name, data in rows if name in _hearers(kind, data))
     return list(counts.items())
@@ -190,7 +190,7 @@ def unfinished(shop: ChaosShop, *, before: datetime) -> Iterator[str]:
         + "".join(
             f" UNION ALL SELECT '{context} facts unpublished', count(*) FROM {context}.{context}_outbox"
             "  WHERE published_at IS NULL AND occurred_at <= %(t)s HAVING count(*) > 0"
-            for context in PUBLISHING
+            for context in CONTEXTS
         )
         + "".join(
             f" UNION ALL SELECT '{context} deliveries ' || status, count(*) FROM {context}.{context}_inbox"

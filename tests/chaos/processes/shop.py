@@ -24,14 +24,14 @@ import requests
 from local.postgres import EmbeddedPostgres
 from local.processes import ROOT, Process, python
 from local.stack import SANDBOX_KEY, Stack
-from shop.events import topology
+from shop import topology
+from shop.contexts import CONTEXTS
 from shop.events.broker import connect
 from tests.chaos.processes.proxy import HOST, Proxy
 from tests.rabbitmq import PrivateRabbitmq, server_script
 
 Rows = list[tuple[Any, ...]]
 CUSTOMERS: Final = 6
-CONTEXTS: Final = ("ORDERS", "INVENTORY", "PAYMENTS", "SHIPPING", "NOTIFICATIONS")
 
 
 class ChaosShop(Stack):
@@ -147,7 +147,7 @@ class ChaosShop(Stack):
         self.database.ensure_database("shop")
         direct = self.database.url("shop")
         self.environment = {
-            **{f"{context}_DATABASE_URL": "" for context in CONTEXTS},
+            **{f"{context.upper()}_DATABASE_URL": "" for context in CONTEXTS},
             "DATABASE_URL": direct.replace(f":{self.database.port}/", f":{self.to_database.port}/"),
             "DATABASE_POOL_MAX": "18",
             "DJANGO_SETTINGS_MODULE": "config.settings.development",

@@ -15,7 +15,7 @@ from payments import tasks as payment_tasks
 from shop import tasks as shop_tasks
 from shop.clock import now
 from shop.errors import ShopError
-from shop.events import bus, inbox
+from shop.events import inbox, subscribers
 from shop.personal import erasure
 from shop.personal.accounts import person_of
 from tests.chaos.crashes.enumeration import make_everything_due, run_sweeps
@@ -113,7 +113,7 @@ def redelivery(stage: Stage, scene: Scene) -> Call:
 
     def act(known: Any) -> None:
         for envelope in known:
-            for subscriber in bus.hearers_of(envelope.type, envelope.data):
+            for subscriber in subscribers.hearers_of(envelope.type, envelope.data):
                 for _time in range(2):
                     inbox.deliver(subscriber=subscriber.name, attributes=envelope.to_json())
 

@@ -22,7 +22,7 @@ from shipping.models import Outbox as ShippingOutbox
 from shipping.services import booking
 from shop import transactions
 from shop.clock import now
-from shop.events import bus, inbox
+from shop.events import inbox, subscribers
 from shop.events.outbox import OutboxMessage
 from shop.models import IdempotencyKey
 from tests.factories import OrderBodyFactory, ProductFactory, UserFactory
@@ -138,7 +138,7 @@ def messages() -> list[Any]:
 def tell(subscriber: str) -> None:
     """Deliver what stands in the outboxes to one subscriber only; the others will hear of it later."""
     for envelope in messages():
-        if subscriber in {heard_by.name for heard_by in bus.hearers_of(envelope.type, envelope.data)}:
+        if subscriber in {heard_by.name for heard_by in subscribers.hearers_of(envelope.type, envelope.data)}:
             inbox.deliver(subscriber=subscriber, attributes=envelope.to_json())
 
 

@@ -19,7 +19,8 @@ from payments import tasks as payment_tasks
 from payments.gateways.stripe import adapter as stripe_adapter
 from payments.services.disputes import ASK_AFTER_THE_END
 from shop import transactions
-from shop.events import inbox, relay
+from shop.contexts import CONTEXTS
+from shop.events import inbox, outbox, relay
 from shop.events.unheard import note_subscriptions
 from tests.chaos.simulator.actions import offers
 from tests.chaos.simulator.choices import Choices, Script
@@ -44,7 +45,7 @@ AUDIT_PATIENCE_SECONDS = 600.0
 WATCHED = 4
 MOMENT = timedelta(milliseconds=1)
 # Whose tables a history begins without; of the sandbox carrier, too.
-EMPTIED = ("orders", "inventory", "payments", "shipping", "notifications", "shop", "carrier")
+EMPTIED = (*CONTEXTS, "shop", "carrier")
 KEPT = {"shop_subscription", "shop_user", "shop_user_groups", "shop_user_user_permissions"}
 
 
@@ -186,7 +187,9 @@ class Simulator:
             self._deliver_everything()
             moments = moments_due()
             ready = ready_among(moments, world.clock.moment)
-            moved = sum(relay.drain(context) for context in relay.publishing_contexts() if f"{context} outbox" in ready)
+            moved = sum(
+                relay.drain(context) for context in outbox.publishing_contexts() if f"{context} outbox" in ready
+            )
             moved += sum(sweep.run() for sweep in sweeps_by_name() if sweep.context in ready)
             if moved or world.held:
                 continue

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from payments import tasks as payment_tasks
-from shop.background import Sweep
+from shop.work.sweeps import Sweep
 from tests.chaos.simulator.due import ready_among
 from tests.chaos.simulator.offer import Action, Offer
 from tests.sweeps import order_sweeps

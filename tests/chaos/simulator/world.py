@@ -16,9 +16,9 @@ from typing import Any
 from django.db import OperationalError
 
 from inventory.api import InventoryUnavailable
-from shop.events import bus
-from shop.events.bus import TransportUnavailable
+from shop.events import subscribers
 from shop.events.event import Envelope
+from shop.events.transport import TransportUnavailable
 from tests.chaos.simulator.bank import Bank, Wire, spoken_to
 from tests.chaos.simulator.choices import Choices
 from tests.chaos.simulator.clients import People, Placed, Wish
@@ -263,7 +263,7 @@ class World:
         for number, envelope in enumerate(arrived):
             if number == refused:
                 continue
-            for subscriber in bus.hearers_of(envelope.type, envelope.data):
+            for subscriber in subscribers.hearers_of(envelope.type, envelope.data):
                 self.messages += 1
                 self.held.append(Message(self.messages, subscriber.name, envelope.to_json(), self.clock.monotonic()))
         if fault in ("messages lost", "confirms lost"):

@@ -14,8 +14,9 @@ from django.test import Client
 from django.urls import reverse
 
 from local.processes import ROOT
-from shop.accounts import User
+from shop.accounts.users import User
 from shop.admin.tiles import Dashboard
+from shop.contexts import CONTEXTS
 from shop.states import StatusModel
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -33,9 +34,7 @@ def test_the_first_page_opens_with_every_tile_readable(staff: Client):
 
     assert page.status_code == 200
     assert b"Cannot be read" not in page.content
-    assert {context for context, _title in Dashboard.tiles} == {
-        "orders", "inventory", "payments", "shipping", "notifications",
-    }  # fmt: skip
+    assert {context for context, _title in Dashboard.tiles} == set(CONTEXTS)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
@@ -61,11 +60,10 @@ def test_a_status_has_no_form(model: type[StatusModel], rf):
 def test_every_model_of_every_context_is_in_the_admin():
     from django.apps import apps
 
-    contexts = ("orders", "inventory", "payments", "shipping", "notifications")
     inline = {each.model for page in admin.site._registry.values() for each in page.inlines}
     missing = [
         model._meta.label
-        for context in contexts
+        for context in CONTEXTS
         for model in apps.get_app_config(context).get_models()
         if model not in admin.site._registry and model not in inline
     ]

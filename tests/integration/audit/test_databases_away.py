@@ -12,9 +12,9 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from config.db.schemas import CONTEXTS
 from local.ports import free_port
 from local.processes import ROOT, python
+from shop.contexts import CONTEXTS
 from tests.integration.orders.conftest import Shopper, execute, id_in
 from tests.provider import Provider
 

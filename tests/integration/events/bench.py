@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from notifications.models import Outbox as Effects
 from shop import transactions
-from shop.events import bus, outbox
+from shop.events import publishing, subscribers
 from shop.events.event import Event, registry
 from shop.ids import new_id
 
@@ -59,12 +59,12 @@ def hear(
     name: str,
     context: str = "notifications",
     event: type[Rung] = Rung,
-    wants: bus.Wants | None = None,
-    many: bus.Many | None = None,
+    wants: subscribers.Wants | None = None,
+    many: subscribers.Many | None = None,
 ) -> str:
     """Subscribe a handler as `<context>.<name>` and return that name."""
     handler.__name__, handler.__module__ = name, f"{context}.handlers"
-    bus.subscribe(event, wants=wants, many=many)(handler)
+    subscribers.subscribe(event, wants=wants, many=many)(handler)
     return f"{context}.{name}"
 
 
@@ -77,15 +77,15 @@ def remove() -> None:
     """Forget the events and all who hear them."""
     for event in (Rung, Struck):
         registry.pop(event.type, None)
-        for subscriber in bus._by_event.pop(event.type, []):
-            bus._subscribers.pop(subscriber.name)
+        for subscriber in subscribers._by_event.pop(event.type, []):
+            subscribers._subscribers.pop(subscriber.name)
 
 
 def ring(bell: UUID | None = None, *, count: int = 1, event: type[Rung] = Rung) -> UUID:
     """Publish one event in a transaction of its own; return the bell."""
     bell = bell or uuid4()
     with transactions.transaction("orders"):
-        outbox.publish(event(bell=bell, count=count), aggregate_id=bell, aggregate_version=count)
+        publishing.publish(event(bell=bell, count=count), aggregate_id=bell, aggregate_version=count)
     return bell
 
 
@@ -95,7 +95,7 @@ def ring_many(events: int) -> None:
     for count in range(1, 11):
         with transactions.transaction("orders"):
             for bell in bells:
-                outbox.publish(Rung(bell=bell, count=count), aggregate_id=bell, aggregate_version=count)
+                publishing.publish(Rung(bell=bell, count=count), aggregate_id=bell, aggregate_version=count)
 
 
 def applied(subscriber: str | None = None) -> list[tuple[UUID, int]]:

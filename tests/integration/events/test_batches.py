@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from notifications.models import Inbox
 from orders.models import Outbox
 from shop import transactions
-from shop.events import batches, inbox, outbox
+from shop.events import batches, inbox, outbox, publishing
 from shop.events.batches import deliver_batch, set_aside
 from shop.events.inbox import retry_due
 from shop.tasks import deliver_events
@@ -100,7 +100,7 @@ def test_what_a_batch_publishes_is_in_order_and_one_statement():
     def echo(event):
         from notifications.events import EmailQueued
 
-        outbox.publish(
+        publishing.publish(
             EmailQueued(order_id=event.bell, kind="X"), aggregate_id=event.bell, aggregate_version=event.count
         )
 
@@ -229,11 +229,11 @@ def test_gathered_facts_stand_before_the_next_that_is_written_by_itself():
     with transactions.transaction("notifications"), outbox.gathered("notifications"):
         for version in (1, 2):
             fact = EmailQueued(order_id=order_id, kind="X")
-            outbox.publish(fact, aggregate_id=order_id, aggregate_version=version)
+            publishing.publish(fact, aggregate_id=order_id, aggregate_version=version)
         assert not Told.objects.exists()
         by_itself = outbox.fact(EmailQueued(order_id=order_id, kind="X"))
         outbox._insertion("notifications").run(**by_itself, aggregate_id=order_id, aggregate_version=3)
-        outbox.publish(EmailQueued(order_id=order_id, kind="X"), aggregate_id=order_id, aggregate_version=4)
+        publishing.publish(EmailQueued(order_id=order_id, kind="X"), aggregate_id=order_id, aggregate_version=4)
 
     assert list(Told.objects.order_by("id").values_list("aggregate_version", flat=True)) == [1, 2, 3, 4]
 
@@ -244,7 +244,7 @@ def test_facts_of_a_batch_that_fails_are_not_written():
 
     def begin():
         with transactions.transaction("notifications"), outbox.gathered("notifications"):
-            outbox.publish(EmailQueued(order_id=uuid4(), kind="X"), aggregate_id=uuid4(), aggregate_version=1)
+            publishing.publish(EmailQueued(order_id=uuid4(), kind="X"), aggregate_id=uuid4(), aggregate_version=1)
             raise ValueError("spoiled")
 
     with pytest.raises(ValueError, match="spoiled"):

@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from notifications.models import Inbox
 from orders.models import Outbox
+from shop import topology
 from shop.errors import NotFound
-from shop.events import dead_letters, inbox, relay, topology
+from shop.events import dead_letters, inbox, relay
 from shop.tasks import prune_events
 from tests.integration.events.bench import applied, apply, hear, ring
 from tests.integration.events.conftest import entry_of
@@ -114,7 +115,7 @@ def test_letter_that_is_not_there_is_not_found():
 
 
 def test_the_contexts_with_a_queue_for_events_are_those_with_an_inbox():
-    assert sorted(topology.HEARING) == dead_letters.hearing_contexts()
+    assert sorted(topology.HEARING) == inbox.hearing_contexts()
 
 
 def test_pruning_takes_what_is_done_and_old_and_nothing_else(cracked, bell_book, settings):

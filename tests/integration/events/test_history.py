@@ -14,7 +14,7 @@ from payments import tasks as payment_tasks
 from shop import retention, tasks, transactions
 from shop.audit import checks
 from shop.clock import now
-from shop.events import past, relay, republish, unheard
+from shop.events import outbox, past, relay, republish, unheard
 from shop.events.past import Kept, facts_about, history_of, watermark_of
 from shop.models import Subscription
 from tests.integration.events.bench import applied, ring
@@ -133,7 +133,7 @@ def test_a_reader_sees_each_fact_once_while_it_is_moved(background):
     assert History.objects.count() == 50
 
 
-@pytest.mark.parametrize("context", relay.publishing_contexts())
+@pytest.mark.parametrize("context", outbox.publishing_contexts())
 @pytest.mark.parametrize("sql", ["UPDATE {} SET payload = '{{}}'", "UPDATE {} SET actor = 'nobody'", "DELETE FROM {}"])
 def test_the_history_can_only_be_appended_to(context, sql):
     fact = {"type": "t", "schema_version": 1, "aggregate_id": uuid.uuid4(), "aggregate_version": 1, "payload": {"a": 1}}

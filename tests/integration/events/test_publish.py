@@ -7,7 +7,7 @@ import pytest
 from orders.models import Outbox
 from shop import transactions
 from shop.events import relay
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 from tests.integration.events.bench import Rung, applied, ring
 
 

@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 
 from orders.models import Outbox
 from shop import transactions
-from shop.events import claims, relay
-from shop.events.bus import TransportUnavailable
-from shop.events.outbox import publish
+from shop.events import claims, outbox, relay
+from shop.events.publishing import publish
+from shop.events.transport import TransportUnavailable
 from shop.statements import Together
 from tests.integration.events.bench import Rung, applied, ring
 
@@ -373,7 +373,7 @@ def failing(errors):
 
 @pytest.mark.parametrize("error", [TransportUnavailable("away"), OperationalError("away"), ValueError("a bug")])
 def test_context_that_fails_keeps_no_other_from_its_turn(error, monkeypatch):
-    contexts = relay.publishing_contexts()
+    contexts = outbox.publishing_contexts()
     drain, turns = failing({contexts[0]: error})
     monkeypatch.setattr(relay, "drain", drain)
 
@@ -385,7 +385,7 @@ def test_context_that_fails_keeps_no_other_from_its_turn(error, monkeypatch):
 
 
 def test_outage_felt_in_every_context_is_raised_under_its_own_name(monkeypatch):
-    contexts = relay.publishing_contexts()
+    contexts = outbox.publishing_contexts()
     for names in (
         (TransportUnavailable,),
         (OperationalError, InterfaceError),
@@ -402,7 +402,7 @@ def test_outage_felt_in_every_context_is_raised_under_its_own_name(monkeypatch):
 
 
 def test_bugs_of_several_contexts_are_raised_together(monkeypatch):
-    first, second, *_others = relay.publishing_contexts()
+    first, second, *_others = outbox.publishing_contexts()
     errors = {first: ValueError(first), second: KeyError(second)}
     drain, _turns = failing(errors)
     monkeypatch.setattr(relay, "drain", drain)
@@ -414,7 +414,7 @@ def test_bugs_of_several_contexts_are_raised_together(monkeypatch):
 
 
 def test_worker_that_is_out_of_time_drains_no_further(monkeypatch):
-    drain, turns = failing({relay.publishing_contexts()[0]: SoftTimeLimitExceeded()})
+    drain, turns = failing({outbox.publishing_contexts()[0]: SoftTimeLimitExceeded()})
     monkeypatch.setattr(relay, "drain", drain)
 
     with pytest.raises(SoftTimeLimitExceeded):

@@ -11,9 +11,9 @@ from django.utils import timezone
 from config.celery import app
 from notifications.models import Inbox
 from orders.models import Outbox
-from shop import retention, tasks
-from shop.background import sweeps
-from shop.events import dead_letters, inbox, relay, topology
+from shop import retention, tasks, topology
+from shop.events import inbox, outbox, pruning, relay
+from shop.work.sweeps import sweeps
 from tests.integration.events.bench import ring
 
 AWAY = OperationalError("the database is away")
@@ -45,7 +45,7 @@ def test_each_sweep_is_asked_for_in_the_queue_of_its_context():
 
 
 def test_context_whose_retries_fail_keeps_no_other_from_its_own(retried, caplog):
-    contexts = dead_letters.hearing_contexts()
+    contexts = inbox.hearing_contexts()
     retried.errors = {contexts[0]: AWAY}
 
     with pytest.raises(OperationalError) as raised:
@@ -57,7 +57,7 @@ def test_context_whose_retries_fail_keeps_no_other_from_its_own(retried, caplog)
 
 
 def test_contexts_that_fail_are_raised_together(retried):
-    first, second, *_others = dead_letters.hearing_contexts()
+    first, second, *_others = inbox.hearing_contexts()
     retried.errors = {first: AWAY, second: ValueError("a bug")}
 
     with pytest.raises(ExceptionGroup) as raised:
@@ -67,7 +67,7 @@ def test_contexts_that_fail_are_raised_together(retried):
 
 
 def test_worker_that_is_out_of_time_begins_no_other_context(retried):
-    retried.errors = {dead_letters.hearing_contexts()[0]: SoftTimeLimitExceeded()}
+    retried.errors = {inbox.hearing_contexts()[0]: SoftTimeLimitExceeded()}
 
     with pytest.raises(SoftTimeLimitExceeded):
         tasks.retry_deliveries()
@@ -110,8 +110,8 @@ def test_backlog_is_pruned_in_batches_until_nothing_is_left(backlog, batches):
 
 def test_pruning_ends_with_its_time_and_the_next_sweep_goes_on(backlog, monkeypatch):
     seconds = iter(range(10_000))
-    monkeypatch.setattr(tasks, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
-    tables = len(relay.publishing_contexts()) + 2 * len(dead_letters.hearing_contexts())
+    monkeypatch.setattr(pruning, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    tables = len(outbox.publishing_contexts()) + 2 * len(inbox.hearing_contexts())
     monkeypatch.setattr(retention, "SECONDS", tables + 1)
 
     first = tasks.prune_events()
@@ -122,7 +122,7 @@ def test_pruning_ends_with_its_time_and_the_next_sweep_goes_on(backlog, monkeypa
 
 
 def test_context_that_cannot_be_pruned_keeps_no_other_from_it(backlog, monkeypatch):
-    delete, broken = retention.delete_batch, relay.publishing_contexts()[0]
+    delete, broken = retention.delete_batch, outbox.publishing_contexts()[0]
 
     def delete_batch(pruning):
         if pruning.context == broken:

@@ -14,11 +14,13 @@ from django.db.models import F
 
 from notifications.models import Inbox
 from orders.models import Outbox
+from shop.audit import bus as audit_of_the_bus
 from shop.audit import checks
 from shop.clock import now
-from shop.events import laws, relay, republish, story, unheard
+from shop.events import relay, republish, unheard
 from shop.ids import new_id
 from shop.models import HearingLook, Subscription
+from shop.story import bus
 from tests.integration.events import bench
 from tests.integration.events.bench import applied, apply, hear, ring
 
@@ -78,7 +80,7 @@ def test_audit_looks_at_every_page_of_facts(bells, monkeypatch):
 
 
 def test_audit_looks_at_every_page_of_what_was_heard(bells, monkeypatch):
-    monkeypatch.setattr(laws, "PAGE", 2)
+    monkeypatch.setattr(audit_of_the_bus, "PAGE", 2)
     told = lose()
     heard = [told.event_id, *(new_id() for _delivery in range(5))]
     for event_id in heard:
@@ -318,14 +320,14 @@ def test_command_tells_and_publishes_what_is_not_heard(bells):
 def test_story_of_an_order_tells_of_the_fact_that_nobody_heard(bells):
     fact = lose()
 
-    (told_of,) = story.tell_story(fact.aggregate_id).upcoming
+    (told_of,) = bus.tell_story(fact.aggregate_id).upcoming
 
     assert (told_of.context, told_of.by_staff) == ("orders", False)
     assert f"{bells} has not heard of it" in told_of.what
     assert f"publish_again --event {fact.event_id}" in told_of.what
     republish.publish_unheard()
     relay.drain("orders")
-    assert story.tell_story(fact.aggregate_id).upcoming == ()
+    assert bus.tell_story(fact.aggregate_id).upcoming == ()
 
 
 def test_command_wants_to_be_told_which(bells):

@@ -10,9 +10,10 @@ from django.db import connections
 from django.db.utils import OperationalError
 
 from orders.models import Outbox
-from shop import background, transactions
-from shop.events import bus, relay
-from shop.events.outbox import publish
+from shop import transactions
+from shop.events import relay, transport
+from shop.events.publishing import publish
+from shop.work import background, sweeps
 from tests.integration.events.bench import Rung, Struck, applied, apply, hear, ring
 
 DEADLINE = 60
@@ -92,7 +93,7 @@ def test_rolled_back_fact_wakes_nobody(heard, monkeypatch):
 
 def test_relay_thread_outlives_a_transport_that_is_away(heard, monkeypatch):
     hear(heard, name="heard")
-    inline, failed = bus.InlineTransport(), Event()
+    inline, failed = transport.InlineTransport(), Event()
 
     class Flaky:
         failures = 2
@@ -101,7 +102,7 @@ def test_relay_thread_outlives_a_transport_that_is_away(heard, monkeypatch):
             if Flaky.failures:
                 Flaky.failures -= 1
                 failed.set()
-                raise bus.TransportUnavailable("not yet")
+                raise transport.TransportUnavailable("not yet")
             return inline.send(envelopes)
 
     monkeypatch.setattr(relay, "transport", Flaky)
@@ -155,8 +156,8 @@ def test_woken_sweep_runs_once_after_the_commit(monkeypatch):
         ran.set()
         return 0
 
-    sweep = background.Sweep("bench.tidy", "orders", 60, run, None)
-    monkeypatch.setitem(background._sweeps, "bench.tidy", sweep)
+    sweep = sweeps.Sweep("bench.tidy", "orders", 60, run, None)
+    monkeypatch.setitem(sweeps._sweeps, "bench.tidy", sweep)
 
     with transactions.transaction("orders"):
         background.wake("bench.tidy", context="orders")
@@ -172,9 +173,9 @@ def test_sweep_that_fails_does_not_silence_later_wakes(monkeypatch):
     def fail():
         raise RuntimeError("this sweep is broken")
 
-    monkeypatch.setitem(background._sweeps, "bench.broken", background.Sweep("bench.broken", "orders", 60, fail, None))
+    monkeypatch.setitem(sweeps._sweeps, "bench.broken", sweeps.Sweep("bench.broken", "orders", 60, fail, None))
     monkeypatch.setitem(
-        background._sweeps, "bench.sound", background.Sweep("bench.sound", "orders", 60, lambda: ran.set() or 0, None)
+        sweeps._sweeps, "bench.sound", sweeps.Sweep("bench.sound", "orders", 60, lambda: ran.set() or 0, None)
     )
 
     background.wake("bench.broken", context="orders")
@@ -195,7 +196,7 @@ def test_wakes_of_one_sweep_fold_into_one(monkeypatch, settings):
             background.wake("bench.tidy", context="orders")
         return 0
 
-    monkeypatch.setitem(background._sweeps, "bench.tidy", background.Sweep("bench.tidy", "orders", 60, run, None))
+    monkeypatch.setitem(sweeps._sweeps, "bench.tidy", sweeps.Sweep("bench.tidy", "orders", 60, run, None))
 
     background.wake("bench.tidy", context="orders")
 
@@ -215,8 +216,8 @@ def test_worker_runs_what_it_wakes_and_others_send_it(in_worker, allowed, here, 
     monkeypatch.setattr(
         background, "current_app", SimpleNamespace(send_task=lambda name, **_more: (did.append("sent"), done.set()))
     )
-    sweep = background.Sweep("bench.tidy", "orders", 60, lambda: did.append("ran") or done.set() or 0, None)
-    monkeypatch.setitem(background._sweeps, "bench.tidy", sweep)
+    sweep = sweeps.Sweep("bench.tidy", "orders", 60, lambda: did.append("ran") or done.set() or 0, None)
+    monkeypatch.setitem(sweeps._sweeps, "bench.tidy", sweep)
     if in_worker:
         background.sweep_here()
 

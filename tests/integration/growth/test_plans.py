@@ -17,11 +17,11 @@ from django.test import Client
 from django.urls import reverse
 
 from shop import transactions
-from shop.accounts import User
+from shop.accounts.users import User
 from shop.admin import searching
 from shop.admin.tiles import Dashboard
-from shop.background import sweeps
 from shop.observability import metrics
+from shop.work.sweeps import sweeps
 from tests.factories import OrderBodyFactory, ProductFactory, UserFactory
 from tests.integration.orders.conftest import Shopper
 from tests.load.million import seed

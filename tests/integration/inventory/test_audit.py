@@ -4,7 +4,7 @@ import pytest
 
 from inventory import api as inventory
 from inventory.models import Outbox, Reservation
-from shop.timeline import story_of
+from shop.story.timeline import story_of
 from tests.facts import lose_facts
 from tests.integration.inventory.conftest import execute, inventory_violations, pass_expiry, reservation_in, reserve
 

@@ -12,9 +12,9 @@ from django.db import connections
 from inventory import api as inventory
 from inventory.models import Outbox, Reservation
 from inventory.services import expiry, ledger, reservation_store
-from shop.background import sweeps
 from shop.clock import database_now, now
 from shop.transactions import alias_for
+from shop.work.sweeps import sweeps
 from tests.integration.inventory.conftest import (
     at_once,
     execute,

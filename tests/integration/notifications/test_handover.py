@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from notifications.models import Email, EmailKind
 from notifications.services import emails, sending
-from shop import background, transactions
+from shop import transactions
 from shop.events import relay
-from shop.work import handover
+from shop.work import background, handover
 from tests.integration.notifications.conftest import FACTS
 
 SWEEP = "notifications.send_due_emails"

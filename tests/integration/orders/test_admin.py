@@ -19,8 +19,8 @@ from orders.rules import CancelReason
 from orders.sagas.entry import cancel_order, resume
 from payments import services as payments_services
 from payments.models import Refund
-from shop import timeline
 from shop.money import Money
+from shop.story import timeline
 from tests.factories import ProductFactory, UserFactory
 from tests.integration.orders.conftest import placed, saga_of, status_of
 from tests.provider import Provider

@@ -22,7 +22,7 @@ from orders.sagas.entry import cancel_order, resume, resume_due
 from payments.gateways.stripe import adapter as stripe_adapter
 from shop import transactions
 from shop.observability.metrics import gauges
-from shop.timeline import story_of
+from shop.story.timeline import story_of
 from tests.integration.orders.conftest import (
     Shopper,
     execute,

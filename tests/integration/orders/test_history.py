@@ -21,12 +21,12 @@ from orders.sagas.entry import cancel_order, resume
 from shop import actors as actors_module
 from shop.actors import acting
 from shop.audit import violations as audited
-from shop.background import sweeps
 from shop.clock import now
-from shop.events import relay
+from shop.events import outbox, relay
 from shop.events.outbox import outbox_of
 from shop.events.past import Kept, facts_about, watermark_of
-from shop.timeline import story_of
+from shop.story.timeline import story_of
+from shop.work.sweeps import sweeps
 from tests.facts import lose_facts
 from tests.integration.orders.conftest import Shopper, dispatch, execute, id_in, placed, status_of
 from tests.provider import Provider
@@ -49,7 +49,7 @@ def explain(order_id: uuid.UUID) -> list[str]:
 
 def grow_old(*, by: timedelta = MONTH) -> None:
     """Let time pass for all facts, and for the rows that they are about."""
-    for context in relay.publishing_contexts():
+    for context in outbox.publishing_contexts():
         outbox_of(context).objects.update(published_at=F("published_at") - by, occurred_at=F("occurred_at") - by)
     for context, table, *columns in (
         ("orders", "orders_order", "placed_at"),
@@ -71,7 +71,7 @@ def prune() -> int:
 
 
 def left_in_outboxes() -> int:
-    return sum(outbox_of(context).objects.count() for context in relay.publishing_contexts())
+    return sum(outbox_of(context).objects.count() for context in outbox.publishing_contexts())
 
 
 @pytest.fixture

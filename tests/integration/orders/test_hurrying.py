@@ -14,7 +14,7 @@ from orders.models import Saga
 from shop import transactions
 from shop.clock import now
 from shop.events.batches import deliver_batch
-from shop.events.outbox import publish
+from shop.events.publishing import publish
 from tests.integration.orders.conftest import placed
 from tests.sql_guard import SqlGuard
 

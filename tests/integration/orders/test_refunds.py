@@ -271,7 +271,7 @@ def test_a_delivery_heard_of_during_the_refund_waits_for_the_saga(mug: str, drai
 
 def _deliver(event_type: str) -> None:
     from shipping.models import Outbox as ShippingOutbox
-    from shop.events.bus import InlineTransport
+    from shop.events.transport import InlineTransport
 
     InlineTransport().send([row.envelope() for row in ShippingOutbox.objects.filter(type=event_type)])
 

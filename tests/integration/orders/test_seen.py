@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from shop.background import sweeps
 from shop.observability import tracing
+from shop.work.sweeps import sweeps
 from tests.integration.orders.conftest import Shopper, id_in, status_of
 from tests.logs import captured
 from tests.provider import Provider, post_signed

@@ -27,13 +27,13 @@ from payments.models import Dispute, Payment, Refund, StrayIntent
 from shipping.models import Outbox as ShippingFacts
 from shipping.models import Shipment
 from shipping.services import booking
-from shop import background, transactions
+from shop import transactions
 from shop.events.batches import deliver_batch
 from shop.events.event import Envelope
 from shop.ids import new_id
 from shop.money import Money
 from shop.observability import tracing
-from shop.work import handover
+from shop.work import background, handover, sweeps
 from tests.factories import NewOrderFactory, offers
 from tests.logs import captured
 from tests.provider import Provider
@@ -244,12 +244,12 @@ def test_what_a_sweep_of_payments_asks_for_an_order_is_in_the_order_s_trace_and_
 
 
 def test_sweeps_that_find_nothing_leave_no_trace_and_no_line(database: None, sandbox: Any, spans: InMemorySpanExporter):
-    for sweep in background.sweeps():  # what is written once
+    for sweep in sweeps.sweeps():  # what is written once
         sweep.run_in_place()
     spans.clear()
 
     with captured(level=logging.INFO) as printed:
-        for sweep in background.sweeps():
+        for sweep in sweeps.sweeps():
             sweep.run_in_place()
 
     assert printed.getvalue() == ""

@@ -16,7 +16,7 @@ from shipping.models import Outbox, Shipment
 from shipping.queries import tell_story
 from shipping.services import booking, bookings, shipments, surplus
 from shop import transactions
-from shop.timeline import Upcoming
+from shop.story.timeline import Upcoming
 from tests.integration.shipping.conftest import make_due
 
 

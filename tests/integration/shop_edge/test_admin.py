@@ -10,16 +10,15 @@ from django.urls import reverse
 
 from shop.admin import ReadOnlyAdmin, register_tile
 from shop.admin.tiles import Dashboard
-from shop.events import dead_letters, inbox
+from shop.contexts import CONTEXTS
+from shop.events import inbox
 from shop.events.inbox import DeliveryStatus, inbox_of
 from shop.models import User
-
-CONTEXTS = {"orders", "inventory", "payments", "shipping", "notifications"}
 
 
 @pytest.fixture
 def context():
-    return dead_letters.hearing_contexts()[0]
+    return inbox.hearing_contexts()[0]
 
 
 @pytest.fixture

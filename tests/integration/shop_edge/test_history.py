@@ -13,8 +13,7 @@ from orders.models import Inbox
 from payments import api as payments
 from payments.models import Outbox, Payment, Refund, Watermark
 from shop import transactions
-from shop.audit import checks
-from shop.events import history
+from shop.audit import checks, statuses
 from shop.events.past import Kept
 from shop.ids import new_id
 from tests.facts import lose_facts
@@ -46,7 +45,7 @@ def voided(database: None) -> UUID:
 
 
 def test_every_page_is_looked_at(database, monkeypatch):
-    monkeypatch.setattr(history, "PAGE", 2)
+    monkeypatch.setattr(statuses, "PAGE", 2)
     rows = queue_emails(5)
     assert found("notifications") == []
 

@@ -13,10 +13,9 @@ from notifications.models import Email, EmailKind
 from notifications.models import Inbox as NotificationsInbox
 from orders.models import Outbox as OrdersOutbox
 from payments.models import StrayIntent, WebhookEvent
-from shop import background
-from shop.background import Sweep
-from shop.work import lookout
+from shop.work import lookout, sweeps
 from shop.work.lookout import Lookout
+from shop.work.sweeps import Sweep
 from tests.integration.events.bench import ring
 from tests.sweeps import ASIDE
 
@@ -25,7 +24,7 @@ DEADLINE = 60
 
 def found() -> set[str]:
     """Return the sweeps that have something to do, as the lookout sees it now."""
-    return {sweep.name for look in lookout._looks(background.sweeps()) for sweep in look.find()}
+    return {sweep.name for look in lookout._looks(sweeps.sweeps()) for sweep in look.find()}
 
 
 def test_an_idle_shop_has_nothing_to_ask_for(database):
@@ -33,7 +32,7 @@ def test_an_idle_shop_has_nothing_to_ask_for(database):
 
 
 def test_every_sweep_on_an_order_s_way_says_when_it_has_something_to_do():
-    silent = {sweep.name for sweep in background.sweeps() if sweep.due is None and sweep.waits is None}
+    silent = {sweep.name for sweep in sweeps.sweeps() if sweep.due is None and sweep.waits is None}
     assert silent == ASIDE - {"shop.collect_dead_letters"} | {"shop.read_dead_letters_again"}
 
 
@@ -80,7 +79,7 @@ def test_an_older_fact_is_found_behind_one_that_is_under_way(database, settings)
 
 
 def test_a_context_is_looked_at_as_often_as_its_most_frequent_sweep():
-    every = {look.context: look.every_seconds for look in lookout._looks(background.sweeps())}
+    every = {look.context: look.every_seconds for look in lookout._looks(sweeps.sweeps())}
     assert every == {"orders": 1, "notifications": 1, "shipping": 1, "inventory": 2, "payments": 2, "shop": 60}
 
 
@@ -161,7 +160,7 @@ def test_what_waits_elsewhere_is_asked_for_also_after_a_failure(run):
 
 def test_a_look_is_one_statement_a_context(database, sql_guard):
     sql_guard.statements.clear()
-    looks = lookout._looks(background.sweeps())
+    looks = lookout._looks(sweeps.sweeps())
     for look in looks:
         look.find()
 

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from inventory.models import Outbox
 from shop import transactions
-from shop.events import dead_letters, inbox, relay
+from shop.events import inbox, outbox
 from shop.ids import new_id
 from shop.observability import metrics
 
@@ -43,7 +43,7 @@ def waiting_event():
 
 
 def test_the_bus_is_counted_per_context(anonymous):
-    hearing = dead_letters.hearing_contexts()[0]
+    hearing = inbox.hearing_contexts()[0]
     waiting_event()
     inbox.bury(context=hearing, subscriber=f"{hearing}.nobody", attributes={"id": "x"}, error="unreadable")
 
@@ -54,7 +54,7 @@ def test_the_bus_is_counted_per_context(anonymous):
     assert figure(found, "shop_outbox_quarantined", context="inventory") == 0
     assert figure(found, "shop_dead_letters", context=hearing) == 1
     assert figure(found, "shop_deliveries_retrying", context=hearing) == 0
-    assert {figure(found, "shop_database_readable", context=name) for name in relay.publishing_contexts()} == {1}
+    assert {figure(found, "shop_database_readable", context=name) for name in outbox.publishing_contexts()} == {1}
 
 
 def test_what_processes_counted_is_there_too(anonymous):

@@ -10,10 +10,10 @@ from django.db import connections
 from django.db.models.functions import Now
 
 from shop import transactions
-from shop.background import Sweep
 from shop.models import RunningSweep
 from shop.work import places
 from shop.work.places import run_in_place
+from shop.work.sweeps import Sweep
 
 NAME = "bench.sweep"
 DEADLINE = 60

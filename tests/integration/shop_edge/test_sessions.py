@@ -15,9 +15,9 @@ from django.db import connections
 from django.forms import model_to_dict
 from django.utils import timezone
 
-from shop.accounts import User
-from shop.rest import sessions
-from shop.rest.sessions import KeptAnswer, signed_in
+from shop.accounts import sessions
+from shop.accounts.sessions import KeptAnswer, signed_in
+from shop.accounts.users import User
 from shop.statements import Statement
 from tests.integration.shop_edge.conftest import Api
 from tests.integration.shop_edge.conftest import signed_in as sign_in
@@ -139,7 +139,7 @@ def test_a_backend_that_is_no_longer_configured_vouches_for_nobody(token: str, s
     used = SessionStore(token)["_auth_user_backend"]
 
     assert (signed_in(token) is None) == (used not in settings.AUTHENTICATION_BACKENDS)
-    settings.AUTHENTICATION_BACKENDS = ["shop.rest.sessions.Nobody"]
+    settings.AUTHENTICATION_BACKENDS = ["shop.accounts.sessions.Nobody"]
     assert signed_in(token) is None
 
 

@@ -20,7 +20,8 @@ import payments
 import shipping
 import shop
 from shop import transactions
-from shop.events.outbox import outbox_of, publish
+from shop.events.outbox import outbox_of
+from shop.events.publishing import publish
 from shop.statements import LONGEST_TEXT, Statement, Together, statements
 from shop.transactions import TransactionMisuse
 from tests.integration.events.bench import Rung

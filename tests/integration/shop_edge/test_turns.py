@@ -11,9 +11,8 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from payments.models import StrayIntent, StrayReason
-from shop import background
 from shop.errors import Fault, Refusal
-from shop.work import turn
+from shop.work import background, turn
 from shop.work.rows import DueRows
 from shop.work.turn import Work, take_turn
 

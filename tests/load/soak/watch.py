@@ -13,8 +13,8 @@ import kombu
 import psycopg
 import requests
 
-from config.db.schemas import CONTEXTS
-from shop.events.topology import HEARING
+from shop.contexts import CONTEXTS
+from shop.topology import HEARING
 from tests.load.soak.shop import SoakShop
 
 EVERY_SECONDS = 1.0

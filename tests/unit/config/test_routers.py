@@ -3,8 +3,9 @@ from types import SimpleNamespace
 import pytest
 from django.db import connections
 
-from config.db.schemas import CONTEXTS, SEARCH_PATH, schema_of
+from config.db.schemas import SEARCH_PATH, schema_of
 from config.routers import ContextRouter, alias_for
+from shop.contexts import CONTEXTS
 
 ROUTER = ContextRouter()
 

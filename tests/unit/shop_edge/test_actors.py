@@ -10,7 +10,7 @@ from django.utils.functional import SimpleLazyObject
 
 from shop import actors
 from shop.actors import LONGEST, acting, current_actor, current_request_id, serving, speak_for_process
-from shop.observability.request_ids import id_of
+from shop.request_ids import id_of
 
 ID = "0190c5c2-6a4b-7000-8000-000000000001"
 

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from django.conf import settings as django_settings
 
-from shop.events import catalogue, topology
+from shop.contexts import CONTEXTS
+from shop.events import catalogue
 from shop.events.event import Envelope, registry
 from tests.architecture.test_events import product_events
 from tests.upgrade.releases import recorded_releases
@@ -73,7 +74,7 @@ def test_the_committed_document_is_what_the_code_describes(document: dict[str, A
 def test_every_event_of_every_context_is_told_of(document: dict[str, Any]):
     events = set(product_events())
 
-    assert {registry[name].context() for name in events} == set(topology.CONTEXTS)
+    assert {registry[name].context() for name in events} == set(CONTEXTS)
     assert set(document["channels"]) == set(document["components"]["messages"]) == events
     assert {operation["channel"]["$ref"] for operation in document["operations"].values()} == {
         f"#/channels/{name}" for name in events

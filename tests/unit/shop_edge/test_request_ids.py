@@ -10,7 +10,8 @@ from django.test import RequestFactory
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from shop.observability import request_ids, tracing
+from shop import request_ids
+from shop.observability import tracing
 
 OWN = re.compile(r"[0-9a-f]{32}")
 STRANGE = [

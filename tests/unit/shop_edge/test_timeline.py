@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shop.clock import now
-from shop.timeline import Happening, Story, Upcoming, lines_of
+from shop.story.timeline import Happening, Story, Upcoming, lines_of
 
 
 def test_what_is_true_of_a_fact_is_named_and_what_is_not_is_denied():

@@ -13,6 +13,8 @@ from typing import Any
 from django.conf import settings
 from kombu import Exchange, Queue
 
+from shop.contexts import CONTEXTS
+
 # Worker and broker restarts spend deliveries too, so 3 would bury good messages.
 DELIVERY_LIMIT = 10
 # RabbitMQ 4 drops what it delivered 20 times unless told otherwise; a dead letter waits for as long as the database is
@@ -20,7 +22,6 @@ DELIVERY_LIMIT = 10
 NEVER = 1_000_000
 NUDGE_TTL_MILLISECONDS = 60_000
 
-CONTEXTS = ("orders", "inventory", "payments", "shipping", "notifications")
 # Whose sweeps run beside the deliveries: short, and seen by customers (mail, booking), or of the bus itself.
 SWEEPS_BESIDE_DELIVERIES = ("shipping", "notifications", "shop")
 # Those with an inbox. The others have no queue for events: a stray message would find nobody to record it.

@@ -36,7 +36,7 @@ def _address_in(credentials: dict[str, Any]) -> str:
 
 def _forget_unconfirmed(email: str) -> None:
     """Delete what an earlier release noted of an address that an account asked for: unconfirmed, it is nobody's."""
-    from allauth.account.models import EmailAddress  # imports the adapter
+    from allauth.account.models import EmailAddress  # noqa: PLC0415  it imports this module
 
     noted = EmailAddress.objects.filter(email=email.lower(), verified=False).select_related("user")
     for address in noted:

@@ -21,7 +21,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils.crypto import constant_time_compare
 
 from shop import transactions
-from shop.accounts import User
+from shop.accounts.users import User
 from shop.statements import Statement
 
 REMEMBERED = 20_000

@@ -12,7 +12,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, Group, Permission
 from django.db.models import Q, QuerySet
 
-from shop.models import User
+from shop.accounts.users import User
 
 Staff = AbstractBaseUser | AnonymousUser
 

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from shop.models import User
+from shop.accounts.users import User
 
 
 class StaffLoginForm(AuthenticationForm):

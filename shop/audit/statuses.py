@@ -5,7 +5,7 @@ again before it is reported. Facts are read from the outbox and the history toge
 of a few ways: PostgreSQL gives each way once, with the keys of the rows that went it, and a way is judged once.
 
 Note [What may be missing]
-The context's watermarks say since when all facts are there (past.py), and no setting does. A row that is younger has all
+The context's watermarks say since when all facts are there (shop/events/past.py), and no setting does. A row that is younger has all
 of its facts. Of an older one those since the watermark are there, and all that followed the first of them; `changed_field`
 shows whether there is one. Two facts of a row may have moments in the other order than versions, by the length of a
 transaction, so versions are compared and not moments.
@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 from uuid import UUID
@@ -25,10 +24,9 @@ from django.db import connections
 from django.db.models import Field
 
 from shop import audit, transactions
-from shop.audit import Check, Reading, Violation, register_check
+from shop.audit import Reading
 from shop.events.outbox import outbox_of
 from shop.events.past import Kept, complete_since, history_of
-from shop.events.relay import publishing_contexts
 from shop.states import StatusModel
 
 # Rows whose ways are put together at once.
@@ -213,15 +211,3 @@ def register_history_checks(
     reading = history.reading()
     reading.register("I8", f"each move of each {noun} has its event", history.missing_facts)
     reading.register("I9", f"each {noun} moved along its table only", history.wrong_way)
-
-
-def register_past_checks() -> None:
-    """Have every audit check that no fact left an outbox before it was published: nobody has heard of such a one."""
-    for context in publishing_contexts():
-        register_check(Check("I8", context, "no fact left the outbox unpublished", partial(_unpublished, context)))
-
-
-def _unpublished(context: str) -> Iterator[Violation]:
-    rows = history_of(context)._default_manager.using(transactions.alias_for(context))
-    for fact in rows.filter(published_at=None).order_by("id"):
-        yield Violation("I8", f"{fact.type} {fact.event_id} of {fact.aggregate_id}", "deleted before it was published")

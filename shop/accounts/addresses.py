@@ -28,8 +28,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from shop import transactions
-from shop.models import User
+from shop.accounts.users import User
 
+# Keys in mails are signed with it: it stays, wherever this module stands.
 _SALT = "shop.rest.addresses"
 _DAY_SECONDS = 24 * 60 * 60
 

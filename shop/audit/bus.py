@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
 from django.apps import apps
 from django.db.models import Model
 
-from shop import audit
+from shop import audit, transactions
 from shop.audit import SKEW, Check, Law, Violation, register_check, register_law
 from shop.events.event import registry
 from shop.events.inbox import DeliveryStatus, inbox_of
-from shop.events.outbox import OutboxMessage, outbox_of
+from shop.events.outbox import OutboxMessage, outbox_of, publishing_contexts
 from shop.events.past import Kept, complete_since, history_of
 from shop.events.unheard import remembered_since
 from shop.ids import first_id_at
-from shop.work.places import PLACE_SECONDS
 
 OVERDUE = timedelta(minutes=15)
 # Longer than any claim of the relay, and than any wait for the next try of a delivery.
@@ -77,34 +76,6 @@ INBOX_LAWS = (
     ),
 )
 
-KERNEL_LAWS = (
-    Law(
-        "I8",
-        "no subscription begins in the future, and no look lies there",
-        "SELECT 'subscription of ' || subscriber || ' to ' || event_type, format('since %%s', since) FROM shop_subscription"
-        f" WHERE since > now() + {SKEW} UNION ALL SELECT 'look at the facts of ' || context, format('until %%s', published_at)"
-        f" FROM shop_hearinglook WHERE published_at > now() + {SKEW}",
-    ),
-    Law(
-        "I10",
-        "no sweep is taken for longer than a run has its place",
-        "SELECT 'sweep ' || sweep, format('place %%s is taken until %%s', place, until) FROM shop_runningsweep"
-        " WHERE until > now() + make_interval(secs => %(place)s) + " + SKEW,
-    ),
-    Law(
-        "I7",
-        "no kept answer is dated in the future",
-        "SELECT 'kept answer of customer ' || user_id, format('%%s %%s at %%s', method, path, created_at)"
-        f" FROM shop_idempotencykey WHERE created_at > now() + {SKEW} ORDER BY id",
-    ),
-)
-
-
-def register_kernel_checks() -> None:
-    """Have every audit look into the tables that all contexts share."""
-    for law in KERNEL_LAWS:
-        register_law("shop", law, place=PLACE_SECONDS)
-
 
 def register_bus_checks(context: str) -> None:
     """Have every audit look into the outbox of a context, and into its inbox where it hears anything."""
@@ -115,10 +86,22 @@ def register_bus_checks(context: str) -> None:
         register_check(Check("I8", context, "every fact that was heard was told", _heard_and_never_told(context)))
 
 
+def register_past_checks() -> None:
+    """Have every audit check that no fact left an outbox before it was published: nobody has heard of such a one."""
+    for context in publishing_contexts():
+        register_check(Check("I8", context, "no fact left the outbox unpublished", partial(_unpublished, context)))
+
+
 def _register(context: str, model: type[Model], laws: Sequence[Law], values: dict[str, Any]) -> None:
     for law in laws:
         sql = law.sql.replace("{table}", model._meta.db_table)
         register_law(context, Law(law.promise, law.title, sql), **values)
+
+
+def _unpublished(context: str) -> Iterator[Violation]:
+    rows = history_of(context)._default_manager.using(transactions.alias_for(context))
+    for fact in rows.filter(published_at=None).order_by("id"):
+        yield Violation("I8", f"{fact.type} {fact.event_id} of {fact.aggregate_id}", "deleted before it was published")
 
 
 def _heard_and_never_told(context: str) -> Any:

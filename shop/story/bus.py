@@ -11,11 +11,10 @@ from django.db.models.functions import Cast, Now
 
 from shop import transactions
 from shop.events import unheard
-from shop.events.dead_letters import hearing_contexts
-from shop.events.inbox import DeliveryStatus, InboxEntry, inbox_of
-from shop.events.outbox import OutboxMessage, outbox_of
+from shop.events.inbox import DeliveryStatus, InboxEntry, hearing_contexts, inbox_of
+from shop.events.outbox import OutboxMessage, outbox_of, publishing_contexts
 from shop.events.unheard import Since, Unheard
-from shop.timeline import Happening, Story, Upcoming
+from shop.story.timeline import Happening, Story, Upcoming
 
 # A relay publishes within milliseconds, what nobody here hears within a second.
 LATE = timedelta(seconds=5)
@@ -23,8 +22,6 @@ LATE = timedelta(seconds=5)
 
 def tell_story(order_id: uuid.UUID) -> Story:
     """Tell which facts of an order are not published or not heard, and which deliveries of them are not applied."""
-    from shop.events.relay import publishing_contexts
-
     happened: list[Happening] = []
     upcoming: list[Upcoming] = []
     for context in hearing_contexts():

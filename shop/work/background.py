@@ -1,7 +1,6 @@
-"""Work behind the requests: every piece is a row that is due, and a sweep that takes the rows whose moment has come.
+"""This process's background thread: it runs errands and the sweeps that are woken, right after the commit that made work due.
 
-A sweep runs on a schedule (Celery beat, or `manage.py run_background` in the embedded profile) and is also woken right
-after a commit that makes a row due. A wake only makes it sooner: it may be lost, doubled or late, and nothing breaks.
+A wake only makes a sweep come sooner: it may be lost, doubled or late, and nothing breaks.
 """
 
 from __future__ import annotations
@@ -10,21 +9,16 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import wraps
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
-from celery import Task, current_app, shared_task
+from celery import current_app
 from django.conf import settings
 from django.db import close_old_connections, connections
 
-from shop import transactions
-from shop.actors import acting
-from shop.events import topology
-from shop.moments import Moments
-from shop.work.places import run_in_place
+from shop import topology, transactions
+from shop.work.moments import Moments
+from shop.work.sweeps import sweep_named
 
 log = structlog.get_logger(__name__)
 
@@ -35,82 +29,6 @@ FINISH_SECONDS = 10.0
 ERRANDS_MAX = 4
 _END = ""
 _ERRANDS = "errands"
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A registered sweep: `run()` takes a turn at what is due and returns how many pieces it took.
-
-    `at_once`: how many runs of it there may be at a time, in all processes. `due` names, by context, an SQL condition
-    which holds while there is something to do; `waits` asks elsewhere. A sweep without either runs on its interval.
-    """
-
-    name: str
-    context: str
-    every_seconds: float
-    run: Callable[[], int]
-    task: Task[Any, Any]
-    at_once: int = 1
-    due: Callable[[], Mapping[str, str]] | None = None
-    waits: Callable[[], bool] | None = None
-
-    def run_in_place(self) -> int:
-        """Run it unless it runs often enough already: the way in for tasks and wakes."""
-        return run_in_place(self.name, self.run, at_once=self.at_once)
-
-
-_sweeps: dict[str, Sweep] = {}
-
-
-def sweep(
-    *,
-    every_seconds: float,
-    at_once: int = 1,
-    due: Callable[[], Mapping[str, str]] | None = None,
-    waits: Callable[[], bool] | None = None,
-) -> Callable[[Callable[[], int]], Callable[[], int]]:
-    """Register the decorated function of a context's tasks.py, `<context>.<function>`, as a sweep and Celery task.
-
-    The arguments are those of Sweep. It is asked for at least every `every_seconds` while something is due.
-    """
-
-    def register(run: Callable[[], int]) -> Callable[[], int]:
-        context = run.__module__.partition(".")[0]
-        name = f"{context}.{run.__name__}"
-
-        def task(**_later_arguments: object) -> int:
-            return _sweeps[name].run_in_place()
-
-        made = shared_task(name=name, expires=60, ignore_result=True, acks_late=False)(task)
-        _sweeps[name] = Sweep(
-            name=name,
-            context=context,
-            every_seconds=every_seconds,
-            run=_as_itself(name, run),
-            task=made,
-            at_once=at_once,
-            due=due,
-            waits=waits,
-        )
-        return run
-
-    return register
-
-
-def _as_itself(name: str, run: Callable[[], int]) -> Callable[[], int]:
-    """Have the sweep be the one who does what it does, whoever woke it."""
-
-    @wraps(run)
-    def acts() -> int:
-        with acting(f"sweep {name}"):
-            return run()
-
-    return acts
-
-
-def sweeps() -> tuple[Sweep, ...]:
-    """Return every registered sweep."""
-    return tuple(_sweeps.values())
 
 
 def wake(name: str, *, context: str) -> None:
@@ -248,7 +166,7 @@ class _Runner(threading.Thread):
         if settings.BROKER_URL and not _sweeps_here():
             current_app.send_task(
                 name,
-                queue=topology.named(f"{_sweeps[name].context}.tasks"),
+                queue=topology.named(f"{sweep_named(name).context}.tasks"),
                 retry=False,
                 expires=60,
                 ignore_result=True,
@@ -257,7 +175,7 @@ class _Runner(threading.Thread):
         close_old_connections()
         self._sweeps_now = True
         try:
-            _sweeps[name].run_in_place()
+            sweep_named(name).run_in_place()
         finally:
             self._sweeps_now = False
             close_old_connections()

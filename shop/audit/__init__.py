@@ -3,6 +3,9 @@
 A context registers its checks in its apps.py; `manage.py audit` runs them all. A check reads committed state and may be run
 at any time: what only holds at rest is judged of what has been still for a while, and what looks wrong across statements is
 read again before it is reported. No check keeps more than a page of rows.
+
+Here is what checks are made of. What is asked of every context's rows, facts and deliveries, and of the kernel's own tables,
+stands beside it: statuses.py, bus.py, unheard.py, kernel.py.
 """
 
 from __future__ import annotations
