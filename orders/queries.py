@@ -20,6 +20,7 @@ from shop.counting import count_up_to
 from shop.errors import NotFound
 from shop.money import Money
 from shop.statements import Statement
+from shop.states import read_status
 
 _GET_PROGRESS = Statement("orders", "get_progress")
 _PAGE_ORDERS = Statement("orders", "page_orders")
@@ -146,7 +147,7 @@ def _state_of(row: tuple[Any, ...]) -> OrderState:
     """Return the state that a row of the statements above holds."""
     found: dict[str, Any] = dict(zip(_COLUMNS, row, strict=False))
     currency, lines, refusal = found.pop("currency"), _read_json(found["lines"] or "[]"), found["refusal"]
-    found["status"] = OrderStatus(found["status"])
+    found["status"] = read_status(OrderStatus, found["status"])
     found["total"] = Money(found["total"], currency)
     found["lines"] = tuple(
         OrderLineState(sku, name, quantity, Money(price, currency)) for sku, name, quantity, price in lines
@@ -335,7 +336,7 @@ def page_orders(*, after: uuid.UUID, limit: int, lines: bool = True, refunds: bo
     `lines`, `refunds`: whether these are wanted; together they cost more than all the rest.
     """
     rows = _PAGE_ORDERS.run(after=after, limit=limit, lines=lines, refunds=refunds)
-    return [OrderStanding(order_id, OrderStatus(status), *rest) for order_id, status, *rest in rows]
+    return [OrderStanding(order_id, read_status(OrderStatus, status), *rest) for order_id, status, *rest in rows]
 
 
 def find_order_fact(*, order_id: uuid.UUID, event_type: str) -> Told:

@@ -27,6 +27,7 @@ from payments.models import (
 from shop.counting import count_up_to, shown_count
 from shop.money import Money
 from shop.statements import Statement
+from shop.states import read_status
 
 READ_PAYMENT = Statement("payments", "read_payment")
 _PAGE = Statement("payments", "page_payments")
@@ -76,7 +77,7 @@ def to_state(payment: Payment, *, client_secret: str = "", next_action: str = ""
     """Return what other contexts may see of a row."""
     return PaymentState(
         order_id=payment.order_id,
-        status=PaymentStatus(payment.status),
+        status=read_status(PaymentStatus, payment.status),
         amount=payment.amount,
         captured=Money(payment.captured_minor, payment.currency),
         refunded=Money(payment.refunded_minor, payment.currency),
@@ -102,7 +103,7 @@ def get_payment(*, order_id: UUID) -> PaymentState | None:
     intent_id, decline_code, version, attempt, lost_minor, dispute = rest
     return PaymentState(
         order_id=order_id,
-        status=PaymentStatus(status),
+        status=read_status(PaymentStatus, status),
         amount=Money(amount_minor, currency),
         captured=Money(captured_minor, currency),
         refunded=Money(refunded_minor, currency),
@@ -180,7 +181,7 @@ def page_refunds(
         tuple(
             RefundState(
                 refund_id=row.refund_id,
-                status=RefundStatus(row.status),
+                status=read_status(RefundStatus, row.status),
                 amount=Money(row.amount_minor, row.payment.currency),
                 reason=row.reason,
                 created_at=row.created_at,
@@ -237,7 +238,7 @@ class PaymentStanding(NamedTuple):
 def page_payments(*, after: UUID, limit: int) -> list[PaymentStanding]:
     """Return up to `limit` payments in the order of their ids, from the first one past `after`."""
     return [
-        PaymentStanding(order_id, PaymentStatus(status), *rest)
+        PaymentStanding(order_id, read_status(PaymentStatus, status), *rest)
         for order_id, status, *rest in _PAGE.run(after=after, limit=limit)
     ]
 

@@ -15,7 +15,7 @@ from orders.services.held_unpaid import NO_KEYS
 from orders.services.saga_store import lease
 from shop import transactions
 from shop.errors import Refusal
-from shop.states import change_status
+from shop.states import change_status, read_status
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ def request_cancel(*, order_id: uuid.UUID, reason: CancelReason) -> str:
         order = Order.objects.select_for_update().filter(pk=order_id).first()
         if order is None:
             raise OrderNotFound(order_id=str(order_id))
-        status = OrderStatus(order.status)
+        status = read_status(OrderStatus, order.status)
         if status in PAYABLE:
             change_status(
                 Order,

@@ -133,7 +133,12 @@ def _ask_for_another(sweep: str, *, context: str) -> None:
 
 def _work_each(work: Work[Row], claimed: Sequence[Claimed[Row]], ends: float) -> tuple[int, int, bool]:
     """Work claimed rows one after the other; return how many were begun and still wait, and whether the turn goes on."""
-    waiting, do = 0, _doing(work, claimed)
+    waiting = 0
+    try:
+        do = _doing(work, claimed)
+    except SoftTimeLimitExceeded:
+        _give_back(work, claimed)
+        raise
     for index, one in enumerate(claimed):
         if index and time.monotonic() >= ends:
             _give_back(work, claimed[index:])
@@ -151,12 +156,18 @@ def _work_each(work: Work[Row], claimed: Sequence[Claimed[Row]], ends: float) ->
 
 
 def _doing(work: Work[Row], claimed: Sequence[Claimed[Row]]) -> Callable[[Row], object]:
-    """Return what does these rows: each reads for itself where one is alone, or where reading for all of them fails."""
+    """Return what does these rows: each reads for itself where one is alone, or where reading for all of them fails.
+
+    What fails for all may be one row's fault: read for itself, that row alone is settled as failed.
+    """
     if work.together is None or len(claimed) < 2:  # noqa: PLR2004  one is alone
         return work.do
     try:
         return work.together([one.row for one in claimed])
-    except (OperationalError, InterfaceError):
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001  whose fault it is comes out as each row reads for itself
+        log.warning("work.read_apart", sweep=work.sweep, rows=len(claimed), error=repr(error))
         return work.do
 
 

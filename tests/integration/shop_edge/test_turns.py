@@ -134,12 +134,15 @@ def test_what_several_rows_need_is_read_once_and_a_row_alone_reads_for_itself(du
     assert done == [*(("together", f"pi_{number}") for number in range(4)), ("alone", "pi_4")]
 
 
-def test_where_reading_for_several_rows_fails_each_reads_for_itself(due):
+@pytest.mark.parametrize(
+    "error", [OperationalError("the database is away"), Fault("another context is away"), ValueError("a bug")]
+)
+def test_where_reading_for_several_rows_fails_each_reads_for_itself(due, error):
     due(2)
     done = []
 
     def fails(rows):
-        raise OperationalError("the database is away")
+        raise error
 
     def do(intent_id):
         done.append(intent_id)
@@ -148,6 +151,21 @@ def test_where_reading_for_several_rows_fails_each_reads_for_itself(due):
     assert take_turn(work(do, together=fails, at_a_time=2)) == 2
 
     assert done == ["pi_0", "pi_1"]
+
+
+def test_rows_that_were_read_for_until_time_was_over_are_given_back(due):
+    due(2)
+
+    def settle(intent_id):
+        StrayIntent.objects.filter(intent_id=intent_id).update(due_at=None)
+
+    def runs_out_of_time(rows):
+        raise SoftTimeLimitExceeded
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        take_turn(work(settle, together=runs_out_of_time, at_a_time=2))
+
+    assert take_turn(work(settle, at_a_time=2)) == 2, "nobody has to wait for a lease"
 
 
 def test_a_fault_is_tried_again_later_and_later(due):
