@@ -23,10 +23,6 @@ from payments.events import (
     PaymentRefunded,
     PaymentSubmitted,
     PaymentVoided,
-    RefundFailed,
-    RefundPending,
-    RefundRequested,
-    RefundSucceeded,
 )
 from payments.gateways import IntentSnapshot
 from payments.models import PAID, Dispute, DisputeStatus, Payment, PaymentStatus, Refund, RefundStatus
@@ -73,12 +69,7 @@ def register() -> None:
         context="payments",
         model=Refund,
         noun="refund",
-        status_after={
-            RefundRequested.type: RefundStatus.REQUESTED,
-            RefundPending.type: RefundStatus.PENDING,
-            RefundSucceeded.type: RefundStatus.SUCCEEDED,
-            RefundFailed.type: RefundStatus.FAILED,
-        },
+        status_after={event.type: status for event, status in Refund.STATUS_AFTER.items()},
         born={RefundStatus.REQUESTED},
         since_field="created_at",
         changed_field="changed_at",

@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from payments import rules
+from payments.events import RefundFailed, RefundPending, RefundRequested, RefundSucceeded
 from shop.events.outbox import OutboxMessage
 from shop.events.past import HistoryEntry, WatermarkRow
 from shop.models import DueModel
@@ -192,6 +193,12 @@ class Refund(StatusModel, DueModel):
             RefundStatus.FAILED: (),
         }
     )
+    STATUS_AFTER = {
+        RefundRequested: RefundStatus.REQUESTED,
+        RefundPending: RefundStatus.PENDING,
+        RefundSucceeded: RefundStatus.SUCCEEDED,
+        RefundFailed: RefundStatus.FAILED,
+    }
 
     refund_id = models.UUIDField(primary_key=True, editable=False)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")

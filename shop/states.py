@@ -105,7 +105,7 @@ def change_status(
     """
     to = model.STATUS_AFTER[type(event)] if to is None else to
     model.TRANSITIONS.check(expected, to)
-    if model.STATUS_AFTER.get(type(event), to) != to:
+    if model.STATUS_AFTER and model.STATUS_AFTER.get(type(event)) != to:
         raise IllegalTransition(f"{event.type} does not tell of a move to {to}")
     context = model._meta.app_label
     alias = transactions.require(context)

@@ -16,12 +16,13 @@ from django.test.utils import isolate_apps
 
 from inventory.events import StockCommitted
 from inventory.models import Reservation
-from orders.events import OrderDelivered
+from orders.events import OrderDelivered, OrderRefundIssued
 from orders.models import Order
 from shop import transactions
 from shop.contexts import CONTEXTS
 from shop.events.outbox import outbox_of
 from shop.events.publishing import publish
+from shop.money import Money
 from shop.states import IllegalTransition, StatusModel, Transitions, change_status
 from tests.sql_guard import SqlGuard
 
@@ -225,6 +226,17 @@ def test_a_move_that_its_fact_does_not_tell_of_is_refused():
 
     with pytest.raises(IllegalTransition, match=r"order\.delivered does not tell of a move to REFUNDING"):
         change_status(Order, uuid.uuid4(), expected={"CONFIRMED"}, to="REFUNDING", event=event)
+
+
+@pytest.mark.parametrize(
+    "model", [model for model in status_models() if model.STATUS_AFTER], ids=lambda model: model._meta.label
+)
+def test_a_move_by_a_fact_that_tells_of_no_status_is_refused(model: type[StatusModel]):
+    source, target = next((source, target) for source, targets in model.TRANSITIONS.items() for target in targets)
+    event = OrderRefundIssued(order_id=uuid.uuid4(), refund_id=uuid.uuid4(), amount=Money(1, "EUR"))
+
+    with pytest.raises(IllegalTransition, match=rf"order\.refund_issued does not tell of a move to {target}"):
+        change_status(model, uuid.uuid4(), expected={source}, to=target, event=event)
 
 
 def test_a_move_that_the_table_lacks_is_refused():

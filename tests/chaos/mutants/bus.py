@@ -26,7 +26,7 @@ MUTANTS = (
         removes="the tie between a move and the fact that tells of it",
         promise="I9",
         file=STATES,
-        old="    if model.STATUS_AFTER.get(type(event), to) != to:\n",
+        old="    if model.STATUS_AFTER and model.STATUS_AFTER.get(type(event)) != to:\n",
         new="    if False:\n",
         killers=(f"{SQL}::test_a_move_that_its_fact_does_not_tell_of_is_refused",),
     ),
