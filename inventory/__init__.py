@@ -4,5 +4,5 @@ Owns: products (SKU, name, price), stock and its append-only ledger, reservation
 Does not own: orders, carts, what an order owes (orders); money (payments); parcels (shipping).
 Publishes: stock.reserved, stock.payment_began, stock.committed, stock.released, stock.expired, stock.returned,
 stock.short, stock.low, stock.received, stock.written_off.
-Hears: nothing; orders calls it through `inventory.api`.
+Hears: nothing; orders calls its api.
 """

@@ -2,5 +2,6 @@
 
 Owns which mail was caused, sent or given up. Does not own addresses or the order's content (both are read from the
 order at the moment of sending and kept nowhere here).
-Publishes email.queued, .sent, .failed. Hears order.confirmed, .canceled, .shipped, .refunded, .refund_issued.
+Publishes: email.queued, .sent, .failed, .withheld.
+Hears: order.confirmed, .canceled, .shipped, .refunded, .refund_issued, .refund_returned.
 """

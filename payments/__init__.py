@@ -2,5 +2,6 @@
 
 Owns: what was asked of the provider and what it answered: payments, refunds, its webhooks, stray money.
 Does not own: why an order is paid or canceled (orders), cards (the provider keeps them; a token's id is all we hold).
-Publishes: payment.* and refund.* (events.py). Hears: no event; the provider's webhooks, by POST /webhooks/<its name>.
+Publishes: payment.* and refund.*.
+Hears: nothing; the provider's webhooks come by POST /webhooks/<its name>.
 """

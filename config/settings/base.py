@@ -63,7 +63,7 @@ MIDDLEWARE = [
     "shop.observability.request_metrics.PageMetricsMiddleware",
 ]
 
-# Of the addresses that programs call with a token or a signature (config.handlers; docs/adr/0023).
+# Of the addresses that programs call with a token or a signature (config.handlers; docs/adr/0023-two-chains.md).
 API_PATHS = ("/api/v1/", "/webhooks/")
 API_MIDDLEWARE = ["shop.rest.edge.ApiMiddleware"]
 

@@ -4,20 +4,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.base import *
 
-_missing = [
-    name
-    for name in (
-        "SECRET_KEY",
-        "ALLOWED_HOSTS",
-        "DATABASE_URL",
-        "BROKER_URL",
-        "STRIPE_API_KEY",
-        "STRIPE_WEBHOOK_SECRETS",
-        "INSTALLATION_NAME",
-        "EMAIL_URL",
-    )
-    if not env.str(name, "")
-]
+_required = ["SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "BROKER_URL", "INSTALLATION_NAME", "EMAIL_URL"]
+if PAYMENT_PROVIDER == "payments.gateways.stripe.adapter.provider":
+    _required += ["STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS"]
+_missing = [name for name in _required if not env.str(name, "")]
 if _missing:
     raise ImproperlyConfigured(f"set these environment variables, then start again: {', '.join(_missing)}")
 

@@ -82,7 +82,7 @@ class PlaceOrderSerializer(StrictSerializer):
         required=False, max_length=254, help_text="default: the address that the customer signs in with"
     )
     payment_method = PaymentMethodField(
-        required=False, help_text="the provider's token; without it the order waits 15 minutes for one"
+        required=False, help_text="the provider's token; without it the order waits for one until `pay_before`"
     )
     expected_total = MoneyField(required=False, help_text="what the customer was shown; 409 if it has changed")
 

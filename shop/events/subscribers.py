@@ -1,4 +1,4 @@
-"""Who hears what: `subscribe` in a context's handlers.py is the whole of it."""
+"""Who hears what: `subscribe` in a context's handlers.py, where the context has an inbox and a queue (topology.HEARING)."""
 
 from __future__ import annotations
 

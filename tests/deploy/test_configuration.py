@@ -56,11 +56,17 @@ def documented() -> set[str]:
     return set(re.findall(r"^\| `([A-Z0-9_]+)` \|", PAGE.read_text(), re.MULTILINE))
 
 
-def required() -> set[str]:
-    """Return what production settings refuse to start without."""
+def required_by_mark() -> dict[str, set[str]]:
+    """Return what production settings refuse to start without: always, and with Stripe; by how the page marks them."""
     text = (ROOT / "config" / "settings" / "production.py").read_text()
-    (names,) = re.findall(r"for name in \((.*?)\)", text, re.DOTALL)
-    return set(NAME.findall(names))
+    (always,) = re.findall(r"^_required = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
+    (with_stripe,) = re.findall(r"^    _required \+= \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
+    return {"required": set(NAME.findall(always)), "required with Stripe": set(NAME.findall(with_stripe))}
+
+
+def required() -> set[str]:
+    """Return what the shop as it is delivered needs, which is with Stripe."""
+    return set().union(*required_by_mark().values())
 
 
 def _provided_by_kubernetes(manifests: list[Manifest]) -> dict[str, set[str]]:
@@ -80,9 +86,9 @@ def test_page_tells_of_every_variable_and_of_no_other() -> None:
 
 
 def test_page_says_what_is_required() -> None:
-    marked = set(re.findall(r"^\| `([A-Z_]+)` \| \*\*required\*\*", PAGE.read_text(), re.MULTILINE))
-
-    assert marked == required()
+    page = PAGE.read_text()
+    for mark, names in required_by_mark().items():
+        assert set(re.findall(rf"^\| `([A-Z_]+)` \| \*\*{mark}\*\*", page, re.MULTILINE)) == names
 
 
 def test_page_gives_the_default_of_each_plain_setting() -> None:
