@@ -45,6 +45,7 @@ class IntentSnapshot:
 class RefundSnapshot:
     """A refund as the provider held it at one moment: PENDING, SUCCEEDED or FAILED.
 
+    `status` is None where the adapter does not know the provider's word for it, which `provider_status` is.
     `refund_id` is ours, "" where it was made elsewhere. `failure_code` says why one FAILED.
     """
 
@@ -52,7 +53,8 @@ class RefundSnapshot:
     intent_id: str
     refund_id: str
     amount: Money
-    status: RefundStatus
+    status: RefundStatus | None
+    provider_status: str
     failure_code: str
     created_at: datetime
 

@@ -8,7 +8,7 @@ import structlog
 
 from payments.gateways import RefundSnapshot, provider
 from payments.models import PAID, Payment, Refund, RefundStatus
-from payments.services.record_refund import record_refund
+from payments.services.record_refund import known_status, record_refund
 from payments.services.recording import load
 from payments.services.refund import RefundExceedsCapture, RefundInOtherCurrency, reserve_refund
 from shop.ids import derived_id
@@ -43,7 +43,7 @@ def sync_refund(payment: Payment, made: RefundSnapshot) -> bool:
 
 def _adopt(payment: Payment, made: RefundSnapshot) -> bool:
     """Write down a refund that was not asked for here. One that failed, or released an uncaptured hold, is none."""
-    if made.status == RefundStatus.FAILED or payment.status not in PAID:
+    if known_status(made) == RefundStatus.FAILED or payment.status not in PAID:
         return False
     refund_id = derived_id("provider refund", made.provider_refund_id)
     try:

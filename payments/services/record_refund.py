@@ -26,9 +26,16 @@ log = structlog.get_logger(__name__)
 ASK_THE_BANK_AGAIN = timedelta(hours=1)
 
 
+def known_status(made: RefundSnapshot) -> RefundStatus:
+    """Return the status that the provider shows. Raises: ValueError for one that is not known here."""
+    if made.status is None:
+        raise ValueError(f"refund {made.provider_refund_id} is {made.provider_status}, which is not known here")
+    return made.status
+
+
 def record_refund(refund: Refund, made: RefundSnapshot, *, awaited: bool = False) -> Refund:
     """Record what the provider shows of a refund, with the payment's totals and status, in one transaction."""
-    to = made.status
+    to = known_status(made)
     if to == refund.status:
         return refund
     if to == RefundStatus.FAILED:

@@ -82,9 +82,9 @@ def intent_id_of(thing: Any) -> str:
 
 
 def to_refund(refund: Any) -> RefundSnapshot:
-    """Read a refund. Raises: KeyError for a status that is not known here."""
+    """Read a refund."""
     word = str(refund["status"])
-    status = REFUNDS[word]
+    status = REFUNDS.get(word)
     failure = str(get_field(refund, "failure_reason") or "")
     return RefundSnapshot(
         provider_refund_id=refund["id"],
@@ -92,6 +92,7 @@ def to_refund(refund: Any) -> RefundSnapshot:
         refund_id=read_mark(refund, "refund_id"),
         amount=from_units(refund["amount"], str(refund["currency"])),
         status=status,
+        provider_status=word,
         failure_code=failure or word if status == RefundStatus.FAILED else failure,
         created_at=_moment(refund["created"]),
     )

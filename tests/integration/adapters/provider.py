@@ -91,6 +91,7 @@ class ShortProvider:
             refund_id=str(refund_id),
             amount=amount,
             status=RefundStatus.SUCCEEDED,
+            provider_status="succeeded",
             failure_code="",
             created_at=clock.now(),
         )

@@ -10,6 +10,8 @@ from django.db import IntegrityError, transaction
 
 from payments import api as payments
 from payments import tasks
+from payments.gateways.stripe import adapter as stripe_adapter
+from payments.gateways.stripe import snapshots
 from payments.models import Outbox, Payment, Refund
 from payments.services import refund as refunds
 from payments.story import tell_story
@@ -155,6 +157,28 @@ def test_refund_without_an_answer_is_taken_up_again_and_made_once(sandbox, captu
     assert payments.get_payment(order_id=order_id).refunded == Money(1000, "EUR")
     assert sandbox.money(order_id) == (1, 3900)
     assert violations() == []
+
+
+@pytest.mark.parametrize("word", ["reviewed", None])
+def test_a_status_that_is_unknown_here_stands_in_no_other_refund_s_way(  # noqa: PLR0917  one of them is a case
+    sandbox, captured, order_id, all_due, monkeypatch, word
+):
+    sandbox.fail("lost_answer", "/v1/refunds")
+    with pytest.raises(payments.PaymentUnknown):
+        refund(order_id, 1000)
+    later = sandbox.stripe.v1.refunds.create({"payment_intent": captured.intent_id, "amount": 400}).id
+    monkeypatch.setattr(
+        stripe_adapter,
+        "to_refund",
+        lambda shown: snapshots.to_refund({**shown, "status": word} if shown["id"] == later else shown),
+    )
+    all_due()
+
+    assert tasks.resume_refunds() == 1
+    assert [(one.status, one.amount_minor) for one in Refund.objects.all()] == [("SUCCEEDED", 1000)]
+    with pytest.raises(ValueError, match=f"refund {later} is {word}, which is not known here"):
+        payments.refresh_payment(order_id=order_id)
+    assert Refund.objects.count() == 1
 
 
 def test_refund_refused_by_the_provider_gives_its_amount_free_again(sandbox, captured, order_id):
