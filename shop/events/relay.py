@@ -42,13 +42,14 @@ PATIENCE_SECONDS = 1.0
 def left_behind() -> dict[str, str]:
     """Return, by context, the SQL condition that a fact waits to be published and its process's relay has not come for it.
 
-    The oldest tells for all. Where processes have no relays, each fact that waits is left behind.
+    The oldest tells for all. One of the future, dated by a server whose clock was ahead of this one's, hides none.
+    Where processes have no relays, each fact that waits is left behind.
     """
     own = settings.EVENTS_GATHER_UNHEARD_SECONDS + PATIENCE_SECONDS if settings.EVENTS_WAKE_IN_PROCESS else 0.0
     return {
-        context: f"coalesce((SELECT occurred_at FROM {outbox_of(context)._meta.db_table} WHERE published_at IS NULL"
-        " AND quarantined_at IS NULL AND (claimed_until IS NULL OR claimed_until < now())"
-        f" ORDER BY id LIMIT 1) <= now() - make_interval(secs => {own}), false)"
+        context: f"coalesce((SELECT occurred_at <= now() - make_interval(secs => {own}) OR occurred_at > now()"
+        f" FROM {outbox_of(context)._meta.db_table} WHERE published_at IS NULL AND quarantined_at IS NULL"
+        " AND (claimed_until IS NULL OR claimed_until < now()) ORDER BY id LIMIT 1), false)"
         for context in publishing_contexts()
     }
 

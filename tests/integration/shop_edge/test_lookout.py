@@ -55,7 +55,9 @@ def test_what_is_due_is_asked_for_in_each_context(database):
     }
 
 
-@pytest.mark.parametrize(("wakes", "age", "looks"), [(True, 0, False), (True, 3, True), (False, 0, True)])
+@pytest.mark.parametrize(
+    ("wakes", "age", "looks"), [(True, 0, False), (True, 3, True), (False, 0, True), (True, -60, True)]
+)
 def test_a_fact_is_left_to_its_process_for_a_moment(database, settings, wakes, age, looks):
     settings.EVENTS_WAKE_IN_PROCESS = False
     ring()
