@@ -57,16 +57,21 @@ def documented() -> set[str]:
 
 
 def required_by_mark() -> dict[str, set[str]]:
-    """Return what production settings refuse to start without: always, and with Stripe; by how the page marks them."""
+    """Return what production settings refuse to start without, always and with one adapter; by how the page marks it."""
     text = (ROOT / "config" / "settings" / "production.py").read_text()
     (always,) = re.findall(r"^_required = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
-    (with_stripe,) = re.findall(r"^    _required \+= \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
-    return {"required": set(NAME.findall(always)), "required with Stripe": set(NAME.findall(with_stripe))}
+    with_one = re.findall(
+        r'^if \w+ == "(?:\w+\.gateways\.)?(\w+)[\w.]*":\n    _required \+= \[(.*?)\]', text, re.MULTILINE | re.DOTALL
+    )
+    assert text.count("_required += ") == len(with_one) > 0
+    marked = {f"required with {adapter.capitalize()}": set(NAME.findall(names)) for adapter, names in with_one}
+    return {"required": set(NAME.findall(always))} | marked
 
 
 def required() -> set[str]:
-    """Return what the shop as it is delivered needs, which is with Stripe."""
-    return set().union(*required_by_mark().values())
+    """Return what compose and the manifests have to give: they are for a shop with Stripe."""
+    marked = required_by_mark()
+    return marked["required"] | marked["required with Stripe"]
 
 
 def _provided_by_kubernetes(manifests: list[Manifest]) -> dict[str, set[str]]:

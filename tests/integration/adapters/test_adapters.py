@@ -1,4 +1,4 @@
-"""Another provider and another carrier: one package and one setting each, and an order goes its whole way with them."""
+"""Another provider and another carrier: named by a setting each, and an order goes its whole way with them."""
 
 from __future__ import annotations
 
