@@ -166,7 +166,7 @@ def _withhold(email: Email) -> None:
             expected={EmailStatus.PENDING},
             event=EmailWithheld(order_id=email.order_id, kind=email.kind),
             due_at=None,
-            last_error=f"recipient_limit: its recipient gets {most} emails about unpaid orders in {seconds} s",
+            last_error=f"{rules.RECIPIENT_LIMIT}: its recipient gets {most} emails about unpaid orders in {seconds} s",
         )
     if moved is not None:
         metrics.WITHHELD.inc()

@@ -22,6 +22,7 @@ from orders import api as orders
 from orders.models import Order
 from shop import transactions
 from tests.integration.notifications.conftest import FACTS, make_due
+from tests.integration.notifications.test_audit import found
 from tests.integration.notifications.test_sending import facts_of, record_refunds
 from tests.sessions import waiting_for
 
@@ -71,6 +72,17 @@ def test_a_stranger_gets_so_many_emails_about_unpaid_orders_and_the_rest_is_with
     assert dashboard_figures()["withheld"] == "2"
     (told,) = [each for each in tell_story(withheld.order_id).happened if "withheld" in each.what]
     assert told.facts["reason"] == withheld.last_error
+
+
+def test_the_audit_knows_a_withheld_email_by_the_reason_that_sending_wrote(declined):
+    queued = [declined() for _each in range(3)]
+    sending.send_due_emails()
+    assert statuses(*queued) == ["SENT", "SENT", "WITHHELD"]
+    assert found() == []
+
+    Email.objects.filter(pk=queued[2].pk).update(last_error="for no reason")
+
+    assert found() == [("I8", f"email {queued[2].pk}")]
 
 
 def other_address() -> str:
