@@ -70,8 +70,8 @@ def server() -> Iterator[str]:
 def checkout(tmp_path: Path, server: str) -> Checkout:
     """Make a checkout of its own: one of the tree may run a shop meanwhile."""
     for path in ROOT.iterdir():
-        if path.name == "config":
-            shutil.copytree(path, tmp_path / "config", ignore=shutil.ignore_patterns("__pycache__"))
+        if path.name in ("config", "local"):
+            shutil.copytree(path, tmp_path / path.name, ignore=shutil.ignore_patterns("__pycache__"))
         elif path.name == "manage.py":
             shutil.copy(path, tmp_path)
         elif not path.name.startswith(".") and path.name not in ("var", "staticfiles", "tests"):

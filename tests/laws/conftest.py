@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core import mail
-from django.db import connections, models
+from django.db import connections, models, router
 
-from shop import transactions
 from shop.contexts import CONTEXTS
 from shop.events import batches, inbox, relay, subscribers
 from shop.events.event import Envelope
@@ -90,7 +89,7 @@ class Moment:
 
     def _restore(self) -> None:
         for alias in connections:
-            mine = [model for model in self._tables if transactions.alias_for(model._meta.app_label) == alias]
+            mine = [model for model in self._tables if router.db_for_write(model) == alias]
             with connections[alias].cursor() as cursor:
                 cursor.execute("SET session_replication_role = replica")
                 for model in mine:
@@ -131,7 +130,7 @@ def context_models() -> list[type[models.Model]]:
 
 
 def rows_of(model: type[models.Model]) -> str:
-    with connections[transactions.alias_for(model._meta.app_label)].cursor() as cursor:
+    with connections[router.db_for_write(model)].cursor() as cursor:
         cursor.execute(f"SELECT coalesce(json_agg(t), '[]')::text FROM {model._meta.db_table} AS t")
         return str(cursor.fetchone()[0])
 

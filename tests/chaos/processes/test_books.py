@@ -11,8 +11,8 @@ import pytest
 from django.db import connection
 
 from shop import clock
+from shop.contexts import CONTEXTS
 from tests.chaos.processes.books import (
-    PUBLISHING,
     Books,
     count_of_orders,
     read_books,
@@ -68,7 +68,7 @@ def at_rest(shopper: Shopper, sandbox: Provider, drain: Callable[[], None], sett
     opened: Any = Open(sandbox)
 
     def read() -> tuple[Any, Books]:
-        for context in PUBLISHING:
+        for context in CONTEXTS:
             execute(context, f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '1 minute'")
         return opened, read_books(opened, rested_at=clock.now())
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.core import mail
 from django.core.cache import cache
-from django.db import connections
+from django.db import connections, router
 
 from local.carrier.models import SandboxBooking
 from orders.gateways import inventory_breaker
@@ -20,7 +20,6 @@ from payments.gateways.stripe import adapter as stripe_adapter
 from payments.services import reconcile_payments
 from shipping.models import Outbox as ShippingOutbox
 from shipping.services import booking
-from shop import transactions
 from shop.clock import now
 from shop.events import inbox, subscribers
 from shop.events.outbox import OutboxMessage
@@ -112,10 +111,7 @@ class Stage:
 
 
 def _forget(alias: str) -> None:
-    models = [model for model in (*context_models(), IdempotencyKey) if _lives_on(model, alias)]
-    if alias == transactions.alias_for("shipping"):
-        # The carrier's own memory, which is no context's.
-        models.append(SandboxBooking)
+    models = [model for model in (*context_models(), IdempotencyKey, SandboxBooking) if _lives_on(model, alias)]
     with connections[alias].cursor() as cursor:
         # Append-only tables refuse DELETE by trigger.
         cursor.execute(
@@ -126,7 +122,7 @@ def _forget(alias: str) -> None:
 
 
 def _lives_on(model: Any, alias: str) -> bool:
-    return transactions.alias_for(model._meta.app_label) == alias
+    return router.db_for_write(model) == alias
 
 
 def messages() -> list[Any]:

@@ -12,13 +12,12 @@ from datetime import timedelta
 from django.apps import apps
 from django.core import mail
 from django.core.cache import cache
-from django.db import connections
+from django.db import connections, router
 
 from orders.gateways import inventory_breaker
 from payments import tasks as payment_tasks
 from payments.gateways.stripe import adapter as stripe_adapter
 from payments.services.disputes import ASK_AFTER_THE_END
-from shop import transactions
 from shop.contexts import CONTEXTS
 from shop.events import inbox, outbox, relay
 from shop.events.unheard import note_subscriptions
@@ -223,7 +222,7 @@ class Simulator:
                 for model in apps.get_models(include_auto_created=True)
                 if model._meta.app_label in EMPTIED
                 and model._meta.db_table in written - KEPT
-                and transactions.alias_for(model._meta.app_label) == alias
+                and router.db_for_write(model) == alias
             ]
             if tables:
                 with connections[alias].cursor() as cursor:

@@ -10,6 +10,7 @@ from local.stripe.webhooks import SIGNER, signature
 
 
 def signed(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the raw body and the header of a webhook."""
+    """Return the raw body and the headers of a webhook."""
     body = json.dumps(event).encode()
-    return {"body": body, "signature": signature(payload=body, secret=SIGNER, timestamp=int(time.time()))}
+    signed_by = signature(payload=body, secret=SIGNER, timestamp=int(time.time()))
+    return {"body": body, "headers": {"Stripe-Signature": signed_by}}
