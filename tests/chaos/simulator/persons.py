@@ -7,13 +7,13 @@ from typing import Any
 
 from django.apps import apps
 from django.core import mail
-from django.db import connections
+from django.db import connections, router
 from django.test import override_settings
 
 from orders.models import Contact, Order, Saga
 from payments.models import Payment, Refund
 from shipping.models import Shipment
-from shop import tasks, transactions
+from shop import tasks
 from shop.models import Erasure
 from shop.personal import erasure
 from shop.personal.accounts import person_of
@@ -113,12 +113,12 @@ def _tables_that_name(world: Any, who: str) -> list[str]:
     """Return the tables, of those that this history wrote to, that hold the name or the address of a person."""
     wanted = [f"%{canary_of(who)}%", f"%{email_of(who)}%"]
     found: list[str] = []
-    tables = {model._meta.db_table: model._meta.app_label for model in apps.get_models(include_auto_created=True)}
+    tables = {model._meta.db_table: router.db_for_read(model) for model in apps.get_models(include_auto_created=True)}
     for alias in connections:
         asked = [
             f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {table} AS t WHERE t::text ILIKE ANY(%(wanted)s))"
             for table in sorted(world.points.written & tables.keys())
-            if transactions.alias_for(tables[table]) == alias
+            if tables[table] == alias
         ]
         if asked:
             connections[alias].ensure_connection()
