@@ -41,7 +41,7 @@ def join(environment: MutableMapping[str, str], *, file: Path = FILE) -> None:
     told = _read(file)
     if not _lives(told.pop(_PID, "")):
         return
-    if "STRIPE_API_KEY" in environment:
+    if environment.get("STRIPE_API_KEY"):
         told.pop("STRIPE_API_BASE", None)
     for name, value in told.items():
         environment.setdefault(name, value)

@@ -19,8 +19,8 @@ if not env.str("DATABASE_URL", ""):
     DATABASE_ADVICE = "Start it with `make run`, or with `python -m local start`; or set DATABASE_URL."
 DATABASE_ROUTERS = ["local.carrier.router.CarrierRouter", *DATABASE_ROUTERS]
 
-STRIPE_API_KEY = env.str("STRIPE_API_KEY", "sk_test_sandbox")
-STRIPE_API_BASE = env.str("STRIPE_API_BASE", "" if "STRIPE_API_KEY" in env.ENVIRON else "http://127.0.0.1:12111")
+STRIPE_API_KEY = env.str("STRIPE_API_KEY", "") or "sk_test_sandbox"
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", "" if env.str("STRIPE_API_KEY", "") else "http://127.0.0.1:12111")
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=["whsec_sandbox"])
 
 SHIPPING_CARRIERS = {**SHIPPING_CARRIERS, "sandbox": "local.carrier.gateway.SandboxCarrier"}

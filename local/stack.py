@@ -63,7 +63,7 @@ class Stack:
     @property
     def uses_sandbox(self) -> bool:
         """Say whether payments go to the sandbox rather than to Stripe."""
-        return "STRIPE_API_KEY" not in os.environ
+        return not os.environ.get("STRIPE_API_KEY")
 
     @property
     def uses_broker(self) -> bool:
