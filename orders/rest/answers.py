@@ -121,10 +121,11 @@ def explain_cancel(order: OrderState, *, untried: bool = False) -> Problem:
     code = str(facts.pop("code", OrderIsCanceled.code))
     detail = str(facts.pop("detail", "")) or OrderIsCanceled.title
     declined = order.cancel_reason == CancelReason.CARD_DECLINED and not untried
+    refusal = payments.CardDeclined if declined else OrderIsCanceled
     return Problem(
         code=code,
-        title="The card was declined" if declined else OrderIsCanceled.title,
-        status=status.HTTP_402_PAYMENT_REQUIRED if declined else status.HTTP_409_CONFLICT,
+        title=refusal.title,
+        status=refusal.http_status,
         detail=detail,
         facts=facts
         | {"order_id": str(order.order_id), "order_status": order.status, "cancel_reason": order.cancel_reason},

@@ -64,7 +64,7 @@ def test_a_database_that_is_away_is_503_by_its_name_only(anonymous, monkeypatch,
 
 def test_a_migration_that_is_missing_is_503(anonymous):
     recorder = MigrationRecorder(connections["default"])
-    newest = (Path(shop.__file__).parent / "migrations" / "max_migration.txt").read_text().strip()
+    newest = max(path.stem for path in (Path(shop.__file__).parent / "migrations").glob("0*.py"))
     recorder.record_unapplied("shop", newest)
     try:
         response = anonymous.call("get", "/ready")
