@@ -323,7 +323,7 @@ MUTANTS = (
         removes="the real key of Stripe that never goes to the sandbox",
         promise="edge",
         file="local/running.py",
-        old='    if "STRIPE_API_KEY" in environment:\n',
+        old='    if environment.get("STRIPE_API_KEY"):\n',
         new="    if False:\n",
         killers=(f"{RUNNING}::test_what_the_environment_names_is_not_overruled",),
     ),
