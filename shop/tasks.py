@@ -13,7 +13,7 @@ from django.contrib.sessions.models import Session
 from shop import retention
 from shop.events import batches, dead_letters, inbox, pruning, relay, republish
 from shop.events.messages import DELIVER_BATCH_TASK, DELIVER_TASK
-from shop.events.transport import TransportUnavailable
+from shop.events.port import TransportUnavailable
 from shop.personal import erasure
 from shop.personal import retention as personal_retention
 from shop.rest import idempotency

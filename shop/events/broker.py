@@ -22,7 +22,7 @@ from shop import topology
 from shop.events import frames
 from shop.events.event import Envelope
 from shop.events.messages import Message, messages_of
-from shop.events.transport import TransportUnavailable
+from shop.events.port import TransportUnavailable
 
 CONNECT_TIMEOUT_SECONDS = 2
 CONFIRM_TIMEOUT_SECONDS = 6

@@ -25,7 +25,8 @@ from shop import transactions
 from shop.events import claims
 from shop.events.claims import LEASE_SECONDS, Refused, Row
 from shop.events.outbox import outbox_of, publishing_contexts
-from shop.events.transport import TransportUnavailable, transport
+from shop.events.port import TransportUnavailable
+from shop.events.transport import transport
 from shop.resilience.retry import backoff_seconds
 from shop.work.moments import Moments
 

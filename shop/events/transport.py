@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
-from typing import Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -13,22 +12,8 @@ from django.utils.module_loading import import_string
 from shop.events.batches import Delivery, deliver_batch
 from shop.events.event import Envelope
 from shop.events.inbox import deliver
+from shop.events.port import Transport
 from shop.events.subscribers import hearers_of
-
-
-class TransportUnavailable(Exception):
-    """The broker cannot be reached or does not answer: nothing of the batch counts as sent, all of it is tried again."""
-
-
-class Transport(Protocol):
-    """Carries envelopes to their subscribers."""
-
-    def send(self, envelopes: Sequence[Envelope]) -> Sequence[str]:
-        """Carry each envelope to all its subscribers; return one error text per envelope, "" where it arrived.
-
-        Raises: TransportUnavailable where no answer tells what arrived.
-        """
-        ...
 
 
 class InlineTransport:

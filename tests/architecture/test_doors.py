@@ -79,6 +79,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("orders/utils.py", "VALUE = 1"),
         ("shop/text.py", "from shop import transactions"),
         ("shop/utils.py", "VALUE = 1"),
+        ("shop/events/broker.py", "from shop.events import transport"),
     ],
 )
 def test_a_planted_import_past_a_door_is_caught(copy: Path, module: str, line: str):

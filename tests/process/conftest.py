@@ -22,6 +22,7 @@ from local.rabbitmq import RabbitmqError
 from shop import topology
 from shop.events import relay, transport
 from shop.events.broker import connect
+from shop.events.port import TransportUnavailable
 from tests.integration.events import bench
 from tests.process import bell_tower
 from tests.rabbitmq import PrivateRabbitmq, server_script
@@ -193,7 +194,7 @@ def publisher() -> Iterator[Callable[[], None]]:
             while not ended:
                 try:
                     published += relay.drain("orders")
-                except transport.TransportUnavailable:
+                except TransportUnavailable:
                     failures += 1
         finally:
             transport.transport()._throw_away()

@@ -10,8 +10,9 @@ from orders.models import Outbox
 from shop import topology
 from shop.contexts import CONTEXTS
 from shop.events import broker as celery_transport
-from shop.events import relay, transport
+from shop.events import relay
 from shop.events.broker import connect
+from shop.events.port import TransportUnavailable
 from tests.integration.events.bench import Struck, applied, ring
 from tests.process.conftest import until
 
@@ -76,7 +77,7 @@ def test_frozen_broker_counts_as_away_and_nothing_is_lost_or_doubled(broker, nod
     second = ring()
     node.pause()
 
-    with pytest.raises(transport.TransportUnavailable):
+    with pytest.raises(TransportUnavailable):
         relay.drain("orders")
     assert unpublished() == [second]
     assert Outbox.objects.get(aggregate_id=second).claimed_until is None

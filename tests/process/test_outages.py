@@ -6,7 +6,8 @@ from collections import Counter
 import pytest
 
 from orders.models import Outbox
-from shop.events import inbox, relay, transport
+from shop.events import inbox, relay
+from shop.events.port import TransportUnavailable
 from tests.integration.events.bench import applied, ring, ring_many
 from tests.process.conftest import until
 
@@ -22,7 +23,7 @@ def test_worker_and_beat_alone_catch_up_after_an_outage(broker, node, worker, be
     node.kill()
     meanwhile = [ring() for _ in range(20)]
     for _ in range(3):
-        with pytest.raises(transport.TransportUnavailable):
+        with pytest.raises(TransportUnavailable):
             relay.drain("orders")
     assert Outbox.objects.filter(published_at=None, attempts=0).count() == 20, "an absent broker costs no attempt"
 

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections
 
 from shop.events import outbox, quarantine, relay
-from shop.events.transport import TransportUnavailable
+from shop.events.port import TransportUnavailable
 
 
 class Command(BaseCommand):

@@ -18,7 +18,7 @@ from django.db import OperationalError
 from inventory.api import InventoryUnavailable
 from shop.events import subscribers
 from shop.events.event import Envelope
-from shop.events.transport import TransportUnavailable
+from shop.events.port import TransportUnavailable
 from tests.chaos.simulator.bank import Bank, Wire, spoken_to
 from tests.chaos.simulator.choices import Choices
 from tests.chaos.simulator.clients import People, Placed, Wish

@@ -12,7 +12,7 @@ from django.db import connections
 from shop.events import relay
 from shop.events.event import Envelope
 from shop.events.inbox import InboxEntry
-from shop.events.transport import TransportUnavailable
+from shop.events.port import TransportUnavailable
 from tests.integration.events import bench
 
 DEADLINE_SECONDS = 60

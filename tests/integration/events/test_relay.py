@@ -15,8 +15,8 @@ from django.db.models.functions import Now
 from orders.models import Outbox
 from shop import transactions
 from shop.events import claims, outbox, relay
+from shop.events.port import TransportUnavailable
 from shop.events.publishing import publish
-from shop.events.transport import TransportUnavailable
 from shop.statements import Together
 from tests.integration.events.bench import Rung, applied, ring
 

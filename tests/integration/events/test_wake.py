@@ -12,6 +12,7 @@ from django.db.utils import OperationalError
 from orders.models import Outbox
 from shop import transactions
 from shop.events import relay, transport
+from shop.events.port import TransportUnavailable
 from shop.events.publishing import publish
 from shop.work import background, sweeps
 from tests.integration.events.bench import Rung, Struck, applied, apply, hear, ring
@@ -102,7 +103,7 @@ def test_relay_thread_outlives_a_transport_that_is_away(heard, monkeypatch):
             if Flaky.failures:
                 Flaky.failures -= 1
                 failed.set()
-                raise transport.TransportUnavailable("not yet")
+                raise TransportUnavailable("not yet")
             return inline.send(envelopes)
 
     monkeypatch.setattr(relay, "transport", Flaky)
