@@ -217,7 +217,8 @@ ITALIC = re.compile(r"(?<![*\w])\*([A-Z][^*]+)\*(?![*\w])")
 def _named_panels(text: str) -> set[str]:
     """Return what a runbook sets in italics, a capital first, and neither the admin nor RabbitMQ's page has."""
     names = {" ".join(name.split()) for name in ITALIC.findall(text)} - MANAGEMENT_PAGE
-    admin = "".join((ROOT / source / "admin.py").read_text() for source in ("orders", "payments", "shipping"))
+    pages = [page for context in ("orders", "payments", "shipping") for page in (ROOT / context).rglob("*.py")]
+    admin = "".join(page.read_text() for page in pages if "admin" in (page.stem, page.parent.name))
     return {name for name in names if f'"{name}"' not in admin}
 
 
