@@ -147,8 +147,20 @@ class PrivateRabbitmq:
             self._server = None
 
     def pause(self) -> None:
-        """Freeze the node: its connections stay open, and nothing answers."""
+        """Freeze the node: its connections stay open, and nothing answers.
+
+        A signal is sent in no time and obeyed in its own: on a busy machine a thread may go on for a while.
+        """
         self._signal(signal.SIGSTOP)
+        if not wait_until(self._stands_still, seconds=START_TIMEOUT_SECONDS):
+            raise RabbitmqError(f"{self.node_name} does not stand still")
+
+    def _stands_still(self) -> bool:
+        """Tell whether no thread of the node runs; where the system does not say, believe it."""
+        tasks = Path("/proc").glob("[0-9]*/task/*/stat")
+        fields = [stat.rpartition(")")[2].split() for stat in map(_read, tasks) if stat]
+        group = str(self._server.pid) if self._server is not None else ""
+        return all(state in "TtZX" for state, _parent, process_group, *_rest in fields if process_group == group)
 
     def resume(self) -> None:
         """Let a frozen node go on."""
@@ -200,3 +212,11 @@ def server_script() -> str:
         if found:
             return str(found[-1])
     raise RabbitmqError("RabbitMQ isn't installed: on Debian, `python -m local rabbitmq` as root installs it.")
+
+
+def _read(file: Path) -> str:
+    """Return what stands in a file, "" where it has gone meanwhile."""
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,8 +1,14 @@
 -- Reserve stock for these orders: every wish whole, or none of them.
 -- A wish is the fact that it becomes, and who asks: {event_id, traceparent, actor, request_id, fact: {order_id, status,
 -- lines: [{sku, quantity}]}}.
--- Locks: stock in the order of SKUs, then the keys of the new reservations in the order of ids. Whoever inserts a
--- reservation waits for nothing afterwards, so that nobody can wait for it in a circle.
+-- Locks: the orders (Note [One at a time for an order]), then stock in the order of SKUs, then the keys of the new
+-- reservations in the order of ids. Whoever inserts a reservation waits for nothing afterwards, so that nobody can wait
+-- for it in a circle.
+--
+-- Note [One at a time for an order]
+-- An INSERT waits for whoever is updating the row that it conflicts with. Two callers for one order could so wait for each
+-- other: one has the stock and meets the other's reservation, the other moves that reservation and wants the stock. Both
+-- statements that take stock take a lock of the order first, which ends with the transaction.
 WITH patience AS MATERIALIZED (
     SELECT set_config('lock_timeout', %(patience)s, true),
         CASE WHEN %(asynchronous)s::bool THEN set_config('synchronous_commit', 'off', true) END
@@ -18,7 +24,11 @@ line AS MATERIALIZED (
     FROM wish, jsonb_to_recordset(wish.fact -> 'lines') AS l (sku text, quantity bigint)
 ),
 -- Reads `patience`, so that it is set before a lock is waited for.
-demand AS MATERIALIZED (SELECT sku, sum(quantity)::bigint AS quantity FROM line, patience GROUP BY sku),
+alone AS MATERIALIZED (
+    SELECT count(pg_advisory_xact_lock(key)) AS locks
+    FROM (SELECT DISTINCT hashtextextended(order_id::text, 0) AS key FROM wish, patience ORDER BY key) AS of_order
+),
+demand AS MATERIALIZED (SELECT sku, sum(quantity)::bigint AS quantity FROM line, alone WHERE locks > 0 GROUP BY sku),
 -- = ANY(ARRAY(...)) here and below: found by index, however many rows the planner expects of a JSON text.
 locked AS MATERIALIZED (
     SELECT s.*, p.id AS product_id, p.active, demand.quantity AS wanted
