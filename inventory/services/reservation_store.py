@@ -113,6 +113,8 @@ class Change:
         return {
             "to": self.to.value,
             "kind": kind.value,
+            # Whoever expires holds has locked them before; nobody reserves for an order whose hold is overdue.
+            "alone": self.to is not Status.EXPIRED,
             "steps": msgspec.json.encode(steps).decode(),
             "event_type": self.event.type,
             "event_version": self.event.version,

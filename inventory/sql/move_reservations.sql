@@ -2,7 +2,7 @@
 -- `asked`: [{order_id, event_id, traceparent, actor, request_id}]; `steps`: what one unit does to stock, by the status that
 -- it comes from.
 -- Locks: the orders (Note [One at a time for an order], reserve_stock.sql), reservations in the order of ids, then stock in
--- the order of SKUs.
+-- the order of SKUs. Without `alone`, where the reservations are locked already, no lock of the orders is taken.
 WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', %(patience)s, true)),
 asked AS MATERIALIZED (
     SELECT a.order_id, a.event_id, a.traceparent, a.actor, a.request_id
@@ -12,7 +12,7 @@ asked AS MATERIALIZED (
 ),
 alone AS MATERIALIZED (
     SELECT count(pg_advisory_xact_lock(key)) AS locks
-    FROM (SELECT DISTINCT hashtextextended(order_id::text, 0) AS key FROM asked ORDER BY key) AS of_order
+    FROM (SELECT DISTINCT hashtextextended(order_id::text, 0) AS key FROM asked WHERE %(alone)s::bool ORDER BY key) AS of_order
 ),
 step AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s::jsonb) AS s (status text, available bigint, reserved bigint, sold bigint)
@@ -21,7 +21,7 @@ step AS MATERIALIZED (
 -- many rows the planner expects of a JSON text.
 held AS MATERIALIZED (
     SELECT r.order_id, r.status, r.version FROM inventory_reservation AS r
-    WHERE r.order_id = ANY(ARRAY(SELECT order_id FROM asked, alone WHERE locks > 0))
+    WHERE r.order_id = ANY(ARRAY(SELECT order_id FROM asked, alone WHERE locks >= 0))
         AND r.status = ANY(ARRAY(SELECT status FROM step))
     ORDER BY r.order_id FOR UPDATE
 ),
