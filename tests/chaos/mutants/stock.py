@@ -58,11 +58,21 @@ MUTANTS = (
         killers=(f"{TESTS}/test_contention.py::test_stock_that_rises_while_its_buyer_waits_is_sold_at_once",),
     ),
     Mutant(
+        removes="the lock of an order that who reserves for it takes first",
+        promise="I10",
+        file=RESERVE,
+        old="SELECT count(pg_advisory_xact_lock(key)) AS locks",
+        new="SELECT count(key) AS locks",
+        killers=(
+            f"{TESTS}/test_one_order.py::test_a_late_reserve_and_a_move_of_the_same_order_do_not_wait_for_each_other",
+        ),
+    ),
+    Mutant(
         removes="the patience that ends a wait for stock",
         promise="I10",
         file=RESERVE,
-        old="FROM line, patience GROUP BY sku",
-        new="FROM line GROUP BY sku",
+        old="FROM wish, patience ORDER BY key",
+        new="FROM wish ORDER BY key",
         killers=(
             f"{TESTS}/test_contention.py::test_wait_for_a_lock_ends_with_inventorys_patience_not_the_connections[alone-reserve]",
         ),
