@@ -9,12 +9,12 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
 from payments import rules, services
+from payments.admin.asking import AsksProvider
 from payments.models import (
     Dispute,
     DisputeStatus,
 )
 from shop.admin import (
-    ReadOnlyAdmin,
     action,
     confirmation,
     display,
@@ -25,7 +25,7 @@ from shop.admin import (
 
 
 @admin.register(Dispute)
-class DisputeAdmin(ReadOnlyAdmin):
+class DisputeAdmin(AsksProvider):
     """Disputes: they are answered at the provider; here stands what that decides."""
 
     list_display = (
@@ -75,10 +75,6 @@ class DisputeAdmin(ReadOnlyAdmin):
             return "wait for the bank"
         return "decide about the parcel" if dispute.lost_minor else "-"
 
-    def has_ask_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Ask for the permission to have the provider asked."""
-        return request.user.has_perm("payments.ask_provider")
-
     @action(
         description="Ask the provider",
         permissions=("ask",),
@@ -93,10 +89,6 @@ class DisputeAdmin(ReadOnlyAdmin):
                 request,
                 dispute,
                 "asked the provider",
-                lambda: _ask_about(dispute),
+                lambda: services.ask_about_dispute(dispute_id=dispute.pk),
             )
         return self.back_to(request, object_id)
-
-
-def _ask_about(dispute: Dispute) -> None:
-    services.ask_about_dispute(dispute_id=dispute.pk)

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from payments import services
+from payments.admin.asking import AsksProvider
 from payments.models import (
     Dispute,
     DisputeStatus,
@@ -62,12 +63,8 @@ class RefundInline(ReadOnlyInline):
     fields = ("refund_id", "status", "amount_shown", "reason", "failed_for", "created_at")
     readonly_fields = fields
 
+    amount_shown = money("amount_minor", "payment.currency")
     failed_for = in_words("failure_code")
-
-    @display(description="amount")
-    def amount_shown(self, refund: Refund) -> str:
-        """Show how much goes back."""
-        return Money(refund.amount_minor, refund.payment.currency).localized()
 
 
 class DisputeInline(ReadOnlyInline):
@@ -115,7 +112,7 @@ def _owed_in_a_line(object_id: object) -> str:
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
+class PaymentAdmin(AsksProvider):
     """Payments, and what may be done about one."""
 
     list_display = (
@@ -173,10 +170,6 @@ class PaymentAdmin(ReadOnlyAdmin):
     def dispute_shown(self, payment: Payment) -> str:
         """Show how its dispute stands."""
         return str(DisputeStatus(payment.dispute_status).label) if payment.dispute_status else "-"
-
-    def has_ask_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        """Ask for the permission to have the provider asked."""
-        return request.user.has_perm("payments.ask_provider")
 
     def has_refund_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Ask for the permission to give money back."""
@@ -284,9 +277,5 @@ class RefundAdmin(ReadOnlyAdmin):
             RefundStatus.FAILED: "danger",
         }
     )
+    amount_shown = money("amount_minor", "payment.currency")
     failed_for = in_words("failure_code")
-
-    @display(description="amount", ordering="amount_minor")
-    def amount_shown(self, refund: Refund) -> str:
-        """Show how much goes back."""
-        return Money(refund.amount_minor, refund.payment.currency).localized()

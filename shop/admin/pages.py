@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -113,11 +114,15 @@ def in_words(field: str, *, description: str = "") -> Callable[..., Any]:
 
 
 def money(minor_field: str, currency_field: str = "currency", *, description: str = "") -> Callable[..., Any]:
-    """Return a list column that shows an amount of minor units as a human reads it."""
+    """Return a list column that shows an amount of minor units as a human reads it.
+
+    `currency_field` may lead to another row: "payment.currency".
+    """
+    currency_of = attrgetter(currency_field)
 
     @display(description=description or minor_field.removesuffix("_minor").replace("_", " "), ordering=minor_field)
     def amount(self: Any, obj: Model) -> str:
-        return Money(getattr(obj, minor_field), getattr(obj, currency_field)).localized()
+        return Money(getattr(obj, minor_field), currency_of(obj)).localized()
 
     return amount
 
