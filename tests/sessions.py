@@ -18,6 +18,16 @@ def waiting_for(cursor: CursorWrapper) -> int:
     return int(cursor.rowcount)
 
 
+def waiting_at_all(cursor: CursorWrapper) -> int:
+    """Return how many sessions of the cursor's database wait for a lock, whoever has it."""
+    # Not of pg_stat_activity: a transaction sees the sessions that there were when it first looked.
+    cursor.execute(
+        "SELECT DISTINCT pid FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_locks WHERE database ="
+        " (SELECT oid FROM pg_database WHERE datname = current_database()))"
+    )
+    return int(cursor.rowcount)
+
+
 def await_no_other_session(trouble: str) -> None:
     """Wait until this thread is alone in every database; the server notices a killed client only a little later.
 

@@ -113,7 +113,7 @@ class Change:
         return {
             "to": self.to.value,
             "kind": kind.value,
-            # Whoever expires holds has locked them before; nobody reserves for an order whose hold is overdue.
+            # Expiry begins with the reservations, which it has locked; nobody reserves for an order whose hold is overdue.
             "alone": self.to is not Status.EXPIRED,
             "steps": msgspec.json.encode(steps).decode(),
             "event_type": self.event.type,

@@ -2,7 +2,7 @@
 -- `asked`: [{order_id, event_id, traceparent, actor, request_id}]; `steps`: what one unit does to stock, by the status that
 -- it comes from.
 -- Locks: the orders (Note [One at a time for an order], reserve_stock.sql), reservations in the order of ids, then stock in
--- the order of SKUs. Without `alone`, where the reservations are locked already, no lock of the orders is taken.
+-- the order of SKUs. Without `alone` no lock of the orders is taken: whoever has reservations locked must not wait for one.
 WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', %(patience)s, true)),
 asked AS MATERIALIZED (
     SELECT a.order_id, a.event_id, a.traceparent, a.actor, a.request_id

@@ -12,6 +12,7 @@ from inventory.models import Reservation, ReservationLine
 from inventory.services import ledger
 from tests.integration.inventory.conftest import at_once, levels, reserve, status_of
 from tests.process.conftest import until
+from tests.sessions import waiting_at_all
 
 
 @pytest.mark.makes_facts_up
@@ -21,16 +22,11 @@ def test_a_late_reserve_and_a_move_of_the_same_order_do_not_wait_for_each_other(
 
     def hold_the_stock() -> None:
         with ledger.unit_of_work() as cursor:
-
-            def waiting() -> int:
-                cursor.execute("SELECT DISTINCT pid FROM pg_locks WHERE NOT granted")
-                return int(cursor.rowcount)
-
             cursor.execute("UPDATE inventory_stock SET available = 9, reserved = 1 WHERE sku = 'MUG'")
             stock_is_locked.set()
-            until(lambda: waiting() == 1, "the late call waits")
+            until(lambda: waiting_at_all(cursor) == 1, "the late call waits")
             late_one_waits.set()
-            until(lambda: waiting() == 2, "the move waits, too")
+            until(lambda: waiting_at_all(cursor) == 2, "the move waits, too")
 
     def reserve_late() -> UUID:
         stock_is_locked.wait(60)
