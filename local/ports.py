@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 def _draw(port: int) -> bool:
-    """Tell whether this process has drawn a port first: its server may need a while until it listens."""
+    """Return whether this process is the first to draw a port. Its server may need a while until it listens."""
     folder = Path(tempfile.gettempdir()) / f"shop-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     file = os.open(folder / str(port), os.O_CREAT | os.O_RDWR, 0o600)

@@ -1,4 +1,4 @@
-"""RabbitMQ on this machine: is one answering, install one for CI, run a throw-away node that a test may kill.
+"""RabbitMQ on this machine: ask whether one answers, and install one for CI.
 
 The shop itself needs none of this; it is given BROKER_URL.
 """

@@ -66,7 +66,7 @@ GOING_BACK = (OrderStatus.CANCELING, OrderStatus.REFUNDING)
 CALLED_OFF = (OrderStatus.CANCELED, OrderStatus.REFUNDED)
 # Canceled before it was paid, or on the way to that.
 NEVER_PAID = (OrderStatus.CANCELING, OrderStatus.CANCELED)
-# No saga moves it any further by itself.
+# No saga moves it any further.
 DECIDED = (*PAID, *CALLED_OFF)
 # Nothing moves it any more.
 ENDED = (OrderStatus.DELIVERED, *CALLED_OFF)

@@ -20,7 +20,7 @@ def clean_mail_address(text: str) -> str:
         address.rpartition("@")[2].encode("idna")  # as the mail will be; a ValueError where that cannot be
     except ValueError as error:
         raise ValidationError(_validate_mail_address.message, code="invalid") from error
-    if not address.isprintable() or address.endswith("]"):  # a number of the network is no domain
+    if not address.isprintable() or address.endswith("]"):  # an IP address is not a domain
         raise ValidationError(_validate_mail_address.message, code="invalid")
     _validate_mail_address(address)
     return address

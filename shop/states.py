@@ -22,7 +22,7 @@ Status = TypeVar("Status", bound=models.TextChoices)
 
 
 def read_status(statuses: type[Status], text: str) -> Status:
-    """Return the status that a row holds; the text itself where there is no such status.
+    """Return the status that a row holds, or the text itself if this release has no such status.
 
     While a release is rolled out, its processes write statuses that those of the one before do not know. These pass them on
     to customers, and the audit names them once only the new ones run.

@@ -156,7 +156,7 @@ class PrivateRabbitmq:
             raise RabbitmqError(f"{self.node_name} does not stand still")
 
     def _stands_still(self) -> bool:
-        """Tell whether no thread of the node runs; where the system does not say, believe it."""
+        """Return whether every thread of the node is stopped; True where the system does not say."""
         tasks = Path("/proc").glob("[0-9]*/task/*/stat")
         fields = [stat.rpartition(")")[2].split() for stat in map(_read, tasks) if stat]
         group = str(self._server.pid) if self._server is not None else ""

@@ -1,4 +1,4 @@
-"""The test suite: nothing runs by itself; a test drains, sweeps and wakes what it wants to see.
+"""The test suite: nothing runs automatically; a test drains, sweeps and wakes what it wants to see.
 
 No limit in time is reached because a machine is slow or stands still for seconds; a test of a limit sets it.
 """

@@ -1,1 +1,1 @@
-"""A carrier that books, dispatches and delivers by itself, for a shop on one's own machine."""
+"""A carrier for a shop on one's own machine: it books, dispatches and delivers automatically."""

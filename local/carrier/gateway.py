@@ -1,4 +1,4 @@
-"""A carrier for demonstrations and tests: it books, dispatches and delivers by itself, and survives restarts.
+"""A carrier for demonstrations and tests: it books, dispatches and delivers automatically, and survives restarts.
 
 A parcel leaves SANDBOX_CARRIER_TRANSIT_SECONDS after its booking and arrives as long after that. Magic postal codes
 make trouble, as magic card numbers do at a card provider.

@@ -94,7 +94,7 @@ class Notice:
 
 
 class InvalidWebhook(Refusal):
-    """The body was not signed by a secret of ours within the last five minutes, or is no event."""
+    """The body was not signed by a secret of ours within the last five minutes, or is not an event."""
 
     code = "invalid_webhook"
     title = "Not a valid webhook from the card provider"

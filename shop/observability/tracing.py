@@ -294,7 +294,7 @@ def _otlp_exporter() -> SpanExporter:
 
 def _instrument(provider: TracerProvider) -> None:
     """Have requests recorded as they come in; the rest we record ourselves, at a fraction of the cost."""
-    # Read when the instrumentation is imported, so that comes after it; probes are no traces.
+    # Read when the instrumentation is imported, so that comes after it. Probes are not traced.
     os.environ.setdefault("OTEL_PYTHON_DJANGO_EXCLUDED_URLS", "/health$,/ready$,/metrics$")
     from opentelemetry.instrumentation.django import DjangoInstrumentor  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Work behind the requests: every piece is a row that is due, and a sweep that takes the rows whose moment has come.
+"""Work behind the requests: every piece is a row that is due, and a sweep takes the rows that are.
 
 A sweep is asked for while something is due (lookout.py), or else on its interval, by Celery beat or `manage.py
 run_background`. A commit that makes a row due wakes it at once (background.py).
