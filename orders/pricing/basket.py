@@ -1,0 +1,56 @@
+"""What is to be priced: items at the shop's prices, and where they go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shop.money import Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """So many pieces of one product, at the price of today. An empty `tax_class` is the standard one."""
+
+    sku: str
+    name: str
+    quantity: int
+    unit_price: Money
+    weight_grams: int = 0
+    tax_class: str = ""
+    category: str = ""
+
+    @property
+    def price(self) -> Money:
+        """Unit price times quantity."""
+        return self.unit_price * self.quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination:
+    """Where the parcel goes, as far as rules ask; `country` is ISO 3166-1 alpha-2."""
+
+    country: str
+    region: str = ""
+    postal_code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basket:
+    """What somebody wants to buy, all of it in one currency.
+
+    `vat_number`: of a business that buys; a tax that allows reverse charge is then owed by the buyer.
+    """
+
+    items: tuple[Item, ...]
+    destination: Destination
+    vat_number: str = ""
+
+    @property
+    def currency(self) -> str:
+        """The one currency of its prices."""
+        return self.items[0].unit_price.currency
+
+    @property
+    def weight_grams(self) -> int:
+        """What all of it weighs."""
+        return sum(item.weight_grams * item.quantity for item in self.items)

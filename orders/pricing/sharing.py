@@ -1,0 +1,44 @@
+"""Dividing amounts into whole minor units, so that the parts always add up to the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+
+def share_out(amount: int, weights: Sequence[int]) -> tuple[int, ...]:
+    """Divide an amount in minor units in proportion to weights, by largest remainder.
+
+    The shares add up to the amount, and each is less than one unit away from its exact part. Among equal remainders
+    the first one gets the unit. Where all weights are zero, everything counts the same. The amount may be negative.
+    Raises: ValueError for a negative weight, or where there is nothing to share among.
+    """
+    if not weights or min(weights) < 0:
+        raise ValueError(f"cannot share among the weights {list(weights)}")
+    if not any(weights):
+        weights = [1] * len(weights)
+    whole = sum(weights)
+    sign, size = (-1, -amount) if amount < 0 else (1, amount)
+    shares = [size * weight // whole for weight in weights]
+    remainders = [size * weight % whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda index: (-remainders[index], index))
+    for index in by_remainder[: size - sum(shares)]:
+        shares[index] += 1
+    return tuple(sign * share for share in shares)
+
+
+def round_half_up(exact: Fraction) -> int:
+    """Return the nearest whole number; a half goes away from zero."""
+    sign = -1 if exact < 0 else 1
+    return sign * int(abs(exact) + Fraction(1, 2))
+
+
+def amount_of_units(amount: int, *, of: int, before: int, units: int) -> int:
+    """Return what `units` pieces of a line of `of` pieces cost, when `before` of them were counted already.
+
+    However a line is taken apart, its parts add up to `amount`: each is the difference of two rounded running sums.
+    Raises: ValueError where the line has fewer pieces.
+    """
+    if before < 0 or units < 0 or before + units > of:
+        raise ValueError(f"a line of {of} pieces has no {units} after {before}")
+    return round_half_up(Fraction(amount * (before + units), of)) - round_half_up(Fraction(amount * before, of))

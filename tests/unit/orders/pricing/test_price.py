@@ -1,0 +1,195 @@
+"""What an order costs: the laws of its parts over any basket, and the faults that others have had, by name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders.pricing.basket import Basket, Destination, Item
+from orders.pricing.price import WhyNot, apply_discounts, price, why_not
+from orders.pricing.priced import AdjustmentKind, Priced
+from orders.pricing.rules import NO_RULES, DiscountRule, FeeRule, Rules, Shipping, TaxRule
+from orders.pricing.sharing import amount_of_units, round_half_up, share_out
+from shop.money import Money
+from tests.unit.orders.pricing.baskets import item, priced_baskets, vat
+
+GERMANY = Destination(country="DE")
+PARCEL = Shipping(code="parcel", name="Parcel", price=Money(490, "EUR"))
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def _price(
+    *items: Item,
+    codes: tuple[DiscountRule, ...] = (),
+    shipping: Shipping | None = None,
+    rules: Rules = NO_RULES,
+    destination: Destination = GERMANY,
+    vat_number: str = "",
+) -> Priced:
+    basket = Basket(items=items, destination=destination, vat_number=vat_number)
+    return price(apply_discounts(basket, codes), shipping=shipping, rules=rules)
+
+
+def _amounts(priced: Priced) -> list[tuple[str, int]]:
+    return [(str(each.kind), each.amount.minor) for each in priced.adjustments]
+
+
+@given(priced_baskets())
+def test_the_parts_add_up_to_the_whole(priced: Priced) -> None:
+    assert sum(total.minor for total in priced.line_totals) == priced.total.minor
+    for each in priced.adjustments:
+        assert sum(each.shares) == each.amount.minor
+    assert all(total.minor >= 0 for total in priced.line_totals)
+
+
+@given(priced_baskets(), st.data())
+def test_refunds_of_any_sequence_of_pieces_sum_to_the_charge(priced: Priced, data: st.DataObject) -> None:
+    refunded = 0
+    for line, total in zip(priced.items, priced.line_totals, strict=True):
+        before = 0
+        while before < line.quantity:
+            units = data.draw(st.integers(1, line.quantity - before))
+            part = amount_of_units(total.minor, of=line.quantity, before=before, units=units)
+            assert abs(part - Fraction(total.minor * units, line.quantity)) <= 1
+            refunded += part
+            before += units
+    assert refunded == priced.total.minor
+
+
+@given(priced_baskets())
+def test_no_discount_takes_more_than_the_goods_cost(priced: Priced) -> None:
+    off = -sum(each.amount.minor for each in priced.adjustments if each.kind == AdjustmentKind.DISCOUNT)
+    assert 0 <= off <= priced.subtotal.minor
+
+
+@given(st.integers(-(10**9), 10**9), st.lists(st.integers(0, 10**6), min_size=1, max_size=50))
+def test_shares_are_exact_to_the_unit(amount: int, weights: list[int]) -> None:
+    shares = share_out(amount, weights)
+    assert sum(shares) == amount
+    whole = sum(weights) or len(weights)
+    for share, weight in zip(shares, weights, strict=True):
+        assert abs(share - Fraction(amount * (weight if any(weights) else 1), whole)) < 1
+
+
+def test_a_shop_without_rules_sells_at_the_sum_of_lines() -> None:
+    priced = _price(item(1999, quantity=2), item(1))
+    assert (priced.total, priced.adjustments) == (Money(3999, "EUR"), ())
+
+
+def test_contained_and_added_taxes() -> None:
+    contained = _price(item(11900), rules=Rules(taxes=(vat("19"),)))
+    assert (contained.total.minor, _amounts(contained)) == (11900, [("tax", 1900)])
+    added = _price(item(10000), rules=Rules(taxes=(vat("19", included=False),)))
+    assert (added.total.minor, _amounts(added)) == (11900, [("tax", 1900)])
+
+
+def test_a_price_that_contains_two_taxes_contains_each_of_the_one_net_price() -> None:
+    rules = Rules(
+        taxes=(
+            TaxRule(country="CA", label="GST", percent=Decimal(5), included=True),
+            TaxRule(country="CA", region="QC", label="QST", percent=Decimal(10), included=True),
+        )
+    )
+    quebec = Destination(country="CA", region="QC")
+    assert _amounts(_price(item(11500), rules=rules, destination=quebec)) == [("tax", 500), ("tax", 1000)]
+    assert _amounts(_price(item(10500), rules=rules, destination=Destination(country="CA"))) == [("tax", 500)]
+
+
+def test_tax_is_rounded_once_for_the_order_and_not_for_each_line() -> None:
+    # medusa#13405: taxes rounded by line do not add up to the tax of the order. 3 x 0.333 is 1, and not 0.
+    priced = _price(*(item(333) for _ in range(3)), rules=Rules(taxes=(vat("0.1", included=False),)))
+    assert _amounts(priced) == [("tax", 1)]
+    assert priced.total.minor == 1000
+
+
+def test_shipping_is_taxed_by_the_rule_of_its_lines() -> None:
+    rules = Rules(taxes=(vat("19"), vat("7", tax_class="reduced")))
+    priced = _price(item(7500), item(2500, tax_class="reduced"), shipping=PARCEL, rules=rules)
+    shipping, standard, reduced = priced.adjustments
+    assert shipping.shares == (368, 122)
+    assert standard.amount.minor == round_half_up(Fraction((7500 + 368) * 19, 119))
+    assert reduced.amount.minor == round_half_up(Fraction((2500 + 122) * 7, 107))
+
+
+def test_shipping_and_its_tax_go_back_with_the_lines() -> None:
+    # vendure#989 and medusa#13066: a refund of all lines left the shipping, or its tax, with the shop.
+    rules = Rules(taxes=(vat("19", included=False),))
+    priced = _price(item(1000, quantity=3), item(500), shipping=PARCEL, rules=rules)
+    returned = [
+        amount_of_units(total.minor, of=line.quantity, before=piece, units=1)
+        for line, total in zip(priced.items, priced.line_totals, strict=True)
+        for piece in range(line.quantity)
+    ]
+    assert sum(returned) == priced.total.minor == round_half_up(Fraction(3990 * 119, 100))
+
+
+def test_a_refund_of_a_line_knows_the_discount_of_the_order() -> None:
+    # solidus#512: a refund at the unit price returned more than was paid.
+    half = DiscountRule(code="HALF", label="Half", percent=Decimal(50))
+    priced = _price(item(1000), item(3000), codes=(half,))
+    assert [total.minor for total in priced.line_totals] == [500, 1500]
+
+
+def test_what_a_code_covers() -> None:
+    shoes = DiscountRule(code="SHOES", label="Shoes", amount=Money(1500, "EUR"), skus=frozenset({"B"}))
+    priced = _price(item(1000), item(1000, sku="B"), codes=(shoes,))
+    assert priced.adjustments[0].shares == (0, -1000)
+    assert priced.total.minor == 1000
+
+
+def test_all_that_a_code_leaves_is_nothing_to_pay() -> None:
+    free = DiscountRule(code="FREE", label="A gift", percent=Decimal(100))
+    priced = _price(item(1000, quantity=3), codes=(free, free), rules=Rules(taxes=(vat("19"),)))
+    assert priced.total.minor == 0
+    assert _amounts(priced) == [("discount", -3000), ("discount", 0)]
+
+
+def test_a_fee_for_small_orders_asks_for_what_the_goods_cost_after_discounts() -> None:
+    fee = FeeRule(code="SMALL", label="Small order", amount=Money(300, "EUR"), below=Money(2000, "EUR"))
+    ten = DiscountRule(code="TEN", label="10 % off", percent=Decimal(10))
+    assert _price(item(2000), rules=Rules(fees=(fee,))).total.minor == 2000
+    assert _price(item(2000), codes=(ten,), rules=Rules(fees=(fee,))).total.minor == 2100
+
+
+@pytest.mark.parametrize(("included", "total"), [(True, 10000), (False, 11900)])
+def test_a_business_owes_the_tax_itself(included: bool, total: int) -> None:
+    rules = Rules(taxes=(vat("19", included=included, reverse_charge=True),))
+    priced = _price(item(11900), rules=rules, vat_number="ATU12345678")
+    (tax,) = priced.adjustments
+    assert (priced.total.minor, tax.label, tax.included) == (total, "VAT (reverse charge)", False)
+    assert _price(item(11900), rules=rules).adjustments[0].label == "VAT"
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        ({"percent": Decimal(10)}, None),
+        ({"percent": Decimal(10), "starts_at": NOON + timedelta(seconds=1)}, WhyNot.NOT_YET),
+        ({"percent": Decimal(10), "starts_at": NOON, "ends_at": NOON + timedelta(seconds=1)}, None),
+        ({"percent": Decimal(10), "ends_at": NOON}, WhyNot.EXPIRED),
+        ({"percent": Decimal(10), "skus": frozenset({"Z"})}, WhyNot.OTHER_PRODUCTS),
+        ({"percent": Decimal(10), "minimum": Money(1001, "EUR")}, WhyNot.BELOW_MINIMUM),
+        ({"percent": Decimal(10), "minimum": Money(1000, "EUR")}, None),
+        ({"amount": Money(10, "USD")}, WhyNot.OTHER_CURRENCY),
+    ],
+)
+def test_why_a_code_takes_nothing_off(rule: dict[str, object], why: WhyNot | None) -> None:
+    basket = Basket(items=(item(1000),), destination=GERMANY)
+    assert why_not(DiscountRule(code="C", label="a code", **rule), basket, at=NOON) == why  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("exact", "rounded"), [("1/2", 1), ("-1/2", -1), ("49/100", 0), ("-3/2", -2), ("5/2", 3)])
+def test_a_half_goes_away_from_zero(exact: str, rounded: int) -> None:
+    assert round_half_up(Fraction(exact)) == rounded
+
+
+def test_what_cannot_be_shared_or_taken_apart_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot share"):
+        share_out(1, [])
+    with pytest.raises(ValueError, match="no 2 after 2"):
+        amount_of_units(100, of=3, before=2, units=2)
