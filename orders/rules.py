@@ -26,6 +26,11 @@ class CancelReason(StrEnum):
     REFUSED = "refused"
 
 
+# A code that customers type, or that names a fee.
+CODE_LENGTH = 40
+CODE_PATTERN = r"^[A-Z0-9][A-Z0-9_-]{0,39}$"
+
+
 # What the contexts' refusals mean for the order. A code that is missing here cancels it as "refused".
 REASON_OF_REFUSAL = {
     "insufficient_stock": CancelReason.OUT_OF_STOCK,

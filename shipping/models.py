@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from shipping.events import (
@@ -13,7 +16,7 @@ from shipping.events import (
     ShipmentDispatched,
     ShipmentUnbooked,
 )
-from shipping.rules import CARRIER_NAME_LENGTH, TRACKING_NUMBER_LENGTH
+from shipping.rules import CARRIER_NAME_LENGTH, OPTION_CODE_LENGTH, OPTION_CODE_PATTERN, TRACKING_NUMBER_LENGTH
 from shop.events.inbox import InboxEntry
 from shop.events.outbox import OutboxMessage
 from shop.events.past import HistoryEntry, WatermarkRow
@@ -164,6 +167,76 @@ class Hold(models.Model):
 
     def __str__(self) -> str:
         return f"hold of order {self.order_id} for dispute {self.dispute_id}"
+
+
+class ShippingOption(models.Model):
+    """A way for parcels to travel that customers choose from; what it costs to where say its rates."""
+
+    code = models.CharField(
+        max_length=OPTION_CODE_LENGTH,
+        unique=True,
+        validators=[RegexValidator(OPTION_CODE_PATTERN)],
+        help_text="Its name in the API, in small letters, such as standard. Don't change it while customers order.",
+    )
+    name = models.CharField(max_length=80, help_text="What customers read, such as Standard delivery.")
+    days_min = models.PositiveSmallIntegerField(help_text="Parcels arrive after this many days at the earliest.")
+    days_max = models.PositiveSmallIntegerField(help_text="Parcels arrive after this many days at the latest.")
+    position = models.PositiveSmallIntegerField(default=0, help_text="Options are listed by this number, lowest first.")
+    active = models.BooleanField(default=True, help_text="Customers can choose only active options.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="shipping_option_code", condition=Q(code__regex=OPTION_CODE_PATTERN)),
+            models.CheckConstraint(
+                name="shipping_option_days",
+                condition=Q(days_max__gte=F("days_min")),
+                violation_error_message="The latest day is not before the earliest.",
+            ),
+        ]
+        ordering = ["position", "code"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ShippingRate(models.Model):
+    """What an option costs: for parcels to some countries, of some weight, in one currency.
+
+    Of several rates of an option that fit, those that name the country win over those for all, and then the cheapest.
+    """
+
+    option = models.ForeignKey(ShippingOption, on_delete=models.CASCADE, related_name="rates")
+    countries = ArrayField(
+        models.CharField(max_length=2),
+        default=list,
+        blank=True,
+        help_text="ISO 3166 codes, separated by commas: DE,AT. Empty: all countries; a rate that names the country wins.",
+    )
+    min_weight_grams = models.PositiveIntegerField(default=0, help_text="Only parcels of at least this weight.")
+    max_weight_grams = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Only parcels of at most this weight. Empty: of any weight."
+    )
+    currency = models.CharField(max_length=3, help_text="ISO 4217 code. Only orders in this currency.")
+    price_minor = models.BigIntegerField()
+    free_from_minor = models.BigIntegerField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="shipping_rate_currency", condition=Q(currency__regex=r"^[A-Z]{3}$")),
+            models.CheckConstraint(name="shipping_rate_price", condition=Q(price_minor__gte=0)),
+            models.CheckConstraint(
+                name="shipping_rate_free_from", condition=Q(free_from_minor=None) | Q(free_from_minor__gte=0)
+            ),
+            models.CheckConstraint(
+                name="shipping_rate_weight",
+                condition=Q(max_weight_grams=None) | Q(max_weight_grams__gte=F("min_weight_grams")),
+                violation_error_message="The highest weight is not below the lowest.",
+            ),
+        ]
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.option_id}: {', '.join(self.countries) or 'all countries'}"
 
 
 class Outbox(OutboxMessage):

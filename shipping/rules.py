@@ -8,6 +8,8 @@ from shop.text import NotOneLine, clean_line
 
 TRACKING_NUMBER_LENGTH = 64
 CARRIER_NAME_LENGTH = 40
+OPTION_CODE_LENGTH = 40
+OPTION_CODE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 
 
 class Stage(StrEnum):
