@@ -4,6 +4,7 @@ Every call of the order's process is idempotent by `order_id`; every undo accept
 `inventory.events`.
 """
 
+from inventory.catalogue import Details, Image, InvalidProduct
 from inventory.queries import (
     InventoryBusy,
     InventoryUnavailable,
@@ -20,9 +21,9 @@ from inventory.rules import InvalidQuantity, Line
 from inventory.services.expiry import release_expired_reservations
 from inventory.services.ledger import StockLevel
 from inventory.services.products import (
-    InvalidProduct,
     SkuTaken,
     StockWouldGoNegative,
+    VariantTaken,
     add_product,
     change_product,
     receive_stock,
@@ -40,6 +41,8 @@ from inventory.services.reservations import (
 )
 
 __all__ = [
+    "Details",
+    "Image",
     "InsufficientStock",
     "InvalidProduct",
     "InvalidQuantity",
@@ -56,6 +59,7 @@ __all__ = [
     "StockLevel",
     "StockWouldGoNegative",
     "UnknownProduct",
+    "VariantTaken",
     "add_product",
     "begin_payment",
     "change_product",

@@ -10,7 +10,9 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.db.models.lookups import Exact
 
+from inventory.catalogue import GROUP_PATTERN, MAX_TAX_CLASS, TAX_CLASS_PATTERN
 from inventory.rules import SKU_PATTERN
 from shop.events.outbox import OutboxMessage
 from shop.events.past import HistoryEntry, WatermarkRow
@@ -19,9 +21,20 @@ from shop.money import Money
 from shop.states import StatusModel, Transitions
 from shop.text import words
 
+_OPEN_ENDED = Q(active_from__isnull=True) | Q(active_to__isnull=True)
+
+
+def _is_json(column: str, kind: str) -> Exact:
+    """Return the condition that a JSON column holds an "array" or an "object"."""
+    return Exact(models.Func(F(column), function="jsonb_typeof", output_field=models.TextField()), kind)
+
 
 class Product(models.Model):
-    """Something the shop sells, or has sold: a product is set inactive, never deleted."""
+    """Something the shop sells, or has sold: a product is set inactive, never deleted.
+
+    It is for sale while `active` and from `active_from` until before `active_to`, where these are set. The products of a
+    group are one thing in several sizes or colors; each has its own combination of options.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     sku = models.CharField("SKU", max_length=64, unique=True, validators=[RegexValidator(SKU_PATTERN)])
@@ -30,9 +43,41 @@ class Product(models.Model):
     currency = models.CharField(max_length=3, help_text="ISO 4217 code.")
     active = models.BooleanField(default=True, help_text="Only active products can be ordered.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    description = models.TextField(blank=True, default="", db_default="")
+    images = models.JSONField(default=list, db_default=[], help_text="Pictures in order: [{url, alt}].")
+    category = models.CharField(max_length=80, blank=True, default="", db_default="")
+    group = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        db_column="variant_group",
+        help_text="Products of one group are one thing in several sizes or colors.",
+    )
+    options = models.JSONField(default=dict, db_default={}, help_text='What tells it from its group: {"size": "M"}.')
+    weight_grams = models.PositiveIntegerField(default=0, db_default=0, help_text="The weight of one unit, packed.")
+    tax_class = models.CharField(
+        max_length=MAX_TAX_CLASS, blank=True, default="", db_default="", help_text="Which rates of tax apply."
+    )
+    active_from = models.DateTimeField(null=True, blank=True, help_text="For sale from this moment on.")
+    active_to = models.DateTimeField(null=True, blank=True, help_text="For sale until before this moment.")
 
     class Meta:
         constraints = [
+            models.CheckConstraint(name="inventory_product_images", condition=_is_json("images", "array")),
+            models.CheckConstraint(name="inventory_product_options", condition=_is_json("options", "object")),
+            models.CheckConstraint(
+                name="inventory_product_active_between", condition=Q(active_from__lt=F("active_to")) | _OPEN_ENDED
+            ),
+            models.CheckConstraint(
+                name="inventory_product_tax_class", condition=Q(tax_class="") | Q(tax_class__regex=TAX_CLASS_PATTERN)
+            ),
+            models.CheckConstraint(
+                name="inventory_product_group", condition=Q(group="") | Q(group__regex=GROUP_PATTERN)
+            ),
+            models.UniqueConstraint(
+                fields=["group", "options"], name="inventory_product_variant", condition=~Q(group="")
+            ),
             models.CheckConstraint(name="inventory_product_price", condition=Q(price_minor__gte=0)),
             models.CheckConstraint(name="inventory_product_currency", condition=Q(currency__regex=r"^[A-Z]{3}$")),
             models.CheckConstraint(name="inventory_product_sku", condition=Q(sku__regex=SKU_PATTERN)),

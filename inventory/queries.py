@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 
 from inventory.models import Product, Reservation, ReservationLine, Status, StockMovement
@@ -23,6 +23,13 @@ from shop.money import Money
 from shop.resilience.contention import is_contention
 from shop.statements import Statement
 from shop.story.timeline import Happening, Story, Upcoming, told_by
+
+# As `p.active AND tstzrange(p.active_from, p.active_to) @> now()` says it in inventory/sql.
+FOR_SALE = (
+    Q(active=True)
+    & (Q(active_from__isnull=True) | Q(active_from__lte=Now()))
+    & (Q(active_to__isnull=True) | Q(active_to__gt=Now()))
+)
 
 _OFFERS = Statement("inventory", "get_offers")
 _PAGE = Statement("inventory", "page_reservations")
@@ -43,7 +50,7 @@ class InventoryBusy(Busy, InventoryUnavailable):
 
 
 class UnknownProduct(Refusal):
-    """Some SKUs are not for sale: nobody knows them, or they are inactive.
+    """Some SKUs are not for sale: nobody knows them, they are inactive, or their time has not come or is over.
 
     422 where no order was recorded; 409 where it canceled the order that facts.order_id names.
     """
@@ -64,12 +71,18 @@ class ReservationNotFound(NotFound):
 
 @dataclass(frozen=True)
 class ProductOffer:
-    """What a shopper is offered: `available` counts the stock of holds that have expired."""
+    """What a shopper is offered: `available` counts the stock of holds that have expired.
+
+    `weight_grams` is of one unit. `tax_class` and `category` are "" where the shop names none.
+    """
 
     sku: str
     name: str
     price: Money
     available: int
+    weight_grams: int = 0
+    tax_class: str = ""
+    category: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ def reachable() -> Iterator[None]:
 
 
 def products_for_sale() -> QuerySet[Product]:
-    """Return the active products, each with `free`: what can be reserved now, expired holds included."""
+    """Return the products for sale now, each with `free`: what can be reserved, expired holds included."""
     expired = (
         ReservationLine.objects.filter(
             sku=OuterRef("sku"), reservation__status=Status.HELD, reservation__expires_at__lte=Now()
@@ -102,7 +115,7 @@ def products_for_sale() -> QuerySet[Product]:
         .annotate(units=Sum("quantity"))
         .values("units")
     )
-    return Product.objects.filter(active=True).annotate(free=F("stock__available") + Coalesce(Subquery(expired), 0))
+    return Product.objects.filter(FOR_SALE).annotate(free=F("stock__available") + Coalesce(Subquery(expired), 0))
 
 
 def get_offers(*, skus: Sequence[str]) -> dict[str, ProductOffer]:
@@ -110,8 +123,8 @@ def get_offers(*, skus: Sequence[str]) -> dict[str, ProductOffer]:
     with reachable():
         rows = _OFFERS.run(skus=",".join({sku for sku in skus if is_sku(sku)}))
     offers = {
-        sku: ProductOffer(sku, name, Money(price_minor, currency), available)
-        for sku, name, price_minor, currency, available in rows
+        sku: ProductOffer(sku, name, Money(price_minor, currency), available, weight_grams, tax_class, category)
+        for sku, name, price_minor, currency, weight_grams, tax_class, category, available in rows
     }
     if unknown := tuple(sorted(set(skus) - offers.keys())):
         raise UnknownProduct(f"not for sale: {', '.join(unknown)}", skus=unknown)
@@ -156,8 +169,8 @@ def stock_figures() -> dict[str, object]:
     """Return the figures of the staff's dashboard."""
     holds = Reservation.objects.filter(status__in=[Status.HELD, Status.PAYING])
     return {
-        "products for sale": Product.objects.filter(active=True).count(),
-        "low on stock": Product.objects.filter(active=True, stock__available__lt=settings.STOCK_LOW_THRESHOLD).count(),
+        "products for sale": Product.objects.filter(FOR_SALE).count(),
+        "low on stock": Product.objects.filter(FOR_SALE, stock__available__lt=settings.STOCK_LOW_THRESHOLD).count(),
         "open reservations": shown_count(holds),
     }
 

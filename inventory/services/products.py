@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import IntegrityError
 
 from inventory import rules
+from inventory.catalogue import MAX_NAME, Details, InvalidProduct, checked_details, checked_line
 from inventory.events import StockReceived, StockWrittenOff
 from inventory.models import Product, Stock
 from inventory.queries import UnknownProduct
@@ -15,24 +20,13 @@ from inventory.rules import Line
 from inventory.services import ledger
 from inventory.services.ledger import StockLevel
 from payments import api as payments
-from shop.cards import holds_card_number
 from shop.errors import Refusal
 from shop.events.publishing import publish
 from shop.money import Money
-from shop.text import NotOneLine, clean_line
 
 log = structlog.get_logger(__name__)
 
-MAX_NAME = 200
 MAX_PRICE_MINOR = 10**12
-
-
-class InvalidProduct(Refusal):
-    """A product's SKU, name or price cannot be."""
-
-    code = "invalid_product"
-    title = "The product is not valid"
-    http_status = 422
 
 
 class SkuTaken(Refusal):
@@ -42,6 +36,13 @@ class SkuTaken(Refusal):
     title = "Another product has this SKU"
 
 
+class VariantTaken(Refusal):
+    """Another product of the same group has the same options, so nobody could choose between them."""
+
+    code = "variant_taken"
+    title = "Another product of the group has these options"
+
+
 class StockWouldGoNegative(Refusal):
     """More would be written off than can be sold; what is reserved or sold is not for writing off."""
 
@@ -49,38 +50,29 @@ class StockWouldGoNegative(Refusal):
     title = "There is not that much stock to write off"
 
 
-def add_product(*, sku: str, name: str, price: Money, active: bool = True) -> UUID:
-    """Add a product without stock and return its id. Raises: InvalidProduct, SkuTaken, UnchargeableAmount."""
+def add_product(*, sku: str, name: str, price: Money, active: bool = True, details: Details | None = None) -> UUID:
+    """Add a product without stock and return its id.
+
+    Raises: InvalidProduct(field), SkuTaken, VariantTaken, UnchargeableAmount.
+    """
     if not rules.is_sku(sku):
-        raise InvalidProduct("a SKU is 1 to 64 letters, digits, dots, dashes and underscores", sku=sku)
-    product = Product(
-        sku=sku,
-        name=_checked_name(name),
-        price_minor=_checked_price(price).minor,
-        currency=price.currency,
-        active=active,
-    )
-    try:
-        with ledger.unit_of_work():
-            product.save(force_insert=True)
-            Stock.objects.create(product=product)
-    except IntegrityError as error:
-        raise SkuTaken(f"{sku} exists already", sku=sku) from error
+        raise InvalidProduct("a SKU is 1 to 64 letters, digits, dots, dashes and underscores", sku=sku, field="sku")
+    product = Product(sku=sku, **_columns(name, price, active, details or Details()))
+    with _told_what_is_taken(sku), ledger.unit_of_work():
+        product.save(force_insert=True)
+        Stock.objects.create(product=product)
     log.info("product.added", sku=sku)
     return product.pk
 
 
-def change_product(*, sku: str, name: str, price: Money, active: bool) -> None:
-    """Change what a product is called, what it costs, and whether it is for sale; orders keep what they were told.
+def change_product(*, sku: str, name: str, price: Money, active: bool, details: Details | None = None) -> None:
+    """Change what a product is called, what it costs, whether it is for sale and, where given, all of its details.
 
-    Raises: UnknownProduct, InvalidProduct, UnchargeableAmount.
+    Orders keep what they were told. Raises: UnknownProduct, InvalidProduct(field), VariantTaken, UnchargeableAmount.
     """
-    name, price = _checked_name(name), _checked_price(price)
-    with ledger.unit_of_work():
-        changed = Product.objects.filter(sku=sku).update(
-            name=name, price_minor=price.minor, currency=price.currency, active=active
-        )
-        if not changed:
+    columns = _columns(name, price, active, details)
+    with _told_what_is_taken(sku), ledger.unit_of_work():
+        if not Product.objects.filter(sku=sku).update(**columns):
             raise UnknownProduct(f"there is no product {sku}", skus=(sku,))
     log.info("product.changed", sku=sku, price_minor=price.minor, currency=price.currency, active=active)
 
@@ -129,21 +121,30 @@ def write_off_stock(*, sku: str, quantity: int, reason: str) -> StockLevel:
     return after
 
 
-def _checked_name(name: str) -> str:
-    """Return a name as it is kept: it goes into mails. Raises: InvalidProduct."""
+def _columns(name: str, price: Money, active: bool, details: Details | None) -> dict[str, Any]:
+    """Return what is written of a product. Raises: InvalidProduct(field), UnchargeableAmount."""
+    columns: dict[str, Any] = {
+        "name": checked_line("name", name, most=MAX_NAME),
+        "price_minor": _checked_price(price).minor,
+        "currency": price.currency,
+        "active": active,
+    }
+    return columns if details is None else columns | asdict(checked_details(details))
+
+
+@contextmanager
+def _told_what_is_taken(sku: str) -> Iterator[None]:
+    """Turn what the database refuses as not unique into SkuTaken or VariantTaken."""
     try:
-        cleaned = clean_line(name)
-    except NotOneLine as error:
-        raise InvalidProduct("a name is one line of text without control characters") from error
-    if not 1 <= len(cleaned) <= MAX_NAME:
-        raise InvalidProduct(f"a name has 1 to {MAX_NAME} characters")
-    if holds_card_number(cleaned):
-        raise InvalidProduct("a name holds no card number")
-    return cleaned
+        yield
+    except IntegrityError as error:
+        if "inventory_product_variant" in str(error):
+            raise VariantTaken(f"another product of the group of {sku} has these options", sku=sku) from error
+        raise SkuTaken(f"{sku} exists already", sku=sku) from error
 
 
 def _checked_price(price: Money) -> Money:
     if not 0 <= price.minor <= MAX_PRICE_MINOR:
-        raise InvalidProduct(f"a price is 0 to {MAX_PRICE_MINOR} minor units", price_minor=price.minor)
+        raise InvalidProduct(f"a price is 0 to {MAX_PRICE_MINOR} minor units", price_minor=price.minor, field="price")
     payments.check_chargeable(amount=price)
     return price

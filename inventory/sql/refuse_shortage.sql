@@ -6,7 +6,8 @@ WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', %(patience)s, t
 known AS MATERIALIZED (SELECT FROM inventory_reservation WHERE order_id = %(order_id)s::uuid),
 line AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%(lines)s::jsonb) AS l (sku text, quantity bigint)),
 level AS MATERIALIZED (
-    SELECT s.sku, p.active, s.available FROM inventory_stock AS s JOIN inventory_product AS p ON p.sku = s.sku
+    SELECT s.sku, p.active AND tstzrange(p.active_from, p.active_to) @> now() AS active, s.available
+    FROM inventory_stock AS s JOIN inventory_product AS p ON p.sku = s.sku
     WHERE s.sku = ANY(ARRAY(SELECT sku FROM line))
 ),
 unsold AS MATERIALIZED (SELECT sku FROM line LEFT JOIN level USING (sku) WHERE level.active IS NOT TRUE),

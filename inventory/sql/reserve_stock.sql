@@ -31,7 +31,8 @@ alone AS MATERIALIZED (
 demand AS MATERIALIZED (SELECT sku, sum(quantity)::bigint AS quantity FROM line, alone WHERE locks > 0 GROUP BY sku),
 -- = ANY(ARRAY(...)) here and below: found by index, however many rows the planner expects of a JSON text.
 locked AS MATERIALIZED (
-    SELECT s.*, p.id AS product_id, p.active, demand.quantity AS wanted
+    SELECT s.*, p.id AS product_id, demand.quantity AS wanted,
+        p.active AND tstzrange(p.active_from, p.active_to) @> now() AS active
     FROM inventory_stock AS s JOIN inventory_product AS p ON p.sku = s.sku JOIN demand ON demand.sku = s.sku
     WHERE s.sku = ANY(ARRAY(SELECT sku FROM demand)) ORDER BY s.sku FOR UPDATE OF s
 ),

@@ -107,9 +107,9 @@ MUTANTS = (
     Mutant(
         removes="the check of a product's name",
         promise="edge",
-        file="inventory/services/products.py",
-        old="        cleaned = clean_line(name)\n",
-        new="        cleaned = name.strip()\n",
+        file="inventory/catalogue.py",
+        old="        cleaned = clean_line(text)\n",
+        new="        cleaned = text.strip()\n",
         killers=("tests/security/test_texts.py::test_a_product_s_name_is_one_line",),
     ),
     Mutant(

@@ -18,6 +18,16 @@ MODEL = "tests/chaos/model/test_tables.py::test_reservations_move_as_the_model_d
 
 MUTANTS = (
     Mutant(
+        removes="the end of the time in which a product is sold",
+        promise="I1",
+        file="inventory/sql/reserve_stock.sql",
+        old="p.active AND tstzrange(p.active_from, p.active_to) @> now() AS active",
+        new="p.active",
+        killers=(
+            "tests/integration/inventory/test_products.py::test_outside_of_its_time_a_product_is_not_for_sale_anywhere",
+        ),
+    ),
+    Mutant(
         removes="the piece that brings the stock down to its threshold",
         promise="I8",
         file="inventory/sql/reserve_stock.sql",
