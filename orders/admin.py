@@ -16,7 +16,19 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from orders import services
-from orders.models import CALLED_OFF, Contact, History, Inbox, Order, OrderLine, OrderStatus, Outbox, Saga, Watermark
+from orders.models import (
+    CALLED_OFF,
+    Contact,
+    ContactDetails,
+    History,
+    Inbox,
+    Order,
+    OrderLine,
+    OrderStatus,
+    Outbox,
+    Saga,
+    Watermark,
+)
 from orders.queries import OrderState
 from orders.rules import LOOPING, CancelReason
 from orders.sagas.entry import cancel_order, refund_order, resume
@@ -86,6 +98,27 @@ class ContactInline(ReadOnlyInline):
     fields = readonly_fields = ("name", "email", "line1", "line2", "postal_code", "city", "region", "country")
 
 
+class ContactDetailsInline(ReadOnlyInline):
+    """What else its customer said."""
+
+    model = ContactDetails
+    verbose_name_plural = "bill to, and what else the customer said"
+    fields = readonly_fields = (
+        "company",
+        "vat_number",
+        "phone",
+        "note",
+        "locale",
+        "billing_name",
+        "billing_line1",
+        "billing_line2",
+        "billing_postal_code",
+        "billing_city",
+        "billing_region",
+        "billing_country",
+    )
+
+
 class SagaInline(ReadOnlyInline):
     """How far its processes are."""
 
@@ -149,7 +182,7 @@ class OrderAdmin(ReadOnlyAdmin):
         ),
     )
     readonly_fields = ("canceled_for", "elsewhere", "refusal_json", "story", "total")
-    inlines = (OrderLineInline, ContactInline, SagaInline)
+    inlines = (OrderLineInline, ContactInline, ContactDetailsInline, SagaInline)
     actions = ("cancel_selected",)
     actions_detail: Any = ("cancel_one", "refund_one", "resume_one")
 

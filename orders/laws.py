@@ -80,6 +80,14 @@ LAWS = (
     ),
     Law(
         "I10",
+        "what was said with an order is erased with its contact",
+        f"SELECT {_ORDER}, format('its contact was erased at %%s, and its contact details were kept', c.erased_at)"
+        " FROM orders_order AS o JOIN orders_contact AS c ON c.order_id = o.id"
+        " JOIN orders_contactdetails AS d ON d.order_id = o.id"
+        " WHERE o.id >= %(first)s AND c.erased_at IS NOT NULL ORDER BY o.id",
+    ),
+    Law(
+        "I10",
         "no order may be paid for ever",
         f"SELECT {_ORDER}, format('it is %%s and may be paid until %%s', o.status, o.pay_before) FROM orders_order AS o"
         f" WHERE o.id >= %(first)s AND o.status IN {_in_sql(UNPAID)}"

@@ -236,6 +236,32 @@ class Contact(models.Model):
         return f"contact of {self.order_id}"
 
 
+class ContactDetails(models.Model):
+    """What only some customers say with their order; a row only where something was said. Erased, the row is gone."""
+
+    order = models.OneToOneField(Order, on_delete=models.PROTECT, primary_key=True, related_name="details")
+    company = models.CharField(max_length=200, blank=True)
+    vat_number = models.CharField(max_length=20, blank=True, help_text="with its country's letters, without separators")
+    phone = models.CharField(max_length=20, blank=True, help_text="digits, mostly after a + and the country's code")
+    note = models.CharField(
+        max_length=500, blank=True, help_text="from the customer to the shop; may have several lines"
+    )
+    locale = models.CharField(max_length=20, blank=True, help_text="BCP 47: how amounts and dates are written")
+    billing_name = models.CharField(max_length=200, blank=True)
+    billing_line1 = models.CharField(max_length=200, blank=True)
+    billing_line2 = models.CharField(max_length=200, blank=True)
+    billing_city = models.CharField(max_length=100, blank=True)
+    billing_region = models.CharField(max_length=100, blank=True)
+    billing_postal_code = models.CharField(max_length=20, blank=True)
+    billing_country = models.CharField(max_length=2, blank=True, help_text="empty where no billing address was given")
+
+    class Meta:
+        verbose_name_plural = "contact details"
+
+    def __str__(self) -> str:
+        return f"contact details of {self.order_id}"
+
+
 class Saga(DueModel):
     """How far a process over an order has come: when it is looked at next, and the log of its steps.
 

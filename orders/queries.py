@@ -37,7 +37,7 @@ class OrderNotFound(NotFound):
 
 @dataclass(frozen=True)
 class Address:
-    """Where the parcel goes; `country` is ISO 3166-1 alpha-2."""
+    """Where the parcel or the bill goes; `country` is ISO 3166-1 alpha-2."""
 
     name: str
     line1: str
@@ -87,9 +87,19 @@ class OrderState:
     tracking_number: str = ""
     # Whether the address and the email address are erased: nothing can be sent any more.
     erased: bool = False
+    # What only some customers say.
+    billing_address: Address | None = None
+    company: str = ""
+    vat_number: str = ""
+    phone: str = ""
+    note: str = ""
+    locale: str = ""
 
 
-# What each member of OrderState is read from, of orders_order AS o and orders_contact AS c.
+# The members of OrderState that orders_contactdetails holds, where an order has a row there.
+DETAILS = ("company", "vat_number", "phone", "note", "locale")
+_ADDRESS_MEMBERS = [member.name for member in fields(Address)]
+# What each member of OrderState is read from, of orders_order AS o, orders_contact AS c and orders_contactdetails AS d.
 _COLUMNS = {
     "order_id": "o.id",
     "number": "o.number",
@@ -111,11 +121,15 @@ _COLUMNS = {
     "carrier": "o.carrier",
     "tracking_number": "o.tracking_number",
     "erased": "c.erased_at IS NOT NULL",
+    "details": "CASE WHEN d.order_id IS NOT NULL THEN jsonb_build_array({})::text END".format(
+        ", ".join(f"d.{name}" for name in (*DETAILS, *(f"billing_{member}" for member in _ADDRESS_MEMBERS)))
+    ),
 }
-_ADDRESS = [f"c.{member.name}" for member in fields(Address)]
+_ADDRESS = [f"c.{member}" for member in _ADDRESS_MEMBERS]
 _ORDERS = (
     f"SELECT {', '.join([*_COLUMNS.values(), *_ADDRESS])}"
     " FROM orders_order AS o JOIN orders_contact AS c ON c.order_id = o.id"
+    " LEFT JOIN orders_contactdetails AS d ON d.order_id = o.id"
 )
 _GET_ORDER = Statement("orders", "get_order", text=f"{_ORDERS} WHERE o.id = %(order_id)s::uuid")
 _GET_ORDERS = Statement("orders", "get_orders", text=f"{_ORDERS} WHERE o.id = ANY(%(order_ids)s::uuid[])")
@@ -153,7 +167,15 @@ def _state_of(row: tuple[Any, ...]) -> OrderState:
         OrderLineState(sku, name, quantity, Money(price, currency)) for sku, name, quantity, price in lines
     )
     found["refusal"] = _read_json(refusal) if refusal else None
+    if details := found.pop("details"):
+        found |= _read_details(_read_json(details))
     return OrderState(**found, shipping_address=Address(*row[len(_COLUMNS) :]))
+
+
+def _read_details(told: Sequence[str]) -> dict[str, Any]:
+    """Return the members of OrderState that a row of orders_contactdetails holds."""
+    billing = Address(*told[len(DETAILS) :])
+    return dict(zip(DETAILS, told, strict=False)) | {"billing_address": billing if billing.country else None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,16 +83,20 @@ class Together:
     def __init__(self, context: str, name: str, texts: Sequence[str]) -> None:
         self.context, self.name = context, f"{context}.{name}"
         self.text = "; ".join(texts)
+        self._says_how_to_commit = "%(asynchronous)s" in self.text
         self._sent = [Text(text) for text in texts]
 
-    def run(self, **values: Any) -> list[list[tuple[Any, ...]]]:
+    def run(self, *, asynchronous: bool = False, **values: Any) -> list[list[tuple[Any, ...]]]:
         """Run them with these parameters and return the rows of each; where one fails, none has run.
 
+        `asynchronous`: as of a Statement, where one of the texts has this parameter.
         Raises: TransactionMisuse outside of a `single` transaction of the context, which they are the whole of.
         """
         transactions.require(self.context)
         if not transactions.is_single():
             raise transactions.TransactionMisuse(f"{self.name} is a transaction of its own")
+        if self._says_how_to_commit:
+            values["asynchronous"] = asynchronous and settings.DATABASE_ASYNCHRONOUS_COMMIT
         transactions.note_statement(self.name)
         connection = _connected(self.context)
         with connection.wrap_database_errors:

@@ -27,6 +27,8 @@ _UNSEEN = re.compile(
     "\U000e0000-\U000e0fff]*"
 )
 
+_LINE_BREAK = re.compile("\r\n|\r|\n")
+
 
 class NotOneLine(ValueError):
     """The text holds a line break, a control character or a change of direction."""
@@ -43,6 +45,14 @@ def clean_line(text: str) -> str:
             raise NotOneLine("one line of text without control characters is expected")
         text = _HINTS.sub("", _SPACES.sub(" ", text)).strip()
     return text if text.isascii() or not _UNSEEN.fullmatch(text) else ""
+
+
+def clean_lines(text: str) -> str:
+    """Return a text of several lines as it is kept, each by the rule for one; lines that are blank stay, but at its ends.
+
+    Raises: NotOneLine.
+    """
+    return "\n".join(map(clean_line, _LINE_BREAK.split(text.strip()))).strip("\n")
 
 
 def is_clean(text: str) -> bool:

@@ -23,6 +23,7 @@ from shop.errors import Fault, Refusal
 from shop.events import outbox
 from shop.events.outbox import fact
 from shop.events.publishing import announce
+from shop.locales import babel_locale
 from shop.statements import Statement
 from shop.states import change_status
 from shop.work.background import wake
@@ -62,13 +63,14 @@ def render(email: Email, order: orders.OrderState, *, returned: orders.MoneyRetu
 
     `returned`: what an email about a refunded order names; other kinds need none.
     """
+    locale = babel_locale(order.locale)
     lines = [
         {
             "name": line.name,
             "sku": line.sku,
             "quantity": line.quantity,
-            "unit_price": line.unit_price.localized(),
-            "line_total": line.line_total.localized(),
+            "unit_price": line.unit_price.localized(locale=locale),
+            "line_total": line.line_total.localized(locale=locale),
         }
         for line in order.lines
     ]
@@ -79,10 +81,10 @@ def render(email: Email, order: orders.OrderState, *, returned: orders.MoneyRetu
         "subject": subject,
         "order": order,
         "lines": lines,
-        "total": order.total.localized(),
+        "total": order.total.localized(locale=locale),
         "reason": rules.reason_in_words(email.reason),
-        "amount": email.amount.localized() if email.amount else "",
-        "returned": _returned_in_words(returned),
+        "amount": email.amount.localized(locale=locale) if email.amount else "",
+        "returned": _returned_in_words(returned, locale=locale),
         # Nobody has paid for an order that was never confirmed, and its email and name may be anybody's: a mail to a stranger
         # must not carry a text of the sender's choice.
         "greeting": f"Hello {order.shipping_address.name}" if order.confirmed_at else "Hello",
@@ -98,7 +100,7 @@ def render(email: Email, order: orders.OrderState, *, returned: orders.MoneyRetu
     )
 
 
-def _returned_in_words(returned: orders.MoneyReturned | None) -> dict[str, str]:
+def _returned_in_words(returned: orders.MoneyReturned | None, *, locale: str) -> dict[str, str]:
     """Return the amounts that went back as a customer reads them, without those that are nothing."""
     if returned is None:
         return {}
@@ -108,7 +110,7 @@ def _returned_in_words(returned: orders.MoneyReturned | None) -> dict[str, str]:
         "in_all": returned.in_all,
         "by_bank": returned.by_bank,
     }
-    return {name: amount.localized() for name, amount in amounts.items() if amount.minor}
+    return {name: amount.localized(locale=locale) for name, amount in amounts.items() if amount.minor}
 
 
 def _try_together(emails: Sequence[Email]) -> Callable[[Email], None]:

@@ -18,8 +18,19 @@ from orders.services import NewOrder
 from payments import api as payments
 from shop.accounts.users import User
 from shop.countries import COUNTRIES
+from shop.locales import DEFAULT
 from shop.money import Money
-from shop.rest.fields import BoundedListField, MailAddressField, MoneyField, StrictSerializer, TextField
+from shop.rest.fields import (
+    BoundedListField,
+    LinesField,
+    LocaleField,
+    MailAddressField,
+    MoneyField,
+    PhoneField,
+    StrictSerializer,
+    TextField,
+    VatNumberField,
+)
 from shop.rest.idempotency import KeyedCall
 from shop.rest.problem import money_json
 
@@ -42,7 +53,7 @@ class OrderedLineSerializer(StrictSerializer):
 
 
 class AddressSerializer(StrictSerializer):
-    """Where the parcel goes."""
+    """Where the parcel or the bill goes."""
 
     name = TextField(max_length=200)
     line1 = TextField(max_length=200)
@@ -85,6 +96,26 @@ class PlaceOrderSerializer(StrictSerializer):
         required=False, help_text="the provider's token; without it the order waits for one until `pay_before`"
     )
     expected_total = MoneyField(required=False, help_text="what the customer was shown; 409 if it has changed")
+    billing_address = AddressSerializer(
+        required=False, allow_null=True, help_text="where the bill goes; without it, where the parcel goes"
+    )
+    company = TextField(required=False, allow_blank=True, max_length=200)
+    vat_number = VatNumberField(
+        required=False,
+        allow_blank=True,
+        max_length=30,
+        help_text="of the customer's company, with its country's letters (EL for Greece); kept without separators",
+    )
+    phone = PhoneField(
+        required=False, allow_blank=True, max_length=30, help_text="E.164 or as it is dialed; kept without separators"
+    )
+    note = LinesField(required=False, allow_blank=True, max_length=500, help_text="from the customer to the shop")
+    locale = LocaleField(
+        required=False,
+        allow_blank=True,
+        max_length=20,
+        help_text=f"BCP 47: how amounts and dates are written for the customer; default: {DEFAULT}",
+    )
 
 
 class PaymentMethodSerializer(StrictSerializer):
@@ -111,7 +142,7 @@ class NothingSerializer(StrictSerializer):
 
 
 class AddressOut(serializers.Serializer[Any]):
-    """Where the parcel goes. Once it is erased, each text is `erased` or empty, and the country stays."""
+    """Where the parcel or the bill goes. Once the parcel's is erased, each text is `erased` or empty, and the country stays."""
 
     name = serializers.CharField()
     line1 = serializers.CharField()
@@ -164,6 +195,12 @@ class OrderOut(serializers.Serializer[Any]):
     lines = OrderLineOut(many=True)
     email = serializers.EmailField(help_text="`erased@erased.invalid` once the recipient's contact is erased")
     shipping_address = AddressOut()
+    billing_address = AddressOut(allow_null=True, help_text="null where none was given, and once it is erased")
+    company = serializers.CharField(allow_blank=True)
+    vat_number = serializers.CharField(allow_blank=True)
+    phone = serializers.CharField(allow_blank=True)
+    note = serializers.CharField(allow_blank=True, help_text="from the customer to the shop; may have several lines")
+    locale = serializers.CharField(allow_blank=True, help_text=f"BCP 47; empty where none was given: {DEFAULT}")
     placed_at = serializers.DateTimeField()
     pay_before = serializers.DateTimeField()
     confirmed_at = serializers.DateTimeField(allow_null=True)
@@ -199,6 +236,12 @@ def represent(order: OrderState, *, payment: payments.PaymentState | None) -> di
         ],
         "email": order.email,
         "shipping_address": dict(vars(order.shipping_address)),
+        "billing_address": None if order.billing_address is None else dict(vars(order.billing_address)),
+        "company": order.company,
+        "vat_number": order.vat_number,
+        "phone": order.phone,
+        "note": order.note,
+        "locale": order.locale,
         "placed_at": moment(order.placed_at),
         "pay_before": moment(order.pay_before),
         "confirmed_at": None if order.confirmed_at is None else moment(order.confirmed_at),
@@ -280,6 +323,7 @@ def new_order(validated: dict[str, Any], *, customer: User, call: KeyedCall) -> 
     wanted = validated | {
         "lines": tuple((line["sku"], line["quantity"]) for line in validated["lines"]),
         "shipping_address": Address(**validated["shipping_address"]),
+        "billing_address": Address(**billing) if (billing := validated.get("billing_address")) else None,
         "email": validated.get("email") or customer.email,
     }
     return NewOrder(customer_id=customer.pk, idempotency_key=call.key, fingerprint=call.fingerprint, **wanted)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, TextField, Value
 from django.db.models.functions import Cast, Concat, Now
 
-from orders.models import ENDED, Contact, Order, OrderLine, Saga
+from orders.models import ENDED, Contact, ContactDetails, Order, OrderLine, Saga
 from orders.services.held_unpaid import NO_KEYS
 from shop import transactions
 from shop.personal.facts import erase_from_facts, still_told
@@ -55,10 +55,11 @@ def older(than: timedelta, after: uuid.UUID) -> AgedPage:
 
 
 def export(order_ids: Sequence[uuid.UUID]) -> Records:
-    """Return the orders with their lines and who gets them."""
+    """Return the orders with their lines, who gets them and what else was said with them."""
     return {
         "orders": records_of(Order.objects.filter(pk__in=order_ids).order_by("pk")),
         "contacts": records_of(Contact.objects.filter(order_id__in=order_ids).order_by("pk")),
+        "contact_details": records_of(ContactDetails.objects.filter(order_id__in=order_ids).order_by("pk")),
         "lines": records_of(OrderLine.objects.filter(order_id__in=order_ids).order_by("order_id", "position")),
     }
 
@@ -71,7 +72,7 @@ def waiting(order_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, str]:
 
 
 def erase(order_ids: Sequence[uuid.UUID], *, whole: bool) -> int:
-    """Erase the contacts of ended orders; `whole`: also the key, the hash and the card's token of the request.
+    """Erase the contacts of ended orders, with what else was said; `whole`: also the key, the hash and the card's token of the request.
 
     Amounts, lines, statuses and the country stay. The customer's id stays, and means nobody once the account is erased.
     """
@@ -88,6 +89,7 @@ def erase(order_ids: Sequence[uuid.UUID], *, whole: bool) -> int:
             postal_code=ERASED,
             erased_at=Now(),
         )
+        changed += ContactDetails.objects.filter(order_id__in=ended).delete()[0]
         orders = Order.objects.filter(pk__in=ended)
         changed += orders.exclude(tracking_number__in=("", ERASED)).update(tracking_number=ERASED)
         changed += orders.exclude(**NO_KEYS).update(**NO_KEYS)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 import structlog
@@ -14,7 +15,7 @@ from django.conf import settings
 from inventory import api as inventory
 from orders.events import OrderPlaced
 from orders.models import Order, OrderStatus, new_order_number
-from orders.queries import Address, OrderLineState, OrderProgress, OrderState, get_progress
+from orders.queries import DETAILS, Address, OrderLineState, OrderProgress, OrderState, get_progress
 from orders.rules import order_total
 from orders.services.held_unpaid import OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
 from orders.services.saga_store import RESUME_SWEEP, lease
@@ -26,10 +27,13 @@ from shop.events.publishing import announce
 from shop.ids import new_id
 from shop.money import Money
 from shop.rest.idempotency import IdempotencyKeyReused
-from shop.statements import Statement
+from shop.statements import Statement, Together
 from shop.work.background import wake
 
 _PLACE_ORDER = Statement("orders", "place_order")
+_ADD_CONTACT_DETAILS = Statement("orders", "add_contact_details")
+_PLACE_WITH_DETAILS = Together("orders", "place_with_details", [_PLACE_ORDER.text, _ADD_CONTACT_DETAILS.text])
+NO_ADDRESS = Address(name="", line1="", line2="", city="", region="", postal_code="", country="")
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +92,12 @@ class NewOrder:
     shipping_address: Address
     payment_method: str = ""
     expected_total: Money | None = None
+    billing_address: Address | None = None
+    company: str = ""
+    vat_number: str = ""
+    phone: str = ""
+    note: str = ""
+    locale: str = ""
 
 
 def find_placed_order(*, new: NewOrder) -> uuid.UUID | None:
@@ -151,6 +161,8 @@ def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> Order
         placed_at=now(),
         pay_before=now(),
         has_payment_method=bool(new.payment_method),
+        billing_address=new.billing_address,
+        **{name: getattr(new, name) for name in DETAILS},
     )
 
 
@@ -172,14 +184,18 @@ def _no_room(customer_id: uuid.UUID, room: Room) -> Refusal:
 def _record(
     order: OrderState, new: NewOrder, free: Mapping[str, int], *, inline: bool
 ) -> tuple[Room, datetime | None, datetime | None]:
-    """Write the order in one statement; return the room there was for it, and its moments if it was written."""
+    """Write the order; return the room there was for it, and its moments if it was written.
+
+    One statement, or two that are sent together where the order has contact details.
+    """
     event = OrderPlaced(order_id=order.order_id, total=order.total)
     # An order with a payment method is judged once that waits for its customer, and most never do.
     verified = not new.payment_method and has_verified(customer_id=order.customer_id, email=order.email)
     with transactions.single("orders"):
         # Lost in a crash, the order was lost before its payment was written down, which waits for the disk, and before
         # its customer had an answer. One that is only recorded is answered right away.
-        row = _PLACE_ORDER.one(
+        row = _run(
+            _details_of(order),
             asynchronous=inline,
             order_id=order.order_id,
             number=order.number,
@@ -201,13 +217,30 @@ def _record(
             due_in=lease() if inline else timedelta(0),
             **fact(event),
         )
-        assert row is not None  # noqa: S101  place_order.sql always returns its one row
         *room, placed_at, pay_before, _commits = row
         if placed_at is not None:
             announce(event)
             if not inline:
                 wake(RESUME_SWEEP, context="orders")
     return Room.of(*room), placed_at, pay_before
+
+
+def _run(details: Mapping[str, str], *, asynchronous: bool, **values: Any) -> tuple[Any, ...]:
+    """Run place_order.sql, with what adds the details where there are any; return its one row."""
+    if details:
+        rows, _added = _PLACE_WITH_DETAILS.run(asynchronous=asynchronous, **values, **details)
+    else:
+        rows = _PLACE_ORDER.run(asynchronous=asynchronous, **values)
+    return rows[0]
+
+
+def _details_of(order: OrderState) -> dict[str, str]:
+    """Return the columns of orders_contactdetails for an order, none where its customer said nothing of that kind."""
+    said = {name: getattr(order, name) for name in DETAILS}
+    if order.billing_address is None and not any(said.values()):
+        return {}
+    billing = order.billing_address or NO_ADDRESS
+    return said | {f"billing_{member}": text for member, text in vars(billing).items()}
 
 
 def _lines_as_json(lines: Sequence[OrderLineState], free: Mapping[str, int]) -> str:

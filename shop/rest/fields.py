@@ -8,10 +8,13 @@ from typing import Any
 from django.core.exceptions import ValidationError as InvalidText
 from rest_framework import serializers
 
+from shop.locales import find_locale
 from shop.mail_address import clean_mail_address
 from shop.money import Money, is_currency
+from shop.phones import NotAPhoneNumber, clean_phone_number
 from shop.rest.problem import money_json
-from shop.text import NotOneLine, clean_line
+from shop.text import NotOneLine, clean_line, clean_lines
+from shop.vat_numbers import NotAVatNumber, clean_vat_number
 
 MAX_MINOR = 10**12
 # Members that one answer names as unknown: a stranger's body of thousands must not make an answer of megabytes.
@@ -59,12 +62,71 @@ class TextField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         try:
-            text = clean_line(data)
+            text = self.clean(data)
         except NotOneLine:
             self.fail("control")
         if not text and not self.allow_blank:
             self.fail("blank")
         return text
+
+    def clean(self, text: str) -> str:
+        """Return the text as it is kept. Raises: NotOneLine."""
+        return clean_line(text)
+
+
+class LinesField(TextField):
+    """A text of several lines, each as `shop.text` says."""
+
+    default_error_messages = {"control": "This must be text without control characters; line breaks are fine."}
+
+    def clean(self, text: str) -> str:
+        """Return the text as it is kept. Raises: NotOneLine."""
+        return clean_lines(text)
+
+
+class VatNumberField(TextField):
+    """A VAT number, kept in capitals without separators; "" is none."""
+
+    default_error_messages = {
+        "prefix": "A VAT number begins with the letters of its country, such as DE123456789 or ATU12345678.",
+        "format": "This is not the format of a VAT number of {prefix}.",
+    }
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read a VAT number."""
+        text = super().to_internal_value(data)
+        try:
+            return clean_vat_number(text) if text else ""
+        except NotAVatNumber as error:
+            self.fail("format" if error.prefix else "prefix", prefix=error.prefix)
+
+
+class PhoneField(TextField):
+    """A telephone number, kept as its digits; "" is none."""
+
+    default_error_messages = {"phone": "This is not a telephone number. Write it like +351 21 123 4567."}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read a telephone number."""
+        text = super().to_internal_value(data)
+        try:
+            return clean_phone_number(text) if text else ""
+        except NotAPhoneNumber:
+            self.fail("phone")
+
+
+class LocaleField(TextField):
+    """A BCP 47 tag that the shop knows; "" is none."""
+
+    default_error_messages = {"locale": "This is not a locale that the shop knows. Write it like de-DE."}
+
+    def to_internal_value(self, data: Any) -> str:
+        """Read a tag."""
+        text = super().to_internal_value(data)
+        found = find_locale(text) if text else ""
+        if found is None:
+            self.fail("locale")
+        return found
 
 
 class MailAddressField(serializers.EmailField):

@@ -69,7 +69,14 @@ ADDRESS = Address(
     postal_code="QX9-7ZZ",
     country="PT",
 )
-CANARIES = (EMAIL, "Quux", "QX9-7ZZ", "quuxfirst", "TRACK-1", "pm_card_visa")
+DETAILS = {
+    "company": "Quuxworth Engines",
+    "vat_number": "DE987654398",
+    "phone": "+351210987698",
+    "note": "Ring the quuxbell.",
+    "billing_address": AddressFactory(name="Quuxella Payer"),
+}
+CANARIES = (EMAIL, "Quux", "QX9-7ZZ", "quuxfirst", "TRACK-1", "pm_card_visa", "DE987654398", "+351210987698")
 ENDED = {"DELIVERED", "CANCELED", "REFUNDED"}
 
 
@@ -120,7 +127,7 @@ def neighbor(mug: str) -> Shopper:
 
 
 def body() -> dict[str, Any]:
-    return dict(OrderBodyFactory(email=EMAIL, shipping_address=AddressFactory(**vars(ADDRESS))))
+    return dict(OrderBodyFactory(email=EMAIL, shipping_address=AddressFactory(**vars(ADDRESS)), **DETAILS))
 
 
 def tables() -> dict[str, list[str]]:
@@ -239,6 +246,7 @@ def test_an_export_holds_all_that_is_found_and_an_erasure_leaves_nothing(
     assert {where.split(":")[0] for where in named_in(before, EMAIL)} >= {
         "orders_contact", "shop_user", "account_emailaddress", "django_admin_log", "django_session", "shop_idempotencykey",
     }  # fmt: skip
+    assert "orders_contactdetails: DE987654398" in named_in(before, *CANARIES)
 
     tell_all()
     erasure.carry_out(erasure_id)

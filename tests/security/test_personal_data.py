@@ -41,9 +41,24 @@ CANARIES = {
     "city": "Quuxcity",
     "region": "Quuxregion",
     "postal_code": "QX9-7ZZ",
+    "company": "Quuxworth Engines",
+    "vat_number": "DE987654398",
+    "phone": "+351210987698",
+    "note": "Please ring the quuxbell.",
+    "billing_name": "Quuxella Payer",
+    "billing_city": "Quuxbilling",
 }
-# Where a customer's data lives: the order's contact, the account, and the answer that its owner was given.
-HOMES = {"orders_contact", "shop_user", "account_emailaddress", "shop_idempotencykey", "django_session"}
+OF_THE_ADDRESS = ("name", "line1", "line2", "city", "region", "postal_code")
+DETAILS = ("company", "vat_number", "phone", "note")
+# Where a customer's data lives: the order's contact and its details, the account, and the answer that its owner was given.
+HOMES = {
+    "orders_contact",
+    "orders_contactdetails",
+    "shop_user",
+    "account_emailaddress",
+    "shop_idempotencykey",
+    "django_session",
+}
 
 
 @pytest.fixture
@@ -73,8 +88,10 @@ class MailboxFull(EmailBackend):
 
 
 def body(**more: Any) -> dict[str, Any]:
-    address = AddressFactory(**{name: value for name, value in CANARIES.items() if name != "email"})
-    return dict(OrderBodyFactory(email=CANARIES["email"], shipping_address=address, **more))
+    address = AddressFactory(**{name: CANARIES[name] for name in OF_THE_ADDRESS})
+    billing = AddressFactory(name=CANARIES["billing_name"], city=CANARIES["billing_city"])
+    said = {name: CANARIES[name] for name in DETAILS} | {"billing_address": billing}
+    return dict(OrderBodyFactory(email=CANARIES["email"], shipping_address=address, **said, **more))
 
 
 @pytest.mark.usefixtures("mug")
@@ -121,6 +138,7 @@ def test_a_canary_stays_in_its_own_table(  # noqa: PLR0917  each of them is a fi
     assert "order.confirmed" in told["orders_outbox"]
     assert "SELECT" in told["spans"]
     assert CANARIES["line1"] in everything["orders_contact"]
+    assert CANARIES["note"] in everything["orders_contactdetails"]
     leaks = [
         f"{what} in {where}: {text[max(0, text.find(canary) - 200) : text.find(canary) + 60]}"
         for where, text in told.items()
@@ -147,6 +165,12 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "region": lambda card: address(region=card),
     "postal_code": lambda card: address(postal_code=card),
     "country": lambda card: address(country=card),
+    "billing_address": lambda card: body() | {"billing_address": AddressFactory(line2=card)},
+    "company": lambda card: body() | {"company": f"Engines {card}"},
+    "vat_number": lambda card: body() | {"vat_number": f"DE {card}"},
+    "phone": lambda card: body() | {"phone": card},
+    "note": lambda card: body() | {"note": f"Take it from\n{card}"},
+    "locale": lambda card: body() | {"locale": card},
     "the local part of the email": lambda card: body() | {"email": f"{card.replace(' ', '-')}@shop.example"},
     "the middle of the local part": lambda card: body() | {"email": f"ada.{card.replace(' ', '-')}x@shop.example"},
     "an unknown field": lambda card: body() | {card: 1},

@@ -125,6 +125,17 @@ ORDERS = _of(
         "UPDATE orders_orderline SET quantity = 2, unit_price_minor = 625 WHERE order_id = '{id}'",
     ),
     ("an order says to whom it goes", CONFIRMED, "DELETE FROM orders_contact WHERE order_id = '{id}'"),
+    (
+        "what was said with an order is erased with its contact",
+        DELIVERED,
+        (
+            "UPDATE orders_contact SET email = 'erased@erased.invalid', name = 'erased', line1 = 'erased', line2 = '',"
+            " city = 'erased', region = '', postal_code = 'erased', erased_at = now() WHERE order_id = '{id}'; "
+            "INSERT INTO orders_contactdetails (order_id, company, vat_number, phone, note, locale, billing_name, billing_line1,"
+            " billing_line2, billing_city, billing_region, billing_postal_code, billing_country)"
+            " VALUES ('{id}', 'Analytical Engines', '', '', '', '', '', '', '', '', '', '', '')"
+        ),
+    ),
     ("an order's moments and words are those of its status", DELIVERED, ORDER.format("confirmed_at = NULL")),
     (
         "an order's moments and words are those of its status",

@@ -63,7 +63,10 @@ def test_the_usual_body_is_usual(without: str):
     assert usual == plain(serializer.validated_data)
 
 
-@pytest.mark.parametrize("field", ["email", "expected_total", "unknown"])
+UNUSUAL = ["email", "expected_total", "billing_address", "company", "vat_number", "phone", "note", "locale", "unknown"]
+
+
+@pytest.mark.parametrize("field", UNUSUAL)
 def test_what_is_not_in_every_body_is_left_to_the_serializer(field: str):
     assert usual_order(OrderBodyFactory() | {field: "x"}) is None
 
