@@ -114,7 +114,9 @@ def _judge_i5(row: Row) -> str | None:
     order, reservation, payment = row.order, row.reservation, row.payment
     committed = reservation is not None and reservation.status == "COMMITTED"
     captured = payment is not None and payment.status in CAPTURED
-    if order is None or (order.status in PAID) == (committed and captured) or not _is_still(order):
+    # An order that costs nothing has no payment, and only such an order is confirmed without one.
+    paid = captured or (payment is None and order is not None and not order.total)
+    if order is None or (order.status in PAID) == (committed and paid) or not _is_still(order):
         return None
     return (
         f"it is {order.status} while its reservation is {reservation and reservation.status} "

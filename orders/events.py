@@ -28,7 +28,7 @@ class OrderAwaitingPayment(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderConfirming(Event):
-    """Its payment is authorized; from here a cancel is refused until it is confirmed."""
+    """Its payment is authorized, or it costs nothing; from here a cancel is refused until it is confirmed."""
 
     type = "order.confirming"
     order_id: uuid.UUID
@@ -36,7 +36,7 @@ class OrderConfirming(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderConfirmed(Event):
-    """Its stock is sold and its money captured."""
+    """Its stock is sold and its money captured, where it costs any."""
 
     type = "order.confirmed"
     order_id: uuid.UUID

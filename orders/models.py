@@ -121,7 +121,9 @@ class Order(StatusModel):
     total_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     payment_method = models.CharField(max_length=255, blank=True, help_text="the provider's token, never a card")
-    pays_at_once = models.BooleanField(help_text="a payment method came with the order: reserve for payment directly")
+    pays_at_once = models.BooleanField(
+        help_text="a payment method came with the order, or it costs nothing: reserve for payment directly"
+    )
     pay_before = models.DateTimeField()
     email_key = models.BigIntegerField(null=True, editable=False)
     address_key = models.BigIntegerField(null=True, editable=False)
@@ -144,7 +146,7 @@ class Order(StatusModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["customer_id", "idempotency_key"], name="orders_one_order_per_key"),
-            models.CheckConstraint(condition=models.Q(total_minor__gt=0), name="orders_total_positive"),
+            models.CheckConstraint(condition=models.Q(total_minor__gte=0), name="orders_total_not_negative"),
         ]
         indexes = [
             models.Index(fields=["customer_id", "-id"], name="orders_newest_of_customer"),

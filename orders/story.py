@@ -63,6 +63,8 @@ def _tell_facts(order: Order) -> Iterator[Happening]:
             before, returned = returned, returned + payload["amount"]["minor"]
             if returned >= order.total.minor:
                 what = "the rest of its money went back, so all of it has" if before else "all of its money went back"
+        elif fact.type == "order.confirming" and not order.total.minor:
+            what = "nothing is to pay; it is being confirmed"
         elif fact.type == "order.refund_returned":
             returned -= payload["amount"]["minor"]
         elif fact.type == "order.refunded" and (by_bank := _tell_what_the_bank_returned(order.pk)):

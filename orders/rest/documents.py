@@ -128,7 +128,6 @@ PLACING = _describe(
             422: [
                 inventory.UnknownProduct,
                 services.MixedCurrencies,
-                services.NothingToPay,
                 payments.UnchargeableAmount,
             ],
             429: [services.TooManyOpenOrders],

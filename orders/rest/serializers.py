@@ -279,6 +279,8 @@ def moment(at: datetime) -> str:
 def next_action(order: OrderState, payment: payments.PaymentState | None) -> str:
     """Return what the storefront does next with this order."""
     if order.status == OrderStatus.AWAITING_PAYMENT:
+        if not order.total.minor:
+            return "wait"
         if not order.has_payment_method:
             return "provide_payment_method"
         return (

@@ -34,8 +34,8 @@ def place_order(*, new: NewOrder, inline: bool = True) -> OrderProgress:
     Nothing is reserved or charged yet: `resume` does that, called by whoever said `inline`, else by the sweep at once.
     An order that this key has placed is met by its unique key; only where placing it again is refused (a price has
     changed, a product is gone) it is looked for first.
-    Raises: inventory's UnknownProduct, IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders,
-    TooMuchHeldUnpaid, TotalChanged, and the Faults of inventory.
+    Raises: inventory's UnknownProduct, IdempotencyKeyReused, MixedCurrencies, TooManyOpenOrders, TooMuchHeldUnpaid,
+    TotalChanged, and the Faults of inventory.
     """
     try:
         offers = inventory_breaker.call(inventory.get_offers, skus=sorted({sku for sku, _quantity in new.lines}))

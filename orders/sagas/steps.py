@@ -13,6 +13,7 @@ from uuid import UUID
 from inventory import api as inventory
 from orders import services
 from orders.gateways import inventory_breaker
+from orders.models import OrderStatus
 from orders.queries import OrderProgress
 from orders.rules import FULL_REFUND_IDS, FULL_REFUNDS, id_of_full_refund, seconds_to_next_look
 from orders.sagas.engine import WaitingForOutside
@@ -58,8 +59,11 @@ def release_stock(order: OrderProgress) -> None:
 def authorize_payment(order: OrderProgress) -> None:
     """Authorize the total on the customer's payment method; wait for the customer where they have to act.
 
-    Raises: TooMuchHeldUnpaid where they have to, and so much may not be held until they do.
+    An order that costs nothing has no payment. Its stock was reserved for payment directly, so no hold runs out.
+    Raises: TooMuchHeldUnpaid where they have to act, and so much may not be held until they do.
     """
+    if not order.total.minor:
+        return
     if not order.payment_method:
         raise WaitingForOutside("payment_method", look_again_seconds=3600)
     if not order.pays_at_once:
@@ -95,7 +99,12 @@ def _free_stock(order: OrderProgress) -> Mapping[str, int]:
 
 
 def is_authorized(order: OrderProgress) -> bool:
-    """Ask the provider whether it holds the order's money: a customer may have approved in time, and the webhook be lost."""
+    """Ask the provider whether it holds the order's money: a customer may have approved in time, and the webhook be lost.
+
+    An order that costs nothing is in time once its stock is reserved.
+    """
+    if not order.total.minor:
+        return order.status != OrderStatus.PENDING
     if not order.payment_method:
         return False
     payment = payments.refresh_payment(order_id=order.order_id)
@@ -109,8 +118,11 @@ def void_payment(order: OrderProgress) -> None:
     """Fence the payment at the provider: after this no money can be taken for the order any more.
 
     Money that had been taken goes back; where the provider refuses that, the order waits and a human hears of it. Its
-    stock does not wait: what was taken cannot be taken again. See Note [Money waits, stock does not].
+    stock does not wait: what was taken cannot be taken again. See Note [Money waits, stock does not]. No payment is ever
+    begun for an order that costs nothing.
     """
+    if not order.total.minor:
+        return
     try:
         payments.void_payment(order_id=order.order_id, reason=order.cancel_reason)
     except payments.RefundRefused as refusal:
@@ -127,7 +139,9 @@ def commit_stock(order: OrderProgress) -> None:
 
 
 def capture_payment(order: OrderProgress) -> None:
-    """Take the money."""
+    """Take the money, where the order costs any."""
+    if not order.total.minor:
+        return
     order.payment = payments.capture_payment(order_id=order.order_id, seen=order.payment)
 
 
@@ -159,8 +173,10 @@ def refund_payment(order: OrderProgress) -> None:
 
     A part of theirs that fails at the bank is left over then, and goes back by a further refund. So does what the
     provider refused to return: one further try a walk, until a human finds out why. Money that was returned in the
-    provider's dashboard counts. A refusal for a dispute is not counted as a try.
+    provider's dashboard counts. A refusal for a dispute is not counted as a try. An order that cost nothing gives nothing.
     """
+    if not order.total.minor:
+        return None
     refused = 0
     for further in range(FULL_REFUND_IDS):
         refund_id = id_of_full_refund(order.order_id, further)

@@ -9,7 +9,6 @@ from orders.services.pay_order import NotPayable, provide_payment_method
 from orders.services.place_order import (
     MixedCurrencies,
     NewOrder,
-    NothingToPay,
     TooManyOpenOrders,
     TotalChanged,
     find_placed_order,
@@ -34,7 +33,6 @@ __all__ = [
     "NewOrder",
     "NotPayable",
     "NotRefundable",
-    "NothingToPay",
     "OpenOrder",
     "OrderAlreadyShipped",
     "OrderBeingConfirmed",

@@ -47,15 +47,6 @@ class MixedCurrencies(Refusal):
     fact_types = {"currencies": list[str]}
 
 
-class NothingToPay(Refusal):
-    """The lines cost nothing: there is nothing to authorize, and an order is confirmed by its payment only."""
-
-    code = "nothing_to_pay"
-    title = "An order must cost something"
-    http_status = 422
-    fact_types = {"total": Money}
-
-
 class TotalChanged(Refusal):
     """The total that the client showed its customer is not what the order costs."""
 
@@ -122,7 +113,7 @@ def place_order(*, new: NewOrder, offers: Mapping[str, inventory.ProductOffer], 
 
     `inline`: the caller walks the saga itself, so the sweep leaves it alone for a lease; otherwise it is due at once.
 
-    Raises: IdempotencyKeyReused, MixedCurrencies, NothingToPay, TooManyOpenOrders, TooMuchHeldUnpaid, TotalChanged.
+    Raises: IdempotencyKeyReused, MixedCurrencies, TooManyOpenOrders, TooMuchHeldUnpaid, TotalChanged.
     """
     order = _price(new, offers)
     free = {sku: offer.available for sku, offer in offers.items()}
@@ -138,7 +129,7 @@ def place_order(*, new: NewOrder, offers: Mapping[str, inventory.ProductOffer], 
 
 
 def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> OrderState:
-    """Return the order as it will stand once it is recorded. Raises: MixedCurrencies, NothingToPay, TotalChanged."""
+    """Return the order as it will stand once it is recorded. Raises: MixedCurrencies, TotalChanged."""
     lines = tuple(OrderLineState(sku, offers[sku].name, quantity, offers[sku].price) for sku, quantity in new.lines)
     currencies = {line.unit_price.currency for line in lines}
     if len(currencies) != 1:
@@ -146,8 +137,6 @@ def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> Order
     total = order_total(((line.unit_price, line.quantity) for line in lines), currencies.pop())
     if new.expected_total is not None and new.expected_total != total:
         raise TotalChanged(expected_total=new.expected_total, total=total)
-    if not total.minor:
-        raise NothingToPay(total=total)
     return OrderState(
         order_id=new_id(),
         number=new_order_number(),
@@ -189,8 +178,10 @@ def _record(
     One statement, or two that are sent together where the order has contact details.
     """
     event = OrderPlaced(order_id=order.order_id, total=order.total)
-    # An order with a payment method is judged once that waits for its customer, and most never do.
-    verified = not new.payment_method and has_verified(customer_id=order.customer_id, email=order.email)
+    # An order with a payment method is judged once that waits for its customer, and most never do. One that costs
+    # nothing waits for nobody.
+    judged = bool(order.total.minor) and not new.payment_method
+    verified = judged and has_verified(customer_id=order.customer_id, email=order.email)
     with transactions.single("orders"):
         # Lost in a crash, the order was lost before its payment was written down, which waits for the disk, and before
         # its customer had an answer. One that is only recorded is answered right away.
@@ -266,7 +257,7 @@ def _progress(order: OrderState, payment_method: str, free: Mapping[str, int]) -
         total=order.total,
         lines=tuple((line.sku, line.quantity) for line in order.lines),
         payment_method=payment_method,
-        pays_at_once=order.has_payment_method,
+        pays_at_once=order.has_payment_method or not order.total.minor,
         overdue=False,
         pay_before=order.pay_before,
         placed_at=order.placed_at,

@@ -1,13 +1,13 @@
 -- Record an order, PENDING: its row, lines, contact, saga and fact, all or nothing, and once for a customer's key.
 -- Locks: orders_room_to_wait() takes the customer's advisory lock until the end of the transaction, for an order without
 -- a payment method those of its email and address too, and counts only then, with a snapshot of its own; this statement's
--- is older than the wait for the lock. Nothing else waits.
+-- is older than the wait for the lock. Nothing else waits. An order that costs nothing never waits for its payment.
 -- Returns one row: the room there was; the moments are null where nothing was placed, for want of room or because the key
 -- has placed an order before.
 WITH room AS MATERIALIZED (
     SELECT * FROM orders_room_to_wait(
         %(customer_id)s::uuid, %(email_key)s::bigint, %(email_verified)s::bool, %(address_key)s::bigint,
-        %(lines)s::jsonb, %(payment_method)s::text = '', NULL, %(most_orders)s::bigint, %(pieces)s::bigint,
+        %(lines)s::jsonb, %(payment_method)s::text = '' AND %(total_minor)s::bigint > 0, NULL, %(most_orders)s::bigint, %(pieces)s::bigint,
         %(share)s::double precision, %(place_factor)s::bigint
     )
 ), placed AS (
@@ -18,7 +18,8 @@ WITH room AS MATERIALIZED (
     )
     SELECT
         %(order_id)s::uuid, %(number)s, %(customer_id)s::uuid, %(idempotency_key)s, %(fingerprint)s, 'PENDING', 1,
-        %(total_minor)s::bigint, %(currency)s, %(payment_method)s::text, %(payment_method)s::text <> '',
+        %(total_minor)s::bigint, %(currency)s, %(payment_method)s::text,
+        %(payment_method)s::text <> '' OR %(total_minor)s::bigint = 0,
         statement_timestamp() + %(time_to_pay)s::interval, '', '', '', %(email_key)s::bigint, %(address_key)s::bigint,
         %(email_verified)s::bool, %(payment_method)s::text <> ''
     FROM room WHERE room.unpaid < %(most_orders)s::bigint AND room.over_sku IS NULL

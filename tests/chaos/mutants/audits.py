@@ -71,7 +71,7 @@ MUTANTS = (
         removes="the audit of confirmed orders without their money",
         promise="I5",
         file=ORDERS,
-        old="    if order is None or (order.status in PAID) == (committed and captured) or not _is_still(order):\n",
+        old="    if order is None or (order.status in PAID) == (committed and paid) or not _is_still(order):\n",
         new="    if order is None or True:\n",
         killers=(f"{TESTS}::test_i5_a_confirmed_order_without_its_money",),
     ),

@@ -93,7 +93,7 @@ MUTANTS = (
         removes="the right of an order that pays to be placed whatever others hold",
         promise="edge",
         file="orders/sql/place_order.sql",
-        old="%(payment_method)s::text = '', NULL,",
+        old="%(payment_method)s::text = '' AND %(total_minor)s::bigint > 0, NULL,",
         new="true, NULL,",
         killers=(f"{HELD}::test_an_order_that_pays_does_not_wait_for_others_at_its_address",),
     ),
@@ -535,6 +535,24 @@ MUTANTS = (
         new="            if step.until_deadline and order.overdue:\n",
         killers=(
             f"{JOURNEYS}::test_a_payment_approved_in_time_whose_webhook_was_lost_is_not_canceled_at_the_deadline",
+        ),
+    ),
+    Mutant(
+        removes="the reservation straight for payment of an order that costs nothing",
+        promise="I5",
+        file="orders/sql/place_order.sql",
+        old="        %(payment_method)s::text <> '' OR %(total_minor)s::bigint = 0,\n",
+        new="        %(payment_method)s::text <> '',\n",
+        killers=(f"{TESTS}/test_nothing_to_pay.py::test_a_walk_begun_anew_reserves_its_stock_for_payment_too",),
+    ),
+    Mutant(
+        removes="the audit's demand for a payment of an order that costs something",
+        promise="I5",
+        file="orders/audit.py",
+        old="order is not None and not order.total)",
+        new="order is not None)",
+        killers=(
+            f"{TESTS}/test_nothing_to_pay.py::test_only_an_order_that_costs_nothing_is_confirmed_without_a_payment",
         ),
     ),
 )

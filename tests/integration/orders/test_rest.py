@@ -149,14 +149,6 @@ def test_lines_in_two_currencies_are_refused(shopper: Shopper):
     assert (answer.status_code, answer.json()["code"]) == (422, "mixed_currencies")
 
 
-def test_an_order_that_costs_nothing_is_refused(shopper: Shopper):
-    free = ProductFactory(price=Money(0, "EUR"))
-
-    answer = shopper.place(sku=free)
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "nothing_to_pay")
-
-
 @pytest.mark.parametrize(
     ("price", "written", "charged"),
     [

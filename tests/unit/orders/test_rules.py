@@ -9,7 +9,7 @@ import inventory.api
 import payments.api
 from orders.rules import REASON_OF_REFUSAL, CancelReason, cancel_reason, order_total, seconds_to_next_look
 from orders.sagas.engine import PaymentDeadlinePassed, PaymentUnavailable
-from orders.services import NothingToPay, TooMuchHeldUnpaid, TotalChanged
+from orders.services import MixedCurrencies, TooMuchHeldUnpaid, TotalChanged
 from shop.errors import Refusal
 from shop.money import CurrencyMismatch, Money
 
@@ -47,7 +47,7 @@ def test_a_refusal_without_a_meaning_of_its_own_cancels_as_refused():
 
 
 def test_refusals_of_the_order_itself_name_their_status():
-    assert {NothingToPay.http_status, TotalChanged.http_status} == {422, 409}
+    assert {MixedCurrencies.http_status, TotalChanged.http_status} == {422, 409}
     assert "EUR" in get_global("all_currencies")
 
 
