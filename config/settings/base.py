@@ -277,6 +277,11 @@ UNPAID_ORDER_EMAILS_SECONDS = env.int("UNPAID_ORDER_EMAILS_SECONDS", 86_400)
 # What many threads of a process ask for at the same time is written in one transaction.
 COALESCE = env.bool("COALESCE", True)
 RESERVATION_TTL_SECONDS = env.int("RESERVATION_TTL_SECONDS", 15 * 60)
+# The audit names a hold of more than a day.
+if not 1 <= RESERVATION_TTL_SECONDS <= 24 * 60 * 60:
+    raise ImproperlyConfigured(
+        f"RESERVATION_TTL_SECONDS must be from 1 to 86400 (a day), not {RESERVATION_TTL_SECONDS}."
+    )
 STOCK_LOW_THRESHOLD = env.int("STOCK_LOW_THRESHOLD", 5)
 
 # --- payments ---------------------------------------------------------------------------------------------------------

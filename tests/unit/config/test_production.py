@@ -1,13 +1,16 @@
-"""What stops the start of a real shop: a required variable that is missing, by name."""
+"""What stops the start of a real shop: a required variable that is missing, or a value out of bounds, by name."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+from inventory.audit import LONGEST_HOLD
 
 ROOT = Path(__file__).resolve().parents[3]
 ALWAYS = {
@@ -51,3 +54,15 @@ def test_each_other_variable_is_required_whoever_the_provider_is():
     other = {"PAYMENT_PROVIDER": "payments.gateways.acme.adapter.provider"}
 
     assert refusal(other).endswith(f"then start again: {', '.join(ALWAYS)}")
+
+
+@pytest.mark.parametrize("seconds", ["0", "86401"])
+def test_a_hold_of_stock_that_the_audit_would_name_stops_the_start(seconds: str):
+    told = refusal(ALWAYS | WITH_STRIPE | {"RESERVATION_TTL_SECONDS": seconds})
+
+    assert told.endswith(f"RESERVATION_TTL_SECONDS must be from 1 to 86400 (a day), not {seconds}.")
+
+
+def test_the_longest_hold_that_starts_is_the_longest_that_the_audit_bears():
+    assert timedelta(seconds=86_400) == LONGEST_HOLD
+    assert refusal(ALWAYS | WITH_STRIPE | {"RESERVATION_TTL_SECONDS": "86400"}) == ""
