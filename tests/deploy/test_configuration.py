@@ -69,7 +69,7 @@ def required_by_mark() -> dict[str, set[str]]:
 
 
 def required() -> set[str]:
-    """Return what compose and the manifests have to give: they are for a shop with Stripe."""
+    """Return what compose and the manifests have to give to a shop with Stripe, the provider that they are delivered with."""
     marked = required_by_mark()
     return marked["required"] | marked["required with Stripe"]
 
@@ -121,6 +121,29 @@ def test_kubernetes_sets_what_is_required_and_nothing_unknown(overlay: str) -> N
     for container, given in provided.items():
         assert sorted(required() - given) == [], container
         assert sorted(given - read_by_the_code()) == [], container
+
+
+def test_compose_insists_on_no_variable_of_one_provider() -> None:
+    of_stripe = required_by_mark()["required with Stripe"]
+    insisted = set(re.findall(r"\$\{([A-Z_]+):?\?", (DOCKER / "compose.yml").read_text()))
+
+    assert "INSTALLATION_NAME" in insisted
+    assert insisted & of_stripe == set()
+    for service in OURS:
+        assert read_yaml("compose.yml")["services"][service]["environment"]["PAYMENT_PROVIDER"].startswith("${PAYMENT_")
+
+
+@pytest.mark.parametrize("overlay", ["production", "development"])
+def test_kubernetes_insists_on_no_key_of_one_provider(overlay: str) -> None:
+    of_stripe = required_by_mark()["required with Stripe"]
+    manifests = build(DOCKER / "kubernetes" / "overlays" / overlay)
+    of_ours = [c for m in manifests if m["metadata"]["name"] in OURS for c in containers(m)]
+    keys = [v for c in of_ours for v in c.get("env", []) if "valueFrom" in v]
+
+    assert of_stripe <= {variable["name"] for variable in keys}
+    for variable in keys:
+        optional = variable["valueFrom"]["secretKeyRef"].get("optional", False)
+        assert optional == (variable["name"] in of_stripe), variable["name"]
 
 
 def test_sandbox_is_given_only_what_it_reads() -> None:
