@@ -64,7 +64,7 @@ def card_of(tx: Transaction, *, intent: Json) -> Card:
     method = tx.find(kind="payment_method", object_id=intent["payment_method"])
     card = cards.find_card(token=method["_"]["token"]) if method else None
     if card is None:
-        raise LookupError(f"{intent['payment_method']} is no test card")
+        raise LookupError(f"{intent['payment_method']} is not a test card")
     return card
 
 
@@ -85,7 +85,7 @@ def challenge(tx: Transaction, *, intent: Json, use_stripe_sdk: bool) -> Json:
 
 
 def authenticate(tx: Transaction, *, intent: Json, approved: bool) -> Json:
-    """Take the shopper's answer to 3-D Secure. A decline by the bank afterwards is no error of this call."""
+    """Take the shopper's answer to 3-D Secure. A decline by the bank afterwards is not an error of this call."""
     if intent["status"] != "requires_action":
         raise errors.unexpected_state(
             message=f"There is nothing to authenticate: the status is {intent['status']}.",

@@ -43,7 +43,7 @@ def _page(order_id: uuid.UUID, cursor: str | None, limit: int) -> payments.Refun
             return payments.page_refunds(order_id=order_id, limit=limit, newer_than=beside)
     except (ValueError, payments.UnknownRefund):
         pass
-    raise ValidationError({"cursor": ["This is no cursor of this list; begin without one."]})
+    raise ValidationError({"cursor": ["This is not a cursor of this list; start without one."]})
 
 
 def _link(request: Request, side: str, refund: payments.RefundState) -> str:

@@ -164,5 +164,5 @@ def refuse_packed(meta: dict[str, Any]) -> HttpResponse | None:
     codings = {each.strip().lower() for each in meta.get("HTTP_CONTENT_ENCODING", "").split(",")}
     if codings <= {"", "identity"} or str(meta.get("CONTENT_LENGTH") or "0") == "0":
         return None
-    told = "This server takes no Content-Encoding: send the body as it is."
+    told = "This server does not accept a Content-Encoding: send the body as it is."
     return edge_problem("unsupported_media_type", told, headers={"Accept-Encoding": "identity"}).plain_response()

@@ -36,7 +36,7 @@ class CursorPagination(pagination.CursorPagination):
     max_page_size = MAX_PAGE_SIZE
 
     def get_page_size(self, request: Any) -> int | None:
-        """Return how many are asked for. Raises: ValidationError where that is no number from 1 to 100."""
+        """Return how many are asked for. Raises: ValidationError where that is not a number from 1 to 100."""
         asked = request.query_params.get(self.page_size_query_param)
         if asked is None:
             return self.page_size
@@ -47,14 +47,14 @@ class CursorPagination(pagination.CursorPagination):
         return size
 
     def decode_cursor(self, request: Any) -> Any:
-        """Return where the page begins. Raises: ValidationError for what is no cursor of ours."""
+        """Return where the page begins. Raises: ValidationError for what is not a cursor of ours."""
         try:
             cursor = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
                 ProhibitNullCharactersValidator()(cursor.position)
                 self._ordered_by.to_python(cursor.position)
         except (NotFound, InvalidValue) as error:
-            raise ValidationError({"cursor": ["This is no cursor of this list; begin without one."]}) from error
+            raise ValidationError({"cursor": ["This is not a cursor of this list; start without one."]}) from error
         return cursor
 
     def get_ordering(self, request: Any, queryset: Any, view: Any) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class Problem:
         return answer
 
 
-# The problems that are no error class of a context: code, title and status, for handlers, documents and tests.
+# The problems that are not an error class of a context: code, title and status, for handlers, documents and tests.
 EDGE_PROBLEMS: dict[str, tuple[str, int]] = {
     "invalid_request": ("The request is not valid", 400),
     "malformed_request": ("The request cannot be read", 400),

@@ -45,7 +45,7 @@ def to_units(amount: Money) -> int:
 def check_chargeable(amount: Money) -> None:
     """Insist that Stripe can ever charge this amount. Raises: UnchargeableAmount."""
     if amount.currency not in TAKEN:
-        raise UnchargeableAmount(f"the card provider takes no {amount.currency}", amount=amount)
+        raise UnchargeableAmount(f"the card provider does not take {amount.currency}", amount=amount)
     if to_units(amount) > MAX_AMOUNT:
         raise UnchargeableAmount(f"{amount} is more than the card provider charges at once", amount=amount)
 

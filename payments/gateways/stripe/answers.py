@@ -22,7 +22,7 @@ class Headers(dict[str, str]):
         for line in lines:
             name, colon, value = line.decode("latin-1").partition(":")
             if not colon or not name or name != name.strip():
-                raise http.client.HTTPException("a line that is no header")
+                raise http.client.HTTPException("a line that is not a header")
             key, text = name.lower(), value.strip(" \t")
             dict.__setitem__(
                 self, key, f"{dict.__getitem__(self, key)}, {text}" if dict.__contains__(self, key) else text
@@ -74,7 +74,7 @@ class Answer(http.client.HTTPResponse):
         self.chunk_left = None
         length = self.headers.get("content-length", "")
         if length and not length.isdecimal():
-            raise http.client.HTTPException("a Content-Length that is no number")
+            raise http.client.HTTPException("a Content-Length that is not a number")
         self.length = int(length) if length and not self.chunked else None
         if self.status in (http.client.NO_CONTENT, http.client.NOT_MODIFIED):
             self.length = 0

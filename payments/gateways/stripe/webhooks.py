@@ -39,7 +39,7 @@ def read_notice(*, body: bytes, signature: str, secrets: Sequence[str]) -> Notic
             livemode=bool(event["livemode"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidWebhook("the body is no Stripe event") from error
+        raise InvalidWebhook("the body is not a Stripe event") from error
 
 
 def _is_signed(body: str, signature: str, secret: str) -> bool:
