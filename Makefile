@@ -11,6 +11,8 @@ DAILY = $(if $(CONTEXT),$(or $(OWN),$(error CONTEXT=$(CONTEXT) has no tests; nam
     tests $(addprefix --ignore=,$(PROOF) tests/unit/local/stripe))
 # What a database per context can change. Rules, refusals at the edge, and the files of docker/ are the same with one.
 FIVE := $(addprefix tests/,integration acceptance process chaos laws upgrade) tests/architecture/test_sql.py
+# What pytest is told besides; .ci/run tells it by this what cannot come out differently (tests/layouts.py).
+OPTIONS :=
 # What judges how long a recovery takes needs the machine for itself.
 TIMED := tests/chaos/processes tests/chaos/broker
 # What each test of the campaign found; the table is summed up from it.
@@ -44,16 +46,16 @@ run: .venv/installed  ## Serve the API and the admin until Ctrl-C
 	@$(RUN) -m local.run
 
 test: .venv/installed  ## Run what one runs all day (CONTEXT=payments: what a change of that context can break)
-	$(RUN) -m pytest -n 2 --dist loadgroup $(DAILY)
+	$(RUN) -m pytest -n 2 --dist loadgroup $(OPTIONS) $(DAILY)
 
 test-all: .venv/installed  ## Run all tests, slices of the proof included (PostgreSQL is real; with BROKER_URL also RabbitMQ)
 	$(RUN) -m pytest -n 2 --dist loadgroup tests
 
 test-five: .venv/installed  ## Run what can differ with a database per context (FIVE=tests: everything)
-	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup $(FIVE)
+	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup $(OPTIONS) $(FIVE)
 
 prove: .venv/installed  ## Inject every kind of fault, in under ten minutes, and print what held
-	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(PROOF)
+	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(OPTIONS) $(PROOF)
 
 prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md (ONLY=tests goes on with these)
 	$(if $(ONLY),,@rm -f $(PROOF_LOG))

@@ -18,9 +18,9 @@ from django.test.utils import setup_databases, teardown_databases
 from psycopg.pq import TransactionStatus
 
 from config.handlers import TwoChains
-from tests import contract, patience
+from tests import contract, layouts, patience
 from tests.sessions import await_no_other_session
-from tests.sql_guard import SqlGuard
+from tests.sql_guard import SqlGuard, housekeeping
 
 UNIT = Path(__file__).parent / "unit"
 
@@ -80,12 +80,14 @@ def end_other_sessions() -> None:
 def database(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
     """Open the databases with every table empty; real transactions, visible to other connections and processes."""
     with django_db_blocker.unblock():
-        close_interrupted_sessions()
-        empty_tables()
+        with housekeeping():
+            close_interrupted_sessions()
+            empty_tables()
         yield
         for connection in connections.all(initialized_only=True):
             assert not connection.in_atomic_block, "the test left a transaction open"
-        await_no_other_session("the test left sessions open: a thread closes its connections, a process ends")
+        with housekeeping():
+            await_no_other_session("the test left sessions open: a thread closes its connections, a process ends")
 
 
 def close_interrupted_sessions() -> None:
@@ -127,9 +129,10 @@ def _lives_on(model: type, alias: str) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def sql_guard() -> Iterator[SqlGuard]:
+def sql_guard(request: pytest.FixtureRequest) -> Iterator[SqlGuard]:
     """Fail the test whose SQL crosses contexts: one statement naming two, or one transaction writing to two."""
     with SqlGuard() as guard:
+        request.node.stash[layouts.CHANGED_THROUGH] = guard.changed_through
         yield guard
     assert not guard.violations, "\n".join(guard.violations)
 

@@ -33,19 +33,28 @@ def await_no_other_session(trouble: str) -> None:
 
     Raises: AssertionError that says `trouble` and what the sessions did last, after a minute.
     """
-    for alias in connections:
+    for alias, databases in _servers().items():
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while others := _other_sessions(alias):
+        while others := _other_sessions(alias, databases):
             assert time.monotonic() < deadline, f"{trouble}:\n" + "\n".join(others)
 
 
-def _other_sessions(alias: str) -> list[str]:
+def _servers() -> dict[str, list[str]]:
+    """Return one alias for each server, with the databases on it: with five databases it is asked once, too."""
+    found: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    for alias in connections:
+        where = connections[alias].settings_dict
+        _first, databases = found.setdefault((where["HOST"], str(where["PORT"])), (alias, []))
+        databases.append(where["NAME"])
+    return dict(found.values())
+
+
+def _other_sessions(alias: str, databases: list[str]) -> list[str]:
     with connections[alias].cursor() as cursor:
         own = [each.connection.info.backend_pid for each in connections.all(initialized_only=True) if each.connection]
         cursor.execute(
-            "SELECT concat_ws(' ', pid, application_name, state, wait_event, 'since', backend_start, 'last:', query)"
-            " FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
-            " AND pid <> ALL(%s)",
-            [own],
+            "SELECT concat_ws(' ', pid, datname, application_name, state, wait_event, 'since', backend_start, 'last:', query)"
+            " FROM pg_stat_activity WHERE datname = ANY(%s) AND backend_type = 'client backend' AND pid <> ALL(%s)",
+            [databases, own],
         )
         return [line for (line,) in cursor.fetchall()]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 from django.apps import apps
@@ -13,7 +14,23 @@ from django.db.backends.signals import connection_created
 
 from shop.contexts import CONTEXTS
 
+_housekeeping: list[None] = []
 WRITES = re.compile(r"\b(INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE)\b", re.IGNORECASE)
+# What another session can notice: rows, locks, tables.
+CHANGES = re.compile(
+    rf"{WRITES.pattern}|\bFOR\s+(NO\s+KEY\s+)?(UPDATE|SHARE)\b|\b(advisory|LOCK|NOTIFY|CREATE|ALTER|DROP)",
+    re.IGNORECASE,
+)
+
+
+@contextmanager
+def housekeeping() -> Iterator[None]:
+    """Have no guard look at what is done before and after a test, by itself."""
+    _housekeeping.append(None)
+    try:
+        yield
+    finally:
+        _housekeeping.pop()
 
 
 class SqlGuard:
@@ -25,6 +42,7 @@ class SqlGuard:
     def __init__(self) -> None:
         self.violations: list[str] = []
         self.statements: list[str] = []
+        self.changed_through: set[str] = set()
         self._lock = threading.Lock()
         self._written: dict[int, tuple[object, set[str]]] = {}
         self._installed: list[Any] = []
@@ -65,6 +83,8 @@ class SqlGuard:
     def watch(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
         """Judge one statement, then run it."""
         text = str(sql)
+        if not _housekeeping and CHANGES.search(text):
+            self.changed_through.add(context["connection"].alias)
         if "session_replication_role" not in text:
             self._judge(context["connection"], text)
         return execute(sql, params, many, context)

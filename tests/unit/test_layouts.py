@@ -1,0 +1,92 @@
+"""What another layout of the databases cannot change is left out of it, and nothing else is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import layouts
+
+SUITE = """
+import subprocess
+import pytest
+from tests import layouts
+
+@pytest.fixture(autouse=True)
+def uses(request):
+    request.node.stash[layouts.CHANGED_THROUGH] = set(request.node.get_closest_marker("uses").args)
+
+@pytest.mark.uses()
+def test_no_database(): pass
+
+@pytest.mark.uses("orders")
+def test_one_context(): pass
+
+@pytest.mark.uses("default", "orders")
+def test_two(): pass
+
+@pytest.mark.uses("orders")
+def test_process(): subprocess.run(["true"], check=True)
+
+@pytest.mark.uses("orders")
+def test_failure(): assert False
+
+@pytest.mark.uses("orders")
+def test_skip(): pytest.skip("only in another layout")
+"""
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "test_it.py").write_text(SUITE)
+    (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    uses: these connections\n")
+    return folder
+
+
+def run(suite: Path, *options: str) -> str:
+    plugins = ("-p", "tests.layouts", "-p", "no:django", "-p", "no:randomly", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-c", str(suite / "pytest.ini"), *plugins, *options, str(suite)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "by workers"])
+def test_what_passed_and_changed_one_database_at_most_is_not_run_again(suite: Path, workers: tuple[str, ...]):
+    alike = suite / "folder" / "alike.txt"
+
+    first = run(suite, "--write-alike", str(alike), *workers)
+
+    assert "1 failed, 4 passed, 1 skipped" in first, first
+    assert [line.partition("::")[2] for line in alike.read_text().splitlines()] == [
+        "test_no_database",
+        "test_one_context",
+    ]
+    assert "1 failed, 2 passed, 1 skipped" in run(suite, "--leave-alike", str(alike), *workers)
+
+
+def test_each_test_is_in_one_half():
+    ids = [f"tests/test_{number}.py::test_it" for number in range(1000)]
+
+    halves = [layouts.half_of(nodeid) for nodeid in ids]
+
+    assert set(halves) == {1, 2}
+    assert 400 < halves.count(1) < 600
+    assert halves == [layouts.half_of(nodeid) for nodeid in ids]
+
+
+def test_the_halves_are_the_whole(suite: Path):
+    tried = [run(suite, "--half", half, "--collect-only") for half in ("1", "2")]
+
+    found = [line for output in tried for line in output.splitlines() if "::" in line]
+    assert len(found) == len(set(found)) == 6, tried
