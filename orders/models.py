@@ -356,7 +356,8 @@ class TaxRate(models.Model):
         """The rule as pricing takes it."""
         return TaxRule(
             country=self.country,
-            region=self.region,
+            # As `price_order` writes that of an address.
+            region=self.region.upper(),
             tax_class=self.tax_class,
             label=self.label,
             percent=self.percent,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,13 +12,15 @@ import msgspec
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from orders.models import PAID, SENT, Order, OrderStatus, Saga
+from orders.models import PAID, SENT, DiscountCode, Fee, Order, OrderStatus, Saga, TaxRate
+from orders.pricing.rules import Rules
 from orders.rules import ids_of_full_refunds
 from payments import api as payments
 from shop.audit.told import Told, find_told
 from shop.counting import count_up_to
 from shop.errors import NotFound
 from shop.money import Money
+from shop.remembered import Remembered
 from shop.statements import Statement
 from shop.states import read_status
 
@@ -364,3 +366,21 @@ def page_orders(*, after: uuid.UUID, limit: int, lines: bool = True, refunds: bo
 def find_order_fact(*, order_id: uuid.UUID, event_type: str) -> Told:
     """Return how far the last fact of this type is that was told of an order."""
     return find_told("orders", aggregate_id=order_id, event_type=event_type)
+
+
+def _read_rules() -> Rules:
+    return Rules(
+        taxes=tuple(rate.rule for rate in TaxRate.objects.filter(active=True)),
+        fees=tuple(fee.rule for fee in Fee.objects.filter(active=True)),
+    )
+
+
+# The taxes and fees of the shop that are charged now.
+RULES: Remembered[Rules] = Remembered(_read_rules)
+
+
+def find_codes(codes: Collection[str]) -> dict[str, DiscountCode]:
+    """Return by code those of these discount codes that customers can use, in one read; none is asked for: no read."""
+    if not codes:
+        return {}
+    return {found.code: found for found in DiscountCode.objects.filter(code__in=codes, active=True)}

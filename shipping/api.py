@@ -2,7 +2,9 @@
 
 from shipping.gateways import CarrierUnavailable
 from shipping.queries import ShipmentStanding, ShipmentState, find_shipment_fact, get_shipment, page_shipments
+from shipping.rules import ShippingOffer
 from shipping.services.holds import ShipmentHeld
+from shipping.services.offers import NoShippingThere, get_shipping_offers
 from shipping.services.shipments import (
     ShipmentAlreadyDispatched,
     ShipmentClosed,
@@ -17,6 +19,7 @@ from shipping.services.stopping import cancel_shipment
 
 __all__ = [
     "CarrierUnavailable",
+    "NoShippingThere",
     "ShipmentAlreadyDispatched",
     "ShipmentClosed",
     "ShipmentHeld",
@@ -25,11 +28,13 @@ __all__ = [
     "ShipmentNotFound",
     "ShipmentStanding",
     "ShipmentState",
+    "ShippingOffer",
     "TrackingNumberUnusable",
     "cancel_shipment",
     "confirm_delivery",
     "dispatch_shipment",
     "find_shipment_fact",
     "get_shipment",
+    "get_shipping_offers",
     "page_shipments",
 ]

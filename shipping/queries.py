@@ -10,10 +10,13 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
-from shipping.models import MAY_LEAVE, Hold, Shipment, ShipmentStatus, SurplusBooking
+from shipping.models import MAY_LEAVE, Hold, Shipment, ShipmentStatus, ShippingOption, SurplusBooking
+from shipping.rules import Option, Rate
 from shop.audit.told import Told, find_told
 from shop.counting import shown_count
 from shop.events.past import PastFact, facts_about
+from shop.money import Money
+from shop.remembered import Remembered
 from shop.statements import Statement
 from shop.story.timeline import Happening, Story, Upcoming, marked, told_by
 
@@ -231,3 +234,31 @@ def _upcoming_for_surplus(row: SurplusBooking) -> Upcoming:
             CONTEXT, f"staff settle the booking too many with the carrier ({row.last_error})", by_staff=True
         )
     return Upcoming(CONTEXT, "the booking too many is taken back at the carrier", row.due_at)
+
+
+def _read_options() -> tuple[Option, ...]:
+    return tuple(
+        Option(
+            code=option.code,
+            name=option.name,
+            days_min=option.days_min,
+            days_max=option.days_max,
+            position=option.position,
+            active=option.active,
+            rates=tuple(
+                Rate(
+                    countries=frozenset(rate.countries),
+                    min_weight_grams=rate.min_weight_grams,
+                    max_weight_grams=rate.max_weight_grams,
+                    price=Money(rate.price_minor, rate.currency),
+                    free_from=None if rate.free_from_minor is None else Money(rate.free_from_minor, rate.currency),
+                )
+                for rate in option.rates.all()
+            ),
+        )
+        for option in ShippingOption.objects.prefetch_related("rates")
+    )
+
+
+# Every option of the shop with its rates, also those that are not active.
+OPTIONS: Remembered[tuple[Option, ...]] = Remembered(_read_options)

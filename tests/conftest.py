@@ -18,6 +18,9 @@ from django.test.utils import setup_databases, teardown_databases
 from psycopg.pq import TransactionStatus
 
 from config.handlers import TwoChains
+from orders.pricing.rules import NO_RULES
+from orders.queries import RULES
+from shipping.queries import OPTIONS
 from tests import contract, layouts, patience
 from tests.sessions import await_no_other_session
 from tests.sql_guard import SqlGuard, housekeeping
@@ -83,6 +86,8 @@ def database(django_db_setup: None, django_db_blocker: object) -> Iterator[None]
         with housekeeping():
             close_interrupted_sessions()
             empty_tables()
+        RULES.put(NO_RULES)
+        OPTIONS.put(())
         yield
         for connection in connections.all(initialized_only=True):
             assert not connection.in_atomic_block, "the test left a transaction open"

@@ -268,6 +268,18 @@ MAX_HELD_UNPAID_SHARE = env.float("MAX_HELD_UNPAID_SHARE", 0.2)
 MAX_HELD_UNPAID_PLACE_FACTOR = env.int("MAX_HELD_UNPAID_PLACE_FACTOR", 2)
 LIMIT_HELD_UNPAID_BY_ADDRESS = env.bool("LIMIT_HELD_UNPAID_BY_ADDRESS", True)
 
+# --- prices ---
+# What staff change of taxes, fees and shipping rates is charged after so many seconds at the latest.
+PRICING_RULES_SECONDS = env.float("PRICING_RULES_SECONDS", 5.0)
+# What makes the adapter of a tax service or of one for shipping rates: docs/how-to/rates-and-taxes.md. Where it fails,
+# "table" has the shop's own rates stand in, and "refuse" answers 503.
+TAX_SERVICE = env.str("TAX_SERVICE", "")
+TAX_SERVICE_FALLBACK = env.str("TAX_SERVICE_FALLBACK", "table")
+TAX_SERVICE_TIMEOUT_SECONDS = env.float("TAX_SERVICE_TIMEOUT_SECONDS", 2.0)
+SHIPPING_RATE_SERVICE = env.str("SHIPPING_RATE_SERVICE", "")
+SHIPPING_RATE_SERVICE_FALLBACK = env.str("SHIPPING_RATE_SERVICE_FALLBACK", "table")
+SHIPPING_RATE_SERVICE_TIMEOUT_SECONDS = env.float("SHIPPING_RATE_SERVICE_TIMEOUT_SECONDS", 2.0)
+
 # --- notifications ----------------------------------------------------------------------------------------------------
 # To one mailbox, whose owner may never have ordered anything. What is beyond is withheld, and staff see it.
 MAX_UNPAID_ORDER_EMAILS = env.int("MAX_UNPAID_ORDER_EMAILS", 5)

@@ -7,12 +7,20 @@ from orders.services.held_unpaid import OpenOrder, TooMuchHeldUnpaid
 from orders.services.note_parcel import RefundUnderWay, note_parcel_delivered, note_parcel_dispatched
 from orders.services.pay_order import NotPayable, provide_payment_method
 from orders.services.place_order import (
-    MixedCurrencies,
     NewOrder,
     TooManyOpenOrders,
     TotalChanged,
     find_placed_order,
     place_order,
+)
+from orders.services.price_order import (
+    MixedCurrencies,
+    NothingForSale,
+    PricedOrder,
+    RefusedCode,
+    ShippingOptionNotOffered,
+    Unavailable,
+    price_order,
 )
 from orders.services.refund_order import NotRefundable, announce_partial_refund, announce_returned_refund
 from orders.services.saga_store import (
@@ -33,14 +41,19 @@ __all__ = [
     "NewOrder",
     "NotPayable",
     "NotRefundable",
+    "NothingForSale",
     "OpenOrder",
     "OrderAlreadyShipped",
     "OrderBeingConfirmed",
     "OrderIsCanceled",
+    "PricedOrder",
     "RefundUnderWay",
+    "RefusedCode",
+    "ShippingOptionNotOffered",
     "TooManyOpenOrders",
     "TooMuchHeldUnpaid",
     "TotalChanged",
+    "Unavailable",
     "advance_order",
     "announce_partial_refund",
     "announce_returned_refund",
@@ -51,6 +64,7 @@ __all__ = [
     "note_parcel_dispatched",
     "place_order",
     "postpone_saga",
+    "price_order",
     "provide_payment_method",
     "refuse_order",
     "request_cancel",

@@ -18,6 +18,7 @@ from orders.models import Order, OrderStatus, new_order_number
 from orders.queries import DETAILS, Address, OrderLineState, OrderProgress, OrderState, get_progress
 from orders.rules import order_total
 from orders.services.held_unpaid import OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
+from orders.services.price_order import MixedCurrencies
 from orders.services.saga_store import RESUME_SWEEP, lease
 from shop import transactions
 from shop.clock import now
@@ -38,13 +39,6 @@ NO_ADDRESS = Address(name="", line1="", line2="", city="", region="", postal_cod
 log = structlog.get_logger(__name__)
 
 
-class MixedCurrencies(Refusal):
-    """The lines are priced in more than one currency; an order is paid in one."""
-
-    code = "mixed_currencies"
-    title = "All lines of an order must be priced in one currency; place one order per currency"
-    http_status = 422
-    fact_types = {"currencies": list[str]}
 
 
 class TotalChanged(Refusal):

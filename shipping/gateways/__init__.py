@@ -16,6 +16,7 @@ from shipping.gateways.carrier import (
     Progress,
 )
 from shipping.gateways.manual import ManualCarrier
+from shipping.gateways.rates import RateService
 
 __all__ = [
     "CARRIERS",
@@ -28,6 +29,7 @@ __all__ = [
     "Parcel",
     "ParcelLine",
     "Progress",
+    "RateService",
     "carrier_named",
 ]
 

@@ -17,8 +17,10 @@ FINDERS = {"import_string", "import_module", "__import__", "get_model", "get_mod
 # Who may, and why.
 FINDS = {
     "config/handlers.py": "the settings name the middleware",
+    "orders/gateways.py": "the settings name the tax service",
     "payments/gateways/__init__.py": "the settings name the provider",
     "shipping/gateways/__init__.py": "the settings name the carriers",
+    "shipping/gateways/rates.py": "the settings name the rate service",
     "shop/audit/bus.py": "which contexts publish is told by their tables",
     "shop/events/inbox.py": "each context has an inbox of its own",
     "shop/events/outbox.py": "each context has an outbox of its own",
