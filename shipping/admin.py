@@ -20,17 +20,25 @@ from shipping.models import (
     Outbox,
     Shipment,
     ShipmentStatus,
+    ShippingOption,
+    ShippingRate,
     SurplusBooking,
     Watermark,
 )
 from shipping.queries import dashboard_figures, find_hold, held_now, why_held
 from shipping.services import holds, shipments, surplus
 from shop.admin import (
+    AmountField,
+    CountriesField,
+    CurrencyField,
     HistoryAdmin,
     InboxAdmin,
     LineField,
     OutboxAdmin,
     ReadOnlyAdmin,
+    RuleAdmin,
+    RuleForm,
+    RuleInline,
     WatermarkAdmin,
     action,
     bulk_action,
@@ -355,6 +363,55 @@ class SurplusBookingAdmin(ReadOnlyAdmin):
             "taken back once more",
             lambda: surplus.retry_surplus_booking(surplus_id=booking.pk),
         )
+
+
+class ShippingRateForm(RuleForm):
+    """A rate as staff enter it."""
+
+    amounts = {"price": "price_minor", "free_from": "free_from_minor"}
+    countries = CountriesField(required=False)
+    currency = CurrencyField()
+    price = AmountField(help_text="What customers pay, such as 4.90; 0 where it is always free.")
+    free_from = AmountField(
+        required=False, help_text="Free for orders whose products cost at least this, after discounts. Empty: never."
+    )
+
+    class Meta:
+        model = ShippingRate
+        fields = ("countries", "min_weight_grams", "max_weight_grams", "currency", "price", "free_from")
+
+
+class ShippingRateInline(RuleInline):
+    """What the option costs."""
+
+    model = ShippingRate
+    form = ShippingRateForm
+
+
+class ShippingOptionForm(RuleForm):
+    """An option as staff enter it."""
+
+    code = LineField(widget=UnfoldAdminTextInputWidget)
+    name = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
+
+    class Meta:
+        model = ShippingOption
+        fields = ("code", "name", "days_min", "days_max", "position", "active")
+
+    def clean_code(self) -> str:
+        """Take the code in any spelling."""
+        return str(self.cleaned_data["code"]).lower()
+
+
+@admin.register(ShippingOption)
+class ShippingOptionAdmin(RuleAdmin):
+    """Ways for parcels to travel, with their rates. A change is charged within PRICING_RULES_SECONDS."""
+
+    form = ShippingOptionForm
+    inlines = (ShippingRateInline,)
+    list_display = ("name", "code", "days_min", "days_max", "position", "active")
+    list_filter = ("active",)
+    search_fields = ("code", "name")
 
 
 @admin.register(Outbox)

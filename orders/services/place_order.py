@@ -39,8 +39,6 @@ NO_ADDRESS = Address(name="", line1="", line2="", city="", region="", postal_cod
 log = structlog.get_logger(__name__)
 
 
-
-
 class TotalChanged(Refusal):
     """The total that the client showed its customer is not what the order costs."""
 

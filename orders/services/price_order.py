@@ -105,12 +105,12 @@ class RefusedCode:
 class PricedOrder:
     """What an order costs, and all that its customer is to know of it before they place it.
 
-    `priced` holds what is for sale, in the order of the lines. `shipping` is the way that was chosen, None where the
+    `priced` holds what is for sale, in the order of the lines. `way` is the shipping that was chosen, None where the
     shop charges none; `codes` are those whose discount is in the price, as rows that say what of them is limited.
     """
 
     priced: Priced
-    shipping: shipping.ShippingOffer | None
+    way: shipping.ShippingOffer | None
     shipping_offers: tuple[shipping.ShippingOffer, ...]
     codes: tuple[DiscountCode, ...]
     refused_codes: tuple[RefusedCode, ...]
@@ -161,7 +161,7 @@ def price_order(
             shipping=None if way is None else Shipping(code=way.code, name=way.name, price=way.price),
             rules=Rules(taxes=taxes, fees=RULES.get().fees),
         ),
-        shipping=way,
+        way=way,
         shipping_offers=ways,
         codes=tuple(applied),
         refused_codes=tuple(refused),

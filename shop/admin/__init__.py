@@ -1,7 +1,7 @@
 """What every context's admin is made of: read-only pages, actions that call services, and the shop's dashboard.
 
-Nothing is edited here by hand: a status moves by a service only, so every model's page is read-only and its actions
-translate to services. The kernel knows no context; contexts register their admins and their tiles.
+A status moves by a service only, so the page of what has one is read-only and its actions translate to services. Only
+rules without a process (taxes, codes, shipping rates) and people are edited in forms. The kernel knows no context; contexts register their admins and their tiles.
 """
 
 from shop.accounts import staff_login as staff_login
@@ -24,10 +24,23 @@ from shop.admin.pages import (
     shown_once,
     status_badge,
 )
+from shop.admin.rules import (
+    CodesField,
+    CountriesField,
+    CountryField,
+    CurrencyField,
+    RuleAdmin,
+    RuleForm,
+    RuleInline,
+)
 from shop.admin.tiles import Figure, dashboard, navigation, register_tile, storefront
 
 __all__ = [
     "AmountField",
+    "CodesField",
+    "CountriesField",
+    "CountryField",
+    "CurrencyField",
     "Figure",
     "HistoryAdmin",
     "InboxAdmin",
@@ -36,6 +49,9 @@ __all__ = [
     "OutboxAdmin",
     "ReadOnlyAdmin",
     "ReadOnlyInline",
+    "RuleAdmin",
+    "RuleForm",
+    "RuleInline",
     "WatermarkAdmin",
     "action",
     "bulk_action",

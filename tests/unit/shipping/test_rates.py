@@ -103,7 +103,8 @@ def offers(country: str = "DE", weight_grams: int = 500) -> tuple[ShippingOffer,
 
 
 @pytest.fixture(autouse=True)
-def forget_options():
+def no_options():
+    OPTIONS.put(())
     yield
     OPTIONS.put(())
 

@@ -1,0 +1,199 @@
+"""Pages of rules that staff enter themselves: forms with Django's own permissions, and a log of what was changed to what.
+
+A rule has no status and no process; whoever it concerned keeps what they were told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from shop.admin.fields import LineField, major_units, money_of
+from shop.admin.searching import BoundedPaginator
+from shop.countries import COUNTRIES
+from shop.money import Money, is_currency
+
+
+class CodesField(LineField):
+    """A list of names in one line, separated by commas; kept in their order, each once."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        """Show a list as one line."""
+        return ", ".join(value) if isinstance(value, (list, tuple)) else value
+
+    def clean(self, value: Any) -> list[str]:
+        """Read a list. Raises: ValidationError."""
+        names = (name.strip() for name in super().clean(value).split(","))
+        return list(dict.fromkeys(name for name in names if name))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Compare what is meant, not how it is written."""
+        try:
+            return list(initial or ()) != self.clean(data)
+        except ValidationError:
+            return True
+
+
+class CountriesField(CodesField):
+    """A list of countries, by their codes in any spelling."""
+
+    def clean(self, value: Any) -> list[str]:
+        """Read a list of countries. Raises: ValidationError."""
+        codes = list(dict.fromkeys(code.upper() for code in super().clean(value)))
+        if unknown := [code for code in codes if code not in COUNTRIES]:
+            raise ValidationError(f"These are not ISO 3166 codes: {', '.join(unknown)}.", code="country")
+        return codes
+
+
+class CountryField(LineField):
+    """A country by its code, in any spelling."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def clean(self, value: Any) -> str:
+        """Read a country. Raises: ValidationError."""
+        code = str(super().clean(value)).upper()
+        if code and code not in COUNTRIES:
+            raise ValidationError(f"{code} is not an ISO 3166 code.", code="country")
+        return code
+
+
+class CurrencyField(LineField):
+    """A currency by its code, in any spelling."""
+
+    widget = UnfoldAdminTextInputWidget
+
+    def clean(self, value: Any) -> str:
+        """Read a currency. Raises: ValidationError."""
+        code = str(super().clean(value)).upper()
+        if code and not is_currency(code):
+            raise ValidationError(f"{code} is not an ISO 4217 code.", code="currency")
+        return code
+
+
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A rule as staff enter it. `amounts`: field -> column of an amount, which is entered in major units of `currency`.
+
+    What the database refuses is said beside the form; a field without a help text of its own has that of its column.
+    """
+
+    amounts: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        columns = {column.name: column for column in self._meta.model._meta.concrete_fields}
+        for name, field in self.fields.items():
+            field.help_text = field.help_text or str(getattr(columns.get(name), "help_text", ""))
+        currency = getattr(self.instance, "currency", "")
+        for name, column in self.amounts.items():
+            minor = getattr(self.instance, column)
+            if minor is not None and currency:
+                self.initial.setdefault(name, major_units(Money(minor, currency)))
+
+    def clean(self) -> dict[str, Any]:
+        """Read the amounts in the rule's currency. Raises: ValidationError."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        currency = cleaned.get("currency", "")
+        problems = {}
+        for name, column in self.amounts.items():
+            amount: Decimal | None = cleaned.get(name)
+            setattr(self.instance, column, None)
+            if amount is None or (not currency and "currency" in self.errors):
+                continue
+            if not currency:
+                problems["currency"] = "An amount needs a currency."
+                continue
+            try:
+                setattr(self.instance, column, money_of(amount, currency).minor)
+            except ValidationError as refusal:
+                problems[name] = str(refusal.message)
+        if problems:
+            raise ValidationError(problems)
+        return cleaned
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """Judge every column by the table's constraints, also those that no field shows as they are."""
+        return set() if not self.errors else super()._get_validation_exclusions()  # type: ignore[misc]
+
+
+def told(form: forms.BaseForm) -> str:
+    """Return what a form changed to what, for the log."""
+    changes = [
+        (name, _shown(form.get_initial_for_field(form.fields[name], name)), _shown(form.cleaned_data.get(name)))
+        for name in form.changed_data
+    ]
+    # "de" for DE is entered otherwise, and means the same.
+    return ", ".join(f"{name}: {before} to {after}" for name, before, after in changes if before != after)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value in (None, "", []) else str(value)
+
+
+class RuleAdmin(ModelAdmin):
+    """A page of rules. `counters`: columns that others write meanwhile, which saving a form never touches."""
+
+    list_per_page = 50
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    view_on_site = False
+    counters: Sequence[str] = ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Show the counters, and take none."""
+        return (*super().get_readonly_fields(request, obj), *self.counters)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
+        """Save what the form is about."""
+        if not change:
+            obj.save(force_insert=True)
+            return
+        columns = [column.name for column in obj._meta.concrete_fields if not column.primary_key]
+        obj.save(update_fields=[name for name in columns if name not in self.counters])
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """Say for the log what was changed to what."""
+        lines = [told(form)]
+        for formset in formsets or ():
+            lines += [f"added {row}: {told(formset.forms[_index(formset, row)])}" for row in formset.new_objects]
+            lines += [
+                f"changed {row}: {told(formset.forms[_index(formset, row)])}" for row, _names in formset.changed_objects
+            ]
+            lines += [f"deleted {row}" for row in formset.deleted_objects]
+        return "; ".join(line for line in lines if line) or "nothing changed"
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Show or save; say where the database refused what was right as the form was read."""
+        try:
+            return super().changeform_view(request, object_id, *args, **kwargs)
+        except IntegrityError:
+            return self._refused(request)
+
+    def _refused(self, request: HttpRequest) -> HttpResponse:
+        self.message_user(
+            request, "It changed while you were editing it, and your change does not fit any more.", messages.ERROR
+        )
+        return HttpResponseRedirect(request.get_full_path())
+
+
+class RuleInline(TabularInline):
+    """Rules that belong to the rule of a page."""
+
+    extra = 0
+    show_change_link = False
+
+
+def _index(formset: Any, row: Model) -> int:
+    return next(index for index, form in enumerate(formset.forms) if form.instance is row or form.instance.pk == row.pk)

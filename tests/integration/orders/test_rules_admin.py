@@ -1,0 +1,214 @@
+"""Rules of prices as staff enter them: what is refused, what is logged, and that counters stay out of their hands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import IntegrityError
+from django.test import Client
+
+from orders.models import DiscountCode, Fee, TaxRate
+from orders.queries import RULES
+from shipping.models import ShippingOption
+from shipping.queries import OPTIONS
+from shop.accounts.users import User
+from shop.money import Money
+
+TAX = {
+    "country": "de",
+    "region": "",
+    "tax_class": "",
+    "label": "VAT 19 %",
+    "percent": "19",
+    "included": "on",
+    "active": "on",
+}
+CODE = {
+    "code": "tenoff",
+    "label": "Ten off",
+    "amount": "10.00",
+    "currency": "eur",
+    "skus": "",
+    "categories": "",
+    "active": "on",
+}
+FEE = {
+    "code": "small",
+    "label": "Small order",
+    "amount": "2,50",
+    "currency": "EUR",
+    "below": "20",
+    "country": "",
+    "active": "on",
+}
+OPTION = {
+    "code": "Standard", "name": "Standard", "days_min": "2", "days_max": "4", "position": "1", "active": "on",
+    "rates-TOTAL_FORMS": "1", "rates-INITIAL_FORMS": "0",
+    "rates-0-countries": "de, at", "rates-0-min_weight_grams": "0", "rates-0-max_weight_grams": "", "rates-0-currency": "EUR",
+    "rates-0-price": "4.90", "rates-0-free_from": "50",
+}  # fmt: skip
+
+
+@pytest.fixture
+def staff(database: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("staff@shop.example", "not-a-secret-1"))
+    return client
+
+
+def save(staff: Client, page: str, values: dict[str, Any], pk: int | None = None) -> str:
+    """Save a form; return "" where it was saved, else what the page says is wrong."""
+    answer = staff.post(f"/admin/{page}/{f'{pk}/change' if pk else 'add'}/", values)
+    if answer.status_code == 302:
+        return ""
+    assert answer.status_code == 200
+    form = answer.context["adminform"].form
+    problems = [
+        *form.errors.values(),
+        *(each for one in answer.context["inline_admin_formsets"] for each in one.formset.errors),
+    ]
+    return str(problems)
+
+
+def test_what_staff_enter_is_what_is_charged(staff: Client):
+    assert save(staff, "orders/taxrate", TAX) == ""
+    assert save(staff, "orders/fee", FEE) == ""
+    assert save(staff, "shipping/shippingoption", OPTION) == ""
+
+    rules, (option,) = RULES.get(), OPTIONS.get()
+    assert [(tax.country, str(tax.percent), tax.included) for tax in rules.taxes] == [("DE", "19.000", True)]
+    assert [(fee.code, fee.amount, fee.below) for fee in rules.fees] == [
+        ("SMALL", Money(250, "EUR"), Money(2000, "EUR"))
+    ]
+    assert (option.code, option.rates[0].countries) == ("standard", {"DE", "AT"})
+    assert (option.rates[0].price, option.rates[0].free_from) == (Money(490, "EUR"), Money(5000, "EUR"))
+
+
+def test_a_code_is_kept_in_capitals_with_its_lists(staff: Client):
+    assert save(staff, "orders/discountcode", CODE | {"skus": "MUG, BOOK,MUG", "minimum": "25"}) == ""
+
+    rule = DiscountCode.objects.get().rule
+    assert (rule.code, rule.amount, rule.minimum) == ("TENOFF", Money(1000, "EUR"), Money(2500, "EUR"))
+    assert rule.skus == {"MUG", "BOOK"}
+
+
+@pytest.mark.parametrize(
+    ("page", "values", "wrong"),
+    [
+        ("taxrate", TAX | {"country": "XX"}, "not an ISO 3166 code"),
+        ("taxrate", TAX | {"percent": "101"}, "orders_taxrate_percent"),
+        ("fee", FEE | {"currency": "EUX"}, "not an ISO 4217 code"),
+        ("fee", FEE | {"currency": "JPY"}, "JPY has no decimals"),
+        ("fee", FEE | {"amount": "0"}, "orders_fee_amount"),
+        ("discountcode", CODE | {"percent": "10"}, "either a percentage"),
+        ("discountcode", CODE | {"amount": "", "currency": ""}, "either a percentage"),
+        ("discountcode", CODE | {"amount": "", "percent": "100.001"}, "either a percentage"),
+        ("discountcode", CODE | {"currency": ""}, "An amount needs a currency"),
+        ("discountcode", CODE | {"code": "ten off"}, "Enter a valid value"),
+        ("discountcode", CODE | {"starts_at_0": "2026-01-02", "starts_at_1": "00:00", "ends_at_0": "2026-01-01", "ends_at_1": "00:00"}, "end after it starts"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_the_form(staff: Client, page: str, values: dict[str, str], wrong: str):
+    assert wrong in save(staff, f"orders/{page}", values)
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        ({"days_max": "1"}, "The latest day"),
+        ({"rates-0-countries": "DE,EU"}, "not ISO 3166 codes: EU"),
+        ({"rates-0-max_weight_grams": "10", "rates-0-min_weight_grams": "11"}, "highest weight"),
+    ],
+)
+def test_a_rate_that_cannot_be_is_refused(staff: Client, values: dict[str, str], wrong: str):
+    assert wrong in save(staff, "shipping/shippingoption", OPTION | values)
+    assert not ShippingOption.objects.exists()
+
+
+def test_a_second_active_rate_for_the_same_is_refused_until_the_first_one_is_not(staff: Client):
+    save(staff, "orders/taxrate", TAX)
+    first = TaxRate.objects.get()
+
+    assert "Set it inactive first" in save(staff, "orders/taxrate", TAX | {"percent": "20"})
+    assert save(staff, "orders/taxrate", {name: text for name, text in TAX.items() if name != "active"}, first.pk) == ""
+    assert save(staff, "orders/taxrate", TAX | {"percent": "20"}) == ""
+
+
+def test_saving_a_code_never_touches_its_counters(staff: Client, monkeypatch: pytest.MonkeyPatch):
+    save(staff, "orders/discountcode", CODE | {"max_uses": "5"})
+    code = DiscountCode.objects.get()
+    DiscountCode.objects.update(held=2)
+    saved = DiscountCode.save
+
+    def save_late(row: DiscountCode, **how: Any) -> None:
+        DiscountCode.objects.filter(pk=row.pk).update(held=1, used=1)
+        saved(row, **how)
+
+    monkeypatch.setattr(DiscountCode, "save", save_late)
+
+    assert save(staff, "orders/discountcode", CODE | {"max_uses": "4", "held": "0", "used": "0"}, code.pk) == ""
+    code.refresh_from_db()
+    assert (code.held, code.used, code.max_uses) == (1, 1, 4)
+
+
+def test_fewer_uses_than_there_are_is_refused(staff: Client, monkeypatch: pytest.MonkeyPatch):
+    save(staff, "orders/discountcode", CODE | {"max_uses": "5"})
+    code = DiscountCode.objects.get()
+    DiscountCode.objects.update(held=1, used=1)
+
+    assert "use it already" in save(staff, "orders/discountcode", CODE | {"max_uses": "1"}, code.pk)
+
+    saved = DiscountCode.save
+
+    def save_late(row: DiscountCode, **how: Any) -> None:
+        DiscountCode.objects.filter(pk=row.pk).update(used=3)
+        saved(row, **how)
+
+    monkeypatch.setattr(DiscountCode, "save", save_late)
+    answer = staff.post(f"/admin/orders/discountcode/{code.pk}/change/", CODE | {"max_uses": "2"}, follow=True)
+    assert "It changed while you were editing it" in answer.content.decode()
+    code.refresh_from_db()
+    assert (code.used, code.max_uses) == (1, 5)
+
+
+def test_the_log_says_what_was_changed_to_what(staff: Client):
+    save(staff, "orders/taxrate", TAX)
+    save(staff, "orders/taxrate", TAX | {"percent": "20", "label": "VAT 20 %"}, TaxRate.objects.get().pk)
+    save(staff, "shipping/shippingoption", OPTION)
+
+    *_first, changed, option = LogEntry.objects.order_by("pk").values_list("change_message", flat=True)
+    assert changed == "label: VAT 19 % to VAT 20 %, percent: 19.000 to 20"
+    assert "added" in option
+    assert "price: nothing to 4.90" in option
+
+
+def test_nobody_deletes_a_code_that_orders_may_name(staff: Client):
+    save(staff, "orders/discountcode", CODE)
+
+    assert (
+        staff.post(f"/admin/orders/discountcode/{DiscountCode.objects.get().pk}/delete/", {"post": "yes"}).status_code
+        == 403
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"held": 1, "max_uses": 0},
+        {"used": 2, "max_uses": 1},
+        {"held": 1, "used": 1, "max_uses": 1},
+        {"percent": None},
+        {"code": "small"},
+        {"minimum_minor": 100},
+    ],
+)
+def test_the_database_refuses_what_no_form_is_needed_for(values: dict[str, Any]):
+    with pytest.raises(IntegrityError):
+        DiscountCode.objects.create(**{"code": "TEN", "label": "Ten", "percent": 10} | values)
+
+
+def test_the_database_refuses_a_fee_of_nothing():
+    with pytest.raises(IntegrityError):
+        Fee.objects.create(code="FREE", label="Free", amount_minor=0, currency="EUR")
