@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView
 
 from shop.accounts.addresses import AddressView, ConfirmAddressView
 from shop.rest.compression import compressed
+from shop.rest.guests import GuestsView
 from shop.rest.policies import DocsView
 
 
@@ -26,8 +27,10 @@ urlpatterns = [
     path("_allauth/app/v1/account/email", AddressView.as_api_view(client=Client.APP)),
     path("_allauth/app/v1/auth/email/verify", ConfirmAddressView.as_api_view(client=Client.APP)),
     path("_allauth/", include("allauth.headless.urls")),
+    path("api/v1/guests", GuestsView.as_view(), name="guests"),
     path("api/v1/", include("orders.rest.urls")),
     path("api/v1/", include("inventory.rest.urls")),
+    path("api/v1/", include("notifications.rest.urls")),
     path("api/v1/schema", compressed(SpectacularAPIView.as_view()), name="schema"),
     path("api/v1/docs", DocsView.as_view(url_name="schema"), name="docs"),
     path("", include("payments.rest.urls")),

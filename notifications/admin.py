@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from notifications.models import Email, EmailStatus, History, Inbox, Outbox, Watermark
+from notifications.models import Email, EmailStatus, History, Inbox, LinkRequest, Outbox, Watermark
 from notifications.queries import dashboard_figures
 from notifications.services import emails
 from shop.admin import (
@@ -93,6 +93,16 @@ class EmailAdmin(ReadOnlyAdmin):
 
     def _send_again(self, request: HttpRequest, email: Email) -> None:
         self.attempt(request, email, "queued again", lambda: emails.send_again(email_id=email.pk))
+
+
+@admin.register(LinkRequest)
+class LinkRequestAdmin(ReadOnlyAdmin):
+    """Who asked for the link of an order; one that fits no order is gone once it was looked at."""
+
+    list_display = ("asked_at", "number", "order_id", "told_at", "due_at", "attempts")
+    search_fields = ("number__exact", "order_id__exact")
+    ordering = ("-id",)
+    exclude = ("recipient_key",)
 
 
 @admin.register(Outbox)

@@ -42,6 +42,12 @@ _IN_TURN = (
 
 LAWS = (
     Law(
+        "I10",
+        "no request of a link is overdue",
+        "SELECT 'request of a link ' || r.id, format('due since %%s: no worker is processing it', r.due_at)"
+        " FROM notifications_linkrequest AS r WHERE r.due_at IS NULL OR r.due_at < now() - %(overdue)s ORDER BY r.id",
+    ),
+    Law(
         "I9",
         "an email's moments are those of its status",
         f"SELECT {_EMAIL} format('it is %%s: queued %%s, sent %%s, failed %%s', e.status, e.queued_at, e.sent_at, e.failed_at)"

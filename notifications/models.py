@@ -107,6 +107,34 @@ class Email(StatusModel, DueModel):
         return None if self.amount_minor is None else Money(self.amount_minor, self.currency)
 
 
+class LinkRequest(DueModel):
+    """Somebody has asked for the link of an order, by its number and address; whether there is such an order, a sweep finds out.
+
+    It is the same row, written at the same cost, where there is none. `order_id` stands once the link may be mailed; the row
+    then stays for as long as no other is, and goes.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    number = models.CharField(max_length=20, editable=False)
+    recipient_key = models.BigIntegerField(editable=False)
+    order_id = models.UUIDField(null=True, editable=False)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    told_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta(DueModel.Meta):
+        indexes = [
+            *DueModel.Meta.indexes,
+            models.Index(
+                fields=["order_id"],
+                name="notifications_link_of_order",
+                condition=models.Q(order_id__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"request of a link, {self.pk}"
+
+
 class Outbox(OutboxMessage):
     """Facts of notifications on their way out."""
 

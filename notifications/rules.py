@@ -16,7 +16,10 @@ SUBJECTS = {
     "order_refunded": "Your refund for order {number}",
     "refund_issued": "Your order {number}: a refund is on its way",
     "refund_returned": "Your order {number}: your bank sent our refund back",
+    "order_link": "The link to your order {number}",
 }
+# A link that comes later than this helps nobody; the customer has asked again.
+LINK_LATEST_SECONDS = 3600
 
 REASONS = {
     "out_of_stock": "We are sorry: something in your order sold out before we could set it aside for you.",

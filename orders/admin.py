@@ -192,7 +192,7 @@ class OrderAdmin(ReadOnlyAdmin):
     readonly_fields = ("canceled_for", "elsewhere", "refusal_json", "story", "total")
     inlines = (OrderLineInline, ContactInline, ContactDetailsInline, SagaInline)
     actions = ("cancel_selected",)
-    actions_detail: Any = ("cancel_one", "refund_one", "resume_one")
+    actions_detail: Any = ("cancel_one", "refund_one", "resume_one", "revoke_links_one")
 
     status_label = status_badge(colors=STATUS_COLORS)
     canceled_for = in_words("cancel_reason")
@@ -312,6 +312,28 @@ class OrderAdmin(ReadOnlyAdmin):
         """Walk this order's saga now, parked or not."""
         if order := self.get_object(request, object_id):
             self.attempt(request, order, "saga resumed", lambda: _walk(order.pk))
+        return self.back_to(request, object_id)
+
+    def has_revoke_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        """Ask for orders.revoke_links."""
+        return request.user.has_perm("orders.revoke_links")
+
+    @action(
+        description="Revoke links",
+        permissions=("revoke",),
+        url_path="revoke-links",
+        icon="link_off",
+        dialog=confirmation(
+            "Revoke links",
+            "The links in all mails about this order that were sent by now open it no more; its customer can ask for a new one.",
+            submit="Revoke",
+            about=_in_a_line,
+        ),
+    )
+    def revoke_links_one(self, request: HttpRequest, form: object, object_id: str) -> HttpResponse:
+        """End the links in the mails about this order."""
+        if order := self.get_object(request, object_id):
+            self.attempt(request, order, "links revoked", lambda: services.revoke_links(order_id=order.pk))
         return self.back_to(request, object_id)
 
     def _cancel(self, request: HttpRequest, order: Order) -> None:

@@ -10,12 +10,14 @@ from orders.queries import (
     OrderState,
     find_order_fact,
     find_orders,
+    get_by_number,
     get_money_returned,
     get_order,
     page_orders,
     was_paid,
 )
 from orders.rules import CancelReason
+from orders.services.order_links import link_to
 
 __all__ = [
     "Address",
@@ -28,8 +30,10 @@ __all__ = [
     "OrderStatus",
     "find_order_fact",
     "find_orders",
+    "get_by_number",
     "get_money_returned",
     "get_order",
+    "link_to",
     "page_orders",
     "was_paid",
 ]

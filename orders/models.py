@@ -135,6 +135,11 @@ class Order(StatusModel):
         editable=False,
         help_text="it came with a payment method: if that waits for its customer, the limits of what is held unpaid decide",
     )
+    link_epoch = models.SmallIntegerField(
+        null=True,
+        editable=False,
+        help_text="a guest's order: links of another epoch open it no more; null: an account's, which no link opens",
+    )
     cancel_reason = models.CharField(max_length=32, blank=True)
     refusal = models.JSONField(null=True, blank=True, help_text="the facts of the refusal that canceled it")
     carrier = models.CharField(max_length=40, blank=True)
@@ -165,7 +170,11 @@ class Order(StatusModel):
                 for key in ("email_key", "address_key")
             ),
         ]
-        permissions = [("cancel_order", "Can cancel orders"), ("refund_order", "Can refund orders")]
+        permissions = [
+            ("cancel_order", "Can cancel orders"),
+            ("refund_order", "Can refund orders"),
+            ("revoke_links", "Can revoke the links of orders"),
+        ]
 
     def __str__(self) -> str:
         return f"order {self.number}"

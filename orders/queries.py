@@ -96,6 +96,8 @@ class OrderState:
     phone: str = ""
     note: str = ""
     locale: str = ""
+    # Of a guest's order: which links open it. None: an account's, which no link opens.
+    link_epoch: int | None = None
 
 
 # The members of OrderState that orders_contactdetails holds, where an order has a row there.
@@ -126,6 +128,7 @@ _COLUMNS = {
     "details": "CASE WHEN d.order_id IS NOT NULL THEN jsonb_build_array({})::text END".format(
         ", ".join(f"d.{name}" for name in (*DETAILS, *(f"billing_{member}" for member in _ADDRESS_MEMBERS)))
     ),
+    "link_epoch": "o.link_epoch",
 }
 _ADDRESS = [f"c.{member}" for member in _ADDRESS_MEMBERS]
 _ORDERS = (
@@ -298,6 +301,12 @@ def find_by_number(name: str) -> uuid.UUID | None:
     number = name.replace(" ", "").replace("-", "").upper().translate(str.maketrans("OIL", "011"))
     found: uuid.UUID | None = Order.objects.filter(number=number).values_list("pk", flat=True).first()
     return found
+
+
+def get_by_number(*, number: str) -> OrderState | None:
+    """Return the order of a number, however it was written down; None where there is none."""
+    order_id = find_by_number(number)
+    return None if order_id is None else find_orders(order_ids=[order_id]).get(order_id)
 
 
 def get_sagas(*, order_id: uuid.UUID) -> list[Saga]:

@@ -133,6 +133,7 @@ class Erasure(DueModel):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user_id = models.UUIDField(null=True, db_index=True, editable=False)
+    guests = models.JSONField(default=list, db_default=[], editable=False)
     addresses = models.JSONField(default=list, editable=False)
     account_emails = models.JSONField(default=list, editable=False)
     asked_by = models.CharField(

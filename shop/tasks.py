@@ -14,7 +14,7 @@ from shop import retention
 from shop.events import batches, dead_letters, inbox, pruning, relay, republish
 from shop.events.messages import DELIVER_BATCH_TASK, DELIVER_TASK
 from shop.events.port import TransportUnavailable
-from shop.personal import erasure
+from shop.personal import erasure, guests
 from shop.personal import retention as personal_retention
 from shop.rest import idempotency
 from shop.work.each_context import Failures
@@ -101,6 +101,12 @@ def prune_idempotency_keys() -> int:
 def prune_sessions() -> int:
     """Delete the sessions of staff and shoppers that have expired; return how many went."""
     return retention.delete_expired("shop", Session.objects.all(), moment="expire_date")
+
+
+@sweep(every_seconds=3600)
+def prune_guests() -> int:
+    """Delete the guests whose token is over and of whose orders nothing personal is kept; return how many were looked at."""
+    return guests.prune_guests()
 
 
 @sweep(every_seconds=3600)

@@ -12,6 +12,7 @@ ASIDE = frozenset(
         "shop.prune_history",
         "shop.prune_idempotency_keys",
         "shop.prune_sessions",
+        "shop.prune_guests",
         "shop.prune_staff_log",
         "shop.erase_aged_contacts",
         "shop.collect_dead_letters",

@@ -136,6 +136,8 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 # How many proxies of our own stand in front: their X-Forwarded-For is believed, nobody else's.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+# How long a guest's token is good.
+GUEST_TOKEN_DAYS = env.int("GUEST_TOKEN_DAYS", 7)
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
 STOREFRONT_URL = env.str("STOREFRONT_URL", "")
@@ -146,6 +148,9 @@ HEADLESS_FRONTEND_URLS = {
     "account_reset_password_from_key": _LINKS + "/account/password/reset/key/{key}",
     "account_signup": _LINKS + "/account/signup",
 }
+
+# What a mail about an order leads to; `#access=...` follows in a guest's, which browsers send to no server.
+ORDER_LINK = _LINKS + "/orders/{order_id}"
 
 CSRF_FAILURE_VIEW = "shop.rest.problem.csrf_failure"
 # Origins (scheme://host[:port]) of storefronts whose pages call the API and the sign-in from a browser.
@@ -164,6 +169,8 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_RATES": {
         "customer": env.str("API_RATE_CUSTOMER", "600/min"),
         "anonymous": env.str("API_RATE_ANONYMOUS", "120/min"),
+        "guests": env.str("API_RATE_GUESTS", "20/min"),
+        "lookups": env.str("API_RATE_LOOKUPS", "10/min"),
     },
     "EXCEPTION_HANDLER": "shop.rest.problem.handle_exception",
     "NUM_PROXIES": TRUSTED_PROXIES,
@@ -267,6 +274,8 @@ MAX_HELD_UNPAID_PIECES = env.int("MAX_HELD_UNPAID_PIECES", 10)
 MAX_HELD_UNPAID_SHARE = env.float("MAX_HELD_UNPAID_SHARE", 0.2)
 MAX_HELD_UNPAID_PLACE_FACTOR = env.int("MAX_HELD_UNPAID_PLACE_FACTOR", 2)
 LIMIT_HELD_UNPAID_BY_ADDRESS = env.bool("LIMIT_HELD_UNPAID_BY_ADDRESS", True)
+# How long the link in a mail opens a guest's order.
+ORDER_LINK_DAYS = env.int("ORDER_LINK_DAYS", 30)
 
 # --- prices ---
 # What staff change of taxes, fees and shipping rates is charged after so many seconds at the latest.
@@ -284,6 +293,8 @@ SHIPPING_RATE_SERVICE_TIMEOUT_SECONDS = env.float("SHIPPING_RATE_SERVICE_TIMEOUT
 # To one mailbox, whose owner may never have ordered anything. What is beyond is withheld, and staff see it.
 MAX_UNPAID_ORDER_EMAILS = env.int("MAX_UNPAID_ORDER_EMAILS", 5)
 UNPAID_ORDER_EMAILS_SECONDS = env.int("UNPAID_ORDER_EMAILS_SECONDS", 86_400)
+# Of mails with the link of one order, which anybody may ask for who knows its number and address.
+ORDER_LINK_MAIL_SECONDS = env.int("ORDER_LINK_MAIL_SECONDS", 600)
 
 # --- inventory --------------------------------------------------------------------------------------------------------
 # What many threads of a process ask for at the same time is written in one transaction.

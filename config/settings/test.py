@@ -34,7 +34,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 # A test that is about a limit of the callers sets it.
-REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {"customer": None, "anonymous": None}
+REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {"customer": None, "anonymous": None, "guests": None, "lookups": None}
 MAX_OPEN_ORDERS_PER_CUSTOMER = env.int("MAX_OPEN_ORDERS_PER_CUSTOMER", 10_000)
 MAX_HELD_UNPAID_PIECES = env.int("MAX_HELD_UNPAID_PIECES", 1_000_000)
 MAX_UNPAID_ORDER_EMAILS = env.int("MAX_UNPAID_ORDER_EMAILS", 1_000_000)

@@ -35,6 +35,11 @@ def recipient_key(address: str) -> int:
     return int.from_bytes(digest[:8], "big", signed=True)
 
 
+def lock_recipient(key: int) -> None:
+    """Have whoever asks for the same mailbox wait until the end of the open transaction."""
+    _LOCK.run(key=key)
+
+
 def _is_admitted(email: Email, key: int) -> bool:
     with transactions.transaction("notifications"):
         return admit(email, key)
@@ -44,5 +49,5 @@ def admit(email: Email, key: int) -> bool:
     """Count an email for a mailbox, in the open transaction, and return whether it is not one too many."""
     most, seconds = settings.MAX_UNPAID_ORDER_EMAILS, settings.UNPAID_ORDER_EMAILS_SECONDS
     # In a statement of its own: the count has to see what was committed while we waited.
-    _LOCK.run(key=key)
+    lock_recipient(key)
     return _ADMIT.one(email_id=email.pk, key=key, most=most, seconds=seconds) is not None

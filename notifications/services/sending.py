@@ -5,8 +5,9 @@ Nothing outside is asked within a transaction, and the outcome is recorded by co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from email.utils import parseaddr
+from uuid import UUID
 
 import structlog
 from django.conf import settings
@@ -77,26 +78,38 @@ def render(email: Email, order: orders.OrderState, *, returned: orders.MoneyRetu
     kind = EmailKind(email.kind).value
     by_bank_only = returned is not None and returned.by_bank.minor and not returned.in_all.minor
     subject = rules.subject(EmailKind.ORDER_CANCELED.value if by_bank_only else kind, number=order.number)
-    context = {
-        "subject": subject,
-        "order": order,
+    more = {
         "lines": lines,
         "total": order.total.localized(locale=locale),
         "reason": rules.reason_in_words(email.reason),
         "amount": email.amount.localized(locale=locale) if email.amount else "",
         "returned": _returned_in_words(returned, locale=locale),
+    }
+    return write(email_id=email.pk, template=kind, subject=subject, order=order, more=more)
+
+
+def write(
+    *, email_id: UUID, template: str, subject: str, order: orders.OrderState, more: Mapping[str, object]
+) -> gateways.Message:
+    """Return a finished email about an order to its customer: `more` beside what every template is given."""
+    context = {
+        "subject": subject,
+        "order": order,
+        # Made now, for this mail: of a guest's order it holds a token, which is kept nowhere.
+        "link": orders.link_to(order=order),
         # Nobody has paid for an order that was never confirmed, and its email and name may be anybody's: a mail to a stranger
         # must not carry a text of the sender's choice.
         "greeting": f"Hello {order.shipping_address.name}" if order.confirmed_at else "Hello",
         "shop_name": parseaddr(settings.DEFAULT_FROM_EMAIL)[0] or "The shop",
+        **more,
     }
     return gateways.Message(
-        email_id=email.pk,
+        email_id=email_id,
         order_id=order.order_id,
         to=order.email,
         subject=subject,
-        text=render_to_string(f"notifications/{kind}.txt", context),
-        html=render_to_string(f"notifications/{kind}.html", context),
+        text=render_to_string(f"notifications/{template}.txt", context),
+        html=render_to_string(f"notifications/{template}.html", context),
     )
 
 

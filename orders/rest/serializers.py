@@ -90,7 +90,9 @@ class PlaceOrderSerializer(StrictSerializer):
     lines = BoundedListField(child=OrderedLineSerializer(), min_length=1, max_length=settings.ORDER_MAX_LINES)
     shipping_address = AddressSerializer()
     email = MailAddressField(
-        required=False, max_length=254, help_text="default: the address that the customer signs in with"
+        required=False,
+        max_length=254,
+        help_text="default: the address that the customer signs in with; a guest's is the guest's own",
     )
     payment_method = PaymentMethodField(
         required=False, help_text="the provider's token; without it the order waits for one until `pay_before`"
@@ -322,10 +324,15 @@ class OrderPageOut(serializers.Serializer[Any]):
 
 def new_order(validated: dict[str, Any], *, customer: User, call: KeyedCall) -> NewOrder:
     """Return the order that a validated body wants, field by field under the same names."""
+    if customer.is_guest and validated.get("email", customer.mail_address).lower() != customer.mail_address:
+        raise serializers.ValidationError(
+            {"email": ["A guest's mails go to the address that the guest was made with."]}
+        )
     wanted = validated | {
         "lines": tuple((line["sku"], line["quantity"]) for line in validated["lines"]),
         "shipping_address": Address(**validated["shipping_address"]),
         "billing_address": Address(**billing) if (billing := validated.get("billing_address")) else None,
-        "email": validated.get("email") or customer.email,
+        "email": validated.get("email") or customer.mail_address,
+        "by_guest": customer.is_guest,
     }
     return NewOrder(customer_id=customer.pk, idempotency_key=call.key, fingerprint=call.fingerprint, **wanted)

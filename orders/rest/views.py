@@ -13,9 +13,10 @@ from rest_framework.response import Response
 
 from orders import services
 from orders.models import CALLED_OFF, Order
-from orders.queries import OrderState, get_order, get_orders, has_payment_method, orders_of
+from orders.queries import OrderNotFound, OrderState, get_order, get_orders, has_payment_method, orders_of
 from orders.rest.answers import answer_checkout, answer_recorded, headers_of, tag_of
 from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, REFUNDING
+from orders.rest.mail_links import LinkHolder, OrderTokenAuthentication
 from orders.rest.refunds import answer_refunds
 from orders.rest.serializers import (
     NothingSerializer,
@@ -33,11 +34,15 @@ from shop.accounts.trail import log_action
 from shop.accounts.users import User
 from shop.errors import Fault
 from shop.rest.admission import AdmittedView
+from shop.rest.authentication import SessionTokenAuthentication
 from shop.rest.idempotency import Answer, KeyedCall, NotFinal, idempotent
 from shop.rest.pagination import PAGE_QUERY, CursorPagination
 from shop.rest.preconditions import conditional_response, etag_of, require_match
 from shop.rest.problem import problem_of
 from shop.rest.query import StrictQueryView
+
+# Of what the link in a mail is for.
+OF_ONE_ORDER = [OrderTokenAuthentication, SessionTokenAuthentication]
 
 
 class CustomerRequest(Request):
@@ -47,7 +52,12 @@ class CustomerRequest(Request):
 
 
 def _visible_order(request: Request, order_id: uuid.UUID) -> OrderState:
-    """Return the order if it is the caller's, or the caller is staff who may see all. Raises: OrderNotFound."""
+    """Return the order if it is the caller's, or the caller is staff who may see all. Raises: OrderNotFound.
+
+    A link opens one order: its holder sees none of the same customer's others.
+    """
+    if isinstance(request.user, LinkHolder) and request.user.order_id != order_id:
+        raise OrderNotFound(order_id=str(order_id))
     may_see_all = request.user.is_staff and request.user.has_perm("orders.view_order")
     return get_order(order_id=order_id, customer_id=None if may_see_all else request.user.pk)
 
@@ -111,6 +121,8 @@ class OrdersView(AdmittedView):
 class OrderView(StrictQueryView):
     """One order."""
 
+    authentication_classes = OF_ONE_ORDER
+
     @READING
     def get(self, request: Request, order_id: uuid.UUID) -> Response:
         """Return an order; with If-None-Match 304 while it has not changed."""
@@ -121,6 +133,8 @@ class OrderView(StrictQueryView):
 
 class OrderPaymentView(AdmittedView):
     """How an order is paid."""
+
+    authentication_classes = OF_ONE_ORDER
 
     @PAYING
     @idempotent
@@ -141,6 +155,8 @@ class OrderPaymentView(AdmittedView):
 
 class OrderCancelView(AdmittedView):
     """The end of an order before its parcel leaves."""
+
+    authentication_classes = OF_ONE_ORDER
 
     @CANCELING
     @idempotent

@@ -5,6 +5,7 @@ from orders.services.begin_to_wait import begin_to_wait
 from orders.services.cancel_order import OrderAlreadyShipped, OrderBeingConfirmed, OrderIsCanceled, request_cancel
 from orders.services.held_unpaid import OpenOrder, TooMuchHeldUnpaid
 from orders.services.note_parcel import RefundUnderWay, note_parcel_delivered, note_parcel_dispatched
+from orders.services.order_links import OrderHasNoLinks, link_to, open_by, revoke_links
 from orders.services.pay_order import NotPayable, provide_payment_method
 from orders.services.place_order import (
     NewOrder,
@@ -45,6 +46,7 @@ __all__ = [
     "OpenOrder",
     "OrderAlreadyShipped",
     "OrderBeingConfirmed",
+    "OrderHasNoLinks",
     "OrderIsCanceled",
     "PricedOrder",
     "RefundUnderWay",
@@ -60,8 +62,10 @@ __all__ = [
     "begin_to_wait",
     "find_placed_order",
     "hurry_sagas",
+    "link_to",
     "note_parcel_delivered",
     "note_parcel_dispatched",
+    "open_by",
     "place_order",
     "postpone_saga",
     "price_order",
@@ -70,6 +74,7 @@ __all__ = [
     "request_cancel",
     "rests_on_the_way_back",
     "resume_saga_now",
+    "revoke_links",
     "saga_attempts",
     "ship_instead",
     "suspend_saga",

@@ -32,8 +32,8 @@ _UNFINISHED = Exists(Saga.objects.filter(order_id=OuterRef("pk"), finished_at=No
 def find(person: Person) -> list[FoundOrder]:
     """Return the orders that the person placed, and those placed before `person.before` that go to one of their addresses."""
     found: set[uuid.UUID] = set()
-    if person.user_id is not None:
-        found.update(Order.objects.filter(customer_id=person.user_id).values_list("pk", flat=True))
+    if person.customer_ids:
+        found.update(Order.objects.filter(customer_id__in=person.customer_ids).values_list("pk", flat=True))
     for address in person.addresses:
         # Capitals are PostgreSQL's matter: it has other ones than Python for some letters.
         contacts = Contact.objects.filter(email__iexact=address, erased_at=None)
@@ -52,6 +52,13 @@ def older(than: timedelta, after: uuid.UUID) -> AgedPage:
     order_ids = tuple(order_id for order_id, status, is_old in page if is_old and status in ENDED)
     goes_on = len(page) == BATCH and page[-1][2]
     return AgedPage(order_ids, page[-1][0] if goes_on else None)
+
+
+def kept_for(customer_ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
+    """Return those of these customers that have an order whose contact is not erased."""
+    kept = Contact.objects.filter(order_id=OuterRef("pk"), erased_at=None)
+    rows = Order.objects.filter(Exists(kept), customer_id__in=customer_ids)
+    return set(rows.values_list("customer_id", flat=True).distinct())
 
 
 def export(order_ids: Sequence[uuid.UUID]) -> Records:
@@ -93,6 +100,8 @@ def erase(order_ids: Sequence[uuid.UUID], *, whole: bool) -> int:
         orders = Order.objects.filter(pk__in=ended)
         changed += orders.exclude(tracking_number__in=("", ERASED)).update(tracking_number=ERASED)
         changed += orders.exclude(**NO_KEYS).update(**NO_KEYS)
+        # A link of a mail opens nothing any more.
+        changed += orders.filter(link_epoch__isnull=False).update(link_epoch=None)
         changed += erase_from_facts("orders", ended, member="tracking_number")
         if whole:
             # A key is once for a customer, so that what stands in its place is too.
@@ -105,4 +114,4 @@ def erase(order_ids: Sequence[uuid.UUID], *, whole: bool) -> int:
 
 
 KEEPER = Keeper(context="orders", export=export, waiting=waiting, erase=erase)
-BOOK = OrderBook(find=find, older=older)
+BOOK = OrderBook(find=find, older=older, kept_for=kept_for)

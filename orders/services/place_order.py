@@ -14,10 +14,10 @@ from django.conf import settings
 
 from inventory import api as inventory
 from orders.events import OrderPlaced
-from orders.models import Order, OrderStatus, new_order_number
+from orders.models import UNPAID, Order, OrderStatus, new_order_number
 from orders.queries import DETAILS, Address, OrderLineState, OrderProgress, OrderState, get_progress
 from orders.rules import order_total
-from orders.services.held_unpaid import OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
+from orders.services.held_unpaid import HolderKeys, OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
 from orders.services.price_order import MixedCurrencies
 from orders.services.saga_store import RESUME_SWEEP, lease
 from shop import transactions
@@ -31,10 +31,16 @@ from shop.rest.idempotency import IdempotencyKeyReused
 from shop.statements import Statement, Together
 from shop.work.background import wake
 
+# Of a guest's order whose links nobody has revoked.
+FIRST_LINK_EPOCH = 1
+
 _PLACE_ORDER = Statement("orders", "place_order")
 _ADD_CONTACT_DETAILS = Statement("orders", "add_contact_details")
 _PLACE_WITH_DETAILS = Together("orders", "place_with_details", [_PLACE_ORDER.text, _ADD_CONTACT_DETAILS.text])
 NO_ADDRESS = Address(name="", line1="", line2="", city="", region="", postal_code="", country="")
+_LOCK_GUEST = Statement("orders", "lock_guest")
+_LOCK_KEY = Statement("orders", "lock_key")
+_COUNT_OPEN = Statement("orders", "count_open_of_guests")
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +87,7 @@ class NewOrder:
     phone: str = ""
     note: str = ""
     locale: str = ""
+    by_guest: bool = False
 
 
 def find_placed_order(*, new: NewOrder) -> uuid.UUID | None:
@@ -173,8 +180,11 @@ def _record(
     # An order with a payment method is judged once that waits for its customer, and most never do. One that costs
     # nothing waits for nobody.
     judged = bool(order.total.minor) and not new.payment_method
-    verified = judged and has_verified(customer_id=order.customer_id, email=order.email)
-    with transactions.single("orders"):
+    verified = judged and not new.by_guest and has_verified(customer_id=order.customer_id, email=order.email)
+    keys = holder_keys(email=order.email, address=order.shipping_address)
+    with (transactions.transaction if new.by_guest else transactions.single)("orders"):
+        if new.by_guest and (crowded := room_of_guest(new, keys if judged else None)) is not None:
+            return crowded, None, None
         # Lost in a crash, the order was lost before its payment was written down, which waits for the disk, and before
         # its customer had an answer. One that is only recorded is answered right away.
         row = _run(
@@ -193,7 +203,8 @@ def _record(
             lines=_lines_as_json(order.lines, free),
             **limits(),
             email_verified=verified,
-            **vars(holder_keys(email=order.email, address=order.shipping_address)),
+            **vars(keys),
+            link_epoch=FIRST_LINK_EPOCH if new.by_guest else None,
             email=order.email,
             **vars(order.shipping_address),
             saga_id=new_id(),
@@ -210,7 +221,10 @@ def _record(
 
 def _run(details: Mapping[str, str], *, asynchronous: bool, **values: Any) -> tuple[Any, ...]:
     """Run place_order.sql, with what adds the details where there are any; return its one row."""
-    if details:
+    if details and not transactions.is_single():
+        rows = _PLACE_ORDER.run(asynchronous=asynchronous, **values)
+        _ADD_CONTACT_DETAILS.run(asynchronous=False, **values, **details)
+    elif details:
         rows, _added = _PLACE_WITH_DETAILS.run(asynchronous=asynchronous, **values, **details)
     else:
         rows = _PLACE_ORDER.run(asynchronous=asynchronous, **values)
@@ -224,6 +238,27 @@ def _details_of(order: OrderState) -> dict[str, str]:
         return {}
     billing = order.billing_address or NO_ADDRESS
     return said | {f"billing_{member}": text for member, text in vars(billing).items()}
+
+
+def room_of_guest(new: NewOrder, keys: HolderKeys | None) -> Room | None:
+    """Return that there is no room for a guest's order, None where there may be; in the open transaction.
+
+    One mailbox makes any number of guests. So those without a payment method count together, as one customer's do. `keys`:
+    None where the order is not judged.
+    Locks: as orders_room_to_wait(), in the same order, so that neither waits for the other.
+    """
+    _LOCK_GUEST.run(customer_id=new.customer_id)
+    if keys is None or keys.email_key is None or keys.address_key is None:
+        return None
+    for key in sorted((keys.email_key, keys.address_key)):
+        _LOCK_KEY.run(key=key)
+    counted = _COUNT_OPEN.one(email_key=keys.email_key)
+    unpaid = counted[0] if counted else 0
+    if unpaid < settings.MAX_OPEN_ORDERS_PER_CUSTOMER:
+        return None
+    own = Order.objects.filter(customer_id=new.customer_id, status__in=UNPAID).order_by("pk")
+    named = tuple(OpenOrder(*each) for each in own.values_list("pk", "number", "status"))
+    return Room(unpaid, None, None, None, None, None, named)
 
 
 def _lines_as_json(lines: Sequence[OrderLineState], free: Mapping[str, int]) -> str:

@@ -14,14 +14,14 @@ WITH room AS MATERIALIZED (
     INSERT INTO orders_order (
         id, number, customer_id, idempotency_key, fingerprint, status, version, total_minor, currency, payment_method,
         pays_at_once, pay_before, cancel_reason, carrier, tracking_number, email_key, address_key,
-        email_verified, unjudged
+        email_verified, unjudged, link_epoch
     )
     SELECT
         %(order_id)s::uuid, %(number)s, %(customer_id)s::uuid, %(idempotency_key)s, %(fingerprint)s, 'PENDING', 1,
         %(total_minor)s::bigint, %(currency)s, %(payment_method)s::text,
         %(payment_method)s::text <> '' OR %(total_minor)s::bigint = 0,
         statement_timestamp() + %(time_to_pay)s::interval, '', '', '', %(email_key)s::bigint, %(address_key)s::bigint,
-        %(email_verified)s::bool, %(payment_method)s::text <> ''
+        %(email_verified)s::bool, %(payment_method)s::text <> '', %(link_epoch)s::smallint
     FROM room WHERE room.unpaid < %(most_orders)s::bigint AND room.over_sku IS NULL
     ON CONFLICT (customer_id, idempotency_key) DO NOTHING
     RETURNING id, placed_at, pay_before

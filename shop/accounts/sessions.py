@@ -21,6 +21,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.utils.crypto import constant_time_compare
 
 from shop import transactions
+from shop.accounts.guests import SESSIONS_OF_GUESTS
 from shop.accounts.users import User
 from shop.statements import Statement
 
@@ -39,6 +40,8 @@ USER_COLUMNS = (
     "date_joined",
     "id",
     "email",
+    "guest_email",
+    "guest_until",
 )
 # Where the columns of the kept answer begin, which are those of find_kept_answer.sql.
 KEPT_FROM = 1 + len(USER_COLUMNS)
@@ -92,7 +95,9 @@ def _user(columns: tuple[Any, ...]) -> User:
 
 def _vouches(data: dict[str, Any], user: User) -> bool:
     """Return whether the session is this user's, under the password that they have now."""
-    if data.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS or not user.is_active:
+    backend = data.get(BACKEND_SESSION_KEY)
+    is_known = backend == SESSIONS_OF_GUESTS if user.is_guest else backend in settings.AUTHENTICATION_BACKENDS
+    if not is_known or not user.is_active:
         return False
     signed = data.get(HASH_SESSION_KEY) or ""
     # While the secret key is rotated, hashes under the one before hold: a token, unlike a cookie, cannot be renewed.

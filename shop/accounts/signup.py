@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 
+from shop.accounts.guests import GUEST_DOMAIN
 from shop.cards import refuse_card_number
 from shop.mail_address import clean_mail_address
 
@@ -56,6 +57,8 @@ class AccountAdapter(DefaultAccountAdapter):
         """Refuse an address that no mail reaches, or that holds a card number. Raises: ValidationError."""
         refuse_card_number(email)
         cleaned: str = super().clean_email(clean_mail_address(email))
+        if cleaned.lower().endswith(f"@{GUEST_DOMAIN}"):
+            raise self.validation_error("email_taken")
         _forget_unconfirmed(cleaned)
         return cleaned
 

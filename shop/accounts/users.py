@@ -1,4 +1,4 @@
-"""Who signs in: shoppers and staff, by email address. Contexts keep a user's id only, never a foreign key."""
+"""Who signs in: shoppers and staff, by email address; and guests, who only order. Contexts keep a user's id only, never a foreign key."""
 
 from __future__ import annotations
 
@@ -34,11 +34,24 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractUser):
-    """A person who signs in with an email address; UUID key, so that an id means the same in every database."""
+    """A person who signs in with an email address, or a guest; UUID key, so that an id means the same in every database.
+
+    A guest's `email` is one that no mail reaches and nobody knows: whatever looks for an account by its address finds none.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     username = None  # type: ignore[assignment]
     email = models.EmailField("email address", unique=True)
+    guest_email = models.EmailField(  # noqa: DJ001  null: an account; "": a guest whose mailbox is erased
+        "guest's mailbox",
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Of a guest: where its mails go. Nobody has proved that it is theirs, and nobody signs in with it.",
+    )
+    guest_until = models.DateTimeField(
+        null=True, editable=False, help_text="Of a guest: when it is next seen whether an order still needs it."
+    )
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -48,11 +61,32 @@ class User(AbstractUser):
         constraints = [
             models.UniqueConstraint(
                 Lower("email"), name="shop_user_email_once", violation_error_message="Another account has this address."
-            )
+            ),
+            models.CheckConstraint(
+                name="shop_user_guest_is_no_account",
+                condition=models.Q(guest_email=None)
+                | models.Q(is_staff=False, is_superuser=False, password__startswith="!"),  # noqa: S106  which no password hashes to
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["guest_email"], name="shop_user_guest", condition=models.Q(guest_email__isnull=False)),
+            models.Index(
+                fields=["guest_until"], name="shop_user_guest_until", condition=models.Q(guest_until__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether this is a guest, who orders and has no account."""
+        return self.guest_email is not None
+
+    @property
+    def mail_address(self) -> str:
+        """Where mails of its orders go unless an order says otherwise."""
+        return self.guest_email or self.email
 
     def clean(self) -> None:
         """Spell the address as it is kept: in small letters."""

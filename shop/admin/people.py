@@ -11,7 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import ManyToManyField, Model, QuerySet
+from django.db.models import ManyToManyField, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -90,9 +90,10 @@ class UserAdmin(WithinReach, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,
     form = _UserForm
     add_form = _NewUserForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("email", "is_staff", "is_active", "date_joined", "last_login")
+    list_display = ("email", "guest_email", "is_staff", "is_active", "date_joined", "last_login")
+    list_filter = (*DjangoUserAdmin.list_filter, ("guest_email", admin.EmptyFieldListFilter))
     search_fields = ("email",)
-    search_help_text = "The beginning of an email address"
+    search_help_text = "The beginning of an email address, or the whole address of a guest"
     ordering = ("-id",)
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -105,6 +106,10 @@ class UserAdmin(WithinReach, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets: Any = ((None, {"classes": ("wide",), "fields": ("email", "password1", "password2")}),)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse what would make an account of a guest: nobody has proved whose mailbox it names."""
+        return super().has_change_permission(request, obj) and not (isinstance(obj, User) and obj.is_guest)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """Keep who is a superuser from everybody else's hands."""
@@ -141,7 +146,7 @@ class UserAdmin(WithinReach, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,
     def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Search along the index of addresses, which are kept in small letters."""
         term = search_term.strip().lower()
-        return (queryset.filter(email__startswith=term) if term else queryset), False
+        return (queryset.filter(Q(email__startswith=term) | Q(guest_email=term)) if term else queryset), False
 
 
 @admin.register(Group)
@@ -207,7 +212,7 @@ class ErasureAdmin(ReadOnlyAdmin):
     list_filter = (("finished_at", admin.EmptyFieldListFilter),)
     search_fields = ("user_id__exact",)
     ordering = ("-id",)
-    exclude = ("addresses", "account_emails", "waiting_for", "sessions_read_to", "sessions_began_at")
+    exclude = ("guests", "addresses", "account_emails", "waiting_for", "sessions_read_to", "sessions_began_at")
     readonly_fields = ("waits_for",)
 
     @display(description="waits for")

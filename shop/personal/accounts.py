@@ -38,8 +38,8 @@ _ABOUT_ACCOUNTS = (User, EmailAddress, Authenticator)
 def person_of(*, user_id: uuid.UUID | None = None, email: str = "") -> Person:
     """Return who is meant by an account's id or an email address.
 
-    By an address, orders that go to it are this person's, and so is the account. By an account, only the addresses that
-    it has confirmed find orders: anybody may have entered the others.
+    By an address, orders that go to it are this person's, and so are the account and the guests that have it. By an account,
+    only the addresses that it has confirmed find orders and guests: anybody may have entered the others.
     """
     address = email.strip().lower()
     if user_id is None and address:
@@ -48,9 +48,12 @@ def person_of(*, user_id: uuid.UUID | None = None, email: str = "") -> Person:
     confirmed = {found.email.lower() for found in own if found.verified}
     of_account = {found.email.lower() for found in own}
     of_account.update(User.objects.filter(pk=user_id).values_list("email", flat=True) if user_id else ())
+    addresses = tuple(sorted(confirmed | ({address} if address else set())))
+    guests = User.objects.filter(guest_email__in=addresses).order_by("pk").values_list("pk", flat=True)
     return Person(
         user_id=user_id,
-        addresses=tuple(sorted(confirmed | ({address} if address else set()))),
+        guests=tuple(each for each in guests if each != user_id),
+        addresses=addresses,
         account_emails=tuple(sorted(each.lower() for each in of_account)),
     )
 
@@ -83,26 +86,30 @@ def export(person: Person, *, orders: Sequence[FoundOrder] = ()) -> Records:
             for session, data in _sessions_of(person)
         ],
         "kept_answers": records_of(_kept_answers(person, orders)),
-        "staff_log": records_of(LogEntry.objects.filter(Q(user_id=person.user_id) | _about(person)).order_by("pk")),
+        "staff_log": records_of(
+            LogEntry.objects.filter(Q(user_id__in=person.customer_ids) | _about(person)).order_by("pk")
+        ),
     }
 
 
 def close(person: Person) -> int:
-    """Erase the account in one transaction: nobody signs in with it any more. Return how many rows were changed."""
-    if person.user_id is None:
+    """Erase the account and the guests in one transaction: nobody orders with them any more. Return how many rows were changed."""
+    if not person.customer_ids:
         return 0
     with transactions.transaction("shop"):
-        user = User.objects.select_for_update().filter(pk=person.user_id).first()
+        users = User.objects.select_for_update().filter(pk__in=person.customer_ids).order_by("pk")
+        open_accounts = [user for user in users if not is_erased(user)]
         told = LogEntry.objects.filter(_about(person)).exclude(object_repr=ERASED)
         told.exclude(change_message=ASKED_FOR).update(change_message=ERASED)
         changed = told.update(object_repr=ERASED)
         changed += _addresses(person).delete()[0]
         changed += _factors(person).delete()[0]
-        if user is not None and not is_erased(user):
+        for user in open_accounts:
             user.groups.clear()
             user.user_permissions.clear()
             changed += User.objects.filter(pk=user.pk).update(
                 email=f"{ERASED}-{user.pk.hex}@{ERASED_DOMAIN}",
+                guest_email="" if user.is_guest else None,
                 first_name="",
                 last_name="",
                 password=make_password(None),
@@ -139,7 +146,7 @@ def end_sessions(person: Person, *, begin: str) -> tuple[int, str]:
 
 
 def _accounts(person: Person) -> QuerySet[User]:
-    return User.objects.none() if person.user_id is None else User.objects.filter(pk=person.user_id)
+    return User.objects.filter(pk__in=person.customer_ids)
 
 
 def _addresses(person: Person) -> QuerySet[EmailAddress]:
@@ -161,7 +168,7 @@ def _kept_answers(person: Person, orders: Sequence[FoundOrder]) -> QuerySet[Idem
     keys = IdempotencyKey.objects.annotate(about=ABOUT_A_ROW)
     of_orders = Q(about__in=about, path__regex=NAMES_A_ROW)
     placed = Q(pk__in=_answers_that_placed(person, orders))
-    return keys.filter(Q(user_id=person.user_id) | placed | of_orders).order_by("pk")
+    return keys.filter(Q(user_id__in=person.customer_ids) | placed | of_orders).order_by("pk")
 
 
 def _answers_that_placed(person: Person, orders: Sequence[FoundOrder]) -> list[int]:
@@ -169,7 +176,7 @@ def _answers_that_placed(person: Person, orders: Sequence[FoundOrder]) -> list[i
     named = Q(pk__in=())
     for address in person.addresses:
         named |= Q(response_body__icontains=address)
-    received = [each for each in orders if each.customer_id != person.user_id]
+    received = [each for each in orders if each.customer_id not in person.customer_ids]
     answers = IdempotencyKey.objects.filter(named, user_id__in={each.customer_id for each in received})
     about = [str(each.order_id) for each in received]
     return [
@@ -193,7 +200,7 @@ def _about(person: Person) -> Q:
         named &= Q(action_time__lte=person.before)
     return (
         Q(named, content_type_id__in=(account, address, factor))
-        | Q(content_type_id=account, object_id=str(person.user_id))
+        | Q(content_type_id=account, object_id__in=[str(each) for each in person.customer_ids])
         | Q(content_type_id=address, object_id__in=[str(row.pk) for row in _addresses(person)])
         | Q(content_type_id=factor, object_id__in=[str(row.pk) for row in _factors(person)])
     )
@@ -215,11 +222,12 @@ def _pages_of_sessions(begin: str) -> Iterator[list[Session]]:
 def _among(page: Sequence[Session], person: Person) -> Iterator[tuple[Session, Mapping[str, Any]]]:
     """Yield the person's sessions. One that another account is signed in with is that account's, whatever it names."""
     wanted = {*person.account_emails, *person.addresses}
+    owners = {str(each) for each in person.customer_ids}
     for session in page:
         data = session.get_decoded()
         owner = data.get(SESSION_KEY)
         text = json.dumps(data, default=str).lower()
-        if owner == str(person.user_id) or (owner is None and any(email in text for email in wanted)):
+        if owner in owners or (owner is None and any(email in text for email in wanted)):
             yield session, data
 
 

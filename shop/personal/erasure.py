@@ -90,6 +90,7 @@ def ask(person: Person, *, asked_by: str) -> uuid.UUID:
             return standing.pk
         asked = Erasure.objects.create(
             user_id=person.user_id,
+            guests=[str(each) for each in person.guests],
             addresses=list(person.addresses),
             account_emails=list(person.account_emails),
             asked_by=asked_by,
@@ -113,13 +114,16 @@ def _open_that_reach(person: Person, found: Sequence[FoundOrder]) -> list[uuid.U
     return [
         row.pk
         for row in Erasure.objects.filter(same, finished_at=None)
-        if set(person.addresses) <= set(row.addresses) and set(found) <= set(find_orders(_person_in(row)))
+        if set(person.addresses) <= set(row.addresses)
+        and set(person.guests) <= set(_person_in(row).guests)
+        and set(found) <= set(find_orders(_person_in(row)))
     ]
 
 
 def _person_in(erasure: Erasure) -> Person:
     return Person(
         user_id=erasure.user_id,
+        guests=tuple(uuid.UUID(each) for each in erasure.guests),
         addresses=tuple(erasure.addresses),
         account_emails=tuple(erasure.account_emails),
         before=erasure.asked_at,
@@ -137,8 +141,8 @@ def carry_out(erasure_id: uuid.UUID) -> bool:
     found = find_orders(person)
     waiting = waiting_among([each.order_id for each in found])
     free = [each for each in found if each.order_id not in waiting]
-    own = [each.order_id for each in free if each.customer_id == person.user_id]
-    received = [each for each in free if each.customer_id != person.user_id]
+    own = [each.order_id for each in free if each.customer_id in person.customer_ids]
+    received = [each for each in free if each.customer_id not in person.customer_ids]
     changed += accounts.forget_answers(person, orders=free)
     changed += erase_orders([each.order_id for each in received], whole=False)
     changed += erase_orders(own, whole=True)
@@ -174,7 +178,8 @@ def _note(erasure: Erasure, *, finished: bool, waiting: Mapping[uuid.UUID, str],
     shortly = not waiting or any(isinstance(reason, Shortly) for reason in waiting.values())
     with transactions.transaction("shop"):
         if finished:
-            rows.update(finished_at=Now(), due_at=None, waiting_for=[], addresses=[], account_emails=[], last_error="")
+            nothing: dict[str, list[str]] = {"waiting_for": [], "guests": [], "addresses": [], "account_emails": []}
+            rows.update(finished_at=Now(), due_at=None, last_error="", **nothing)
         else:
             rows.update(
                 waiting_for=[f"{order_id}: {reason}" for order_id, reason in waiting.items()][:MOST_NAMED],

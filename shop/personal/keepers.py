@@ -6,7 +6,7 @@ The kernel asks them in turn and reads no table of theirs.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,13 +39,19 @@ class Person:
 
     `addresses` are known to be this person's: orders are found by them. `account_emails` are what the account says; they are
     only searched for in what belongs to the account. `before`: an address finds only what existed at this moment; None: all.
-    The account's own rows are found whenever they were made.
+    The account's own rows are found whenever they were made, and so are those of `guests`, whose mailbox is one of the addresses.
     """
 
     user_id: uuid.UUID | None = None
+    guests: tuple[uuid.UUID, ...] = ()
     addresses: tuple[str, ...] = ()
     account_emails: tuple[str, ...] = ()
     before: datetime | None = None
+
+    @property
+    def customer_ids(self) -> tuple[uuid.UUID, ...]:
+        """Under which ids the person has placed orders: the account's, and those of guests."""
+        return self.guests if self.user_id is None else (self.user_id, *self.guests)
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,14 @@ class AgedPage:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderBook:
-    """The context that knows whose orders there are. `find(person)`; `older(than, after)` returns a page by rising id."""
+    """The context that knows whose orders there are. `find(person)`; `older(than, after)` returns a page by rising id.
+
+    `kept_for(customer_ids)` returns those of them that have an order whose contact is kept.
+    """
 
     find: Callable[[Person], Sequence[FoundOrder]]
     older: Callable[[timedelta, uuid.UUID], AgedPage]
+    kept_for: Callable[[Sequence[uuid.UUID]], Collection[uuid.UUID]]
 
 
 @dataclass

@@ -31,9 +31,13 @@ SINGLE_HEADERS = {
     "HTTP_IDEMPOTENCY_KEY": "Idempotency-Key",
     "HTTP_AUTHORIZATION": "Authorization",
     "HTTP_X_SESSION_TOKEN": "X-Session-Token",
+    "HTTP_X_ORDER_TOKEN": "X-Order-Token",
     "HTTP_X_EMAIL_VERIFICATION_KEY": "X-Email-Verification-Key",
     "HTTP_X_PASSWORD_RESET_KEY": "X-Password-Reset-Key",
 }
+
+# Of these, the ones that say who calls.
+TOKEN_HEADERS = ("HTTP_AUTHORIZATION", "HTTP_X_SESSION_TOKEN", "HTTP_X_ORDER_TOKEN")
 
 
 class HeaderRepeated(Refusal):
@@ -95,7 +99,7 @@ def refuse_plain_http(request: HttpRequest) -> HttpResponse | None:
     if not settings.SECURE_SSL_REDIRECT or request.is_secure():
         return None
     reads = request.method in ("GET", "HEAD")
-    if reads and "HTTP_AUTHORIZATION" not in request.META and "HTTP_X_SESSION_TOKEN" not in request.META:
+    if reads and not any(name in request.META for name in TOKEN_HEADERS):
         return None
     path = request.path.lstrip("/")
     if any(re.search(exempt, path) for exempt in settings.SECURE_REDIRECT_EXEMPT):

@@ -14,7 +14,7 @@ from django.utils.cache import patch_vary_headers
 PATHS = ("/api/v1/", "/_allauth/")
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = (
-    "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Session-Token, "
+    "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-Session-Token, X-Order-Token, "
     "X-Email-Verification-Key, X-Password-Reset-Key, X-Request-ID, traceparent, tracestate"
 )
 RESPONSE_HEADERS = (

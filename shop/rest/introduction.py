@@ -4,6 +4,9 @@ INTRODUCTION = """\
 **Signing in.** `POST /_allauth/app/v1/auth/login` gives `meta.session_token`. Send it as `Authorization: Bearer <token>`
 to `/api/v1`, and as `X-Session-Token: <token>` to `/_allauth/app/v1`. Products are read without it.
 
+**Guests.** `POST /api/v1/guests` takes an email address and gives a token, which is sent to `/api/v1` as a sign-in's is:
+it places orders and sees them. It does nothing at `/_allauth`.
+
 **Pages of the storefront.** Mails about accounts link to two pages that the storefront serves below its own address
 (`STOREFRONT_URL`): `/account/verify-email/<key>`, which sends the key to `POST /_allauth/app/v1/auth/email/verify`, and
 `/account/password/reset/key/<key>`, which sends it with a new password to `POST /_allauth/app/v1/auth/password/reset`.

@@ -60,7 +60,11 @@ def publicly_cached(request: Request, response: Response, *, seconds: int) -> Re
 def conditional_response(request: Request, data: Any, *, version: int | str) -> Response:
     """Answer a read: 304 where the caller holds this version, else the data with its ETag."""
     etag = etag_of(version)
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Authorization, X-Session-Token"}
+    headers = {
+        "ETag": etag,
+        "Cache-Control": "private, no-cache",
+        "Vary": "Authorization, X-Session-Token, X-Order-Token",
+    }
     if is_fresh(request, etag):
         return Response(status=status.HTTP_304_NOT_MODIFIED, headers=headers)
     return Response(data, headers=headers)

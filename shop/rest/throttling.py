@@ -73,6 +73,26 @@ class AnonymousThrottle(_RateThrottle):
         return f"throttle:anonymous:{hashlib.sha256(self.get_ident(request).encode()).hexdigest()}"
 
 
+class _AddressThrottle(_RateThrottle):
+    """One rate per address, whoever is signed in."""
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        """Count by address, as AnonymousThrottle does."""
+        return f"throttle:{self.scope}:{hashlib.sha256(self.get_ident(request).encode()).hexdigest()}"
+
+
+class GuestThrottle(_AddressThrottle):
+    """For making guests, each of which is a customer of its own."""
+
+    scope = "guests"
+
+
+class LookupThrottle(_AddressThrottle):
+    """For asking for the links of orders."""
+
+    scope = "lookups"
+
+
 class EdgeHeadersMiddleware:
     """Puts the request's id, what is left of its rate, and who may read it in a browser on every answer."""
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from django.contrib import admin
 from django.db.models import Model
 from django.test import Client
 
+from orders.services.order_links import token_of
 from tests.factories import OrderBodyFactory
-from tests.integration.orders.conftest import Shopper
+from tests.integration.orders.conftest import Shopper, id_in
 from tests.proof import Record
 from tests.security.conftest import ROLES, People, routes, state
+from tests.security.test_guests import Guest
 
 REFUND = {"amount": {"amount_minor": 100, "currency": "EUR"}, "reason": "a scratch"}
 ORDER = "api/v1/orders/<any_uuid:order_id>"
@@ -29,6 +32,8 @@ API: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("GET", f"{ORDER}/refunds"): (401, 404, 200, 404, 200),
     ("POST", f"{ORDER}/refunds"): (401, 403, 403, 403, 201),
     ("POST", f"{ORDER}/cancel"): (401, 404, 409, 404, 409),
+    ("POST", "api/v1/guests"): (201,) * 5,
+    ("POST", "api/v1/order-lookups"): (202,) * 5,
     ("GET", "api/v1/products"): (200,) * 5,
     ("GET", "api/v1/products/<str:sku>"): (200,) * 5,
     ("GET", "api/v1/schema"): (200,) * 5,
@@ -40,7 +45,26 @@ API: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("GET", "problems/<slug:code>"): (200,) * 5,
     ("POST", "webhooks/stripe"): (400,) * 5,
 }
-BODIES = {"api/v1/orders": OrderBodyFactory, f"{ORDER}/refunds": lambda: REFUND}
+# (method, route) -> the status for a guest whose order it is, and for whoever has the link of a mail about it. What is not here
+# is answered as to anybody.
+GUESTS = {
+    ("GET", "api/v1/orders"): (200, 401),
+    ("POST", "api/v1/orders"): (201, 401),
+    ("GET", ORDER): (200, 200),
+    ("POST", f"{ORDER}/payment"): (201, 201),
+    ("GET", f"{ORDER}/refunds"): (200, 401),
+    ("POST", f"{ORDER}/refunds"): (403, 401),
+    ("POST", f"{ORDER}/cancel"): (409, 409),
+}
+GUEST = {"email": "guest@shop.example"}
+# Repeated, they do nothing that matters, so they take no key.
+KEYLESS = {"api/v1/guests", "api/v1/order-lookups"}
+BODIES = {
+    "api/v1/orders": OrderBodyFactory,
+    "api/v1/guests": lambda: GUEST,
+    "api/v1/order-lookups": lambda: GUEST | {"number": "7K3M9Q2XAB"},
+    f"{ORDER}/refunds": lambda: REFUND,
+}
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OURS = sorted({route for _method, route in API})
 # Pages of the admin for everybody of the shop: the front page, one's own password, what a browser needs.
@@ -68,6 +92,26 @@ def test_the_api_answers_each_role_by_its_rule(people: People, proof: Record):
     assert wrong == []
 
 
+def test_the_api_answers_a_guest_and_the_holder_of_a_link_by_their_rule(
+    mug: str, drain: Callable[[], None], proof: Record
+):
+    guest = Guest()
+    order_id = id_in(guest.place())
+    holder = Shopper()
+    holder.headers = {"X-Order-Token": token_of(order_id=order_id, epoch=1)}
+    drain()
+    found = {}
+    for (method, route), rules in API.items():
+        expected = GUESTS.get((method, route), (rules[0], rules[0]))
+        for name, caller, status in zip(("guest", "link"), (guest, holder), expected, strict=True):
+            answer = call(caller, method, path_to(route, order_id), BODIES.get(route, dict)())
+            found[method, route, name] = (answer.status_code, status)
+
+    wrong = [f"{name}: {is_} instead of {must}" for name, (is_, must) in found.items() if is_ != must]
+    proof("route x role", histories=len(found), of=len(API) * 2, violations=wrong)
+    assert wrong == []
+
+
 def test_every_other_method_is_405(people: People):
     for route in OURS:
         taken = {method for method, known in API if known == route}
@@ -81,7 +125,7 @@ def test_an_unsafe_call_without_a_key_does_nothing(people: People):
     before = state()
 
     for method, route in API:
-        if method == "POST" and route.startswith("api/"):
+        if method == "POST" and route.startswith("api/") and route not in KEYLESS:
             body = BODIES.get(route, dict)()
             answer = call(people.apis["staff with permission"], method, path(route, people), body, key="")
             assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_missing"), route
@@ -264,5 +308,9 @@ def call(caller: Shopper, method: str, where: str, body: Any, *, key: str | None
 
 
 def path(route: str, people: People) -> str:
-    filled = route.replace("<any_uuid:order_id>", str(people.order_id)).replace("<str:sku>", "MUG")
+    return path_to(route, people.order_id)
+
+
+def path_to(route: str, order_id: uuid.UUID) -> str:
+    filled = route.replace("<any_uuid:order_id>", str(order_id)).replace("<str:sku>", "MUG")
     return "/" + filled.replace("<slug:code>", "not_found")

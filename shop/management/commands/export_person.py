@@ -29,7 +29,7 @@ class Command(BaseCommand):
         found = find_orders(person)
         if not accounts.is_known(person) and not found:
             raise CommandError("nothing is stored about this person")
-        others = [str(each.order_id) for each in found if each.customer_id != person.user_id]
+        others = [str(each.order_id) for each in found if each.customer_id not in person.customer_ids]
         if others:
             orders = "1 order" if len(others) == 1 else f"{len(others)} orders"
             self.stderr.write(

@@ -492,6 +492,14 @@ KERNEL = (
         about="look at the facts of orders",
     ),
     Corruption(
+        "no request of a link is overdue",
+        CONFIRMED,
+        "notifications",
+        "INSERT INTO notifications_linkrequest (id, number, recipient_key, due_at, attempts, last_error)"
+        " VALUES ('{id}', '7K3M9Q2XAB', 1, now() - interval '1 hour', 0, '')",
+        about="request of a link",
+    ),
+    Corruption(
         "every erasure goes on",
         CONFIRMED,
         "shop",

@@ -41,4 +41,4 @@ def test_either_header_carries_the_token(document):
     operation = document["paths"]["/api/test/orders"]["post"]
 
     assert operation["security"] == [{"bearerToken": []}, {"sessionToken": []}]
-    assert set(document["components"]["securitySchemes"]) == {"bearerToken", "sessionToken"}
+    assert set(document["components"]["securitySchemes"]) == {"bearerToken", "sessionToken", "orderToken"}
