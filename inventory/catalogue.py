@@ -6,6 +6,7 @@ Pure: what is wrong is refused with the member it is in, so that a form or an im
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,6 +29,9 @@ MAX_WEIGHT_GRAMS = 1_000_000
 MAX_TAX_CLASS = 40
 GROUP_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TAX_CLASS_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+MAX_SEARCH = 100
+# Accents that stand apart from their letter once a text is decomposed.
+_ACCENTS = re.compile("[\u0300-\u036f]")
 _NOT_IN_URLS = re.compile(r"[\s\\\"'<>^`{|}\x00-\x20\x7f-\x9f]")
 
 
@@ -64,6 +68,16 @@ class Details:
     tax_class: str = ""
     active_from: datetime | None = None
     active_to: datetime | None = None
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Return the words that are searched for: letters, digits and marks, without the accents of Latin letters.
+
+    See Note [Words of a product] in inventory/models.py, which reads products the same way.
+    """
+    plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text))
+    # By category, since a vowel sign of Hindi is a mark and belongs to its word.
+    return tuple("".join(char if unicodedata.category(char)[0] in "LNM" else " " for char in plain).split())
 
 
 def checked_details(details: Details) -> Details:

@@ -6,6 +6,8 @@ A SKU is never renamed, so stock, lines and ledger name it directly. What the co
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -21,6 +23,36 @@ from shop.money import Money
 from shop.states import StatusModel, Transitions
 from shop.text import words
 
+# Note [Words of a product]
+# What is searched: the SKU, the name, the category, the values of the options and the description, as PostgreSQL's text
+# search splits them into words, without a language. Decomposed and without their accents, so that "cafetiere" finds "Cafetière"; with
+# spaces for punctuation, so that "MUG-12" is two words and not a word and the number -12. `catalogue.words_of` does the
+# same to what is searched for.
+WORDS = models.Func(
+    "sku",
+    "name",
+    "category",
+    models.Func("options", template="jsonb_path_query_array(%(expressions)s, '$.*')::text"),
+    "description",
+    arg_joiner=" || ' ' || ",
+    template="to_tsvector('simple'::regconfig, regexp_replace(regexp_replace(normalize(%(expressions)s, NFKD),"
+    r" '[\u0300-\u036f]+', '', 'g'), '[!-/:-@\[-`{-~]+', ' ', 'g'))",
+    output_field=SearchVectorField(),
+)
+# Note [Keys of sorting]
+# A cursor names a place in a list by one value, so each order has one that no two products share: the SKU ends it.
+# Prices of several currencies are not comparable: they are listed currency by currency.
+NAME_KEY = models.Func(
+    "name", "sku", arg_joiner=") || ' ' || ", template="(lower(%(expressions)s)", output_field=models.TextField()
+)
+PRICE_KEY = models.Func(
+    "currency",
+    models.Func("price_minor", template="lpad(%(expressions)s::text, 13, '0')"),
+    "sku",
+    arg_joiner=" || ",
+    template='(%(expressions)s) COLLATE "C"',
+    output_field=models.TextField(),
+)
 _OPEN_ENDED = Q(active_from__isnull=True) | Q(active_to__isnull=True)
 
 
@@ -81,6 +113,13 @@ class Product(models.Model):
             models.CheckConstraint(name="inventory_product_price", condition=Q(price_minor__gte=0)),
             models.CheckConstraint(name="inventory_product_currency", condition=Q(currency__regex=r"^[A-Z]{3}$")),
             models.CheckConstraint(name="inventory_product_sku", condition=Q(sku__regex=SKU_PATTERN)),
+        ]
+        indexes = [
+            # fastupdate: words that wait in a list of their own would be read whole by each search.
+            GinIndex(WORDS, name="inventory_product_words", fastupdate=False),
+            models.Index(NAME_KEY, name="inventory_product_by_name", condition=Q(active=True)),
+            models.Index(PRICE_KEY, name="inventory_product_by_price", condition=Q(active=True)),
+            models.Index(fields=["category", "sku"], name="inventory_product_by_category", condition=Q(active=True)),
         ]
         ordering = ["sku"]
 

@@ -10,11 +10,25 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.search import SearchQuery
 from django.db import InterfaceError, OperationalError
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
+from django.db.models.lookups import GreaterThan
 
-from inventory.models import Product, Reservation, ReservationLine, Status, StockMovement
+from inventory.catalogue import words_of
+from inventory.models import (
+    NAME_KEY,
+    PRICE_KEY,
+    WORDS,
+    Product,
+    Reservation,
+    ReservationLine,
+    Status,
+    Stock,
+    StockMovement,
+)
 from inventory.rules import Line, is_sku
 from shop.counting import shown_count
 from shop.errors import Busy, Fault, NotFound, Refusal
@@ -30,6 +44,8 @@ FOR_SALE = (
     & (Q(active_from__isnull=True) | Q(active_from__lte=Now()))
     & (Q(active_to__isnull=True) | Q(active_to__gt=Now()))
 )
+
+MAX_VARIANTS = 100
 
 _OFFERS = Statement("inventory", "get_offers")
 _PAGE = Statement("inventory", "page_reservations")
@@ -115,7 +131,60 @@ def products_for_sale() -> QuerySet[Product]:
         .annotate(units=Sum("quantity"))
         .values("units")
     )
-    return Product.objects.filter(FOR_SALE).annotate(free=F("stock__available") + Coalesce(Subquery(expired), 0))
+    # Not a join: of a list sorted by index only the rows of the page ask for their stock.
+    available = Stock.objects.filter(pk=OuterRef("sku")).values("available")
+    return Product.objects.filter(FOR_SALE).annotate(
+        free=Coalesce(Subquery(available), 0) + Coalesce(Subquery(expired), 0)
+    )
+
+
+# How a list is sorted: by what, which is unique, and whether down.
+SORTS: dict[str, tuple[Combinable, str]] = {
+    "sku": (F("sku"), ""),
+    "name": (NAME_KEY, ""),
+    "-name": (NAME_KEY, "-"),
+    "price": (PRICE_KEY, ""),
+    "-price": (PRICE_KEY, "-"),
+    "newest": (F("pk"), "-"),  # its order is the order of making
+}
+
+
+def find_products(
+    *, search: str = "", category: str = "", in_stock: bool = False, sort: str = "sku"
+) -> QuerySet[Product]:
+    """Return the products for sale that fit, each with `free` and its place in the order, `sort_key`.
+
+    A product fits a search if some word of it begins with each word searched for. See Note [Words of a product].
+    """
+    found = products_for_sale().annotate(sort_key=SORTS[sort][0])
+    if search:
+        words = words_of(search)
+        query = " & ".join(f"{word}:*" for word in words)
+        asked = SearchQuery(query, config="simple", search_type="raw")
+        found = found.alias(words=WORDS).filter(words=asked) if words else found.none()
+    if category:
+        found = found.filter(category=category)
+    return found.filter(GreaterThan(F("free"), 0)) if in_stock else found
+
+
+def variants_of(product: Product) -> QuerySet[Product]:
+    """Return the products for sale of a product's group, itself included, as they were made; none without a group."""
+    if not product.group:
+        return Product.objects.none()
+    return products_for_sale().filter(group=product.group).order_by("pk")[:MAX_VARIANTS]
+
+
+class CategoryCount(NamedTuple):
+    """A category, and how many products of it are for sale."""
+
+    name: str
+    products: int
+
+
+def list_categories() -> list[CategoryCount]:
+    """Return the categories of which something is for sale, by name."""
+    counted = Product.objects.filter(FOR_SALE).exclude(category="").values_list("category")
+    return [CategoryCount(*row) for row in counted.annotate(products=Count("pk")).order_by("category")]
 
 
 def get_offers(*, skus: Sequence[str]) -> dict[str, ProductOffer]:

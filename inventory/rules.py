@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from shop.errors import Refusal
 
 MAX_QUANTITY = 1_000_000
+AVAILABILITIES = ("in_stock", "few_left", "sold_out")
 SKU_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -65,6 +66,13 @@ def shortages(wanted: Sequence[Line], available: Mapping[str, int]) -> tuple[Sho
     return tuple(
         Shortage(line.sku, line.quantity, available[line.sku]) for line in wanted if line.quantity > available[line.sku]
     )
+
+
+def availability(available: int, *, low: int) -> str:
+    """Return how much there is in a word: "sold_out", "few_left" up to `low`, else "in_stock"."""
+    if available <= 0:
+        return "sold_out"
+    return "few_left" if available <= low else "in_stock"
 
 
 def ran_low(*, before: int, after: int, threshold: int) -> bool:

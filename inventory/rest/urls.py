@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from inventory.rest.views import ProductDetail, ProductList
+from inventory.rest.views import CategoryList, ProductDetail, ProductList
 
 urlpatterns = [
+    path("categories", CategoryList.as_view(), name="categories"),
     path("products", ProductList.as_view(), name="products"),
     path("products/<str:sku>", ProductDetail.as_view(), name="product"),
 ]

@@ -27,7 +27,7 @@ PAGE_QUERY = frozenset({"cursor", "limit"})
 class CursorPagination(pagination.CursorPagination):
     """Newest first by default, by an id whose order is the order of making; the cursor is opaque.
 
-    `ordering` may be set by the view (`ordering = ("sku",)`), `?limit=` asks for a page size up to 100. The neighbours
+    `ordering` may be set by the view (`ordering = ("sku",)`), also by what the queryset computes. `?limit=` asks for a page size up to 100. The neighbours
     are in the body (`next`, `previous`) and in the Link header (RFC 8288).
     """
 
@@ -61,7 +61,9 @@ class CursorPagination(pagination.CursorPagination):
         """Return the view's own ordering where it names one."""
         ordering = getattr(view, "ordering", None) or self.ordering
         fields = (ordering,) if isinstance(ordering, str) else tuple(ordering)
-        self._ordered_by = queryset.model._meta.get_field(fields[0].removeprefix("-"))
+        first = fields[0].removeprefix("-")
+        computed = queryset.query.annotations.get(first)
+        self._ordered_by = computed.output_field if computed is not None else queryset.model._meta.get_field(first)
         return fields
 
     def get_paginated_response(self, data: Any) -> Response:

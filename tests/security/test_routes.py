@@ -34,6 +34,7 @@ API: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("POST", f"{ORDER}/cancel"): (401, 404, 409, 404, 409),
     ("POST", "api/v1/guests"): (201,) * 5,
     ("POST", "api/v1/order-lookups"): (202,) * 5,
+    ("GET", "api/v1/categories"): (200,) * 5,
     ("GET", "api/v1/products"): (200,) * 5,
     ("GET", "api/v1/products/<str:sku>"): (200,) * 5,
     ("GET", "api/v1/schema"): (200,) * 5,

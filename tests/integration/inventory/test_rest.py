@@ -21,6 +21,15 @@ def test_anybody_may_read_what_a_product_costs_and_whether_it_is_there(shelf):
         "name": "A mug",
         "price": {"amount_minor": 900, "currency": "JPY", "exponent": 0, "formatted": "900"},
         "available": 7,
+        "availability": "in_stock",
+        "description": "",
+        "category": "",
+        "images": [],
+        "group": "",
+        "options": {},
+        "weight_grams": 0,
+        "tax_class": "",
+        "variants": [],
     }
 
 

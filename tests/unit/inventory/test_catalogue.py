@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from inventory.catalogue import MAX_WEIGHT_GRAMS, Details, Image, InvalidProduct, checked_details
+from inventory.catalogue import MAX_WEIGHT_GRAMS, Details, Image, InvalidProduct, checked_details, words_of
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 CARD = "4242 4242 4242 4242"
@@ -109,3 +109,18 @@ def test_details_are_kept_clean():
 
 def test_a_product_needs_no_details():
     assert checked_details(Details()) == Details()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ()),
+        (" .!?&|':*\x00 ", ()),
+        ("MUG-12_blue", ("MUG", "12", "blue")),
+        ("Cafetière", ("Cafetiere",)),
+        ("\u30b3\u30fc\u30d2\u30fc\u3000\u7d05\u8336", ("\u30b3\u30fc\u30d2\u30fc", "\u7d05\u8336")),
+        ("\u0930\u0902\u0917\u0940\u0928", ("\u0930\u0902\u0917\u0940\u0928",)),
+    ],
+)
+def test_words_of_a_search_hold_no_operator_and_no_accent(text, words):
+    assert words_of(text) == words

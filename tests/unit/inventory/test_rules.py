@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.models import BORN, TRANSITIONS, Status
-from inventory.rules import MAX_QUANTITY, InvalidQuantity, Line, Shortage, is_sku, ran_low, shortages, summed
+from inventory.rules import (
+    AVAILABILITIES,
+    MAX_QUANTITY,
+    InvalidQuantity,
+    Line,
+    Shortage,
+    availability,
+    is_sku,
+    ran_low,
+    shortages,
+    summed,
+)
 
 
 def test_two_lines_of_one_sku_are_one_demand_in_the_order_of_skus():
@@ -60,3 +71,11 @@ def test_every_status_is_in_the_table_and_reachable():
 
     assert set(TRANSITIONS) == set(Status.values) == {str(status) for status in reachable}
     assert TRANSITIONS.terminal == {"RELEASED", "EXPIRED", "RETURNED", "SHORT"}
+
+
+@pytest.mark.parametrize(
+    ("available", "word"), [(-1, "sold_out"), (0, "sold_out"), (1, "few_left"), (5, "few_left"), (6, "in_stock")]
+)
+def test_availability_is_told_in_a_word(available, word):
+    assert availability(available, low=5) == word
+    assert word in AVAILABILITIES
