@@ -42,7 +42,7 @@ help:  ## List the commands
 demo: .venv/installed  ## Run every journey of an order over HTTP, faults included, and audit the result
 	@$(RUN) -m local.demo
 
-run: .venv/installed  ## Serve the API and the admin until Ctrl-C
+run: .venv/installed  ## Serve a shop with its storefront, API and admin until Ctrl-C
 	@$(RUN) -m local.run
 
 test: .venv/installed  ## Run what one runs all day (CONTEXT=payments: what a change of that context can break)

@@ -35,6 +35,7 @@ urlpatterns = [
     path("api/v1/docs", DocsView.as_view(url_name="schema"), name="docs"),
     path("", include("payments.rest.urls")),
     path("", include("shop.rest.urls")),
+    path("", include("shop.storefront.urls")),
 ]
 
 handler400 = "shop.rest.problem.bad_request"

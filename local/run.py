@@ -1,4 +1,4 @@
-"""`make run`: serve the API and the admin on this machine until Ctrl-C."""
+"""`make run`: serve the storefront, the API and the admin on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def _greet(stack: Stack) -> None:
     )
     token = login.json()["meta"]["session_token"]
     _say(f"""
+shop        {stack.url}/
 API         {stack.url}/api/v1/docs
 admin       {stack.url}/admin/   {demo_data.STAFF.email} / {demo_data.STAFF.password}
 shopper     {demo_data.SHOPPER.email} / {demo_data.SHOPPER.password}

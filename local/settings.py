@@ -21,6 +21,7 @@ DATABASE_ROUTERS = ["local.carrier.router.CarrierRouter", *DATABASE_ROUTERS]
 
 STRIPE_API_KEY = env.str("STRIPE_API_KEY", "") or "sk_test_sandbox"
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", "" if env.str("STRIPE_API_KEY", "") else "http://127.0.0.1:12111")
+STRIPE_TEST_BANK = "" if env.str("STRIPE_API_KEY", "") else STRIPE_API_BASE
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=["whsec_sandbox"])
 
 SHIPPING_CARRIERS = {**SHIPPING_CARRIERS, "sandbox": "local.carrier.gateway.SandboxCarrier"}

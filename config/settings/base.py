@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.headless",
     "shop",
+    "shop.storefront",
     "inventory",
     "payments",
     "orders",
@@ -141,6 +142,8 @@ GUEST_TOKEN_DAYS = env.int("GUEST_TOKEN_DAYS", 7)
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
 STOREFRONT_URL = env.str("STOREFRONT_URL", "")
+# The reference storefront at /; a shop with one of its own switches it off (shop/storefront/).
+STOREFRONT = env.bool("STOREFRONT", True)
 _LINKS = STOREFRONT_URL or "http://localhost:8000"
 HEADLESS_FRONTEND_URLS = {
     "account_confirm_email": _LINKS + "/account/verify-email/{key}",
@@ -312,6 +315,10 @@ STOCK_LOW_THRESHOLD = env.int("STOCK_LOW_THRESHOLD", 5)
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", "payments.gateways.stripe.adapter.provider")
 STRIPE_API_KEY = env.str("STRIPE_API_KEY", "")
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", "")
+# For the pages of the storefront: cards become tokens in the browser.
+STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", "")
+# Where a browser reaches the sandbox, which stands in for the customer's bank; local/ sets it.
+STRIPE_TEST_BANK = ""
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", 3.0)
 

@@ -58,15 +58,16 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def storefront(request: HttpRequest) -> str | None:
-    """Return where "View site" leads (settings UNFOLD["SITE_URL"]); None, so no link, unless a storefront is set.
+    """Return where "View site" leads (settings UNFOLD["SITE_URL"]); None, so no link, without any storefront.
 
-    `make run` sets this server's own address, for the links in mails: it has no front page.
+    Where the reference storefront is off, this server has no front page to lead to.
     """
     if not settings.STOREFRONT_URL:
-        return None
+        return "/" if settings.STOREFRONT else None
     url, here = urlsplit(settings.STOREFRONT_URL), urlsplit(f"//{request.get_host()}")
     same_host = url.hostname == here.hostname or {url.hostname, here.hostname} <= _THIS_MACHINE
-    return None if same_host and url.port == here.port else str(settings.STOREFRONT_URL)
+    is_here = same_host and url.port == here.port
+    return None if is_here and not settings.STOREFRONT else str(settings.STOREFRONT_URL)
 
 
 def _may_see(request: HttpRequest, tile: Tile) -> bool:

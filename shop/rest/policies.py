@@ -24,6 +24,25 @@ DOCS = f"default-src 'none'; script-src 'self'; connect-src 'self'; font-src 'se
 ADMIN = f"default-src 'self'; script-src 'self' 'unsafe-eval'; {_STYLES}; {_ALWAYS}"
 
 
+def storefront(*, stripe: bool, test_bank: str) -> str:
+    """Return the policy of the storefront's page: scripts and styles are files of ours, product pictures come from anywhere.
+
+    `stripe`: the page loads Stripe's script, which opens frames of its own (docs.stripe.com/security/guide). `test_bank`:
+    the address of the sandbox that stands in for a customer's bank, or nothing.
+    """
+    scripts, calls, frames = ["'self'"], ["'self'"], ["'none'"]
+    if stripe:
+        scripts += ["https://js.stripe.com", "https://*.js.stripe.com"]
+        calls += ["https://api.stripe.com"]
+        frames = ["https://js.stripe.com", "https://*.js.stripe.com", "https://hooks.stripe.com"]
+    if test_bank:
+        calls.append(test_bank)
+    return (
+        f"default-src 'none'; script-src {' '.join(scripts)}; style-src 'self'; img-src 'self' https:; "
+        f"connect-src {' '.join(calls)}; frame-src {' '.join(frames)}; {_ALWAYS}"
+    )
+
+
 class PoliciesMiddleware:
     """Puts the policy on every page that does not bring one of its own; an empty answer is not a page."""
 

@@ -104,5 +104,17 @@ def test_expressions_are_evaluated_in_the_admin_alone(people: People):
     assert evaluates == ["/admin/login/"]
 
 
+@pytest.mark.parametrize("path", ["/", "/products/MUG", "/checkout", "/account/verify-email/key"])
+def test_the_storefront_passes_its_policy_which_lets_nothing_stand_in_the_page(path: str, people: People):
+    answer = Client().get(path)
+
+    assert look(answer).scripts == ["/static/storefront/main.js"]
+    assert "style=" not in answer.content.decode()
+    policy = directives(answer)
+    assert policy["default-src"] == {"'none'"}
+    assert policy["script-src"] == policy["style-src"] == {"'self'"}
+    assert not [each for values in policy.values() for each in values if "unsafe" in each]
+
+
 def policy_of(path: str) -> str:
     return str(Client().get(path)["Content-Security-Policy"])

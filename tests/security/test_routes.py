@@ -46,6 +46,22 @@ API: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("GET", "problems/<slug:code>"): (200,) * 5,
     ("POST", "webhooks/stripe"): (400,) * 5,
 }
+# The storefront's shell, the same for everybody.
+SHELL = (
+    "",
+    "products/<str:sku>",
+    "basket",
+    "checkout",
+    "orders",
+    "orders/<uuid:order_id>",
+    "find-order",
+    "sign-in",
+    "account/signup",
+    "account/verify-email/<str:key>",
+    "account/password/reset",
+    "account/password/reset/key/<str:key>",
+)
+API |= {("GET", route): (200,) * 5 for route in SHELL}
 # (method, route) -> the status for a guest whose order it is, and for whoever has the link of a mail about it. What is not here
 # is answered as to anybody.
 GUESTS = {
@@ -313,5 +329,5 @@ def path(route: str, people: People) -> str:
 
 
 def path_to(route: str, order_id: uuid.UUID) -> str:
-    filled = route.replace("<any_uuid:order_id>", str(order_id)).replace("<str:sku>", "MUG")
-    return "/" + filled.replace("<slug:code>", "not_found")
+    filled = re.sub(r"<(any_)?uuid:order_id>", str(order_id), route).replace("<str:sku>", "MUG")
+    return "/" + filled.replace("<slug:code>", "not_found").replace("<str:key>", "a-key")

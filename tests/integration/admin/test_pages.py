@@ -92,12 +92,22 @@ def test_every_action_on_many_rows_asks_before_it_acts():
     ],
 )
 def test_view_site_leads_to_the_storefront_or_is_left_out(staff: Client, settings: Any, storefront: str, link: bool):
+    settings.STOREFRONT = False
     settings.STOREFRONT_URL = storefront
 
     page = staff.get("/admin/").content.decode()
 
     assert ("View site" in page, f'href="{storefront}"' in page) == (link, link)
     assert ("Return to site" in Client().get("/admin/login/").content.decode()) is link
+
+
+@pytest.mark.parametrize(("named", "leads_to"), [("", "/"), ("https://testserver", "https://testserver")])
+def test_view_site_leads_to_the_reference_storefront_while_it_is_on(
+    staff: Client, settings: Any, named: str, leads_to: str
+):
+    settings.STOREFRONT_URL = named
+
+    assert f'href="{leads_to}"' in staff.get("/admin/").content.decode()
 
 
 def test_each_class_of_our_pages_is_one_that_the_theme_ships():

@@ -1,0 +1,144 @@
+// Fields with labels, and the problems of the API in words: near the field that they are about, or as an alert.
+
+import { fill, h, say } from "./dom.js";
+
+/**
+ * A labelled field. `name` is the path of the body's member that it fills, as a problem's pointer names it:
+ * "shipping_address/city".
+ */
+export function field(name, label, { hint, control, ...properties } = {}) {
+  const id = `field-${name.replaceAll("/", "-")}`;
+  const input = control ?? h("input", { type: "text", ...properties });
+  input.id = id;
+  input.name = name;
+  const notes = h("p", { class: "error", id: `${id}-error`, hidden: true });
+  if (hint) input.setAttribute("aria-describedby", `${id}-hint`);
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: id }, label, !input.required && !control && h("span", { class: "quiet" }, " (optional)")),
+    input,
+    hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
+    notes,
+  );
+}
+
+/** Return the place for a form's alert, which `explain` fills. */
+export const alertPlace = () => h("div", { class: "alerts", role: "alert" });
+
+/** Show a problem: each of its errors near its field, the rest in `place`. */
+export function explain(problem, place, form = null) {
+  forget(place, form);
+  const elsewhere = [];
+  let first = null;
+  for (const { pointer = "", detail = "" } of problem.errors ?? []) {
+    const input = form && fieldOf(form, pointer);
+    if (!input) {
+      elsewhere.push(detail);
+      continue;
+    }
+    mark(input, detail);
+    first ??= input;
+  }
+  if (first) first.focus();
+  if (!first || elsewhere.length) showAlert(place, problem, elsewhere);
+  if (first) say(first.parentElement.querySelector(".error").textContent);
+}
+
+function fieldOf(form, pointer) {
+  const name = decodeURIComponent(pointer.replace(/^#?\/?/, ""));
+  const found = form.elements.namedItem(name);
+  return found instanceof Element ? found : null;
+}
+
+function mark(input, text) {
+  const notes = document.getElementById(`${input.id}-error`);
+  if (!notes) return;
+  notes.textContent = text;
+  notes.hidden = false;
+  input.setAttribute("aria-invalid", "true");
+  const described = new Set((input.getAttribute("aria-describedby") ?? "").split(" ").filter(Boolean));
+  input.setAttribute("aria-describedby", [...described.add(notes.id)].join(" "));
+}
+
+/** Put a problem's title and detail into `place`. */
+export function showAlert(place, problem, more = []) {
+  const { title = "Something broke on this page", detail = "", retryAfter } = known(problem);
+  const later = retryAfter ? [`Please try again in ${retryAfter} seconds.`] : [];
+  const told = [...new Set([detail, ...more, ...later].filter(Boolean))];
+  fill(place, h("div", { class: "alert" }, h("strong", {}, title), told.map((text) => h("p", {}, text))));
+  place.scrollIntoView?.({ block: "nearest" });
+}
+
+// A bug of this page is not the API's problem: it has no title of its own.
+function known(problem) {
+  return problem.code ? { ...problem, title: problem.message } : { detail: "Please load it again." };
+}
+
+/** Take back what `explain` has shown. */
+export function forget(place, form = null) {
+  fill(place);
+  for (const input of form?.querySelectorAll("[aria-invalid]") ?? []) {
+    input.removeAttribute("aria-invalid");
+    const notes = document.getElementById(`${input.id}-error`);
+    if (notes) notes.hidden = true;
+  }
+}
+
+/** Have the browser judge required fields, and say so in words near the first that is wrong. */
+export function isComplete(form, place) {
+  forget(place, form);
+  const wrong = [...form.elements].filter((input) => input.willValidate && !input.checkValidity());
+  for (const input of wrong) mark(input, input.validationMessage);
+  if (wrong.length) {
+    wrong[0].focus();
+    say(wrong[0].validationMessage);
+  }
+  return wrong.length === 0;
+}
+
+/** Run `work` once for a button however often it is pressed; meanwhile the button says `doing`. */
+export async function busily(button, doing, work) {
+  if (button.getAttribute("aria-busy")) return;
+  const label = [...button.childNodes];
+  button.setAttribute("aria-busy", "true");
+  button.setAttribute("aria-disabled", "true");
+  fill(button, doing);
+  try {
+    await work();
+  } finally {
+    button.removeAttribute("aria-busy");
+    button.removeAttribute("aria-disabled");
+    fill(button, label);
+  }
+}
+
+/** Ask before something that cannot be taken back; resolves to whether the shopper agreed. */
+export function confirmed({ title, text, yes, no = "Not now" }) {
+  return choose({ title, text, choices: [[no, false, "quiet-button"], [yes, true, ""]] });
+}
+
+/** Ask in a dialog; resolves to the value of the choice, or to null where the dialog was left. */
+export function choose({ title, text, choices }) {
+  return new Promise((resolve) => {
+    const before = document.activeElement;
+    let chosen = null;
+    const buttons = choices.map(([label, value, style]) =>
+      h("button", { type: "button", class: style, onclick: () => { chosen = value; dialog.close(); } }, label),
+    );
+    const dialog = h(
+      "dialog",
+      { "aria-labelledby": "dialog-title" },
+      h("h2", { id: "dialog-title" }, title),
+      [text].flat().map((line) => h("p", {}, line)),
+      h("div", { class: "choices" }, buttons),
+    );
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      if (before?.isConnected) before.focus();
+      resolve(chosen);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

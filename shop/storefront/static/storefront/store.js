@@ -1,0 +1,124 @@
+// What the browser keeps between pages: who has signed in, the basket, and what has been sent and not answered yet.
+
+import { formatted, sum, times } from "./money.js";
+
+function read(storage, name, otherwise) {
+  try {
+    return JSON.parse(storage.getItem(name)) ?? otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+function write(storage, name, value) {
+  if (value === null) storage.removeItem(name);
+  else storage.setItem(name, JSON.stringify(value));
+}
+
+const changed = new EventTarget();
+/** Call back whenever the basket or the session changes, in this tab or another, until `signal` aborts. */
+export function onChange(callback, signal) {
+  changed.addEventListener("change", callback, { signal });
+}
+const tell = () => changed.dispatchEvent(new Event("change"));
+window.addEventListener("storage", tell);
+
+// --- who has signed in: an account or a guest, each with the token that the API gave -----------------------------------
+
+export const session = {
+  /** Return { token, email, guest } or null. */
+  get: () => read(localStorage, "shop.session", null),
+  set(value) {
+    write(localStorage, "shop.session", value);
+    tell();
+  },
+};
+
+// --- access to one order, by the link of a mail --------------------------------------------------------------------------
+
+export const orderTokens = {
+  get: (id) => read(localStorage, "shop.order-tokens", {})[id] ?? "",
+  keep(id, token) {
+    const tokens = Object.entries(read(localStorage, "shop.order-tokens", {})).filter(([other]) => other !== id);
+    write(localStorage, "shop.order-tokens", Object.fromEntries([...tokens.slice(-19), [id, token]]));
+  },
+};
+
+// --- the basket: [{ sku, name, price, image, quantity }]; prices are for showing, the shop's own decide ------------------
+
+export const basket = {
+  lines: () => read(localStorage, "shop.basket", []),
+  count: () => basket.lines().reduce((count, line) => count + line.quantity, 0),
+  currency: () => basket.lines()[0]?.price.currency ?? null,
+  set(lines) {
+    write(localStorage, "shop.basket", lines.length ? lines : null);
+    tell();
+  },
+  add(product, quantity) {
+    const lines = basket.lines();
+    const line = lines.find((each) => each.sku === product.sku);
+    const { sku, name, price } = product;
+    const image = product.images?.[0] ?? null;
+    if (line) Object.assign(line, { name, price, image, quantity: line.quantity + quantity });
+    else lines.push({ sku, name, price, image, quantity });
+    basket.set(lines);
+  },
+  change(sku, quantity) {
+    const lines = basket.lines().map((line) => (line.sku === sku ? { ...line, quantity } : line));
+    basket.set(lines.filter((line) => line.quantity > 0));
+  },
+  /** Return the lines as the API takes them. */
+  wanted: () => basket.lines().map(({ sku, quantity }) => ({ sku, quantity })),
+  /** Return the sum of the lines as last seen: what a shop without shipping, tax and codes charges. */
+  subtotal: () => sum(basket.lines().map((line) => times(line.price, line.quantity))),
+  shownSubtotal: () => (basket.lines().length ? formatted(basket.subtotal()) : ""),
+};
+
+// --- attempts: what has been sent under which Idempotency-Key ------------------------------------------------------------
+// A double click, a reload or a lost answer sends the same body with the same key, and so never orders or pays twice.
+
+export const attempts = {
+  /** Return what has been sent under this name and not answered yet, { key, body }; null without that, or of another shopper. */
+  open(name) {
+    const found = read(sessionStorage, `shop.attempt.${name}`, null);
+    return found && found.by === by() ? found : null;
+  },
+  /** Return the key for this body: that of the open attempt, else a new one. It stays open until `close`. */
+  begin(name, body) {
+    const open = attempts.open(name);
+    if (open && JSON.stringify(open.body) === JSON.stringify(body)) return open.key;
+    const key = crypto.randomUUID?.() ?? randomKey();
+    write(sessionStorage, `shop.attempt.${name}`, { key, body, by: by() });
+    return key;
+  },
+  close: (name) => write(sessionStorage, `shop.attempt.${name}`, null),
+};
+
+// Keys are the shopper's own: sent by somebody else, the same key would be another order.
+const by = () => session.get()?.token ?? "";
+
+// randomUUID exists in secure contexts only, and a shop that is tried on a local network is not one.
+function randomKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// --- from page to page, for this tab ---------------------------------------------------------------------------------------
+
+/** What one page leaves for the next one to tell, once: a Problem, or a text. */
+export const notice = {
+  left: null,
+  leave(told) {
+    notice.left = told;
+  },
+  take() {
+    const told = notice.left;
+    notice.left = null;
+    return told;
+  },
+};
+
+/** What was typed at checkout. */
+export const draft = {
+  get: () => read(sessionStorage, "shop.checkout", {}),
+  set: (value) => write(sessionStorage, "shop.checkout", value),
+};

@@ -1,0 +1,26 @@
+"""The addresses of the storefront: those of its pages (static/storefront/main.js), all answered by the shell.
+
+Named one by one: any other address stays a 404.
+"""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from shop.storefront.views import shell
+
+urlpatterns = [
+    path("", shell, name="storefront"),
+    path("products/<str:sku>", shell),
+    path("basket", shell),
+    path("checkout", shell),
+    path("orders", shell),
+    path("orders/<uuid:order_id>", shell),
+    path("find-order", shell),
+    path("sign-in", shell),
+    # Mails about accounts lead to these (HEADLESS_FRONTEND_URLS).
+    path("account/signup", shell),
+    path("account/verify-email/<str:key>", shell),
+    path("account/password/reset", shell),
+    path("account/password/reset/key/<str:key>", shell),
+]

@@ -1,0 +1,384 @@
+"""The storefront as a shopper has it, in a real browser: what they buy, what goes wrong, and what they see of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from local.demo import data as demo_data
+from local.demo.journeys import ADDRESS
+from tests.browser.chromium import Page
+from tests.browser.conftest import Shop
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+
+PHONE = {"width": 390, "height": 844}
+Visit = Callable[..., Page]
+
+
+def sign_in(page: Page) -> None:
+    page.press("Sign in")
+    page.fill("Email", demo_data.SHOPPER.email)
+    page.fill("Password", demo_data.SHOPPER.password)
+    page.js("document.querySelector('form button[type=submit]').focus()")
+    page.key("Enter")
+    page.sees("Sign out")
+
+
+def put_into_basket(page: Page, name: str, *, quantity: int = 1) -> None:
+    page.press("Shop")
+    page.press(name)
+    page.sees("Add to basket")
+    page.fill("Quantity", str(quantity))
+    page.press("Add to basket")
+    page.sees("In your basket")
+
+
+def fill_in(page: Page, *, card: str = "Visa •••• 4242") -> None:
+    page.press("Basket")
+    page.press("Go to checkout")
+    page.sees("Delivery address")
+    page.fill("Name", ADDRESS["name"])
+    page.fill("Street and number", ADDRESS["line1"])
+    page.fill("Postal code", ADDRESS["postal_code"])
+    page.fill("City", ADDRESS["city"])
+    page.fill("Country", ADDRESS["country"])
+    page.press(card)
+
+
+def buy_elsewhere(shop: Shop, sku: str, quantity: int) -> dict[str, Any]:
+    """Have another shopper buy something meanwhile."""
+    login = requests.post(
+        f"{shop.url}/_allauth/app/v1/auth/login",
+        json={"email": demo_data.SHOPPER.email, "password": demo_data.SHOPPER.password},
+        timeout=60,
+    )
+    answer = requests.post(
+        f"{shop.url}/api/v1/orders",
+        json={
+            "lines": [{"sku": sku, "quantity": quantity}],
+            "payment_method": "pm_card_visa",
+            "shipping_address": ADDRESS,
+        },
+        headers={
+            "Authorization": f"Bearer {login.json()['meta']['session_token']}",
+            "Idempotency-Key": str(uuid.uuid4()),
+        },
+        timeout=60,
+    )
+    assert answer.status_code == 201, answer.text
+    order: dict[str, Any] = answer.json()
+    return order
+
+
+@pytest.mark.parametrize("screen", [PHONE, {}], ids=["phone", "desktop"])
+def test_a_shopper_buys_with_an_account_and_sees_the_order(visit: Visit, screen: dict[str, int]):
+    page = visit(**screen)
+    sign_in(page)
+    put_into_basket(page, "Blue mug", quantity=2)
+    fill_in(page)
+    page.sees("Order and pay €25.00")
+
+    page.press("Order and pay")
+
+    page.sees("Thank you! Your order is confirmed.")
+    assert page.js("location.pathname.startsWith('/orders/')")
+    assert page.js("localStorage.getItem('shop.basket')") is None
+    assert not page.js("document.documentElement.scrollWidth > innerWidth"), "the page is wider than the screen"
+    page.press("Orders")
+    page.sees("Your orders")
+    page.sees("€25.00")
+
+
+def test_an_order_that_was_sent_is_sent_once_however_often_its_button_is_pressed(visit: Visit):
+    page = visit()
+    sign_in(page)
+    put_into_basket(page, "Blue mug")
+    fill_in(page)
+    page.sees("Order and pay €12.50")
+    before = number_of_orders(page)
+
+    page.js(
+        "(() => { const form = document.querySelector('form.checkout');"
+        " for (const again of [1, 2, 3]) form.requestSubmit(); })()"
+    )
+
+    page.sees("Thank you! Your order is confirmed.")
+    assert number_of_orders(page) == before + 1
+
+
+def test_a_page_that_is_loaded_anew_while_its_order_is_on_the_way_finds_that_order(visit: Visit):
+    page = visit()
+    sign_in(page)
+    put_into_basket(page, "Blue mug")
+    fill_in(page)
+    page.sees("Order and pay €12.50")
+    before = number_of_orders(page)
+    # The order gets there, and its answer is lost.
+    page.js(
+        "(() => { const real = fetch; window.fetch = (url, options) => real(url, options).then((answer) => {"
+        " if (options.method === 'POST' && String(url).endsWith('/api/v1/orders')) throw new TypeError('lost');"
+        " return answer; }); })()"
+    )
+    page.press("Order and pay")
+    page.sees("The shop cannot be reached")
+
+    page.reload()
+
+    page.sees("Thank you! Your order is confirmed.")
+    assert number_of_orders(page) == before + 1
+
+
+def number_of_orders(page: Page) -> int:
+    return int(
+        page.js(
+            "fetch('/api/v1/orders?limit=100', { headers: { Authorization: 'Bearer ' +"
+            " JSON.parse(localStorage.getItem('shop.session')).token } }).then((r) => r.json()).then((d) => d.results.length)"
+        )
+    )
+
+
+def test_a_card_that_is_declined_for_good_leaves_basket_and_form_as_they_were(visit: Visit):
+    page = visit()
+    sign_in(page)
+    put_into_basket(page, "Blue mug")
+    fill_in(page, card="Visa •••• 9987")
+    page.sees("Order and pay €12.50")
+
+    page.press("Order and pay")
+    page.sees("The card was declined")
+
+    assert page.js("find_.field('City').value") == ADDRESS["city"]
+    page.press("Visa •••• 4242")
+    page.press("Order and pay")
+    page.sees("Thank you! Your order is confirmed.")
+
+
+def test_a_bank_that_asks_is_answered_on_the_orders_page(visit: Visit):
+    page = visit()
+    sign_in(page)
+    put_into_basket(page, "Oak desk lamp")
+    fill_in(page, card="Visa •••• 3184")
+    page.sees("Order and pay €89.00")
+
+    page.press("Order and pay")
+    page.sees("Test bank")
+    # Whoever looks away first finds the question again.
+    page.key("Escape")
+    page.press("Approve at your bank")
+    page.sees("Test bank")
+    page.press("Approve")
+
+    page.sees("Thank you! Your order is confirmed.")
+
+
+def test_a_product_that_is_sold_out_under_the_eyes_is_named(visit: Visit, shop: Shop):
+    page = visit()
+    sign_in(page)
+    put_into_basket(page, "Signed poster, last one")
+    fill_in(page)
+    page.sees("Order and pay €150.00")
+    buy_elsewhere(shop, "POSTER-LAST", 1)
+
+    page.press("Order and pay")
+
+    page.sees("Signed poster, last one is sold out")
+    page.press("Take what is there")
+    page.sees("It is empty.")
+    # Whoever has just looked is shown for five seconds what they saw.
+    page.js("fetch('/api/v1/products/POSTER-LAST', { cache: 'reload' }).then((answer) => answer.text())")
+    page.open(shop.url + "/products/POSTER-LAST")
+    page.sees("Sold out")
+
+
+def test_an_order_is_canceled_once_its_shopper_has_agreed(visit: Visit, shop: Shop):
+    order = buy_elsewhere(shop, "MUG-BLUE", 1)
+    page = visit(**PHONE)
+    sign_in(page)
+    page.open(f"{shop.url}/orders/{order['id']}")
+
+    page.press("Cancel this order")
+    page.press("Keep it")
+    page.sees("Cancel this order")
+    page.press("Cancel this order")
+    page.press("Cancel the order")
+
+    page.sees("Your order is canceled, and your money is on its way back.")
+    page.sees("Returned to you: €12.50")
+
+
+def test_everything_can_be_done_by_keyboard(visit: Visit):
+    page = visit()
+    page.tab_to("Skip to the content")
+    page.tab_to("Sign in")
+    page.key("Enter")
+    page.sees("New here?")
+    for label, text in (("Email", demo_data.SHOPPER.email), ("Password", demo_data.SHOPPER.password)):
+        page.tab_to(label)
+        page.type(text)
+    page.key("Enter")
+    page.sees("Sign out")
+    page.tab_to("Blue mug")
+    page.key("Enter")
+    page.sees("Add to basket")
+    page.tab_to("Add to basket")
+    page.key("Enter")
+    page.tab_to("See the basket")
+    page.key("Enter")
+    page.tab_to("Go to checkout")
+    page.key("Enter")
+    page.sees("Delivery address")
+    typed = {"Name": "name", "Street and number": "line1", "Postal code": "postal_code", "City": "city"}
+    for label, name in typed.items():
+        page.tab_to(label)
+        page.type(ADDRESS[name])
+    page.tab_to("Country")
+    page.type("Portugal")
+    page.fill("Country", "PT")
+    page.tab_to("Order and pay €12.50")
+    page.key("Enter")
+    page.sees("Thank you! Your order is confirmed.")
+    page.tab_to("Cancel this order")
+    page.key("Enter")
+    page.sees("Cancel this order?")
+    page.key("Escape")
+    page.until("!document.querySelector('dialog')", "no dialog")
+    assert page.js("document.activeElement.textContent") == "Cancel this order"
+
+
+def test_a_form_says_near_each_field_what_is_wrong_with_it(visit: Visit):
+    page = visit()
+    sign_in(page)
+    put_into_basket(page, "Blue mug")
+    page.press("Basket")
+    page.press("Go to checkout")
+    page.sees("Order and pay €12.50")
+
+    page.press("Order and pay")
+    page.until("document.querySelector('[name=\"shipping_address/name\"][aria-invalid]')", "the first field is marked")
+    assert page.js("document.activeElement.name") == "shipping_address/name"
+    assert page.js("document.getElementById('field-shipping_address-name-error').textContent")
+
+    # What only the shop can judge, in its words.
+    fill_in(page)
+    page.js("find_.field('City').value = 'Lis\\u202ebon'")
+    page.press("Order and pay")
+    page.until("document.querySelector('[name=\"shipping_address/city\"][aria-invalid]')", "the field is marked")
+    assert page.js("document.getElementById('field-shipping_address-city-error').textContent")
+
+
+def test_what_the_api_says_is_never_read_as_html(visit: Visit, shop: Shop):
+    page = visit()
+
+    page.js(
+        "import('/static/storefront/dom.js').then(({ h, fill }) => fill(document.querySelector('main'),"
+        " h('h1', {}, '<img src=x onerror=bad()>'), h('a', { href: 'javascript:bad()' }, 'here'),"
+        " h('img', { src: 'javascript:bad()', alt: '' })))"
+    )
+
+    assert page.js("document.querySelector('main h1').children.length") == 0
+    assert page.js("document.querySelector('main a').hasAttribute('href')") is False
+    assert page.js("document.querySelector('main img').hasAttribute('src')") is False
+
+
+def test_amounts_are_exact_in_every_currency(visit: Visit):
+    page = visit()
+
+    shown = page.js(
+        "import('/static/storefront/money.js').then(({ formatted, times, sum }) => {"
+        " const amount = (amount_minor, currency, exponent, formatted) => ({ amount_minor, currency, exponent, formatted });"
+        " const eur = amount(1999, 'EUR', 2, '19.99'), jpy = amount(7800, 'JPY', 0, '7800'), kwd = amount(5, 'KWD', 3, '0.005');"
+        " return [eur, times(eur, 3), sum([eur, times(eur, 2)]), times(jpy, 2), times(kwd, 3), times(eur, -1)]"
+        ".map((each) => [each.formatted, formatted(each)]); })"
+    )
+
+    assert shown == [
+        ["19.99", "€19.99"],
+        ["59.97", "€59.97"],
+        ["59.97", "€59.97"],
+        ["15600", "¥15,600"],
+        ["0.015", "KWD\u00a00.015"],
+        ["-19.99", "-€19.99"],
+    ]
+
+
+def test_the_page_is_small_and_soon_there(visit: Visit, shop: Shop):
+    page = visit()
+    page.until("document.querySelector('.tile')", "products")
+
+    sizes = page.transferred()
+    first_view = page.js("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+
+    pictures = {url for url in sizes if url.endswith((".svg", ".webp", ".png", ".jpg"))}
+    assert sum(size for url, size in sizes.items() if url not in pictures) < 150_000, sizes
+    assert all(url.startswith(shop.url + "/") for url in sizes), sizes
+    assert first_view < 1000
+
+
+# --- accessibility ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return axe-core, which npm brings, pinned by its hash (its license, MPL, stays out of the checkout)."""
+    if shutil.which("npm") is None:
+        pytest.skip("no npm here (Debian: apt-get install npm)")
+    folder = tmp_path_factory.mktemp("axe")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(Path(__file__).parent / name, folder)
+    brings = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=30000"]
+    try:
+        done = subprocess.run(brings, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm's registry does not answer")
+    assert "EINTEGRITY" not in done.stderr, done.stderr
+    if done.returncode:
+        pytest.skip(f"npm reaches no registry: {done.stderr.strip().splitlines()[:1]}")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anybody_out(visit: Visit, shop: Shop, axe: str, scheme: str):
+    page = visit(prefers_color_scheme=scheme, **PHONE)
+    wrong = find_barriers(page, axe, "products")
+    sign_in(page)
+    put_into_basket(page, "Blue mug")
+    wrong += find_barriers(page, axe, "product")
+    page.press("Basket")
+    wrong += find_barriers(page, axe, "basket")
+    fill_in(page, card="Visa •••• 3184")
+    page.sees("Order and pay €")
+    wrong += find_barriers(page, axe, "checkout")
+    page.press("Order and pay")
+    page.sees("Test bank")
+    wrong += find_barriers(page, axe, "the bank's question")
+    page.press("Approve")
+    page.sees("Thank you!")
+    wrong += find_barriers(page, axe, "order")
+    page.press("All orders")
+    page.sees("Your orders")
+    wrong += find_barriers(page, axe, "orders")
+    for path in ("/find-order", "/sign-in?new=1", "/account/password/reset", "/account/verify-email/key"):
+        page.open(shop.url + path)
+        wrong += find_barriers(page, axe, path)
+
+    assert wrong == []
+
+
+def find_barriers(page: Page, axe: str, where: str) -> list[str]:
+    """Return the serious findings of axe-core on what the page shows."""
+    if not page.js("Boolean(window.axe)"):
+        page.js(f"{axe}; 0")
+    found = page.js(
+        "axe.run({ resultTypes: ['violations'] }).then((found) => found.violations.map((each) =>"
+        " [each.impact, each.id, each.nodes.map((node) => node.html.slice(0, 160)).join(' ')]))"
+    )
+    return [f"{where}: {json.dumps(each)}" for each in found if each[0] in ("serious", "critical")]

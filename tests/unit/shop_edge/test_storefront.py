@@ -1,0 +1,113 @@
+"""The storefront's shell: one page at each of its addresses, cheap to ask for again, and nothing where it is off."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.test import Client
+
+from shop.countries import COUNTRIES
+from shop.storefront import urls, views
+
+PATHS = ["/", "/products/MUG", "/basket", "/checkout", "/orders", "/sign-in", "/account/password/reset/key/1%3Aab-c"]
+
+
+def read(name: str) -> str:
+    found = finders.find(f"storefront/{name}")
+    assert isinstance(found, str)
+    with open(found) as file:  # noqa: PTH123  a path of Django's
+        return file.read()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_address_is_answered_with_the_same_page_that_sets_no_cookie(path: str):
+    answer = Client().get(path)
+
+    assert (answer.status_code, answer.content) == (200, Client().get("/").content)
+    assert not answer.cookies
+    assert "Cookie" not in answer.get("Vary", "")
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again():
+    first = Client().get("/")
+
+    again = Client().get("/", headers={"If-None-Match": first["ETag"]})
+
+    assert first["Cache-Control"] == "no-cache"
+    assert (again.status_code, again.content) == (304, b"")
+    assert "Content-Security-Policy" in first
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_shop_with_a_storefront_of_its_own_has_none_here(path: str, settings: Any):
+    settings.STOREFRONT = False
+
+    assert Client().get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("publishable", "secret", "cards"),
+    [
+        ("pk_live_1", "sk_live_1", "stripe"),
+        ("", "sk_live_1", "none"),
+        ("", "sk_test_sandbox", "test"),
+        ("", "", "none"),
+    ],
+)
+def test_the_page_names_how_cards_are_taken_and_its_policy_allows_that_and_no_more(
+    publishable: str, secret: str, cards: str, settings: Any
+):
+    settings.STRIPE_PUBLISHABLE_KEY, settings.STRIPE_API_KEY, settings.STRIPE_TEST_BANK = publishable, secret, ""
+
+    answer = Client().get("/")
+
+    page = answer.content.decode()
+    assert f'name="shop:cards" content="{cards}"' in page
+    assert ("pk_live_1" in page, secret and secret in page) == (bool(publishable), secret and False)
+    assert ("stripe.com" in answer["Content-Security-Policy"]) is bool(publishable)
+
+
+def test_the_page_may_call_the_test_bank_where_there_is_one(settings: Any):
+    settings.STRIPE_TEST_BANK = "http://127.0.0.1:12111"
+
+    answer = Client().get("/")
+
+    assert "connect-src 'self' http://127.0.0.1:12111;" in answer["Content-Security-Policy"]
+    assert 'name="shop:test-bank" content="http://127.0.0.1:12111"' in answer.content.decode()
+
+
+def test_every_module_is_fetched_with_the_page_and_is_there():
+    page = Client().get("/").content.decode()
+
+    for name in views.MODULES:
+        assert f'<link rel="modulepreload" href="/static/{name}">' in page
+        for imported in re.findall(r'from "(\.[^"]+)"', read(name.removeprefix("storefront/"))):
+            assert imported.endswith(".js")
+    assert "storefront/main.js" in views.MODULES
+
+
+def test_the_scripts_have_a_page_for_every_address_of_the_shell():
+    routes = re.findall(r"\[/\^(.*)\$/, \w+\],", read("main.js"))
+    patterns = [re.compile(route.replace("\\/", "/")) for route in routes]
+
+    for route in urls.urlpatterns:
+        path = "/" + re.sub(r"<\w+:\w+>", "abc", str(route.pattern))
+        assert any(pattern.fullmatch(path) for pattern in patterns), path
+    assert len(patterns) == len(urls.urlpatterns)
+
+
+def test_the_checkout_offers_the_countries_that_the_api_takes():
+    assert set(re.findall(r"\b[A-Z]{2}\b", read("countries.js").partition("/**")[0].partition("CODES")[2])) == set(
+        COUNTRIES
+    )
+
+
+def test_nothing_that_the_api_says_can_become_markup():
+    for name in views.MODULES:
+        script = read(name.removeprefix("storefront/"))
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", script), (
+            name
+        )
