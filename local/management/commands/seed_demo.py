@@ -26,10 +26,12 @@ class Command(BaseCommand):
         for product in demo_data.PRODUCTS:
             try:
                 price = Money(product.price_minor, product.currency)
-                inventory.add_product(sku=product.sku, name=product.name, price=price)
+                inventory.add_product(sku=product.sku, name=product.name, price=price, details=_details(product))
             except inventory.SkuTaken:
+                _fill_in(product)
                 continue
-            inventory.receive_stock(sku=product.sku, quantity=product.stock, reference="demo")
+            if product.stock:
+                inventory.receive_stock(sku=product.sku, quantity=product.stock, reference="demo")
             made += 1
         users: Any = get_user_model().objects
         for who, create in ((demo_data.SHOPPER, users.create_user), (demo_data.STAFF, users.create_superuser)):
@@ -42,3 +44,27 @@ class Command(BaseCommand):
             self.stdout.write(f"{made} products made; {len(demo_data.PRODUCTS) - made} were there")
             self.stdout.write(f"shopper {demo_data.SHOPPER.email} / {demo_data.SHOPPER.password}")
             self.stdout.write(f"staff   {demo_data.STAFF.email} / {demo_data.STAFF.password}")
+
+
+def _fill_in(product: demo_data.DemoProduct) -> None:
+    """Give a product of a demo shop that an earlier release made what is told of it; name and price stay as they are."""
+    try:
+        offer = inventory.get_offers(skus=[product.sku])[product.sku]
+    except inventory.UnknownProduct:
+        return
+    if not offer.category:
+        inventory.change_product(
+            sku=offer.sku, name=offer.name, price=offer.price, active=True, details=_details(product)
+        )
+
+
+def _details(product: demo_data.DemoProduct) -> inventory.Details:
+    return inventory.Details(
+        description=product.description,
+        images=(inventory.Image(f"{demo_data.PICTURES}/{product.picture}", product.alt),),
+        category=product.category,
+        group=product.group,
+        options=product.options,
+        weight_grams=product.weight_grams,
+        tax_class=product.tax_class,
+    )
