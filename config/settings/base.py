@@ -174,6 +174,7 @@ REST_FRAMEWORK = {
         "anonymous": env.str("API_RATE_ANONYMOUS", "120/min"),
         "guests": env.str("API_RATE_GUESTS", "20/min"),
         "lookups": env.str("API_RATE_LOOKUPS", "10/min"),
+        "wrong_codes": env.str("API_RATE_WRONG_CODES", "20/min"),
     },
     "EXCEPTION_HANDLER": "shop.rest.problem.handle_exception",
     "NUM_PROXIES": TRUSTED_PROXIES,
@@ -283,6 +284,7 @@ ORDER_LINK_DAYS = env.int("ORDER_LINK_DAYS", 30)
 # --- prices ---
 # What staff change of taxes, fees and shipping rates is charged after so many seconds at the latest.
 PRICING_RULES_SECONDS = env.float("PRICING_RULES_SECONDS", 5.0)
+QUOTE_VALID_SECONDS = env.int("QUOTE_VALID_SECONDS", 15 * 60)
 # What makes the adapter of a tax service or of one for shipping rates: docs/how-to/rates-and-taxes.md. Where it fails,
 # "table" has the shop's own rates stand in, and "refuse" answers 503.
 TAX_SERVICE = env.str("TAX_SERVICE", "")

@@ -23,6 +23,7 @@ from orders.services.price_order import (
     Unavailable,
     price_order,
 )
+from orders.services.quotes import Quote, QuotedOrder, QuoteNotValid, quote_order, read_quote
 from orders.services.refund_order import NotRefundable, announce_partial_refund, announce_returned_refund
 from orders.services.saga_store import (
     DUE_SAGAS,
@@ -49,6 +50,9 @@ __all__ = [
     "OrderHasNoLinks",
     "OrderIsCanceled",
     "PricedOrder",
+    "Quote",
+    "QuoteNotValid",
+    "QuotedOrder",
     "RefundUnderWay",
     "RefusedCode",
     "ShippingOptionNotOffered",
@@ -70,6 +74,8 @@ __all__ = [
     "postpone_saga",
     "price_order",
     "provide_payment_method",
+    "quote_order",
+    "read_quote",
     "refuse_order",
     "request_cancel",
     "rests_on_the_way_back",

@@ -37,7 +37,7 @@ IF_NONE_MATCH = OpenApiParameter(
 )
 _DOCUMENTED = "x-documented"
 _MONEY_MEMBERS: dict[str, Any] = {
-    "amount_minor": {"type": "integer", "minimum": 0, "description": "minor units: cents, yen, fils"},
+    "amount_minor": {"type": "integer", "description": "minor units: cents, yen, fils; only a discount is negative"},
     "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217"},
     "exponent": {
         "type": "integer",
@@ -61,7 +61,8 @@ MONEY: dict[str, Any] = {
         "type": "object",
         "description": "An amount; one that this API gave can be sent as it is.",
         "required": ["amount_minor", "currency"],
-        "properties": _MONEY_MEMBERS,
+        "properties": _MONEY_MEMBERS
+        | {"amount_minor": {"type": "integer", "minimum": 0, "description": "minor units: cents, yen, fils"}},
         "additionalProperties": False,
     },
 }

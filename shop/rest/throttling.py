@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.cache import BaseCache, caches
 from django.http import HttpRequest, HttpResponse
 from django.utils.connection import ConnectionProxy
-from rest_framework import throttling
+from rest_framework import exceptions, throttling
 from rest_framework.request import Request
 
 from shop import request_ids
@@ -91,6 +91,44 @@ class LookupThrottle(_AddressThrottle):
     """For asking for the links of orders."""
 
     scope = "lookups"
+
+
+class WrongCodes(_AddressThrottle):
+    """How many discount codes that do not exist one address may send: whoever guesses is stopped, whoever mistypes is not.
+
+    By address, whoever is signed in: guests are made in no time.
+    """
+
+    scope = "wrong_codes"
+
+    def refuse_too_many(self, request: Request) -> None:
+        """Insist that the caller has not sent too many. Raises: Throttled, until the oldest of them is forgotten."""
+        if self.rate is None:
+            return
+        sent = self._sent(request)
+        if len(sent) >= self.num_requests:
+            raise exceptions.Throttled(wait=sent[-1] + self.duration - self.timer())
+
+    def count(self, request: Request, codes: int) -> None:
+        """Count so many codes more."""
+        if self.rate is None or not codes:
+            return
+        sent = [self.timer()] * codes + self._sent(request)
+        try:
+            self.cache.set(self.get_cache_key(request, None), sent[: self.num_requests], self.duration)
+        except Exception:
+            log.exception("throttle.cache_unavailable")
+
+    def _sent(self, request: Request) -> list[float]:
+        """Return when the caller sent each that still counts, the newest first."""
+        begin = self.timer() - self.duration
+        try:
+            sent: list[float] = self.cache.get(self.get_cache_key(request, None), [])
+        except Exception:
+            # A cache that is away must not close the shop.
+            log.exception("throttle.cache_unavailable")
+            return []
+        return [at for at in sent if at > begin]
 
 
 class EdgeHeadersMiddleware:

@@ -21,6 +21,7 @@ from tests.proof import Record
 from tests.security.conftest import ROLES, People, routes, state
 from tests.security.test_guests import Guest
 
+QUOTE = {"lines": [{"sku": "MUG", "quantity": 1}], "destination": {"country": "PT"}}
 REFUND = {"amount": {"amount_minor": 100, "currency": "EUR"}, "reason": "a scratch"}
 ORDER = "api/v1/orders/<any_uuid:order_id>"
 # (method, route) -> the status for each of ROLES. Whose order it is not, or who may not see all, is told it is not there.
@@ -35,6 +36,7 @@ API: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("POST", "api/v1/guests"): (201,) * 5,
     ("POST", "api/v1/order-lookups"): (202,) * 5,
     ("GET", "api/v1/categories"): (200,) * 5,
+    ("POST", "api/v1/quotes"): (200,) * 5,
     ("GET", "api/v1/products"): (200,) * 5,
     ("GET", "api/v1/products/<str:sku>"): (200,) * 5,
     ("GET", "api/v1/schema"): (200,) * 5,
@@ -75,11 +77,12 @@ GUESTS = {
 }
 GUEST = {"email": "guest@shop.example"}
 # Repeated, they do nothing that matters, so they take no key.
-KEYLESS = {"api/v1/guests", "api/v1/order-lookups"}
+KEYLESS = {"api/v1/guests", "api/v1/order-lookups", "api/v1/quotes"}
 BODIES = {
     "api/v1/orders": OrderBodyFactory,
     "api/v1/guests": lambda: GUEST,
     "api/v1/order-lookups": lambda: GUEST | {"number": "7K3M9Q2XAB"},
+    "api/v1/quotes": lambda: QUOTE,
     f"{ORDER}/refunds": lambda: REFUND,
 }
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
