@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from orders import services
 from orders.models import (
     CALLED_OFF,
+    Adjustment,
     Contact,
     ContactDetails,
     DiscountCode,
@@ -96,6 +97,18 @@ class OrderLineInline(ReadOnlyInline):
     def unit_price(self, obj: OrderLine) -> str:
         """Show the price as it was sold."""
         return Money(obj.unit_price_minor, obj.order.currency).localized()
+
+
+class AdjustmentInline(ReadOnlyInline):
+    """What was added to the prices of the lines, or taken off."""
+
+    model = Adjustment
+    fields = readonly_fields = ("kind", "label", "code", "rate", "amount", "included")
+
+    @display(description="amount")
+    def amount(self, obj: Adjustment) -> str:
+        """Show what it adds, or takes off."""
+        return Money(obj.amount_minor, obj.order.currency).localized()
 
 
 class ContactInline(ReadOnlyInline):
@@ -190,7 +203,7 @@ class OrderAdmin(ReadOnlyAdmin):
         ),
     )
     readonly_fields = ("canceled_for", "elsewhere", "refusal_json", "story", "total")
-    inlines = (OrderLineInline, ContactInline, ContactDetailsInline, SagaInline)
+    inlines = (OrderLineInline, AdjustmentInline, ContactInline, ContactDetailsInline, SagaInline)
     actions = ("cancel_selected",)
     actions_detail: Any = ("cancel_one", "refund_one", "resume_one", "revoke_links_one")
 

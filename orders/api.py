@@ -1,6 +1,7 @@
 """The door of orders: what other contexts may call. Arguments by keyword; answers are plain data, never models."""
 
 from orders.models import OrderStatus
+from orders.pricing.priced import Adjustment
 from orders.queries import (
     Address,
     MoneyReturned,
@@ -21,6 +22,7 @@ from orders.services.order_links import link_to
 
 __all__ = [
     "Address",
+    "Adjustment",
     "CancelReason",
     "MoneyReturned",
     "OrderLineState",

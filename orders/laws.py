@@ -38,13 +38,36 @@ _SAGA = "'order ' || s.order_id"
 
 LAWS = (
     Law(
-        "I4",
-        "an order's total is what its lines add up to",
-        f"SELECT {_ORDER}, format('its total is %%s, its %%s lines up to position %%s add up to %%s', o.total_minor,"
-        "  coalesce(l.lines, 0), coalesce(l.last, 0), coalesce(l.total, 0)) FROM orders_order AS o LEFT JOIN"
+        "I12",
+        "an order's total is what its lines and adjustments add up to",
+        f"SELECT {_ORDER}, format('its total is %%s; its %%s lines up to position %%s add up to %%s, its %%s adjustments up to"
+        " %%s add %%s', o.total_minor, coalesce(l.lines, 0), coalesce(l.last, 0), coalesce(l.total, 0),"
+        "  coalesce(a.lines, 0), coalesce(a.last, 0), coalesce(a.added, 0)) FROM orders_order AS o LEFT JOIN"
         " (SELECT order_id, sum(quantity * unit_price_minor) AS total, count(*) AS lines, max(position) AS last"
-        "  FROM orders_orderline WHERE order_id >= %(first)s GROUP BY order_id) AS l ON l.order_id = o.id"
-        " WHERE o.id >= %(first)s AND (l.total IS DISTINCT FROM o.total_minor OR l.lines <> l.last) ORDER BY o.id",
+        "  FROM orders_orderline WHERE order_id >= %(first)s GROUP BY order_id) AS l ON l.order_id = o.id LEFT JOIN"
+        " (SELECT order_id, coalesce(sum(amount_minor) FILTER (WHERE NOT included), 0) AS added, count(*) AS lines,"
+        "   max(position) AS last FROM orders_adjustment WHERE order_id >= %(first)s GROUP BY order_id) AS a"
+        "  ON a.order_id = o.id WHERE o.id >= %(first)s AND (l.total + coalesce(a.added, 0) IS DISTINCT FROM o.total_minor"
+        "  OR l.lines <> l.last OR a.lines <> a.last) ORDER BY o.id",
+    ),
+    Law(
+        "I12",
+        "the shares of the lines add up to each amount",
+        "SELECT 'order ' || a.order_id, format('its adjustment %%s of %%s is shared as %%s among %%s lines', a.position,"
+        "  a.amount_minor, a.shares, l.lines) FROM orders_adjustment AS a"
+        " LEFT JOIN LATERAL (SELECT count(*) AS lines FROM orders_orderline WHERE order_id = a.order_id) AS l ON true"
+        " WHERE a.order_id >= %(first)s AND (cardinality(a.shares) <> l.lines"
+        "  OR a.amount_minor IS DISTINCT FROM (SELECT sum(share) FROM unnest(a.shares) AS share)) ORDER BY a.order_id",
+    ),
+    Law(
+        "I12",
+        "no line of an order costs less than nothing",
+        f"SELECT {_ORDER}, format('its line %%s of %%s costs %%s with its shares', l.position, l.quantity * l.unit_price_minor,"
+        "  l.quantity * l.unit_price_minor + a.added) FROM orders_order AS o"
+        " JOIN orders_orderline AS l ON l.order_id = o.id"
+        " JOIN LATERAL (SELECT sum(shares[l.position]) AS added FROM orders_adjustment WHERE order_id = o.id"
+        "  AND NOT included) AS a ON true"
+        " WHERE o.id >= %(first)s AND l.quantity * l.unit_price_minor + a.added < 0 ORDER BY o.id",
     ),
     Law(
         "I7",

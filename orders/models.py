@@ -22,6 +22,7 @@ from orders.events import (
     OrderRefunding,
     OrderShipped,
 )
+from orders.pricing.priced import AdjustmentKind
 from orders.pricing.rules import DiscountRule, FeeRule, TaxRule
 from orders.rules import CODE_LENGTH, CODE_PATTERN
 from shop.events.inbox import InboxEntry
@@ -205,6 +206,40 @@ class OrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} x {self.sku}"
+
+
+class Adjustment(models.Model):
+    """What was added to the prices of an order's lines or taken off, as the rule and its rate were when it was placed.
+
+    A trigger refuses UPDATE and DELETE. `shares`: what each line bears of the amount, by position, in minor units.
+    """
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="adjustments", db_index=False)
+    position = models.PositiveSmallIntegerField()
+    kind = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in AdjustmentKind])
+    label = models.CharField(max_length=120, help_text="what the customer reads")
+    code = models.CharField(max_length=160, blank=True, help_text="of the rule it comes from")
+    rate = models.DecimalField(
+        max_digits=6, decimal_places=3, null=True, help_text="the rule's percentage, where it has one"
+    )
+    amount_minor = models.BigIntegerField(help_text="what is taken off is negative")
+    included = models.BooleanField(help_text="the prices contain it: it is told and not added")
+    shares = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "position"], name="orders_adjustment_position"),
+            models.CheckConstraint(
+                condition=models.Q(kind=AdjustmentKind.TAX)
+                | models.Q(kind=AdjustmentKind.DISCOUNT, amount_minor__lte=0, included=False)
+                | models.Q(kind__in=(AdjustmentKind.SHIPPING, AdjustmentKind.FEE), amount_minor__gte=0, included=False),
+                name="orders_adjustment_kind",
+            ),
+        ]
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        return self.label
 
 
 class Contact(models.Model):

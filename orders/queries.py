@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from orders.models import PAID, SENT, DiscountCode, Fee, Order, OrderStatus, Saga, TaxRate
+from orders.pricing.priced import Adjustment, AdjustmentKind
 from orders.pricing.rules import Rules
 from orders.rules import ids_of_full_refunds
 from payments import api as payments
@@ -67,7 +69,7 @@ class OrderLineState:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderState:
-    """An order as other contexts and the API see it."""
+    """An order as other contexts and the API see it: total = lines + adjustments that are not included."""
 
     order_id: uuid.UUID
     number: str
@@ -76,6 +78,7 @@ class OrderState:
     version: int
     total: Money
     lines: tuple[OrderLineState, ...]
+    adjustments: tuple[Adjustment, ...] = ()
     email: str
     shipping_address: Address
     placed_at: datetime
@@ -99,6 +102,20 @@ class OrderState:
     # Of a guest's order: which links open it. None: an account's, which no link opens.
     link_epoch: int | None = None
 
+    @property
+    def subtotal(self) -> Money:
+        """The sum of the lines at their unit prices."""
+        return Money(sum(line.line_total.minor for line in self.lines), self.total.currency)
+
+    @property
+    def line_totals(self) -> tuple[Money, ...]:
+        """What each line costs with its share of every adjustment; they add up to the total."""
+        added = [adjustment.shares for adjustment in self.adjustments if not adjustment.included]
+        return tuple(
+            Money(line.line_total.minor + sum(shares[index] for shares in added), self.total.currency)
+            for index, line in enumerate(self.lines)
+        )
+
 
 # The members of OrderState that orders_contactdetails holds, where an order has a row there.
 DETAILS = ("company", "vat_number", "phone", "note", "locale")
@@ -114,6 +131,8 @@ _COLUMNS = {
     "currency": "o.currency",
     "lines": "(SELECT jsonb_agg(jsonb_build_array(l.sku, l.name, l.quantity, l.unit_price_minor) ORDER BY l.position)::text"
     " FROM orders_orderline AS l WHERE l.order_id = o.id)",
+    "adjustments": "(SELECT jsonb_agg(jsonb_build_array(a.kind, a.label, a.code, a.rate::text, a.amount_minor, a.included,"
+    " a.shares) ORDER BY a.position)::text FROM orders_adjustment AS a WHERE a.order_id = o.id)",
     "email": "c.email",
     "placed_at": "o.placed_at",
     "pay_before": "o.pay_before",
@@ -171,10 +190,25 @@ def _state_of(row: tuple[Any, ...]) -> OrderState:
     found["lines"] = tuple(
         OrderLineState(sku, name, quantity, Money(price, currency)) for sku, name, quantity, price in lines
     )
+    found["adjustments"] = tuple(_read_adjustment(told, currency) for told in _read_json(found["adjustments"] or "[]"))
     found["refusal"] = _read_json(refusal) if refusal else None
     if details := found.pop("details"):
         found |= _read_details(_read_json(details))
     return OrderState(**found, shipping_address=Address(*row[len(_COLUMNS) :]))
+
+
+def _read_adjustment(told: Sequence[Any], currency: str) -> Adjustment:
+    """Return the adjustment that a row of orders_adjustment holds."""
+    kind, label, code, rate, amount, included, shares = told
+    return Adjustment(
+        kind=AdjustmentKind(kind),
+        label=label,
+        code=code,
+        rate=None if rate is None else Decimal(rate),
+        amount=Money(amount, currency),
+        included=included,
+        shares=tuple(shares),
+    )
 
 
 def _read_details(told: Sequence[str]) -> dict[str, Any]:

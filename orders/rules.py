@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
 
 from shop.ids import derived_id
-from shop.money import Money
 
 
 class CancelReason(StrEnum):
@@ -88,11 +86,3 @@ def seconds_to_next_look(age: timedelta) -> float:
     The webhook wakes the saga at once; a lost one costs the customer this long at most.
     """
     return 10.0 if age < SOON else 30.0
-
-
-def order_total(prices: Iterable[tuple[Money, int]], currency: str) -> Money:
-    """Return the sum of unit price times quantity. Raises: CurrencyMismatch."""
-    total = Money.zero(currency)
-    for unit_price, quantity in prices:
-        total += unit_price * quantity
-    return total

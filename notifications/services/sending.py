@@ -80,6 +80,9 @@ def render(email: Email, order: orders.OrderState, *, returned: orders.MoneyRetu
     subject = rules.subject(EmailKind.ORDER_CANCELED.value if by_bank_only else kind, number=order.number)
     more = {
         "lines": lines,
+        "subtotal": order.subtotal.localized(locale=locale),
+        "added": [_adjustment_in_words(each, locale=locale) for each in order.adjustments if not each.included],
+        "contained": [_adjustment_in_words(each, locale=locale) for each in order.adjustments if each.included],
         "total": order.total.localized(locale=locale),
         "reason": rules.reason_in_words(email.reason),
         "amount": email.amount.localized(locale=locale) if email.amount else "",
@@ -111,6 +114,11 @@ def write(
         text=render_to_string(f"notifications/{template}.txt", context),
         html=render_to_string(f"notifications/{template}.html", context),
     )
+
+
+def _adjustment_in_words(adjustment: orders.Adjustment, *, locale: str) -> dict[str, str]:
+    """Return a discount, shipping, a fee or a tax as a customer reads it."""
+    return {"label": adjustment.label, "amount": adjustment.amount.localized(locale=locale)}
 
 
 def _returned_in_words(returned: orders.MoneyReturned | None, *, locale: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 
 from inventory import api as inventory
 from orders import services
+from orders.gateways import TaxServiceUnavailable
 from orders.queries import OrderNotFound
 from orders.rest.serializers import (
     NothingSerializer,
@@ -128,10 +129,12 @@ PLACING = _describe(
             422: [
                 inventory.UnknownProduct,
                 services.MixedCurrencies,
+                services.ShippingOptionNotOffered,
+                shipping.NoShippingThere,
                 payments.UnchargeableAmount,
             ],
             429: [services.TooManyOpenOrders],
-            503: WALK_FAULTS,
+            503: [*WALK_FAULTS, TaxServiceUnavailable],
         },
         adds=_CHECKOUT_ADDS,
         headers=_CHECKOUT_HEADERS,

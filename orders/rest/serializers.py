@@ -13,6 +13,7 @@ from rest_framework import serializers
 
 from orders.models import DECIDED, OrderStatus
 from orders.queries import Address, OrderState
+from orders.rest.prices import AdjustmentOut, represent_adjustments
 from orders.rules import CancelReason
 from orders.services import NewOrder
 from payments import api as payments
@@ -98,6 +99,11 @@ class PlaceOrderSerializer(StrictSerializer):
         required=False, help_text="the provider's token; without it the order waits for one until `pay_before`"
     )
     expected_total = MoneyField(required=False, help_text="what the customer was shown; 409 if it has changed")
+    shipping_option = TextField(
+        required=False,
+        max_length=40,
+        help_text="the code of one of a quote's `shipping_options`; default: the cheapest",
+    )
     billing_address = AddressSerializer(
         required=False, allow_null=True, help_text="where the bill goes; without it, where the parcel goes"
     )
@@ -162,7 +168,8 @@ class OrderLineOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     quantity = serializers.IntegerField()
     unit_price = MoneyField()
-    line_total = MoneyField()
+    line_total = MoneyField(help_text="unit price times quantity")
+    total = MoneyField(help_text="with the line's share of every adjustment: what the line costs, to the minor unit")
 
 
 class PaymentOut(serializers.Serializer[Any]):
@@ -193,7 +200,9 @@ class OrderOut(serializers.Serializer[Any]):
     next_action = serializers.ChoiceField(
         choices=["none", "wait", "provide_payment_method", "authenticate"], help_text="what the storefront does next"
     )
-    total = MoneyField()
+    subtotal = MoneyField(help_text="the sum of the lines before adjustments")
+    adjustments = AdjustmentOut(many=True)
+    total = MoneyField(help_text="subtotal and all adjustments that are not included")
     lines = OrderLineOut(many=True)
     email = serializers.EmailField(help_text="`erased@erased.invalid` once the recipient's contact is erased")
     shipping_address = AddressOut()
@@ -225,6 +234,8 @@ def represent(order: OrderState, *, payment: payments.PaymentState | None) -> di
         "number": order.number,
         "status": order.status,
         "next_action": next_action(order, payment),
+        "subtotal": money_json(order.subtotal),
+        "adjustments": represent_adjustments(order.adjustments),
         "total": money_json(order.total),
         "lines": [
             {
@@ -233,8 +244,9 @@ def represent(order: OrderState, *, payment: payments.PaymentState | None) -> di
                 "quantity": line.quantity,
                 "unit_price": money_json(line.unit_price),
                 "line_total": money_json(line.line_total),
+                "total": money_json(total),
             }
-            for line in order.lines
+            for line, total in zip(order.lines, order.line_totals, strict=True)
         ],
         "email": order.email,
         "shipping_address": dict(vars(order.shipping_address)),

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, TextField, Value
 from django.db.models.functions import Cast, Concat, Now
 
-from orders.models import ENDED, Contact, ContactDetails, Order, OrderLine, Saga
+from orders.models import ENDED, Adjustment, Contact, ContactDetails, Order, OrderLine, Saga
 from orders.services.held_unpaid import NO_KEYS
 from shop import transactions
 from shop.personal.facts import erase_from_facts, still_told
@@ -68,6 +68,7 @@ def export(order_ids: Sequence[uuid.UUID]) -> Records:
         "contacts": records_of(Contact.objects.filter(order_id__in=order_ids).order_by("pk")),
         "contact_details": records_of(ContactDetails.objects.filter(order_id__in=order_ids).order_by("pk")),
         "lines": records_of(OrderLine.objects.filter(order_id__in=order_ids).order_by("order_id", "position")),
+        "adjustments": records_of(Adjustment.objects.filter(order_id__in=order_ids).order_by("order_id", "position")),
     }
 
 

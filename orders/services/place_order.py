@@ -15,10 +15,11 @@ from django.conf import settings
 from inventory import api as inventory
 from orders.events import OrderPlaced
 from orders.models import UNPAID, Order, OrderStatus, new_order_number
+from orders.pricing.basket import Destination
+from orders.pricing.priced import Adjustment
 from orders.queries import DETAILS, Address, OrderLineState, OrderProgress, OrderState, get_progress
-from orders.rules import order_total
 from orders.services.held_unpaid import HolderKeys, OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
-from orders.services.price_order import MixedCurrencies
+from orders.services.price_order import price_order
 from orders.services.saga_store import RESUME_SWEEP, lease
 from shop import transactions
 from shop.clock import now
@@ -36,7 +37,16 @@ FIRST_LINK_EPOCH = 1
 
 _PLACE_ORDER = Statement("orders", "place_order")
 _ADD_CONTACT_DETAILS = Statement("orders", "add_contact_details")
-_PLACE_WITH_DETAILS = Together("orders", "place_with_details", [_PLACE_ORDER.text, _ADD_CONTACT_DETAILS.text])
+_ADD_ADJUSTMENTS = Statement("orders", "add_adjustments")
+# What only some orders have is sent together with the order.
+_PLACE_WITH: dict[tuple[Statement, ...], Together] = {
+    additions: Together(
+        "orders",
+        "_and_".join(("place_order", *(addition.name.partition(".")[2] for addition in additions))),
+        [_PLACE_ORDER.text, *(addition.text for addition in additions)],
+    )
+    for additions in ((_ADD_CONTACT_DETAILS,), (_ADD_ADJUSTMENTS,), (_ADD_CONTACT_DETAILS, _ADD_ADJUSTMENTS))
+}
 NO_ADDRESS = Address(name="", line1="", line2="", city="", region="", postal_code="", country="")
 _LOCK_GUEST = Statement("orders", "lock_guest")
 _LOCK_KEY = Statement("orders", "lock_key")
@@ -81,6 +91,7 @@ class NewOrder:
     shipping_address: Address
     payment_method: str = ""
     expected_total: Money | None = None
+    shipping_option: str = ""
     billing_address: Address | None = None
     company: str = ""
     vat_number: str = ""
@@ -112,7 +123,8 @@ def place_order(*, new: NewOrder, offers: Mapping[str, inventory.ProductOffer], 
 
     `inline`: the caller walks the saga itself, so the sweep leaves it alone for a lease; otherwise it is due at once.
 
-    Raises: IdempotencyKeyReused, MixedCurrencies, TooManyOpenOrders, TooMuchHeldUnpaid, TotalChanged.
+    Raises: IdempotencyKeyReused, TooManyOpenOrders, TooMuchHeldUnpaid, TotalChanged; and as price_order, which the
+    shop's rules make refuse.
     """
     order = _price(new, offers)
     free = {sku: offer.available for sku, offer in offers.items()}
@@ -128,22 +140,27 @@ def place_order(*, new: NewOrder, offers: Mapping[str, inventory.ProductOffer], 
 
 
 def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> OrderState:
-    """Return the order as it will stand once it is recorded. Raises: MixedCurrencies, TotalChanged."""
-    lines = tuple(OrderLineState(sku, offers[sku].name, quantity, offers[sku].price) for sku, quantity in new.lines)
-    currencies = {line.unit_price.currency for line in lines}
-    if len(currencies) != 1:
-        raise MixedCurrencies(currencies=sorted(currencies))
-    total = order_total(((line.unit_price, line.quantity) for line in lines), currencies.pop())
-    if new.expected_total is not None and new.expected_total != total:
-        raise TotalChanged(expected_total=new.expected_total, total=total)
+    """Return the order as it will stand once it is recorded. Raises: TotalChanged, and as price_order."""
+    address = new.shipping_address
+    costs = price_order(
+        lines=new.lines,
+        offers=offers,
+        destination=Destination(country=address.country, region=address.region, postal_code=address.postal_code),
+        shipping_option=new.shipping_option,
+        vat_number=new.vat_number,
+        customer_id=new.customer_id,
+    )
+    if new.expected_total is not None and new.expected_total != costs.total:
+        raise TotalChanged(expected_total=new.expected_total, total=costs.total)
     return OrderState(
         order_id=new_id(),
         number=new_order_number(),
         customer_id=new.customer_id,
         status=OrderStatus.PENDING,
         version=1,
-        total=total,
-        lines=lines,
+        total=costs.total,
+        lines=tuple(OrderLineState(item.sku, item.name, item.quantity, item.unit_price) for item in costs.priced.items),
+        adjustments=costs.priced.adjustments,
         email=new.email,
         shipping_address=new.shipping_address,
         placed_at=now(),
@@ -174,7 +191,7 @@ def _record(
 ) -> tuple[Room, datetime | None, datetime | None]:
     """Write the order; return the room there was for it, and its moments if it was written.
 
-    One statement, or two that are sent together where the order has contact details.
+    One statement, or several that are sent together where the order has adjustments or contact details.
     """
     event = OrderPlaced(order_id=order.order_id, total=order.total)
     # An order with a payment method is judged once that waits for its customer, and most never do. One that costs
@@ -188,7 +205,7 @@ def _record(
         # Lost in a crash, the order was lost before its payment was written down, which waits for the disk, and before
         # its customer had an answer. One that is only recorded is answered right away.
         row = _run(
-            _details_of(order),
+            _additions_of(order),
             asynchronous=inline,
             order_id=order.order_id,
             number=order.number,
@@ -219,16 +236,26 @@ def _record(
     return Room.of(*room), placed_at, pay_before
 
 
-def _run(details: Mapping[str, str], *, asynchronous: bool, **values: Any) -> tuple[Any, ...]:
-    """Run place_order.sql, with what adds the details where there are any; return its one row."""
-    if details and not transactions.is_single():
-        rows = _PLACE_ORDER.run(asynchronous=asynchronous, **values)
-        _ADD_CONTACT_DETAILS.run(asynchronous=False, **values, **details)
-    elif details:
-        rows, _added = _PLACE_WITH_DETAILS.run(asynchronous=asynchronous, **values, **details)
-    else:
-        rows = _PLACE_ORDER.run(asynchronous=asynchronous, **values)
+def _run(additions: Mapping[Statement, Mapping[str, str]], *, asynchronous: bool, **values: Any) -> tuple[Any, ...]:
+    """Run place_order.sql, with the statements that add what this order has besides; return its one row."""
+    for added in additions.values():
+        values |= added
+    if additions and transactions.is_single():
+        rows, *_added = _PLACE_WITH[tuple(additions)].run(asynchronous=asynchronous, **values)
+        return rows[0]
+    rows = _PLACE_ORDER.run(asynchronous=asynchronous, **values)
+    for addition in additions:
+        addition.run(**values)
     return rows[0]
+
+
+def _additions_of(order: OrderState) -> dict[Statement, dict[str, str]]:
+    """Return the statements that write what only some orders have, with their parameters."""
+    details, adjustments = _details_of(order), order.adjustments
+    additions = {_ADD_CONTACT_DETAILS: details} if details else {}
+    if adjustments:
+        additions[_ADD_ADJUSTMENTS] = {"adjustments": _adjustments_as_json(adjustments)}
+    return additions
 
 
 def _details_of(order: OrderState) -> dict[str, str]:
@@ -273,6 +300,24 @@ def _lines_as_json(lines: Sequence[OrderLineState], free: Mapping[str, int]) -> 
                 "free": free[line.sku],
             }
             for position, line in enumerate(lines, start=1)
+        ]
+    ).decode()
+
+
+def _adjustments_as_json(adjustments: Sequence[Adjustment]) -> str:
+    return msgspec.json.encode(
+        [
+            {
+                "position": position,
+                "kind": adjustment.kind,
+                "label": adjustment.label,
+                "code": adjustment.code,
+                "rate": adjustment.rate,
+                "amount_minor": adjustment.amount.minor,
+                "included": adjustment.included,
+                "shares": adjustment.shares,
+            }
+            for position, adjustment in enumerate(adjustments, start=1)
         ]
     ).decode()
 

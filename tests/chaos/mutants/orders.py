@@ -277,8 +277,8 @@ MUTANTS = (
         removes="the shop's own price: the client's total is believed",
         promise="I4",
         file=PLACING,
-        old="    if new.expected_total is not None and new.expected_total != total:\n        raise TotalChanged(",
-        new="    total = new.expected_total or total\n    if False:\n        raise TotalChanged(",
+        old="    if new.expected_total is not None and new.expected_total != costs.total:\n        raise TotalChanged(",
+        new="    if False:\n        raise TotalChanged(",
         killers=(f"{TESTS}/test_rest.py::test_a_total_that_is_not_what_was_shown_is_409",),
     ),
     Mutant(

@@ -26,6 +26,10 @@ class Corruption(NamedTuple):
 
 
 ORDER = "UPDATE orders_order SET {} WHERE id = '{{id}}'"
+ADJUSTMENT = (
+    "INSERT INTO orders_adjustment (order_id, position, kind, label, code, amount_minor, included, shares)"
+    " VALUES ('{{id}}', {})"
+)
 SAGA = "UPDATE orders_saga SET {} WHERE order_id = '{{id}}' AND name = 'checkout'"
 RESERVATION = "UPDATE inventory_reservation SET {} WHERE order_id = '{{id}}'"
 STOCK = "UPDATE inventory_stock SET {} WHERE sku = '{{sku}}'"
@@ -108,16 +112,49 @@ INVENTORY = _of(
 
 ORDERS = _of(
     "orders",
-    ("an order's total is what its lines add up to", CONFIRMED, ORDER.format("total_minor = total_minor + 1")),
     (
-        "an order's total is what its lines add up to",
+        "an order's total is what its lines and adjustments add up to",
+        CONFIRMED,
+        ORDER.format("total_minor = total_minor + 1"),
+    ),
+    (
+        "an order's total is what its lines and adjustments add up to",
         DELIVERED,
         "DELETE FROM orders_orderline WHERE order_id = '{id}'",
     ),
     (
-        "an order's total is what its lines add up to",
+        "an order's total is what its lines and adjustments add up to",
         SHIPPED,
         "UPDATE orders_orderline SET position = 7 WHERE order_id = '{id}'",
+    ),
+    (
+        "an order's total is what its lines and adjustments add up to",
+        CANCELED,
+        ADJUSTMENT.format("1, 'fee', 'Small order', '', 100, false, '{{100}}'"),
+    ),
+    (
+        "an order's total is what its lines and adjustments add up to",
+        CONFIRMED,
+        ADJUSTMENT.format("2, 'tax', 'VAT', 'DE', 200, true, '{{200}}'"),
+    ),
+    (
+        "the shares of the lines add up to each amount",
+        REFUNDED,
+        ADJUSTMENT.format("1, 'tax', 'VAT', 'DE', 200, true, '{{199}}'"),
+    ),
+    (
+        "the shares of the lines add up to each amount",
+        SHIPPED,
+        ADJUSTMENT.format("1, 'tax', 'VAT', 'DE', 200, true, '{{100,100}}'"),
+    ),
+    (
+        "no line of an order costs less than nothing",
+        DELIVERED,
+        (
+            ADJUSTMENT.format("1, 'discount', 'All and more', 'MORE', -1300, false, '{{-1300,0}}'")
+            + "; "
+            + ADJUSTMENT.format("2, 'fee', 'Back again', 'FEE', 1300, false, '{{0,1300}}'")
+        ),
     ),
     (
         "the stock of an order is what it bought",

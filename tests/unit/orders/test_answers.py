@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orders.models import OrderStatus
+from orders.pricing.priced import Adjustment, AdjustmentKind
 from orders.queries import Address, OrderLineState, OrderState
+from orders.rest.prices import represent_adjustments
 from orders.rest.serializers import OrderOut, next_action, represent
 from orders.rules import CancelReason
 from payments.api import PaymentState
@@ -33,6 +35,20 @@ def orders(draw: st.DrawFn) -> OrderState:
     currency = draw(st.sampled_from(["EUR", "JPY", "KWD"]))
     prices = money(currency)
     line = st.builds(OrderLineState, TEXT, TEXT, st.integers(1, 999), prices)
+    lines = draw(st.lists(line, max_size=3).map(tuple))
+    shares = st.lists(st.integers(-(10**6), 10**6), min_size=len(lines), max_size=len(lines))
+    adjustment = shares.flatmap(
+        lambda parts: st.builds(
+            Adjustment,
+            kind=st.sampled_from(AdjustmentKind),
+            label=TEXT,
+            code=TEXT,
+            rate=st.none() | st.decimals(0, 100, places=3),
+            amount=st.just(Money(sum(parts), currency)),
+            included=st.booleans(),
+            shares=st.just(tuple(parts)),
+        )
+    )
     return draw(
         st.builds(
             OrderState,
@@ -42,7 +58,8 @@ def orders(draw: st.DrawFn) -> OrderState:
             status=st.sampled_from(OrderStatus.values),
             version=st.integers(1, 9),
             total=prices,
-            lines=st.lists(line, max_size=3).map(tuple),
+            lines=st.just(lines),
+            adjustments=st.lists(adjustment, max_size=3).map(tuple),
             email=TEXT,
             shipping_address=st.builds(Address, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, TEXT),
             placed_at=MOMENTS,
@@ -77,6 +94,22 @@ class Described:
     def __init__(self, order: OrderState, payment: PaymentState | None) -> None:
         self.order, self.payment, self.next_action = order, payment, next_action(order, payment)
         self.cancel_reason = order.cancel_reason or None
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        fields = ("sku", "name", "quantity", "unit_price", "line_total")
+        return [
+            {name: getattr(line, name) for name in fields} | {"total": total}
+            for line, total in zip(self.order.lines, self.order.line_totals, strict=True)
+        ]
+
+    @property
+    def adjustments(self) -> list[dict[str, Any]]:
+        written = represent_adjustments(self.order.adjustments)
+        return [
+            vars(each) | {"rate": told["rate"], "sku": told["sku"]}
+            for each, told in zip(self.order.adjustments, written, strict=True)
+        ]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.order, name)

@@ -2,35 +2,14 @@
 
 from datetime import timedelta
 
-import pytest
 from babel.core import get_global
 
 import inventory.api
 import payments.api
-from orders.rules import REASON_OF_REFUSAL, CancelReason, cancel_reason, order_total, seconds_to_next_look
+from orders.rules import REASON_OF_REFUSAL, CancelReason, cancel_reason, seconds_to_next_look
 from orders.sagas.engine import PaymentDeadlinePassed, PaymentUnavailable
 from orders.services import MixedCurrencies, TooMuchHeldUnpaid, TotalChanged
 from shop.errors import Refusal
-from shop.money import CurrencyMismatch, Money
-
-
-@pytest.mark.parametrize(
-    ("currency", "unit", "quantity", "total", "written"),
-    [
-        ("EUR", 1250, 3, 3750, "37.50 EUR"),
-        ("JPY", 7800, 2, 15600, "15600 JPY"),
-        ("KWD", 12345, 2, 24690, "24.690 KWD"),
-    ],
-)
-def test_a_total_is_whole_minor_units_of_its_currency(currency, unit, quantity, total, written):
-    found = order_total([(Money(unit, currency), quantity), (Money(0, currency), 7)], currency)
-
-    assert (found, str(found)) == (Money(total, currency), written)
-
-
-def test_prices_of_two_currencies_do_not_add_up():
-    with pytest.raises(CurrencyMismatch):
-        order_total([(Money(1, "EUR"), 1), (Money(1, "USD"), 1)], "EUR")
 
 
 def test_every_refusal_that_means_something_to_the_customer_exists_where_it_is_raised():
