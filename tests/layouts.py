@@ -5,7 +5,8 @@ share a database or each has its own: nothing went from one to another, and a co
 with five. `--write-alike FILE` names these in a file, of a run with a database per context, where connections can be
 told apart; `--leave-alike FILE` leaves them out of the run with one database that follows.
 
-`--half 1` and `--half 2` share the tests between two runs, one for each layout.
+`--half 1` and `--half 2` share the tests between two runs, the first with one database. What has databases of its own,
+or none, is in the first.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pytest
 
 PROPERTY: Final = "is_alike"
 CHANGED_THROUGH: Final = pytest.StashKey[set[str]]()
+WITHOUT_LAYOUT: Final = tuple(f"tests/chaos/{folder}/" for folder in ("model", "mutants", "processes"))
 STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
 
 _started: list[str] = []
@@ -62,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def half_of(nodeid: str) -> int:
     """Return the half that a test is in, 1 or 2."""
-    return 1 + crc32(nodeid.encode()) % 2
+    return 1 if nodeid.startswith(WITHOUT_LAYOUT) else 1 + crc32(nodeid.encode()) % 2
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -49,7 +49,7 @@ class Sandbox:
             faults=faults,
         )
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="sandbox", daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, name="sandbox", daemon=True
         )
 
     @property

@@ -135,6 +135,8 @@ def page_after(context: str, place: Place) -> Page:
 
 def unheard_among(facts: Sequence[Published], since: Since) -> list[Unheard]:
     """Return which of these facts a subscriber has not heard of, in their order."""
+    if not facts:
+        return []
     oldest = remembered_since()
     owed: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for fact in facts:

@@ -10,12 +10,9 @@ from typing import Any
 
 import pytest
 import requests
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import connections
 
 from local.processes import Process, answers, free_port, python
-from shop.models import User
 from tests.factories import OrderBodyFactory
 from tests.integration.orders.conftest import (
     mug,
@@ -28,8 +25,9 @@ from tests.integration.orders.conftest import (
     staff,
 )
 from tests.provider import Provider
+from tests.tokens import token_of
 
-__all__ = ["mug", "order_in", "post_webhook", "sandbox", "settle", "shop_at_rest", "shopper", "staff"]
+__all__ = ["mug", "order_in", "post_webhook", "sandbox", "settle", "shop_at_rest", "shopper", "staff", "token_of"]
 
 PATIENCE_SECONDS = 90.0
 
@@ -114,16 +112,6 @@ def database_urls() -> dict[str, str]:
         secret = f":{where['PASSWORD']}" if where["PASSWORD"] else ""
         urls[name] = f"postgres://{where['USER']}{secret}@{where['HOST']}:{where['PORT']}/{where['NAME']}"
     return urls
-
-
-def token_of(user: User) -> str:
-    """Sign a user in, as the API's login does in the end: a session whose key is the token."""
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    return str(session.session_key)
 
 
 def wait_until(ask: Callable[[], Any], what: str, shop: Shop) -> Any:

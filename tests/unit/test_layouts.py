@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from tests import layouts
 
+ROOT = Path(__file__).parents[2]
 SUITE = """
 import subprocess
 import pytest
@@ -49,10 +51,11 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def run(suite: Path, *options: str) -> str:
-    plugins = ("-p", "tests.layouts", "-p", "no:django", "-p", "no:randomly", "-p", "no:cacheprovider")
+    plugins = ("-p", "xdist.plugin", "-p", "tests.layouts", "-p", "no:cacheprovider")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-c", str(suite / "pytest.ini"), *plugins, *options, str(suite)],
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -61,18 +64,17 @@ def run(suite: Path, *options: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "by workers"])
-def test_what_passed_and_changed_one_database_at_most_is_not_run_again(suite: Path, workers: tuple[str, ...]):
+def test_what_passed_and_changed_one_database_at_most_is_not_run_again(suite: Path):
     alike = suite / "folder" / "alike.txt"
 
-    first = run(suite, "--write-alike", str(alike), *workers)
+    first = run(suite, "--write-alike", str(alike), "-n", "2")
 
     assert "1 failed, 4 passed, 1 skipped" in first, first
     assert [line.partition("::")[2] for line in alike.read_text().splitlines()] == [
         "test_no_database",
         "test_one_context",
     ]
-    assert "1 failed, 2 passed, 1 skipped" in run(suite, "--leave-alike", str(alike), *workers)
+    assert "1 failed, 2 passed, 1 skipped" in run(suite, "--leave-alike", str(alike))
 
 
 def test_each_test_is_in_one_half():
@@ -90,3 +92,10 @@ def test_the_halves_are_the_whole(suite: Path):
 
     found = [line for output in tried for line in output.splitlines() if "::" in line]
     assert len(found) == len(set(found)) == 6, tried
+
+
+def test_what_has_databases_of_its_own_is_tried_with_one_database():
+    for folder in layouts.WITHOUT_LAYOUT:
+        found = [f"{folder}{path.name}" for path in (ROOT / folder).glob("test_*.py")]
+        assert found
+        assert {layouts.half_of(f"{path}::test_{number}") for path in found for number in range(20)} == {1}

@@ -26,8 +26,9 @@ from shipping.services import booking
 from shop import audit, transactions
 from shop.events import relay
 from shop.models import User
-from tests.factories import PASSWORD, NewOrderFactory, OrderBodyFactory, ProductFactory, UserFactory
+from tests.factories import NewOrderFactory, OrderBodyFactory, ProductFactory, UserFactory
 from tests.provider import Provider, post_webhook, sandbox
+from tests.tokens import token_of
 
 __all__ = ["post_webhook", "sandbox"]
 
@@ -67,11 +68,7 @@ class Shopper:
         self.client = Client()
         self.headers: dict[str, str] = {}
         if user is not None:
-            login = {"email": user.email, "password": PASSWORD}
-            answer = self.client.post("/_allauth/app/v1/auth/login", login, content_type="application/json")
-            assert answer.status_code == 200, answer.content
-            self.headers = {"Authorization": f"Bearer {answer.json()['meta']['session_token']}"}
-            self.client = Client()
+            self.headers = {"Authorization": f"Bearer {token_of(user)}"}
 
     def post(self, path: str, body: Any = None, *, key: str = "", **headers: str) -> Any:
         content = body if isinstance(body, (str, bytes)) else json.dumps({} if body is None else body)
