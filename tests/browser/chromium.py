@@ -206,31 +206,43 @@ class Page:
         return str(self.js("document.body.innerText.replace(document.querySelector('select')?.innerText, '')"))
 
     def press(self, name: str) -> None:
-        """Press the link, button or option of this name where it is seen; what lies over it would be pressed instead, and is an error."""
+        """Press the link, button or option of this name where it is seen; what lies over it would be pressed instead, and is an error.
+
+        A page that scrolls in the same moment is pressed again: it is the element that has to hear of it.
+        """
+        for _again in range(5):
+            if self._press(name):
+                return
+        raise NotSeen(f"{name!r} does not hear that it is pressed")
+
+    def _press(self, name: str) -> bool:
         found = f"find_.press({json.dumps(name)})"
         self.until(found, name)
         # Where it stands still: what has just been shown may still move.
-        x, y = self.js(
+        x, y, covered = self.js(
             f"""new Promise((resolve) => {{
               let before = "";
               const look = () => {{
                 const element = {found};
+                if (!element) return requestAnimationFrame(look);
                 element.scrollIntoView({{ block: "center", behavior: "instant" }});
                 const box = element.getClientRects()[0];
                 const at = [box.x + box.width / 2, box.y + box.height / 2];
-                if (String(at) === before) resolve(at);
-                else {{ before = String(at); requestAnimationFrame(look); }}
+                if (String(at) !== before) {{ before = String(at); return requestAnimationFrame(look); }}
+                const top = document.elementFromPoint(...at);
+                window.heard_ = false;
+                element.addEventListener("click", () => {{ window.heard_ = true; }}, {{ once: true, capture: true }});
+                const covered = element.contains(top) ? "" : top ? top.outerHTML.slice(0, 200) : "nothing";
+                return resolve([...at, covered]);
               }};
               look();
             }})"""
         )
-        hit = self.js(
-            f"(() => {{ const e = {found}, at = document.elementFromPoint({x}, {y});"
-            " return e === at || e.contains(at) ? '' : at?.outerHTML.slice(0, 200) ?? 'nothing'; })()"
-        )
-        assert hit == "", f"{name!r} is covered by {hit}"
+        assert covered == "", f"{name!r} is covered by {covered}"
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        # A page that was left does not know any more.
+        return self.js("window.heard_") is not False
 
     def fill(self, label: str, value: str) -> None:
         """Type into the field of this label, or choose there."""

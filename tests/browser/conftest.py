@@ -6,8 +6,10 @@ import os
 import re
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from email import message_from_string, policy
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from django.db import connection
 from psycopg import sql
 
 from local.processes import ROOT
-from tests.browser.chromium import Chromium, Page, browser_here
+from tests.browser.chromium import PATIENCE_SECONDS, Chromium, Page, browser_here
 
 # What the environment of these tests says of other shops.
 OTHERS = re.compile(
@@ -32,10 +34,16 @@ class Shop:
         self.url = url
         self.home = home
 
-    def mails_to(self, address: str) -> list[str]:
-        """Return the mails to somebody, as they were sent."""
-        mails = sorted((self.home / "mail").glob("*")) if (self.home / "mail").exists() else []
-        return [text for path in mails if f"To: {address}" in (text := path.read_text())]
+    def link_mailed_to(self, address: str) -> str:
+        """Return the link to an order, of the newest mail to somebody; wait until it is sent."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            for path in sorted((self.home / "mail").glob("*"), reverse=True):
+                mail = message_from_string(path.read_text(), policy=policy.default)
+                if mail["To"] == address and (body := mail.get_body(("plain",))):
+                    return re.findall(r"\S+/orders/\S+", body.get_content())[0]
+            assert time.monotonic() < deadline, f"no mail to {address}"
+            time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -42,10 +42,12 @@ def put_into_basket(page: Page, name: str, *, quantity: int = 1) -> None:
     page.sees("In your basket")
 
 
-def fill_in(page: Page, *, card: str = "Visa •••• 4242") -> None:
+def fill_in(page: Page, *, email: str = "", card: str = "Visa •••• 4242") -> None:
     page.press("Basket")
     page.press("Go to checkout")
     page.sees("Delivery address")
+    if email:
+        page.fill("Email", email)
     page.fill("Name", ADDRESS["name"])
     page.fill("Street and number", ADDRESS["line1"])
     page.fill("Postal code", ADDRESS["postal_code"])
@@ -80,22 +82,72 @@ def buy_elsewhere(shop: Shop, sku: str, quantity: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("screen", [PHONE, {}], ids=["phone", "desktop"])
-def test_a_shopper_buys_with_an_account_and_sees_the_order(visit: Visit, screen: dict[str, int]):
+def test_a_guest_buys_and_comes_back_by_the_link_in_the_mail(visit: Visit, shop: Shop, screen: dict[str, int]):
+    email = f"{uuid.uuid4().hex}@guest.example"
     page = visit(**screen)
-    sign_in(page)
     put_into_basket(page, "Blue mug", quantity=2)
-    fill_in(page)
+    fill_in(page, email=email)
     page.sees("Order and pay €25.00")
 
     page.press("Order and pay")
 
     page.sees("Thank you! Your order is confirmed.")
-    assert page.js("location.pathname.startsWith('/orders/')")
+    address = page.js("location.href")
     assert page.js("localStorage.getItem('shop.basket')") is None
-    assert not page.js("document.documentElement.scrollWidth > innerWidth"), "the page is wider than the screen"
+    # A page that is wider than a phone's screen is shown smaller.
+    width = screen.get("width", 1280)
+    assert page.js("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
     page.press("Orders")
     page.sees("Your orders")
     page.sees("€25.00")
+    # On another machine, where nobody has signed in.
+    link = shop.link_mailed_to(email)
+    assert link.startswith(f"{address}#access=")
+    elsewhere = visit(**screen)
+    elsewhere.open(link)
+    elsewhere.sees("Thank you! Your order is confirmed.")
+    assert elsewhere.js("location.href") == address
+    elsewhere.press("Cancel this order")
+    elsewhere.press("Cancel the order")
+    elsewhere.sees("Your order is canceled, and your money is on its way back.")
+    elsewhere.sees("Returned to you: €25.00")
+
+
+def test_whoever_has_not_the_link_has_it_sent_to_the_orders_own_address(visit: Visit, shop: Shop):
+    page = visit()
+
+    page.press("Find an order")
+    page.fill("Order number", "7K3M9Q2XAB")
+    page.fill("Email", "nobody@shop.example")
+    page.press("Send me its link")
+
+    page.sees("If there is such an order, a mail with its link is on its way.")
+
+
+def test_a_shopper_makes_an_account_and_buys_with_it(visit: Visit):
+    email = f"{uuid.uuid4().hex}@new.example"
+    page = visit(**PHONE)
+    put_into_basket(page, "Blue mug")
+    page.press("See the basket")
+    page.press("Go to checkout")
+    page.press("Sign in or make an account")
+    page.press("Make an account")
+    page.fill("Email", email)
+    page.fill("Password", "short")
+    page.press("Make the account")
+    page.until("document.querySelector('[name=password][aria-invalid]')", "that the password is too short")
+    page.fill("Password", "a-long-enough-one-1")
+    page.press("Make the account")
+    page.sees(f"Signed in as {email}")
+    fill_in(page)
+    page.sees("Order and pay €12.50")
+
+    page.press("Order and pay")
+
+    page.sees("Thank you! Your order is confirmed.")
+    page.press("Sign out")
+    page.press("Orders")
+    page.sees("Sign in to see your orders")
 
 
 def test_an_order_that_was_sent_is_sent_once_however_often_its_button_is_pressed(visit: Visit):

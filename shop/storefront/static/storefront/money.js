@@ -17,6 +17,13 @@ export function sum(amounts) {
   return first ? amount(amounts.reduce((total, each) => total + each.amount_minor, 0), first) : null;
 }
 
+/** Return what an adjustment is called: its label, with a tax's rate where the label does not name it. */
+export function labelOf({ kind, label, rate }) {
+  if (kind !== "tax" || !rate || label.includes("%")) return label;
+  // "19.00" is 19, "7.50" is 7.5: cut as text.
+  return `${label} ${rate.includes(".") ? rate.replace(/\.?0+$/, "") : rate} %`;
+}
+
 function amount(minor, { currency, exponent }) {
   const digits = String(Math.abs(minor)).padStart(exponent + 1, "0");
   const [whole, part] = [digits.slice(0, digits.length - exponent), digits.slice(digits.length - exponent)];

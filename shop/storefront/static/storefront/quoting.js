@@ -1,14 +1,13 @@
-// The price of a basket: asked anew as the shopper types. A shop without quotes charges the sum of the lines.
+// The price of a basket: asked anew as the shopper types.
 
-import { Problem, quote } from "./api.js";
+import { quote } from "./api.js";
 import { basket } from "./store.js";
 
 const PAUSE_MS = 250;
-let offersQuotes = true;
 
 /**
  * Return { ask, price }. `ask(wish)` waits for a pause in the typing, asks for a quote and calls `show(price, problem)`;
- * only the newest answer is shown. `price()` is the last one: the API's quote, or { total, subtotal } from the basket.
+ * only the newest answer is shown. `price()` is the last one.
  */
 export function pricing({ show, signal }) {
   let timer = null;
@@ -48,21 +47,13 @@ export function pricing({ show, signal }) {
 }
 
 async function priceOf(wish, signal) {
-  const lines = basket.wanted();
-  if (offersQuotes && wish.destination.country) {
-    try {
-      const body = { lines, destination: wish.destination };
-      if (wish.shipping_option) body.shipping_option = wish.shipping_option;
-      if (wish.codes.length) body.codes = wish.codes;
-      return { takesCodes: true, ...(await quote(body, { signal })).data };
-    } catch (problem) {
-      if (!(problem instanceof Problem) || problem.status !== 404) throw problem;
-      offersQuotes = false;
-    }
+  // Nothing has a price before it is known where it goes: until then the sum of the lines is shown.
+  if (!wish.destination.country) {
+    const total = basket.subtotal();
+    return { lines: [], shipping_options: [], adjustments: [], subtotal: total, total, unavailable: [], refused_codes: [] };
   }
-  const total = basket.subtotal();
-  return { lines: [], shipping_options: [], adjustments: [], subtotal: total, total, unavailable: [], refused_codes: [], takesCodes: offersQuotes };
+  const body = { lines: basket.wanted(), destination: wish.destination };
+  if (wish.shipping_option) body.shipping_option = wish.shipping_option;
+  if (wish.codes.length) body.codes = wish.codes;
+  return (await quote(body, { signal })).data;
 }
-
-/** Return whether a quote is so old that the shop may price anew. */
-export const isOver = (price) => Boolean(price?.valid_until) && Date.parse(price.valid_until) <= Date.now();

@@ -42,6 +42,10 @@ export const orderTokens = {
     const tokens = Object.entries(read(localStorage, "shop.order-tokens", {})).filter(([other]) => other !== id);
     write(localStorage, "shop.order-tokens", Object.fromEntries([...tokens.slice(-19), [id, token]]));
   },
+  forget(id) {
+    const { [id]: _gone, ...others } = read(localStorage, "shop.order-tokens", {});
+    write(localStorage, "shop.order-tokens", others);
+  },
 };
 
 // --- the basket: [{ sku, name, price, image, quantity }]; prices are for showing, the shop's own decide ------------------

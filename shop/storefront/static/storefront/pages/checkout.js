@@ -5,8 +5,8 @@ import { cardChooser, keepSecret } from "../cards.js";
 import { countries, likelyCountry } from "../countries.js";
 import { fill, h, say } from "../dom.js";
 import { alertPlace, busily, explain, field, forget, isComplete, showAlert } from "../forms.js";
-import { formatted } from "../money.js";
-import { isOver, pricing } from "../quoting.js";
+import { formatted, labelOf } from "../money.js";
+import { pricing } from "../quoting.js";
 import { attempts, basket, draft, notice, session } from "../store.js";
 import { picture } from "./products.js";
 
@@ -108,6 +108,12 @@ export async function checkoutPage({ root, title, signal, go }) {
     forget(codeAlerts);
     if (problem) {
       pay.disabled = false;
+      if (problem.code === "shipping_option_not_offered" && wish.shipping_option) {
+        // It was for another place: the shop chooses again.
+        wish.shipping_option = "";
+        prices.ask(wished(), { now: true });
+        return;
+      }
       if (problem.code === "no_shipping_there") {
         document.getElementById("delivery").hidden = false;
         fill(options, h("p", { class: "alert" }, problem.detail || problem.message));
@@ -124,8 +130,7 @@ export async function checkoutPage({ root, title, signal, go }) {
     showOptions(price);
     showRefusedCodes(price);
     showUnavailable(price);
-    fill(summary, lines(price), price.adjustments.map(adjustment), total(price.total, price.id || !price.takesCodes ? "Total" : "Sum without delivery"));
-    codes.hidden = !price.takesCodes;
+    fill(summary, lines(price), price.adjustments.map(adjustment), total(price.total, price.id ? "Total" : "Sum without delivery"));
     const free = price.total.amount_minor === 0;
     payment.hidden = free;
     fill(pay, free ? "Order" : `Order and pay ${formatted(price.total)}`);
@@ -151,11 +156,6 @@ export async function checkoutPage({ root, title, signal, go }) {
     );
     if (focused) options.querySelector("input:checked")?.focus();
     wish.shipping_option = chosen;
-    // Nobody has to choose before they see a price: the first is taken until another is.
-    if (!chosen && offered.length) {
-      wish.shipping_option = offered[0].code;
-      prices.ask(wished(), { now: true });
-    }
   }
 
   function showRefusedCodes(price) {
@@ -202,13 +202,15 @@ export async function checkoutPage({ root, title, signal, go }) {
     );
   }
 
-  function adjustment({ kind, label, code: given, rate, amount, included, sku }) {
+  function adjustment(told) {
+    const { kind, code: given, amount, included, sku } = told;
     const where = sku ? ` (${basket.lines().find((line) => line.sku === sku)?.name ?? sku})` : "";
-    const words = kind === "tax" && rate ? `${label} ${withoutZeros(rate)} %` : label;
+    const words = labelOf(told);
+    const applied = kind === "discount" && wish.codes.find((each) => each.toUpperCase() === given);
     return h(
       "p",
       { class: included ? "sum included" : "sum" },
-      h("span", {}, included ? `including ${words}` : words + where, given && wish.codes.includes(given) && h("button", { type: "button", class: "link", "aria-label": `Remove the code ${given}`, onclick: () => dropCode(given) }, "Remove")),
+      h("span", {}, included ? `including ${words}` : words + where, applied && h("button", { type: "button", class: "link", "aria-label": `Remove the code ${given}`, onclick: () => dropCode(applied) }, "Remove")),
       h("span", {}, amount.amount_minor || kind !== "shipping" ? formatted(amount) : "Free"),
     );
   }
@@ -220,9 +222,8 @@ export async function checkoutPage({ root, title, signal, go }) {
         await prices.ask(wished(), { now: true });
         const price = prices.price();
         if (!price || price.unavailable.length) return;
-        const email = await customer();
+        await customer();
         const body = { ...priced(price), shipping_address: address(), expected_total: bare(price.total) };
-        if (email) body.email = email;
         if (price.total.amount_minor > 0) body.payment_method = await card.token();
         const key = attempts.begin("order", body);
         arrive(await placeOrder(body, key, { onWait }), go);
@@ -239,7 +240,7 @@ export async function checkoutPage({ root, title, signal, go }) {
 
   /** Say how the order is priced: by its quote where the shop gave one, else by its lines. */
   function priced(price) {
-    return price.id ? { quote: price.id } : { lines: basket.wanted() };
+    return price.id && price.adjustments.length ? { quote: price.id } : { lines: basket.wanted() };
   }
 
   function address() {
@@ -248,21 +249,14 @@ export async function checkoutPage({ root, title, signal, go }) {
     return given;
   }
 
-  /** Have a token to order with: an account's, or a guest's by their address. Return the address to write to, if it is given. */
+  /** Have a token to order with: an account's, or a guest's by their address. */
   async function customer() {
     const known = session.get();
-    if (known && !known.guest) return null;
+    if (known && !known.guest) return;
     const email = form.elements.email.value.trim();
-    if (known?.email === email) return email;
-    try {
-      const { data } = await becomeGuest(email);
-      session.set({ token: data.token, email, guest: true });
-      return email;
-    } catch (problem) {
-      if (problem.status !== 404) throw problem;
-      go("/sign-in?next=/checkout");
-      throw new DOMException("Gone on to another page", "AbortError");
-    }
+    if (known?.email.toLowerCase() === email.toLowerCase()) return;
+    const { data } = await becomeGuest(email);
+    session.set({ token: data.token, email: data.email, guest: true });
   }
 
   function refused(problem) {
@@ -276,7 +270,10 @@ export async function checkoutPage({ root, title, signal, go }) {
       return showAlert(alerts, problem, [`It is ${formatted(now.total)} now. Please look at it and order again.`]);
     }
     if (problem.status === 401) {
+      const wasGuest = session.get()?.guest;
       session.set(null);
+      // A guest's token ends after some days; the next attempt gets a new one.
+      if (wasGuest) return showAlert(alerts, new Problem({ code: "guest_over", title: "Please order again" }));
       notice.leave("Please sign in again to order.");
       return go("/sign-in?next=/checkout");
     }
@@ -374,6 +371,3 @@ const bare = ({ amount_minor, currency }) => ({ amount_minor, currency });
 const total = (amount, words) => h("p", { class: "sum total" }, h("span", {}, words), h("strong", { id: "total" }, formatted(amount)));
 
 const days = ({ days_min: from, days_max: to }) => (from === to ? `${to} ${to === 1 ? "day" : "days"}` : `${from} to ${to} days`);
-
-/** "19.00" is 19, "7.50" is 7.5: cut as text. */
-export const withoutZeros = (rate) => (rate.includes(".") ? rate.replace(/\.?0+$/, "") : rate);

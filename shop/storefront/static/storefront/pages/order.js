@@ -4,9 +4,8 @@ import { Problem, cancelOrder, order as load, payOrder, receipt } from "../api.j
 import { authenticate, cardChooser, keepSecret, takeSecret } from "../cards.js";
 import { fill, h, say, wait } from "../dom.js";
 import { alertPlace, busily, confirmed, showAlert } from "../forms.js";
-import { formatted } from "../money.js";
+import { formatted, labelOf } from "../money.js";
 import { attempts, notice, orderTokens, session } from "../store.js";
-import { withoutZeros } from "./checkout.js";
 
 const STEPS = [
   ["Placed", "placed_at", ["PENDING", "AWAITING_PAYMENT"]],
@@ -301,10 +300,9 @@ function lines(order) {
         h("li", { class: "line" }, h("span", { class: "what" }, h("a", { href: `/products/${encodeURIComponent(line.sku)}` }, line.name), h("span", { class: "quiet" }, `${line.quantity} × ${formatted(line.unit_price)}`)), h("span", { class: "amount" }, formatted(line.line_total))),
       ),
     ),
-    (order.adjustments ?? []).map(({ kind, label, rate, amount, included }) => {
-      const words = kind === "tax" && rate ? `${label} ${withoutZeros(rate)} %` : label;
-      return h("p", { class: included ? "sum included" : "sum" }, h("span", {}, included ? `including ${words}` : words), h("span", {}, formatted(amount)));
-    }),
+    (order.adjustments ?? []).map((told) =>
+      h("p", { class: told.included ? "sum included" : "sum" }, h("span", {}, told.included ? `including ${labelOf(told)}` : labelOf(told)), h("span", {}, formatted(told.amount))),
+    ),
     h("p", { class: "sum total" }, h("span", {}, "Total"), h("strong", {}, formatted(order.total))),
   ];
 }
