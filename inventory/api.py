@@ -19,7 +19,9 @@ from inventory.queries import (
 )
 from inventory.rules import InvalidQuantity, Line
 from inventory.services.expiry import release_expired_reservations
+from inventory.services.import_products import ChangedMeanwhile, ImportReport, import_products
 from inventory.services.ledger import StockLevel
+from inventory.services.product_lines import COLUMNS, LineError, UnreadableFile
 from inventory.services.products import (
     SkuTaken,
     StockWouldGoNegative,
@@ -41,14 +43,18 @@ from inventory.services.reservations import (
 )
 
 __all__ = [
+    "COLUMNS",
+    "ChangedMeanwhile",
     "Details",
     "Image",
+    "ImportReport",
     "InsufficientStock",
     "InvalidProduct",
     "InvalidQuantity",
     "InventoryBusy",
     "InventoryUnavailable",
     "Line",
+    "LineError",
     "ProductOffer",
     "ReservationClosed",
     "ReservationMismatch",
@@ -59,6 +65,7 @@ __all__ = [
     "StockLevel",
     "StockWouldGoNegative",
     "UnknownProduct",
+    "UnreadableFile",
     "VariantTaken",
     "add_product",
     "begin_payment",
@@ -66,6 +73,7 @@ __all__ = [
     "commit_stock",
     "get_offers",
     "get_reservation",
+    "import_products",
     "page_reservations",
     "receive_stock",
     "release_expired_reservations",

@@ -70,6 +70,36 @@ class Details:
     active_to: datetime | None = None
 
 
+def read_images(text: str) -> tuple[Image, ...]:
+    """Return pictures from text as people write it: one a line, or with | between; the URL, a space, what it shows."""
+    return tuple(Image(url, alt.strip()) for url, _, alt in (entry.partition(" ") for entry in _entries(text)))
+
+
+def write_images(images: Sequence[Image]) -> str:
+    """Return pictures as `read_images` reads them."""
+    return "\n".join(f"{image.url} {image.alt}" for image in images)
+
+
+def read_options(text: str) -> dict[str, str]:
+    """Return options from text as people write it: size=M, one a line, or with | between. Raises: InvalidProduct."""
+    options: dict[str, str] = {}
+    for entry in _entries(text):
+        name, equals, value = (part.strip() for part in entry.partition("="))
+        if not equals or name in options:
+            raise InvalidProduct(f"{entry!r} is not an option like size=M, or names one twice", field="options")
+        options[name] = value
+    return options
+
+
+def write_options(options: Mapping[str, str]) -> str:
+    """Return options as `read_options` reads them."""
+    return "\n".join(f"{name}={value}" for name, value in options.items())
+
+
+def _entries(text: str) -> list[str]:
+    return [entry.strip() for entry in text.replace("|", "\n").splitlines() if entry.strip()]
+
+
 def words_of(text: str) -> tuple[str, ...]:
     """Return the words that are searched for: letters, digits and marks, without the accents of Latin letters.
 

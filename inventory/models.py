@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 
-from inventory.catalogue import GROUP_PATTERN, MAX_TAX_CLASS, TAX_CLASS_PATTERN
+from inventory.catalogue import GROUP_PATTERN, MAX_TAX_CLASS, TAX_CLASS_PATTERN, Details, Image
 from inventory.rules import SKU_PATTERN
 from shop.events.outbox import OutboxMessage
 from shop.events.past import HistoryEntry, WatermarkRow
@@ -130,6 +130,21 @@ class Product(models.Model):
     def price(self) -> Money:
         """The price of one unit."""
         return Money(self.price_minor, self.currency)
+
+    @property
+    def details(self) -> Details:
+        """What is told of it beside its name and price."""
+        return Details(
+            description=self.description,
+            images=tuple(Image(image["url"], image["alt"]) for image in self.images),
+            category=self.category,
+            group=self.group,
+            options=self.options,
+            weight_grams=self.weight_grams,
+            tax_class=self.tax_class,
+            active_from=self.active_from,
+            active_to=self.active_to,
+        )
 
 
 class Stock(models.Model):

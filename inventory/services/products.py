@@ -57,7 +57,7 @@ def add_product(*, sku: str, name: str, price: Money, active: bool = True, detai
     """
     if not rules.is_sku(sku):
         raise InvalidProduct("a SKU is 1 to 64 letters, digits, dots, dashes and underscores", sku=sku, field="sku")
-    product = Product(sku=sku, **_columns(name, price, active, details or Details()))
+    product = Product(sku=sku, **checked_columns(name, price, active, details or Details()))
     with _told_what_is_taken(sku), ledger.unit_of_work():
         product.save(force_insert=True)
         Stock.objects.create(product=product)
@@ -70,7 +70,7 @@ def change_product(*, sku: str, name: str, price: Money, active: bool, details: 
 
     Orders keep what they were told. Raises: UnknownProduct, InvalidProduct(field), VariantTaken, UnchargeableAmount.
     """
-    columns = _columns(name, price, active, details)
+    columns = checked_columns(name, price, active, details)
     with _told_what_is_taken(sku), ledger.unit_of_work():
         if not Product.objects.filter(sku=sku).update(**columns):
             raise UnknownProduct(f"there is no product {sku}", skus=(sku,))
@@ -121,7 +121,7 @@ def write_off_stock(*, sku: str, quantity: int, reason: str) -> StockLevel:
     return after
 
 
-def _columns(name: str, price: Money, active: bool, details: Details | None) -> dict[str, Any]:
+def checked_columns(name: str, price: Money, active: bool, details: Details | None) -> dict[str, Any]:
     """Return what is written of a product. Raises: InvalidProduct(field), UnchargeableAmount."""
     columns: dict[str, Any] = {
         "name": checked_line("name", name, most=MAX_NAME),
