@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.test import Client
 
 from inventory import api as inventory
 from local.demo import data as demo_data
+from orders.models import TaxRate
 from shop.models import User
 from shop.money import Money
 
@@ -59,3 +61,45 @@ def test_what_an_earlier_release_seeded_is_filled_in_once_and_keeps_its_price(da
     mug = Client().get("/api/v1/products/MUG-BLUE").json()
     assert (mug["name"], mug["price"]["amount_minor"], mug["available"]) == ("My mug", 900, 0)
     assert (mug["category"], mug["options"]) == ("Kitchen", {"color": "Blue"})
+
+
+def quote(country: str, sku: str, **more: Any) -> Any:
+    body = {"lines": [{"sku": sku, "quantity": 1}], "destination": {"country": country}} | more
+    return Client().post("/api/v1/quotes", json.dumps(body), content_type="application/json")
+
+
+def told(answer: Any) -> list[tuple[str, str, int, bool]]:
+    return [
+        (each["kind"], each["code"], each["amount"]["amount_minor"], each["included"])
+        for each in answer.json()["adjustments"]
+    ]
+
+
+def test_a_demo_shop_with_prices_ships_everything_to_anywhere_and_has_its_codes(database: None, settings: Any):
+    settings.DEMO_DATA_ALLOWED = True
+    for _time in range(2):
+        call_command("seed_demo", prices=True, verbosity=0)
+
+    for country in ("DE", "PT", "US", "JP"):
+        for product in demo_data.PRODUCTS:
+            assert quote(country, product.sku).status_code == 200, (country, product.sku)
+    assert told(quote("PT", "MUG-BLUE")) == [("shipping", "standard", 990, False), ("tax", "PT", 419, True)]
+    assert told(quote("DE", "LAMP-OAK", codes=["WELCOME10", "TENOFF"])) == [
+        ("discount", "WELCOME10", -890, False),
+        ("discount", "TENOFF", -1000, False),
+        ("shipping", "standard", 0, False),
+        ("tax", "DE", 1119, True),
+    ]
+    assert told(quote("US", "NOTEBOOK-US", destination={"country": "US", "region": "NY"}))[-1] == (
+        "tax", "US:NY", 185, False,
+    )  # fmt: skip
+
+
+def test_a_shop_with_rules_of_its_own_keeps_them_and_gets_no_others(database: None, settings: Any):
+    settings.DEMO_DATA_ALLOWED = True
+    TaxRate.objects.create(country="DE", label="Mine", percent=5)
+
+    call_command("seed_demo", prices=True, verbosity=0)
+
+    assert [rate.label for rate in TaxRate.objects.all()] == ["Mine"]
+    assert quote("DE", "MUG-BLUE").json()["shipping_options"] == []

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orders.pricing.basket import Basket, Destination, Item
@@ -16,11 +16,13 @@ from orders.pricing.priced import AdjustmentKind, Priced
 from orders.pricing.rules import NO_RULES, DiscountRule, FeeRule, Rules, Shipping, TaxRule
 from orders.pricing.sharing import amount_of_units, round_half_up, share_out
 from shop.money import Money
+from tests.proof import sized
 from tests.unit.orders.pricing.baskets import item, priced_baskets, vat
 
 GERMANY = Destination(country="DE")
 PARCEL = Shipping(code="parcel", name="Parcel", price=Money(490, "EUR"))
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+BASKETS = settings(max_examples=sized(slice=100, short=2_000, full=100_000), deadline=None)
 
 
 def _price(
@@ -39,6 +41,7 @@ def _amounts(priced: Priced) -> list[tuple[str, int]]:
     return [(str(each.kind), each.amount.minor) for each in priced.adjustments]
 
 
+@BASKETS
 @given(priced_baskets())
 def test_the_parts_add_up_to_the_whole(priced: Priced) -> None:
     assert sum(total.minor for total in priced.line_totals) == priced.total.minor
@@ -47,6 +50,7 @@ def test_the_parts_add_up_to_the_whole(priced: Priced) -> None:
     assert all(total.minor >= 0 for total in priced.line_totals)
 
 
+@BASKETS
 @given(priced_baskets(), st.data())
 def test_refunds_of_any_sequence_of_pieces_sum_to_the_charge(priced: Priced, data: st.DataObject) -> None:
     refunded = 0
@@ -61,6 +65,7 @@ def test_refunds_of_any_sequence_of_pieces_sum_to_the_charge(priced: Priced, dat
     assert refunded == priced.total.minor
 
 
+@BASKETS
 @given(priced_baskets())
 def test_no_discount_takes_more_than_the_goods_cost(priced: Priced) -> None:
     off = -sum(each.amount.minor for each in priced.adjustments if each.kind == AdjustmentKind.DISCOUNT)
