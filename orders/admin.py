@@ -199,7 +199,17 @@ class OrderAdmin(ReadOnlyAdmin):
         ("Why it was canceled", {"fields": ("canceled_for", "refusal_json")}),
         (
             "For engineers",
-            {"fields": ("id", "customer_id", "version", "payment_method", "pays_at_once", "idempotency_key")},
+            {
+                "fields": (
+                    "id",
+                    "customer_id",
+                    "guest_id",
+                    "version",
+                    "payment_method",
+                    "pays_at_once",
+                    "idempotency_key",
+                )
+            },
         ),
     )
     readonly_fields = ("canceled_for", "elsewhere", "refusal_json", "story", "total")

@@ -1,4 +1,4 @@
-"""The facts that orders publishes: one for every move of an order's status that is written, and order.refund_issued."""
+"""The facts that orders publishes: one for every move of an order's status that is written, those of refunds, and order.taken_along."""
 
 from __future__ import annotations
 
@@ -115,3 +115,13 @@ class OrderRefundIssued(Event):
     order_id: uuid.UUID
     refund_id: uuid.UUID
     amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderTakenAlong(Event):
+    """A guest's order is an account's from now on, which has verified the guest's mailbox. Both are ids."""
+
+    type = "order.taken_along"
+    order_id: uuid.UUID
+    guest_id: uuid.UUID
+    customer_id: uuid.UUID

@@ -176,9 +176,9 @@ def check_kept_answers() -> Iterator[Violation]:
         after = rows[-1][0]
         audit.note_rows(len(rows))
         placed = {
-            str(pk): (customer_id, key)
-            for pk, customer_id, key in Order.objects.filter(pk__in=_ids(rows)).values_list(
-                "pk", "customer_id", "idempotency_key"
+            str(pk): (guest_id or customer_id, key.removeprefix(f"{guest_id} "))
+            for pk, customer_id, guest_id, key in Order.objects.filter(pk__in=_ids(rows)).values_list(
+                "pk", "customer_id", "guest_id", "idempotency_key"
             )
         }
         for _id, user_id, key, order_id in rows:

@@ -116,6 +116,9 @@ class Order(StatusModel):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     number = models.CharField(max_length=10, unique=True, default=new_order_number, editable=False)
     customer_id = models.UUIDField()
+    guest_id = models.UUIDField(
+        null=True, editable=False, help_text="the guest who placed it, where an account has taken it along"
+    )
     idempotency_key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     status = models.CharField(max_length=16, choices=OrderStatus.choices, default=OrderStatus.PENDING)
@@ -162,6 +165,7 @@ class Order(StatusModel):
                 name="orders_unpaid_of_customer",
                 condition=models.Q(status__in=UNPAID),
             ),
+            models.Index(fields=["guest_id"], name="orders_taken_along", condition=models.Q(guest_id__isnull=False)),
             *(
                 models.Index(
                     fields=[key],

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from orders.models import PAID, SENT, DiscountCode, Fee, Order, OrderStatus, Saga, TaxRate
@@ -101,6 +101,12 @@ class OrderState:
     locale: str = ""
     # Of a guest's order: which links open it. None: an account's, which no link opens.
     link_epoch: int | None = None
+    # The guest who placed it, where an account has taken it along: both see it.
+    guest_id: uuid.UUID | None = None
+
+    def is_of(self, customer_id: uuid.UUID | None) -> bool:
+        """Return whether it is the order of this customer: of the account that has it, or of the guest who placed it."""
+        return customer_id is not None and customer_id in (self.customer_id, self.guest_id)
 
     @property
     def subtotal(self) -> Money:
@@ -148,6 +154,7 @@ _COLUMNS = {
         ", ".join(f"d.{name}" for name in (*DETAILS, *(f"billing_{member}" for member in _ADDRESS_MEMBERS)))
     ),
     "link_epoch": "o.link_epoch",
+    "guest_id": "o.guest_id",
 }
 _ADDRESS = [f"c.{member}" for member in _ADDRESS_MEMBERS]
 _ORDERS = (
@@ -163,7 +170,7 @@ def get_order(*, order_id: uuid.UUID, customer_id: uuid.UUID | None = None) -> O
     """Return one order; with `customer_id` only if it is theirs. Raises: OrderNotFound."""
     row = _GET_ORDER.one(order_id=order_id)
     order = None if row is None else _state_of(row)
-    if order is None or customer_id not in (None, order.customer_id):
+    if order is None or not (customer_id is None or order.is_of(customer_id)):
         raise OrderNotFound(order_id=str(order_id))
     return order
 
@@ -255,9 +262,10 @@ def was_paid(*, order_id: uuid.UUID) -> bool:
     return payment is not None and payment.captured.minor > 0
 
 
-def orders_of(*, customer_id: uuid.UUID) -> QuerySet[Order]:
-    """Return the rows of a customer's orders with nothing but their ids, to be paged through."""
-    return Order.objects.filter(customer_id=customer_id).only("pk")
+def orders_of(*, customer_id: uuid.UUID, is_guest: bool = False) -> QuerySet[Order]:
+    """Return the rows of a customer's orders with nothing but their ids, to be paged through; a guest's whoever has them."""
+    own = Q(customer_id=customer_id)
+    return Order.objects.filter(own | Q(guest_id=customer_id) if is_guest else own).only("pk")
 
 
 @dataclass

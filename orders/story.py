@@ -28,6 +28,7 @@ _IN_WORDS = {
     "order.refunding": "it is being canceled with a refund",
     "order.refunded": "the rest of its money went back and its stock is on the shelf again",
     "order.refund_issued": "a part of its money went back",
+    "order.taken_along": "an account has taken the guest's order along",
     "order.refund_returned": "a refund that the customer had been told of came back",
 }
 

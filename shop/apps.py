@@ -19,11 +19,12 @@ class ShopConfig(AppConfig):
         from shop.events import republish, trusted
         from shop.events.gauges import register_kernel_gauges
         from shop.observability.metrics import register_gauge
-        from shop.personal import erasure
+        from shop.personal import erasure, guests
         from shop.story import bus
         from shop.story.timeline import register_narrator
 
         addresses.connect()
+        guests.connect()
         trusted.accept_any_properties()
         register_unheard_checks()
         register_past_checks()

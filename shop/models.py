@@ -14,7 +14,16 @@ from shop.accounts.users import User
 from shop.ids import new_id
 from shop.resilience.retry import backoff_seconds
 
-__all__ = ["DueModel", "Erasure", "HearingLook", "IdempotencyKey", "RunningSweep", "Subscription", "User"]
+__all__ = [
+    "DueModel",
+    "Erasure",
+    "GuestTaking",
+    "HearingLook",
+    "IdempotencyKey",
+    "RunningSweep",
+    "Subscription",
+    "User",
+]
 
 
 class DueModel(models.Model):
@@ -122,6 +131,20 @@ class HearingLook(models.Model):
 
     def __str__(self) -> str:
         return f"{self.context} until {self.published_at}"
+
+
+class GuestTaking(DueModel):
+    """A guest whose orders an account takes along, since it has verified the guest's mailbox; done, the row goes."""
+
+    guest_id = models.UUIDField(primary_key=True, editable=False)
+    customer_id = models.UUIDField(editable=False)
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta(DueModel.Meta):
+        pass
+
+    def __str__(self) -> str:
+        return f"taking of guest {self.guest_id}"
 
 
 class Erasure(DueModel):

@@ -103,6 +103,12 @@ def prune_sessions() -> int:
     return retention.delete_expired("shop", Session.objects.all(), moment="expire_date")
 
 
+@sweep(every_seconds=60, due=guests.TAKING.rows.due)
+def take_guests_along() -> int:
+    """Have the accounts that have verified a guest's mailbox take the guest's orders along."""
+    return take_turn(guests.TAKING)
+
+
 @sweep(every_seconds=3600)
 def prune_guests() -> int:
     """Delete the guests whose token is over and of whose orders nothing personal is kept; return how many were looked at."""

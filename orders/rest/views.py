@@ -107,7 +107,9 @@ class OrdersView(AdmittedView):
     def get(self, request: CustomerRequest) -> Response:
         """List the caller's orders, newest first."""
         pages = CursorPagination()
-        rows = pages.paginate_queryset(orders_of(customer_id=request.user.pk), request, view=self)
+        rows = pages.paginate_queryset(
+            orders_of(customer_id=request.user.pk, is_guest=request.user.is_guest), request, view=self
+        )
         order_ids = [row.pk for row in rows or ()]
         paid = payments.get_payments(order_ids=order_ids)
         page = pages.get_paginated_response(
@@ -142,7 +144,7 @@ class OrderPaymentView(AdmittedView):
         """Give an order its payment method, or go on after the customer has authenticated."""
         body = _validate(PaymentMethodSerializer, request)
         order = _visible_order(request, order_id)
-        if order.customer_id != request.user.pk:
+        if not order.is_of(request.user.pk):
             raise PermissionDenied
         _require_match(request, order)
         untried = False
@@ -165,7 +167,7 @@ class OrderCancelView(AdmittedView):
         _validate(NothingSerializer, request)
         order = _visible_order(request, order_id)
         _require_match(request, order)
-        own = order.customer_id == request.user.pk
+        own = order.is_of(request.user.pk)
         if not own and not request.user.has_perm("orders.cancel_order"):
             raise PermissionDenied
         try:

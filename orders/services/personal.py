@@ -11,6 +11,7 @@ from django.db.models.functions import Cast, Concat, Now
 
 from orders.models import ENDED, Adjustment, Contact, ContactDetails, Order, OrderLine, Saga
 from orders.services.held_unpaid import NO_KEYS
+from orders.services.take_along import take_along
 from shop import transactions
 from shop.personal.facts import erase_from_facts, still_told
 from shop.personal.keepers import (
@@ -115,4 +116,4 @@ def erase(order_ids: Sequence[uuid.UUID], *, whole: bool) -> int:
 
 
 KEEPER = Keeper(context="orders", export=export, waiting=waiting, erase=erase)
-BOOK = OrderBook(find=find, older=older, kept_for=kept_for)
+BOOK = OrderBook(find=find, older=older, kept_for=kept_for, take_along=take_along)

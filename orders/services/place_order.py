@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 from django.conf import settings
+from django.db.models import Q
 
 from inventory import api as inventory
 from orders.events import OrderPlaced
@@ -106,11 +107,11 @@ def find_placed_order(*, new: NewOrder) -> uuid.UUID | None:
 
     Raises: IdempotencyKeyReused where it was placed with another body.
     """
-    row = (
-        Order.objects.filter(customer_id=new.customer_id, idempotency_key=new.idempotency_key)
-        .values_list("pk", "fingerprint")
-        .first()
-    )
+    placed = Q(customer_id=new.customer_id, idempotency_key=new.idempotency_key)
+    if new.by_guest:
+        # Note [A key of a guest] in take_along.py.
+        placed |= Q(guest_id=new.customer_id, idempotency_key=f"{new.customer_id} {new.idempotency_key}")
+    row = Order.objects.filter(placed).values_list("pk", "fingerprint").first()
     if row is None:
         return None
     if row[1] != new.fingerprint:
@@ -267,14 +268,22 @@ def _details_of(order: OrderState) -> dict[str, str]:
     return said | {f"billing_{member}": text for member, text in vars(billing).items()}
 
 
+def lock_orders_of(customer_id: uuid.UUID) -> None:
+    """Have no order of this customer placed until the end of the open transaction."""
+    _LOCK_GUEST.run(customer_id=customer_id)
+
+
 def room_of_guest(new: NewOrder, keys: HolderKeys | None) -> Room | None:
     """Return that there is no room for a guest's order, None where there may be; in the open transaction.
 
     One mailbox makes any number of guests. So those without a payment method count together, as one customer's do. `keys`:
-    None where the order is not judged.
+    None where the order is not judged. There is no room either where the key has placed an order before: an account
+    may have taken that along since, so that its key is met no more.
     Locks: as orders_room_to_wait(), in the same order, so that neither waits for the other.
     """
-    _LOCK_GUEST.run(customer_id=new.customer_id)
+    lock_orders_of(new.customer_id)
+    if find_placed_order(new=new) is not None:
+        return Room(0, None, None, None, None, None, ())
     if keys is None or keys.email_key is None or keys.address_key is None:
         return None
     for key in sorted((keys.email_key, keys.address_key)):

@@ -24,6 +24,7 @@ from allauth.headless.internal.restkit import inputs
 from allauth.headless.internal.restkit.response import ErrorResponse
 from django.core import signing
 from django.db import IntegrityError
+from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -33,6 +34,10 @@ from shop.accounts.users import User
 # Keys in mails are signed with it: it stays, wherever this module stands.
 _SALT = "shop.rest.addresses"
 _DAY_SECONDS = 24 * 60 * 60
+
+# An account has proved that a mailbox is its own otherwise than by the key of its sign-up, of which allauth tells.
+# Arguments: `user`.
+mailbox_proved = Signal()
 
 
 class AddressTaken(Exception):
@@ -77,6 +82,7 @@ class AddressChange:
             address: EmailAddress = EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
             user.email = email
             user.save(update_fields=["email"])
+        mailbox_proved.send(sender=User, user=user)
         for each in sorted(former):
             told = {"from_email": each, "to_email": email}
             get_adapter(request).send_notification_mail("account/email/email_changed", user, told, email=each)
@@ -167,6 +173,7 @@ def take_over(user: User) -> None:
 
 def _on_reset(*, user: User, **_more: Any) -> None:
     take_over(user)
+    mailbox_proved.send(sender=User, user=user)
 
 
 def connect() -> None:

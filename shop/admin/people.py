@@ -23,7 +23,7 @@ from shop.admin.bulk import bulk_action
 from shop.admin.pages import ReadOnlyAdmin, display, pretty_json
 from shop.admin.searching import BoundedPaginator
 from shop.mail_address import clean_mail_address
-from shop.models import Erasure, IdempotencyKey, User
+from shop.models import Erasure, GuestTaking, IdempotencyKey, User
 from shop.personal import erasure
 from shop.personal.accounts import ASKED_FOR, person_of
 from shop.work.background import wake
@@ -202,6 +202,15 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
     def headers_json(self, obj: IdempotencyKey) -> SafeString:
         """Show the headers that are given again with the answer."""
         return pretty_json(obj.response_headers)
+
+
+@admin.register(GuestTaking)
+class GuestTakingAdmin(ReadOnlyAdmin):
+    """Guests whose orders an account takes along."""
+
+    list_display = ("asked_at", "guest_id", "customer_id", "due_at", "attempts")
+    search_fields = ("guest_id__exact", "customer_id__exact")
+    ordering = ("-asked_at",)
 
 
 @admin.register(Erasure)

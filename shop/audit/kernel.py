@@ -20,6 +20,12 @@ KERNEL_LAWS = (
         " WHERE until > now() + make_interval(secs => %(place)s) + " + SKEW,
     ),
     Law(
+        "I10",
+        "every guest is taken along",
+        "SELECT 'taking of guest ' || guest_id, format('due since %%s: no worker goes on with it', due_at) FROM shop_guesttaking"
+        " WHERE due_at IS NULL OR due_at < now() - interval '15 minutes' ORDER BY guest_id",
+    ),
+    Law(
         "I7",
         "no kept answer is dated in the future",
         "SELECT 'kept answer of customer ' || user_id, format('%%s %%s at %%s', method, path, created_at)"

@@ -89,12 +89,14 @@ class AgedPage:
 class OrderBook:
     """The context that knows whose orders there are. `find(person)`; `older(than, after)` returns a page by rising id.
 
-    `kept_for(customer_ids)` returns those of them that have an order whose contact is kept.
+    `kept_for(customer_ids)` returns those of them that have an order whose contact is kept. `take_along(guest_id,
+    customer_id)` makes a guest's orders an account's, and returns how many were not yet.
     """
 
     find: Callable[[Person], Sequence[FoundOrder]]
     older: Callable[[timedelta, uuid.UUID], AgedPage]
     kept_for: Callable[[Sequence[uuid.UUID]], Collection[uuid.UUID]]
+    take_along: Callable[..., int]
 
 
 @dataclass

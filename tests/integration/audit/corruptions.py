@@ -537,6 +537,14 @@ KERNEL = (
         about="request of a link",
     ),
     Corruption(
+        "every guest is taken along",
+        CONFIRMED,
+        "shop",
+        "INSERT INTO shop_guesttaking (guest_id, customer_id, due_at, attempts, last_error)"
+        " VALUES ('{id}', '{id}', now() - interval '1 hour', 0, '')",
+        about="taking of guest",
+    ),
+    Corruption(
         "every erasure goes on",
         CONFIRMED,
         "shop",
