@@ -6,6 +6,8 @@ ISO either; carriers and customs use it.
 
 from __future__ import annotations
 
+from babel import Locale
+
 COUNTRIES: frozenset[str] = frozenset(
     [
         "AD",
@@ -260,3 +262,9 @@ COUNTRIES: frozenset[str] = frozenset(
         "ZW",
     ]
 )
+
+
+def country_name(code: str) -> str:
+    """Return a country's name in English, the code itself where nobody has named it."""
+    name: str = Locale("en").territories.get(code, code)
+    return name

@@ -90,6 +90,12 @@ def violations(request: HttpRequest, response: HttpResponseBase) -> list[str]:
     kind = response.headers.get("Content-Type", "").partition(";")[0]
     if kind not in answer["content"]:
         return [*found, f"{where}: {kind!r} is not described"]
+    return found + (_wrong_in_body(where, answer, kind, response) if kind.endswith("json") else [])
+
+
+def _wrong_in_body(where: str, answer: dict[str, Any], kind: str, response: HttpResponseBase) -> list[str]:
+    """Return what of a body in JSON its schema does not allow."""
+    found: list[str] = []
     body = json.loads(response.content)  # type: ignore[attr-defined]
     schema = answer["content"][kind]["schema"]
     if kind == PROBLEM:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import quote
 
@@ -338,6 +339,11 @@ SHIPPING_CARRIER = env.str("SHIPPING_CARRIER", "manual")
 EMAIL_CONFIG = mail_from_env(env)
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Shop <orders@shop.example>")
+
+# --- who sells, on receipts -------------------------------------------------------------------------------------------
+SELLER_NAME = env.str("SELLER_NAME", "") or parseaddr(DEFAULT_FROM_EMAIL)[0] or "The shop"
+SELLER_ADDRESS = [line.strip() for line in env.str("SELLER_ADDRESS", "").split("|") if line.strip()]
+SELLER_VAT_NUMBER = env.str("SELLER_VAT_NUMBER", "")
 
 # --- seen from outside ------------------------------------------------------------------------------------------------
 PROMETHEUS_EXPORT_MIGRATIONS = False

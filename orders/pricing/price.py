@@ -13,7 +13,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from orders.pricing.basket import Basket
-from orders.pricing.priced import Adjustment, AdjustmentKind, Priced
+from orders.pricing.priced import REVERSE_CHARGE, Adjustment, AdjustmentKind, Priced
 from orders.pricing.rules import DiscountRule, Rules, Shipping, TaxRule
 from orders.pricing.sharing import round_half_up, share_out
 from shop.money import Money
@@ -145,7 +145,7 @@ def _taxes(basket: Basket, base: Sequence[int], rules: Sequence[TaxRule]) -> Ite
         if tax or reversed_charge:
             yield Adjustment(
                 kind=AdjustmentKind.TAX,
-                label=f"{rule.label} (reverse charge)" if reversed_charge else rule.label,
+                label=f"{rule.label} {REVERSE_CHARGE}" if reversed_charge else rule.label,
                 code=":".join(part for part in (rule.country, rule.region, rule.tax_class) if part),
                 rate=rule.percent,
                 amount=Money(tax, basket.currency),

@@ -19,6 +19,10 @@ class AdjustmentKind(StrEnum):
     TAX = "tax"
 
 
+# How the label of a tax ends that the customer owes in place of the shop.
+REVERSE_CHARGE = "(reverse charge)"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Adjustment:
     """An amount beside the prices of the lines; a discount is negative.
@@ -39,6 +43,11 @@ class Adjustment:
     def added(self) -> int:
         """What it adds to the total, in minor units."""
         return 0 if self.included else self.amount.minor
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether it is a tax that the customer owes in place of the shop."""
+        return self.kind == AdjustmentKind.TAX and self.label.endswith(REVERSE_CHARGE)
 
 
 @dataclass(frozen=True, kw_only=True)

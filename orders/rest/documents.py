@@ -16,6 +16,7 @@ from inventory import api as inventory
 from orders import services
 from orders.gateways import TaxServiceUnavailable
 from orders.queries import OrderNotFound
+from orders.receipts import ReceiptNotReady
 from orders.rest.serializers import (
     NothingSerializer,
     OrderOut,
@@ -158,6 +159,23 @@ READING = _describe(
         links={
             200: dict.fromkeys(("get_order", "pay_order", "cancel_order", "refund_order", "list_refunds"), THIS_ORDER)
         },
+    ),
+)
+RECEIVING = _describe(
+    extend_schema(
+        operation_id="get_receipt",
+        responses={
+            (200, "text/html"): OpenApiResponse(str, description="The receipt"),
+            (200, "application/pdf"): OpenApiResponse(bytes, description="The receipt"),
+            409: OpenApiResponse(description="The order is not confirmed, so there is no receipt"),
+        },
+        parameters=[IF_NONE_MATCH],
+    ),
+    documented(
+        problems={404: [OrderNotFound], 409: [ReceiptNotReady]},
+        headers={200: ("ETag", "Cache-Control"), 304: ("ETag", "Cache-Control")},
+        bodyless={304: "It has not changed since the caller read it."},
+        links={200: {"get_order": THE_SAME_ORDER}},
     ),
 )
 PAYING = _describe(

@@ -13,5 +13,6 @@ urlpatterns = [
     path("orders/<any_uuid:order_id>", views.OrderView.as_view(), name="order"),
     path("orders/<any_uuid:order_id>/payment", views.OrderPaymentView.as_view(), name="order-payment"),
     path("orders/<any_uuid:order_id>/cancel", views.OrderCancelView.as_view(), name="order-cancel"),
+    path("orders/<any_uuid:order_id>/receipt", views.OrderReceiptView.as_view(), name="order-receipt"),
     path("orders/<any_uuid:order_id>/refunds", views.OrderRefundsView.as_view(), name="order-refunds"),
 ]

@@ -15,8 +15,9 @@ from orders import services
 from orders.models import CALLED_OFF, Order
 from orders.queries import OrderNotFound, OrderState, get_order, get_orders, has_payment_method, orders_of
 from orders.rest.answers import answer_checkout, answer_recorded, headers_of, tag_of
-from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, REFUNDING
+from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, RECEIVING, REFUNDING
 from orders.rest.mail_links import LinkHolder, OrderTokenAuthentication
+from orders.rest.receipts import PageRenderer, PdfRenderer, answer_receipt
 from orders.rest.refunds import answer_refunds
 from orders.rest.serializers import (
     NothingSerializer,
@@ -36,6 +37,7 @@ from shop.errors import Fault
 from shop.rest.admission import AdmittedView
 from shop.rest.authentication import SessionTokenAuthentication
 from shop.rest.idempotency import Answer, KeyedCall, NotFinal, idempotent
+from shop.rest.negotiation import PreferredForm
 from shop.rest.pagination import PAGE_QUERY, CursorPagination
 from shop.rest.preconditions import conditional_response, etag_of, require_match
 from shop.rest.problem import problem_of
@@ -131,6 +133,20 @@ class OrderView(StrictQueryView):
         order = _visible_order(request, order_id)
         body = represent(order, payment=payments.get_payment(order_id=order_id))
         return conditional_response(request, body, version=tag_of(body))
+
+
+class OrderReceiptView(StrictQueryView):
+    """The receipt of an order."""
+
+    authentication_classes = OF_ONE_ORDER
+    renderer_classes = (PageRenderer, PdfRenderer)
+    content_negotiation_class = PreferredForm
+
+    @RECEIVING
+    def get(self, request: Request, order_id: uuid.UUID) -> Response:
+        """Return the receipt of a confirmed order, as a page or as PDF; with If-None-Match 304 while it has not changed."""
+        order = _visible_order(request, order_id)
+        return answer_receipt(request, order, payment=payments.get_payment(order_id=order_id))
 
 
 class OrderPaymentView(AdmittedView):
