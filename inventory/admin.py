@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from django import forms
@@ -12,11 +13,24 @@ from django.urls import reverse
 from unfold.forms import BaseDialogForm
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
 )
 
 from inventory import api, queries
+from inventory.catalogue import (
+    GROUP_PATTERN,
+    MAX_CATEGORY,
+    MAX_DESCRIPTION,
+    MAX_WEIGHT_GRAMS,
+    TAX_CLASS_PATTERN,
+    checked_details,
+    read_images,
+    read_options,
+    write_images,
+    write_options,
+)
 from inventory.models import (
     History,
     Outbox,
@@ -48,8 +62,12 @@ from shop.admin import (
     row_of,
     status_badge,
 )
+from shop.clock import now
 from shop.errors import Fault, Refusal
 from shop.money import is_currency
+
+_DETAILS = {field.name for field in fields(api.Details)}
+_MOMENT = "Empty, or a moment like 2026-12-01 08:00."
 
 register_tile("inventory", "Stock", queries.stock_figures)
 
@@ -72,6 +90,41 @@ class ProductForm(BaseDialogForm):
         min_length=3, max_length=3, widget=UnfoldAdminTextInputWidget, help_text="ISO 4217 code, e.g. EUR."
     )
     active = forms.BooleanField(required=False, initial=True, widget=UnfoldBooleanWidget)
+    active_from = forms.DateTimeField(required=False, widget=UnfoldAdminTextInputWidget, help_text=_MOMENT)
+    active_to = forms.DateTimeField(required=False, widget=UnfoldAdminTextInputWidget, help_text=_MOMENT)
+    category = LineField(required=False, max_length=MAX_CATEGORY, widget=UnfoldAdminTextInputWidget)
+    group = forms.RegexField(
+        GROUP_PATTERN,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Products with the same code here are one thing in several sizes or colors.",
+    )
+    options = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text="What tells it from its group, one a line: size=M",
+    )
+    description = forms.CharField(
+        required=False, max_length=MAX_DESCRIPTION, widget=UnfoldAdminTextareaWidget(attrs={"rows": 5})
+    )
+    images = forms.CharField(
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="One a line: its address, a space, and what it shows. https://cdn.example/mug.jpg A blue mug",
+    )
+    weight_grams = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MAX_WEIGHT_GRAMS,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Of one unit, packed.",
+    )
+    tax_class = forms.RegexField(
+        TAX_CLASS_PATTERN,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Which rates of tax apply; empty for the usual ones.",
+    )
 
     def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
         product = row_of(Product, object_id)
@@ -81,12 +134,16 @@ class ProductForm(BaseDialogForm):
                 "price": major_units(product.price),
                 "currency": product.currency,
                 "active": product.active,
+                **vars(product.details),
+                "images": write_images(product.details.images),
+                "options": write_options(product.options),
             }
         super().__init__(request, object_id, *args, **kwargs)
 
     def clean(self) -> dict[str, Any]:
-        """Put price and currency together as `money`."""
+        """Put price and currency together as `money`, and what is told of it as `details`."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        cleaned |= self._details(cleaned)
         if "price" not in cleaned or "currency" not in cleaned:
             return cleaned
         currency = str(cleaned["currency"]).upper()
@@ -101,6 +158,21 @@ class ProductForm(BaseDialogForm):
         except payments.UnchargeableAmount as refusal:
             raise ValidationError({"price": refusal.detail}) from refusal
         return cleaned | {"money": money}
+
+    def _details(self, cleaned: dict[str, Any]) -> dict[str, Any]:
+        """Return the details as they are kept; none while a field of theirs is wrong."""
+        if self.errors.keys() & _DETAILS:
+            return {}
+        try:
+            details = api.Details(
+                **{name: cleaned[name] for name in _DETAILS - {"images", "options", "weight_grams"}},
+                images=read_images(cleaned["images"]),
+                options=read_options(cleaned["options"]),
+                weight_grams=cleaned["weight_grams"] or 0,
+            )
+            return {"details": checked_details(details)}
+        except api.InvalidProduct as refusal:
+            raise ValidationError({refusal.field: refusal.detail}) from refusal
 
 
 class NewProductForm(ProductForm):
@@ -119,10 +191,10 @@ def _dialog(title: str, description: str, form_class: type[BaseDialogForm], subm
 class ProductAdmin(ReadOnlyAdmin):
     """Products: add, edit, receive and write off, each as a small form that calls its service."""
 
-    list_display = ("sku", "name", "price_label", "available", "reserved", "sold", "active")
-    list_filter = ("active", "currency")
+    list_display = ("sku", "name", "category", "price_label", "available", "reserved", "sold", "for_sale")
+    list_filter = ("active", "category", "currency")
     list_select_related = ("stock",)
-    search_fields = ("sku", "name")
+    search_fields = ("sku", "name", "category", "group")
     searches_exactly = False
     ordering = ("sku",)
     actions_list: Any = ("add_one",)
@@ -137,6 +209,11 @@ class ProductAdmin(ReadOnlyAdmin):
     def has_stock_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Ask for the permission to change stock."""
         return request.user.has_perm("inventory.change_stock")
+
+    @display(description="for sale", boolean=True)
+    def for_sale(self, obj: Product) -> bool:
+        """Show whether it can be ordered now."""
+        return obj.is_for_sale(now())
 
     @display(description="available", ordering="stock__available")
     def available(self, obj: Product) -> int:
@@ -168,6 +245,7 @@ class ProductAdmin(ReadOnlyAdmin):
                 name=form.cleaned_data["name"],
                 price=form.cleaned_data["money"],
                 active=form.cleaned_data["active"],
+                details=form.cleaned_data["details"],
             )
         except (Refusal, Fault) as error:
             self.message_user(request, str(error), messages.ERROR)
@@ -186,15 +264,15 @@ class ProductAdmin(ReadOnlyAdmin):
         dialog=_dialog("Edit product", "Orders keep the name and price they were placed with.", ProductForm, "Save"),
     )
     def edit(self, request: HttpRequest, form: ProductForm, object_id: str) -> HttpResponse:
-        """Change name, price, or whether it is for sale."""
+        """Change name, price, whether it is for sale, and what is told of it."""
         values, product = form.cleaned_data, self.get_object(request, object_id)
         if product is not None:
-            name, price, active = values["name"], values["money"], values["active"]
+            name, price, active, details = values["name"], values["money"], values["active"], values["details"]
             self.attempt(
                 request,
                 product,
                 f"changed to {name!r}, {price}, {'active' if active else 'inactive'}",
-                lambda: api.change_product(sku=product.sku, name=name, price=price, active=active),
+                lambda: api.change_product(sku=product.sku, name=name, price=price, active=active, details=details),
             )
         return self.back_to(request, object_id)
 

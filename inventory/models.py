@@ -6,6 +6,8 @@ A SKU is never renamed, so stock, lines and ledger name it directly. What the co
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.core.validators import RegexValidator
@@ -130,6 +132,11 @@ class Product(models.Model):
     def price(self) -> Money:
         """The price of one unit."""
         return Money(self.price_minor, self.currency)
+
+    def is_for_sale(self, moment: datetime) -> bool:
+        """Return whether it can be ordered at this moment."""
+        begun = self.active_from is None or self.active_from <= moment
+        return self.active and begun and (self.active_to is None or moment < self.active_to)
 
     @property
     def details(self) -> Details:

@@ -26,7 +26,7 @@ from shop.events.publishing import publish
 
 @dataclass(frozen=True)
 class Level:
-    """The locked stock of one product."""
+    """The locked stock of one product; `active` while it is for sale."""
 
     sku: str
     product_id: UUID
@@ -117,7 +117,8 @@ def _milliseconds(seconds: float) -> str:
 def lock(cursor: CursorWrapper, skus: Sequence[str]) -> dict[str, Level]:
     """Lock the stock of these SKUs, in their order, and return it by SKU, without those that nobody knows."""
     cursor.execute(
-        "SELECT s.sku, p.id, p.active, s.available FROM inventory_stock AS s JOIN inventory_product AS p ON p.sku = s.sku"
+        "SELECT s.sku, p.id, p.active AND tstzrange(p.active_from, p.active_to) @> now(), s.available"
+        " FROM inventory_stock AS s JOIN inventory_product AS p ON p.sku = s.sku"
         " WHERE s.sku = ANY(%s) ORDER BY s.sku FOR UPDATE OF s",
         [list(skus)],
     )

@@ -1,5 +1,7 @@
 """Staff's pages: everything to read, products and stock to change through services, each change logged."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
@@ -112,3 +114,97 @@ def test_staff_who_may_only_look_change_nothing(shelf, action):
 
     assert answer.status_code == 403
     assert levels() == (10, 0, 0)
+
+
+TOLD = {
+    "name": "T-shirt",
+    "price": "24",
+    "currency": "EUR",
+    "active": "on",
+    "active_from": "2026-01-01 08:00",
+    "active_to": "2126-01-01",
+    "category": "Clothes",
+    "group": "TEE",
+    "options": "size=M\ncolor=red",
+    "description": "Soft.\r\nWashes well.",
+    "images": "/static/tee.svg A red T-shirt\r\nhttps://cdn.example/back.jpg Its back",
+    "weight_grams": "180",
+    "tax_class": "reduced",
+}
+
+
+def test_what_staff_tell_of_a_product_is_shown_in_the_form_and_kept_when_it_is_saved_again(database):
+    client = signed_in()
+
+    act(client, "add_one", sku="TEE-M", **TOLD)
+    made = Product.objects.get()
+    form = client.get(reverse("admin:inventory_product_edit", args=[made.pk])).context["form"]
+    again = {name: field.value() for name, field in ((name, form[name]) for name in form.fields) if name[0] != "_"}
+    act(
+        client,
+        "edit",
+        **{name: value for name, value in again.items() if value not in (None, False)} | {"active": "on"},
+    )
+
+    assert made.details == inventory.Details(
+        description="Soft.\nWashes well.",
+        images=(
+            inventory.Image("/static/tee.svg", "A red T-shirt"),
+            inventory.Image("https://cdn.example/back.jpg", "Its back"),
+        ),
+        category="Clothes",
+        group="TEE",
+        options={"size": "M", "color": "red"},
+        weight_grams=180,
+        tax_class="reduced",
+        active_from=datetime(2026, 1, 1, 8, tzinfo=UTC),
+        active_to=datetime(2126, 1, 1, tzinfo=UTC),
+    )
+    assert Product.objects.get().details == made.details
+
+
+@pytest.mark.parametrize(
+    ("member", "wrong"),
+    [
+        ("images", "javascript:alert(1) A mug"),
+        ("images", "/mug.svg"),
+        ("options", "size"),
+        ("options", ""),  # of a product with a group
+        ("group", "two words"),
+        ("tax_class", "Books"),
+        ("weight_grams", "-1"),
+        ("category", 81 * "x"),
+        ("category", "a\u202eb"),
+        ("description", "4242 4242 4242 4242"),
+        ("active_to", "2026-01-01 07:59"),
+        ("active_from", "soon"),
+    ],
+)
+def test_what_cannot_be_told_of_a_product_is_refused_at_its_field(database, member, wrong):
+    answer = act(signed_in(), "add_one", sku="TEE-M", **TOLD | {member: wrong})
+
+    assert answer.status_code == 200
+    assert list(answer.context["form"].errors) == [member]
+    assert not Product.objects.exists()
+
+
+def test_a_variant_that_there_is_already_is_told_to_staff(database):
+    client = signed_in()
+    act(client, "add_one", sku="TEE-M", **TOLD)
+
+    act(client, "add_one", sku="TEE-N", **TOLD)
+    page = client.get(reverse("admin:inventory_product_changelist"))
+
+    assert b"another product of the group of TEE-N has these options" in page.content
+    assert Product.objects.count() == 1
+
+
+def test_the_list_says_what_is_for_sale_now(shelf):
+    shelf()
+    Product.objects.update(active_to=datetime(2026, 1, 1, tzinfo=UTC))
+
+    page = signed_in().get(reverse("admin:inventory_product_changelist"))
+
+    [shown] = page.context["cl"].result_list
+    assert not shown.is_for_sale(datetime(2026, 1, 1, tzinfo=UTC))
+    assert shown.is_for_sale(datetime(2025, 12, 31, tzinfo=UTC))

@@ -17,7 +17,7 @@ from inventory.services import ledger, together
 from inventory.services import reservation_store as store
 from inventory.services.reservation_store import Wish
 from shop import transactions
-from tests.integration.inventory.conftest import at_once, levels, noting, reservation_in, reserve, status_of
+from tests.integration.inventory.conftest import at_once, execute, levels, noting, reservation_in, reserve, status_of
 from tests.process.conftest import until
 from tests.sessions import waiting_for
 
@@ -191,11 +191,14 @@ def test_wait_for_a_lock_ends_with_inventorys_patience_not_the_connections(shelf
 def test_batch_serves_whole_orders_first_come_first_served_and_no_neighbour_suffers(shelf):
     shelf("CUP", quantity=10)
     shelf("MUG", quantity=3)
+    shelf("OLD")
+    execute("UPDATE inventory_product SET active_to = now() - interval '1 day' WHERE sku = %s", "OLD")
     repeated = reserve(("CUP", 1))
     wishes = [
         wish_for(("MUG", 2)),
         wish_for(("CUP", 1), ("MUG", 2)),
         wish_for(("NOBODY-KNOWS", 1), ("CUP", 1)),
+        wish_for(("OLD", 1), ("CUP", 1)),
         wish_for(("CUP", 1), order_id=repeated),
         wish_for(("MUG", 1)),
         wish_for(("MUG", 1)),
@@ -203,7 +206,7 @@ def test_batch_serves_whole_orders_first_come_first_served_and_no_neighbour_suff
 
     kept = together._reserve(wishes)
 
-    assert list(kept) == [wishes[0].event.order_id, wishes[4].event.order_id]
+    assert list(kept) == [wishes[0].event.order_id, wishes[5].event.order_id]
     assert (levels("CUP"), levels("MUG")) == ((9, 1, 0), (0, 3, 0))
 
 
