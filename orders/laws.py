@@ -70,6 +70,33 @@ LAWS = (
         " WHERE o.id >= %(first)s AND l.quantity * l.unit_price_minor + a.added < 0 ORDER BY o.id",
     ),
     Law(
+        "I13",
+        "a code's counters are those of its uses",
+        "SELECT 'code ' || c.code, format('it counts %%s held and %%s used of %%s; its uses are %%s held and %%s used',"
+        "  c.held, c.used, coalesce(c.max_uses::text, 'any number'), coalesce(u.held, 0), coalesce(u.used, 0))"
+        " FROM orders_discountcode AS c LEFT JOIN (SELECT code_id, count(*) FILTER (WHERE status = 'HELD') AS held,"
+        "  count(*) FILTER (WHERE status = 'USED') AS used FROM orders_codeuse GROUP BY code_id) AS u ON u.code_id = c.id"
+        " WHERE c.held <> coalesce(u.held, 0) OR c.used <> coalesce(u.used, 0) OR c.held + c.used > c.max_uses ORDER BY c.id",
+    ),
+    Law(
+        "I13",
+        "the use of a code stands where its order stands",
+        f"SELECT {_ORDER}, format('it is %%s, and its use of code %%s is %%s', o.status, u.code_id, u.status)"
+        " FROM orders_codeuse AS u JOIN orders_order AS o ON o.id = u.order_id WHERE u.order_id >= %(first)s"
+        f"  AND u.status <> CASE WHEN o.status IN {_in_sql(CALLED_OFF)} THEN 'RETURNED'"
+        f"   WHEN o.status IN {_CONFIRMED} THEN 'USED' ELSE 'HELD' END ORDER BY u.order_id",
+    ),
+    Law(
+        "I13",
+        "an order uses the codes that it got cheaper by",
+        f"SELECT {_ORDER}, format('it has %%s discounts and %%s uses of codes, and says %%s', coalesce(a.discounts, 0),"
+        "  coalesce(u.uses, 0), o.has_codes) FROM orders_order AS o LEFT JOIN (SELECT order_id, count(*) AS discounts"
+        "  FROM orders_adjustment WHERE order_id >= %(first)s AND kind = 'discount' GROUP BY order_id) AS a"
+        "  ON a.order_id = o.id LEFT JOIN (SELECT order_id, count(*) AS uses FROM orders_codeuse"
+        "  WHERE order_id >= %(first)s GROUP BY order_id) AS u ON u.order_id = o.id WHERE o.id >= %(first)s"
+        "  AND (coalesce(a.discounts, 0) <> coalesce(u.uses, 0) OR o.has_codes <> (u.uses IS NOT NULL)) ORDER BY o.id",
+    ),
+    Law(
         "I7",
         "one order per Idempotency-Key",
         f"SELECT {_ORDER}, format('customer %%s placed %%s before it with the same Idempotency-Key', o.customer_id, e.id)"

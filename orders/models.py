@@ -144,6 +144,9 @@ class Order(StatusModel):
         editable=False,
         help_text="a guest's order: links of another epoch open it no more; null: an account's, which no link opens",
     )
+    has_codes = models.BooleanField(
+        db_default=False, editable=False, help_text="it uses discount codes, whose uses move with its status"
+    )
     cancel_reason = models.CharField(max_length=32, blank=True)
     refusal = models.JSONField(null=True, blank=True, help_text="the facts of the refusal that canceled it")
     carrier = models.CharField(max_length=40, blank=True)
@@ -567,6 +570,52 @@ class DiscountCode(models.Model):
 
     def _money(self, minor: int | None) -> Money | None:
         return None if minor is None else Money(minor, self.currency)
+
+
+class UseStatus(models.TextChoices):
+    """Where the use of a code by an order stands: a trigger moves it with the order's status (ADR 42)."""
+
+    HELD = "HELD"
+    USED = "USED"
+    RETURNED = "RETURNED"
+
+
+# The use counts: for its code, and for its customer.
+OPEN_USES = (UseStatus.HELD, UseStatus.USED)
+
+
+class CodeUse(models.Model):
+    """One use of a discount code by an order: held with it, used once it is confirmed, returned if it is canceled.
+
+    `mailbox_key`: of a guest, who is a new customer with each order, a digest of the email address under SECRET_KEY.
+    """
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="code_uses", db_index=False)
+    code = models.ForeignKey(DiscountCode, on_delete=models.PROTECT, related_name="uses", db_index=False)
+    customer_id = models.UUIDField()
+    mailbox_key = models.BigIntegerField(null=True, editable=False)
+    once = models.BooleanField(help_text="the code was for one order of a customer only")
+    status = models.CharField(max_length=10, choices=UseStatus.choices)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "code"], name="orders_codeuse_once_in_an_order"),
+            models.UniqueConstraint(
+                fields=["code", "customer_id"],
+                name="orders_codeuse_of_customer",
+                condition=Q(once=True, status__in=OPEN_USES),
+            ),
+            models.UniqueConstraint(
+                fields=["code", "mailbox_key"],
+                name="orders_codeuse_of_mailbox",
+                condition=Q(once=True, status__in=OPEN_USES, mailbox_key__isnull=False),
+            ),
+        ]
+        indexes = [models.Index(fields=["code", "status"], name="orders_codeuse_of_code")]
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"use of {self.code_id} by {self.order_id}"
 
 
 class Outbox(OutboxMessage):

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from orders.models import PAID, SENT, DiscountCode, Fee, Order, OrderStatus, Saga, TaxRate
+from orders.models import OPEN_USES, PAID, SENT, CodeUse, DiscountCode, Fee, Order, OrderStatus, Saga, TaxRate
 from orders.pricing.priced import Adjustment, AdjustmentKind
 from orders.pricing.rules import Rules
 from orders.rules import ids_of_full_refunds
@@ -430,8 +430,18 @@ def _read_rules() -> Rules:
 RULES: Remembered[Rules] = Remembered(_read_rules)
 
 
-def find_codes(codes: Collection[str]) -> dict[str, DiscountCode]:
-    """Return by code those of these discount codes that customers can use, in one read; none is asked for: no read."""
+# No customer has this id.
+_NOBODY = uuid.UUID(int=0)
+
+
+def find_codes(codes: Collection[str], *, customer_id: uuid.UUID | None = None) -> dict[str, DiscountCode]:
+    """Return by code those of these discount codes that customers can use, in one read; none is asked for: no read.
+
+    `used_before` of each says whether this customer has used one that is for one order of a customer only.
+    """
     if not codes:
         return {}
-    return {found.code: found for found in DiscountCode.objects.filter(code__in=codes, active=True)}
+    who = customer_id or _NOBODY
+    uses = CodeUse.objects.filter(code=OuterRef("pk"), customer_id=who, once=True, status__in=OPEN_USES)
+    found = DiscountCode.objects.filter(code__in=codes, active=True).annotate(used_before=Exists(uses))
+    return {each.code: each for each in found}

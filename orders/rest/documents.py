@@ -111,7 +111,7 @@ PLACING = _describe(
         responses=_CHECKOUT
         | {
             409: OpenApiResponse(
-                description=f"{_WAS_CANCELED}total_changed, too_much_held_unpaid (order with a payment method, or less; facts.open_orders are "
+                description=f"{_WAS_CANCELED}total_changed, code_not_usable, too_much_held_unpaid (order with a payment method, or less; facts.open_orders are "
                 "the caller's own orders that count)"
             ),
             422: OpenApiResponse(
@@ -126,7 +126,7 @@ PLACING = _describe(
     documented(
         problems={
             402: [payments.CardDeclined],
-            409: [*CANCELS, services.TotalChanged],
+            409: [*CANCELS, services.TotalChanged, services.CodeNotUsable],
             422: [
                 inventory.UnknownProduct,
                 services.MixedCurrencies,

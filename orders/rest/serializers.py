@@ -14,8 +14,9 @@ from rest_framework import serializers
 from orders.models import DECIDED, OrderStatus
 from orders.queries import Address, OrderState
 from orders.rest.prices import AdjustmentOut, represent_adjustments
-from orders.rules import CancelReason
+from orders.rules import CODE_LENGTH, CancelReason
 from orders.services import NewOrder
+from orders.services.price_order import MAX_CODES
 from payments import api as payments
 from shop.accounts.users import User
 from shop.countries import COUNTRIES
@@ -103,6 +104,12 @@ class PlaceOrderSerializer(StrictSerializer):
         required=False,
         max_length=40,
         help_text="the code of one of a quote's `shipping_options`; default: the cheapest",
+    )
+    codes = BoundedListField(
+        child=TextField(max_length=CODE_LENGTH),
+        max_length=MAX_CODES,
+        required=False,
+        help_text="discount codes, in any spelling; 409 `code_not_usable` where one takes nothing off",
     )
     billing_address = AddressSerializer(
         required=False, allow_null=True, help_text="where the bill goes; without it, where the parcel goes"
@@ -343,6 +350,7 @@ def new_order(validated: dict[str, Any], *, customer: User, call: KeyedCall) -> 
     wanted = validated | {
         "lines": tuple((line["sku"], line["quantity"]) for line in validated["lines"]),
         "shipping_address": Address(**validated["shipping_address"]),
+        "codes": tuple(validated.get("codes", ())),
         "billing_address": Address(**billing) if (billing := validated.get("billing_address")) else None,
         "email": validated.get("email") or customer.mail_address,
         "by_guest": customer.is_guest,

@@ -13,10 +13,19 @@ from rest_framework.response import Response
 
 from orders import services
 from orders.models import CALLED_OFF, Order
-from orders.queries import OrderNotFound, OrderState, get_order, get_orders, has_payment_method, orders_of
+from orders.queries import (
+    OrderNotFound,
+    OrderProgress,
+    OrderState,
+    get_order,
+    get_orders,
+    has_payment_method,
+    orders_of,
+)
 from orders.rest.answers import answer_checkout, answer_recorded, headers_of, tag_of
 from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, RECEIVING, REFUNDING
 from orders.rest.mail_links import LinkHolder, OrderTokenAuthentication
+from orders.rest.quotes import count_guesses, refuse_guessing
 from orders.rest.receipts import PageRenderer, PdfRenderer, answer_receipt
 from orders.rest.refunds import answer_refunds
 from orders.rest.serializers import (
@@ -100,10 +109,21 @@ class OrdersView(AdmittedView):
         """Place an order: record it, reserve its stock, charge its card, confirm it."""
         body = usual_order(request.data) or _validate(PlaceOrderSerializer, request)
         waits = not _responds_async(request)
-        placed = place_order(new=new_order(body, customer=request.user, call=call), inline=waits)
+        placed = self._place(request, new_order(body, customer=request.user, call=call), inline=waits)
         if waits:
             return answer_checkout(request, resume(order_id=placed.order_id, placed=placed), order_id=placed.order_id)
         return answer_recorded(request, placed)
+
+    def _place(self, request: CustomerRequest, new: services.NewOrder, *, inline: bool) -> OrderProgress:
+        """Place the order; whoever sends too many codes that do not exist is stopped. Raises: as `place_order`."""
+        if not new.codes:
+            return place_order(new=new, inline=inline)
+        refuse_guessing(request)
+        try:
+            return place_order(new=new, inline=inline)
+        except services.CodeNotUsable as refusal:
+            count_guesses(request, (refusal.refused,))
+            raise
 
     @LISTING
     def get(self, request: CustomerRequest) -> Response:

@@ -8,6 +8,7 @@ from orders.services.note_parcel import RefundUnderWay, note_parcel_delivered, n
 from orders.services.order_links import OrderHasNoLinks, link_to, open_by, revoke_links
 from orders.services.pay_order import NotPayable, provide_payment_method
 from orders.services.place_order import (
+    CodeNotUsable,
     NewOrder,
     TooManyOpenOrders,
     TotalChanged,
@@ -39,6 +40,7 @@ from orders.services.saga_store import (
 __all__ = [
     "DUE_SAGAS",
     "RESUME_SWEEP",
+    "CodeNotUsable",
     "MixedCurrencies",
     "NewOrder",
     "NotPayable",

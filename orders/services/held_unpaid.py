@@ -124,6 +124,11 @@ def holder_keys(*, email: str, address: Address) -> HolderKeys:
     return HolderKeys(_digest("email", same_mailbox(email)), _digest("place", same_place(address)))
 
 
+def mailbox_key(email: str) -> int:
+    """Return a digest of a mailbox, by which the uses of a code by one guest are known."""
+    return _digest("code", same_mailbox(email))
+
+
 def has_verified(*, customer_id: uuid.UUID, email: str) -> bool:
     """Return whether the customer's account has verified this mailbox: strangers who name it do not limit them then."""
     if not settings.LIMIT_HELD_UNPAID_BY_ADDRESS:

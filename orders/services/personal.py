@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, TextField, Value
 from django.db.models.functions import Cast, Concat, Now
 
-from orders.models import ENDED, Adjustment, Contact, ContactDetails, Order, OrderLine, Saga
+from orders.models import ENDED, Adjustment, CodeUse, Contact, ContactDetails, Order, OrderLine, Saga
 from orders.services.held_unpaid import NO_KEYS
 from orders.services.take_along import take_along
 from shop import transactions
@@ -102,6 +102,7 @@ def erase(order_ids: Sequence[uuid.UUID], *, whole: bool) -> int:
         orders = Order.objects.filter(pk__in=ended)
         changed += orders.exclude(tracking_number__in=("", ERASED)).update(tracking_number=ERASED)
         changed += orders.exclude(**NO_KEYS).update(**NO_KEYS)
+        changed += CodeUse.objects.filter(order_id__in=ended, mailbox_key__isnull=False).update(mailbox_key=None)
         # A link of a mail opens nothing any more.
         changed += orders.filter(link_epoch__isnull=False).update(link_epoch=None)
         changed += erase_from_facts("orders", ended, member="tracking_number")

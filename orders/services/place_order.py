@@ -15,12 +15,22 @@ from django.db.models import Q
 
 from inventory import api as inventory
 from orders.events import OrderPlaced
-from orders.models import UNPAID, Order, OrderStatus, new_order_number
+from orders.models import UNPAID, DiscountCode, Order, OrderStatus, new_order_number
 from orders.pricing.basket import Destination
+from orders.pricing.price import WhyNot
 from orders.pricing.priced import Adjustment
 from orders.queries import DETAILS, Address, OrderLineState, OrderProgress, OrderState, get_progress
-from orders.services.held_unpaid import HolderKeys, OpenOrder, Room, has_verified, holder_keys, limits, too_much_held
-from orders.services.price_order import price_order
+from orders.services.held_unpaid import (
+    HolderKeys,
+    OpenOrder,
+    Room,
+    has_verified,
+    holder_keys,
+    limits,
+    mailbox_key,
+    too_much_held,
+)
+from orders.services.price_order import RefusedCode, price_order
 from orders.services.saga_store import RESUME_SWEEP, lease
 from shop import transactions
 from shop.clock import now
@@ -39,6 +49,7 @@ FIRST_LINK_EPOCH = 1
 _PLACE_ORDER = Statement("orders", "place_order")
 _ADD_CONTACT_DETAILS = Statement("orders", "add_contact_details")
 _ADD_ADJUSTMENTS = Statement("orders", "add_adjustments")
+_HOLD_CODES = Statement("orders", "hold_codes")
 # What only some orders have is sent together with the order.
 _PLACE_WITH: dict[tuple[Statement, ...], Together] = {
     additions: Together(
@@ -63,6 +74,23 @@ class TotalChanged(Refusal):
     title = "The total has changed; show the customer the new one and order again with a new Idempotency-Key"
     http_status = 409
     fact_types = {"expected_total": Money, "total": Money}
+
+
+class CodeNotUsable(Refusal):
+    """A discount code that came with the order takes nothing off it; the order is not placed without it.
+
+    facts.reason says why, as in `refused_codes` of a quote.
+    """
+
+    code = "code_not_usable"
+    title = "A discount code cannot be used; show the customer why, and order again with a new Idempotency-Key"
+    http_status = 409
+    # A problem's own code is its kind.
+    fact_types = {"discount_code": str, "reason": str}
+
+    def __init__(self, refused: RefusedCode) -> None:
+        super().__init__(refused.detail, discount_code=refused.code, reason=str(refused.reason))
+        self.refused = refused
 
 
 class TooManyOpenOrders(Refusal):
@@ -93,6 +121,7 @@ class NewOrder:
     payment_method: str = ""
     expected_total: Money | None = None
     shipping_option: str = ""
+    codes: tuple[str, ...] = ()
     billing_address: Address | None = None
     company: str = ""
     vat_number: str = ""
@@ -127,9 +156,9 @@ def place_order(*, new: NewOrder, offers: Mapping[str, inventory.ProductOffer], 
     Raises: IdempotencyKeyReused, TooManyOpenOrders, TooMuchHeldUnpaid, TotalChanged; and as price_order, which the
     shop's rules make refuse.
     """
-    order = _price(new, offers)
+    order, codes = _price(new, offers)
     free = {sku: offer.available for sku, offer in offers.items()}
-    room, placed_at, pay_before = _record(order, new, free, inline=inline)
+    room, placed_at, pay_before = _record(order, new, free, codes, inline=inline)
     if placed_at is None or pay_before is None:
         # The key placed an order before, which may have been the last that there was room for; or there is no room.
         existing = find_placed_order(new=new)
@@ -140,20 +169,26 @@ def place_order(*, new: NewOrder, offers: Mapping[str, inventory.ProductOffer], 
     return _progress(replace(order, placed_at=placed_at, pay_before=pay_before), new.payment_method, free)
 
 
-def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> OrderState:
-    """Return the order as it will stand once it is recorded. Raises: TotalChanged, and as price_order."""
+def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> tuple[OrderState, tuple[DiscountCode, ...]]:
+    """Return the order as it will stand once it is recorded, and the codes that it uses.
+
+    Raises: CodeNotUsable, TotalChanged, and as price_order.
+    """
     address = new.shipping_address
     costs = price_order(
         lines=new.lines,
         offers=offers,
         destination=Destination(country=address.country, region=address.region, postal_code=address.postal_code),
         shipping_option=new.shipping_option,
+        codes=new.codes,
         vat_number=new.vat_number,
         customer_id=new.customer_id,
     )
+    for refused in costs.refused_codes:
+        raise CodeNotUsable(refused)
     if new.expected_total is not None and new.expected_total != costs.total:
         raise TotalChanged(expected_total=new.expected_total, total=costs.total)
-    return OrderState(
+    order = OrderState(
         order_id=new_id(),
         number=new_order_number(),
         customer_id=new.customer_id,
@@ -170,6 +205,7 @@ def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> Order
         billing_address=new.billing_address,
         **{name: getattr(new, name) for name in DETAILS},
     )
+    return order, costs.codes
 
 
 def _no_room(customer_id: uuid.UUID, room: Room) -> Refusal:
@@ -188,11 +224,12 @@ def _no_room(customer_id: uuid.UUID, room: Room) -> Refusal:
 
 
 def _record(
-    order: OrderState, new: NewOrder, free: Mapping[str, int], *, inline: bool
+    order: OrderState, new: NewOrder, free: Mapping[str, int], codes: Sequence[DiscountCode], *, inline: bool
 ) -> tuple[Room, datetime | None, datetime | None]:
     """Write the order; return the room there was for it, and its moments if it was written.
 
-    One statement, or several that are sent together where the order has adjustments or contact details.
+    One statement, or several that are sent together where the order has adjustments or contact details. One that uses
+    codes holds them in the same transaction, or is not written. Raises: CodeNotUsable.
     """
     event = OrderPlaced(order_id=order.order_id, total=order.total)
     # An order with a payment method is judged once that waits for its customer, and most never do. One that costs
@@ -200,7 +237,7 @@ def _record(
     judged = bool(order.total.minor) and not new.payment_method
     verified = judged and not new.by_guest and has_verified(customer_id=order.customer_id, email=order.email)
     keys = holder_keys(email=order.email, address=order.shipping_address)
-    with (transactions.transaction if new.by_guest else transactions.single)("orders"):
+    with (transactions.transaction if new.by_guest or codes else transactions.single)("orders"):
         if new.by_guest and (crowded := room_of_guest(new, keys if judged else None)) is not None:
             return crowded, None, None
         # Lost in a crash, the order was lost before its payment was written down, which waits for the disk, and before
@@ -231,10 +268,28 @@ def _record(
         )
         *room, placed_at, pay_before, _commits = row
         if placed_at is not None:
+            if codes:
+                _hold(codes, order, new)
             announce(event)
             if not inline:
                 wake(RESUME_SWEEP, context="orders")
     return Room.of(*room), placed_at, pay_before
+
+
+def _hold(codes: Sequence[DiscountCode], order: OrderState, new: NewOrder) -> None:
+    """Hold a use of each code for the order that the open transaction has placed. Raises: CodeNotUsable."""
+    rows = _HOLD_CODES.run(
+        order_id=order.order_id,
+        code_ids=[code.pk for code in codes],
+        customer_id=order.customer_id,
+        mailbox_key=mailbox_key(order.email) if new.by_guest else None,
+    )
+    held = {code_id: bool(is_written) for code_id, is_written in rows}
+    for code in codes:
+        if not held.get(code.pk):
+            why = WhyNot.USED_BY_CUSTOMER if code.pk in held else WhyNot.USED_UP
+            log.info("order.code_not_usable", customer_id=str(order.customer_id), code=code.code, reason=str(why))
+            raise CodeNotUsable(RefusedCode(code=code.code, reason=why))
 
 
 def _run(additions: Mapping[Statement, Mapping[str, str]], *, asynchronous: bool, **values: Any) -> tuple[Any, ...]:

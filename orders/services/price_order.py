@@ -144,7 +144,7 @@ def price_order(
     """
     transactions.forbid()
     basket = _basket(lines, offers, destination, vat_number)
-    applied, refused = _judge_codes(codes, basket)
+    applied, refused = _judge_codes(codes, basket, customer_id)
     discounted = apply_discounts(basket, [code.rule for code in applied])
     ways = shipping.get_shipping_offers(
         country=destination.country,
@@ -209,10 +209,12 @@ def _item(offer: inventory.ProductOffer, quantity: int) -> Item:
     )
 
 
-def _judge_codes(codes: Sequence[str], basket: Basket) -> tuple[list[DiscountCode], list[RefusedCode]]:
+def _judge_codes(
+    codes: Sequence[str], basket: Basket, customer_id: uuid.UUID | None
+) -> tuple[list[DiscountCode], list[RefusedCode]]:
     """Return the codes that take something off, in the order they are applied in, and the others with their reasons."""
     wanted = list(dict.fromkeys(spelled(code) for code in codes))
-    found = find_codes([code for code in wanted if code])
+    found = find_codes([code for code in wanted if code], customer_id=customer_id)
     applied, refused, at = [], [], now()
     for code in wanted:
         reason = _why_not(found.get(code), basket, at)
@@ -226,6 +228,8 @@ def _judge_codes(codes: Sequence[str], basket: Basket) -> tuple[list[DiscountCod
 def _why_not(code: DiscountCode | None, basket: Basket, at: Any) -> WhyNot | None:
     if code is None:
         return WhyNot.UNKNOWN
+    if code.once_per_customer and code.used_before:  # type: ignore[attr-defined]  # find_codes annotates it
+        return WhyNot.USED_BY_CUSTOMER
     if code.max_uses is not None and code.held + code.used >= code.max_uses:
         return WhyNot.USED_UP
     return why_not(code.rule, basket, at=at)

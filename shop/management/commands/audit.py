@@ -45,7 +45,7 @@ class Command(BaseCommand):
     """Run the audit."""
 
     help = (
-        "Check the promises I1 to I12 against the stored state and name each violation. Exits with 1 if one is broken,"
+        "Check the promises I1 to I13 against the stored state and name each violation. Exits with 1 if one is broken,"
         " with 3 if none is but something could not be asked."
     )
 
@@ -65,7 +65,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         wanted = [check for check in checks() if not options["only"] or check.promise in options["only"]]
         if not wanted:
-            raise CommandError(f"no check for {', '.join(options['only'])}; the promises are I1 to I12")
+            raise CommandError(f"no check for {', '.join(options['only'])}; the promises are I1 to I13")
         if len(connections.settings) == 1:
             # Without the one database nothing can be judged: that is said once, and not by each check.
             connections["default"].ensure_connection()

@@ -13,7 +13,7 @@ class StaleMutant(ValueError):
 class Mutant:
     """One safeguard taken out: in `file` the text `old`, which stands there once, becomes `new`.
 
-    `removes` says which safeguard that is, `promise` what no longer holds (I1 to I12, or "edge": what is promised to
+    `removes` says which safeguard that is, `promise` what no longer holds (I1 to I13, or "edge": what is promised to
     no order but kept at the door: secrets, limits, whose order it is). `killers` are the tests of which at least one
     must fail, each time; few and quick ones, none that needs a race to come out so, though others may notice as well.
     """

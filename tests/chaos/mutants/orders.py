@@ -14,6 +14,7 @@ CANCELING = "orders/services/cancel_order.py"
 BOOKING = "shipping/services/booking.py"
 TESTS = "tests/integration/orders"
 HELD = f"{TESTS}/test_held_unpaid.py"
+CODES = f"{TESTS}/test_codes.py"
 ROOM = "orders/migrations/0013_room_to_wait.py"
 SHIPPING = "tests/integration/shipping"
 MAILS = "tests/integration/notifications/test_sending.py"
@@ -554,5 +555,53 @@ MUTANTS = (
         killers=(
             f"{TESTS}/test_nothing_to_pay.py::test_only_an_order_that_costs_nothing_is_confirmed_without_a_payment",
         ),
+    ),
+    Mutant(
+        removes="the limit of a code's uses where a use is held",
+        promise="I13",
+        file="orders/sql/hold_codes.sql",
+        old=" AND (code.max_uses IS NULL OR code.held + code.used < code.max_uses)",
+        new="",
+        killers=(f"{CODES}::test_the_last_use_goes_to_one_of_many_buyers",),
+    ),
+    Mutant(
+        removes="the database's own limit of a code's uses",
+        promise="I13",
+        file="orders/migrations/0014_prices.py",
+        old="condition=models.Q(('max_uses', None), ('max_uses__gte', django.db.models.expressions.CombinedExpression",
+        new="condition=models.Q(('id__gt', 0), ('max_uses', None), ('max_uses__gte', django.db.models.expressions.CombinedExpression",
+        killers=(f"{CODES}::test_the_database_itself_refuses_one_use_too_many",),
+    ),
+    Mutant(
+        removes="the return of a canceled order's uses",
+        promise="I13",
+        file="orders/migrations/0020_codes_are_stock.py",
+        old="NEW.status IN ('CONFIRMED', 'CANCELED', 'REFUNDED'))",
+        new="NEW.status IN ('CONFIRMED', 'REFUNDED'))",
+        killers=(f"{CODES}::test_an_order_that_is_canceled_gives_its_use_back",),
+    ),
+    Mutant(
+        removes="the return of a refunded order's uses",
+        promise="I13",
+        file="orders/migrations/0020_codes_are_stock.py",
+        old="- CASE before.status WHEN 'USED' THEN 1 ELSE 0 END",
+        new="",
+        killers=(f"{CODES}::test_an_order_that_is_canceled_gives_its_use_back",),
+    ),
+    Mutant(
+        removes="the one use of a code by a customer",
+        promise="I13",
+        file="orders/sql/hold_codes.sql",
+        old="held.once_per_customer, 'HELD'",
+        new="false, 'HELD'",
+        killers=(f"{CODES}::test_once_per_customer_means_one_order_that_is_not_canceled",),
+    ),
+    Mutant(
+        removes="the refusal of an order whose code is not free",
+        promise="I13",
+        file=PLACING,
+        old="        if not held.get(code.pk):\n",
+        new="        if False:\n",
+        killers=(f"{CODES}::test_the_last_use_goes_to_one_of_many_buyers",),
     ),
 )

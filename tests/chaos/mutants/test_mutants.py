@@ -25,7 +25,7 @@ SAMPLE = (
     "the redaction of card numbers in logs",
 )
 SAMPLED = tuple(mutant for mutant in MUTANTS if mutant.removes in SAMPLE)
-PROMISES = [*(f"I{number}" for number in range(1, 13)), "edge"]
+PROMISES = [*(f"I{number}" for number in range(1, 14)), "edge"]
 DRAWN = [
     mutant
     for promise in PROMISES

@@ -30,6 +30,14 @@ ADJUSTMENT = (
     "INSERT INTO orders_adjustment (order_id, position, kind, label, code, amount_minor, included, shares)"
     " VALUES ('{{id}}', {})"
 )
+CODE = (
+    "INSERT INTO orders_discountcode (code, label, percent, currency, skus, categories, once_per_customer, max_uses, held, used,"
+    " active) VALUES ('PLANTED', 'Planted', 10, '', '{{}}', '{{}}', false, 5, {held}, {used}, true)"
+)
+CODE_USE = CODE + (
+    "; INSERT INTO orders_codeuse (order_id, code_id, customer_id, once, status)"
+    " SELECT '{{id}}', id, '{{customer}}', false, '{status}' FROM orders_discountcode WHERE code = 'PLANTED'"
+)
 SAGA = "UPDATE orders_saga SET {} WHERE order_id = '{{id}}' AND name = 'checkout'"
 RESERVATION = "UPDATE inventory_reservation SET {} WHERE order_id = '{{id}}'"
 STOCK = "UPDATE inventory_stock SET {} WHERE sku = '{{sku}}'"
@@ -130,32 +138,36 @@ ORDERS = _of(
     (
         "an order's total is what its lines and adjustments add up to",
         CANCELED,
-        ADJUSTMENT.format("1, 'fee', 'Small order', '', 100, false, '{{100}}'"),
+        ADJUSTMENT.format("1, 'fee', 'Small order', '', 100, false, '{100}'"),
     ),
     (
         "an order's total is what its lines and adjustments add up to",
         CONFIRMED,
-        ADJUSTMENT.format("2, 'tax', 'VAT', 'DE', 200, true, '{{200}}'"),
+        ADJUSTMENT.format("2, 'tax', 'VAT', 'DE', 200, true, '{200}'"),
     ),
     (
         "the shares of the lines add up to each amount",
         REFUNDED,
-        ADJUSTMENT.format("1, 'tax', 'VAT', 'DE', 200, true, '{{199}}'"),
+        ADJUSTMENT.format("1, 'tax', 'VAT', 'DE', 200, true, '{199}'"),
     ),
     (
         "the shares of the lines add up to each amount",
         SHIPPED,
-        ADJUSTMENT.format("1, 'tax', 'VAT', 'DE', 200, true, '{{100,100}}'"),
+        ADJUSTMENT.format("1, 'tax', 'VAT', 'DE', 200, true, '{100,100}'"),
     ),
     (
         "no line of an order costs less than nothing",
         DELIVERED,
         (
-            ADJUSTMENT.format("1, 'discount', 'All and more', 'MORE', -1300, false, '{{-1300,0}}'")
+            ADJUSTMENT.format("1, 'discount', 'All and more', 'MORE', -1300, false, '{-1300,0}'")
             + "; "
-            + ADJUSTMENT.format("2, 'fee', 'Back again', 'FEE', 1300, false, '{{0,1300}}'")
+            + ADJUSTMENT.format("2, 'fee', 'Back again', 'FEE', 1300, false, '{0,1300}'")
         ),
     ),
+    ("the use of a code stands where its order stands", CONFIRMED, CODE_USE.format(held=1, used=0, status="HELD")),
+    ("the use of a code stands where its order stands", CANCELED, CODE_USE.format(held=0, used=1, status="USED")),
+    ("an order uses the codes that it got cheaper by", DELIVERED, CODE_USE.format(held=0, used=1, status="USED")),
+    ("an order uses the codes that it got cheaper by", REFUNDED, ORDER.format("has_codes = true")),
     (
         "the stock of an order is what it bought",
         SHIPPED,
@@ -500,6 +512,16 @@ BUS = (
     ),
 )
 
+CODES = (
+    Corruption(
+        "a code's counters are those of its uses",
+        CONFIRMED,
+        "orders",
+        CODE.format(held=0, used=1),
+        about="code PLANTED",
+    ),
+)
+
 KERNEL = (
     Corruption(
         "each kept answer names its key's order",
@@ -562,4 +584,4 @@ KERNEL = (
     ),
 )
 
-CORRUPTIONS = (*INVENTORY, *ORDERS, *PAYMENTS, *DISPUTES, *SHIPPING, *NOTIFICATIONS, *BUS, *KERNEL)
+CORRUPTIONS = (*INVENTORY, *ORDERS, *PAYMENTS, *DISPUTES, *SHIPPING, *NOTIFICATIONS, *BUS, *CODES, *KERNEL)

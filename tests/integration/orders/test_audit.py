@@ -66,7 +66,7 @@ def test_a_shop_that_keeps_its_promises_is_clean(confirmed: uuid.UUID, canceled:
 
     assert "0 violations" in printed
     assert printed.endswith("exit 0")
-    assert {f"I{number}" for number in range(1, 13)} <= {line.split()[0] for line in printed.splitlines() if line}
+    assert {f"I{number}" for number in range(1, 14)} <= {line.split()[0] for line in printed.splitlines() if line}
 
 
 def test_i1_stock_that_is_not_in_its_ledger(confirmed: uuid.UUID):

@@ -149,6 +149,7 @@ def test_a_text_that_the_shop_did_not_sign_is_not_a_quote(rules: None):
     assert read_quote(ours).lines == (("MUG", 2),)
 
 
+@pytest.mark.makes_facts_up
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
