@@ -85,7 +85,7 @@ class SqlGuard:
         text = str(sql)
         if not _housekeeping and CHANGES.search(text):
             self.changed_through.add(context["connection"].alias)
-        if "session_replication_role" not in text:
+        if not _housekeeping and "session_replication_role" not in text:
             self._judge(context["connection"], text)
         return execute(sql, params, many, context)
 
