@@ -222,6 +222,8 @@ def _stream(page: Page) -> Iterator[tuple[UUID, Any]]:
     while rows := page(after=after, limit=PAGE):
         for row in rows:
             yield row[0], row
+        if len(rows) < PAGE:
+            return
         after = rows[-1][0]
 
 

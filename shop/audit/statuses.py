@@ -128,7 +128,7 @@ class _History:
             yield from self._read(UUID(key), "=")[0]
 
     def _read(self, key: UUID, comparison: str) -> tuple[list[_Way], UUID | None]:
-        """Return the ways of a page of the rows that are to be looked at, by rising key, and the last key of the page."""
+        """Return the ways of a page of the rows that are to be looked at, by rising key, and its last key if more may follow."""
         alias = transactions.alias_for(self.context)
         parameters: dict[str, Any] = {
             "since": complete_since(self.context, Kept.BEGAN, Kept.HISTORY) or ALWAYS,
@@ -141,8 +141,9 @@ class _History:
             rows = cursor.fetchall()
         if not rows:
             return [], None
-        audit.note_rows(sum(row[-2] for row in rows))
-        return [self._way(*columns) for *columns, _count, _last in rows], rows[0][-1]
+        read = sum(row[-2] for row in rows)
+        audit.note_rows(read)
+        return [self._way(*columns) for *columns, _count, _last in rows], rows[0][-1] if read == PAGE else None
 
     def _sql(self, quote: Callable[[str], str], comparison: str) -> str:
         meta = self.model._meta
