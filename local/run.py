@@ -38,7 +38,7 @@ def main() -> int:
         prepare_django()
         from django.core.management import call_command
 
-        call_command("seed_demo", verbosity=0)
+        call_command("seed_demo", prices=True, verbosity=0)
         stack.start_services(say=_say)
         running.tell({name: os.environ[name] for name in TOLD if name in os.environ})
         _greet(stack)

@@ -27,7 +27,7 @@ def main(home: Path) -> None:
         prepare_django()
         from django.core.management import call_command
 
-        call_command("seed_demo", verbosity=0)
+        call_command("seed_demo", prices=True, verbosity=0)
         stack.start_services(say=lambda _line: None)
         sys.stdout.write(f"{stack.url}\n")
         sys.stdout.flush()

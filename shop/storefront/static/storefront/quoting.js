@@ -32,11 +32,6 @@ export function pricing({ show, signal }) {
 
   return {
     price: () => price,
-    /** Take a price that the API has sent by itself: the new quote of a 409. */
-    take(found) {
-      price = found;
-      show(price, null);
-    },
     ask(wish, { now = false } = {}) {
       clearTimeout(timer);
       if (now) return askNow(wish);

@@ -42,6 +42,7 @@ export const orderTokens = {
     const tokens = Object.entries(read(localStorage, "shop.order-tokens", {})).filter(([other]) => other !== id);
     write(localStorage, "shop.order-tokens", Object.fromEntries([...tokens.slice(-19), [id, token]]));
   },
+  forgetAll: () => write(localStorage, "shop.order-tokens", null),
   forget(id) {
     const { [id]: _gone, ...others } = read(localStorage, "shop.order-tokens", {});
     write(localStorage, "shop.order-tokens", others);

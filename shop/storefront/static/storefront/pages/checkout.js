@@ -238,9 +238,12 @@ export async function checkoutPage({ root, title, signal, go }) {
     say(`${problem.message}. Trying again in ${seconds} seconds`);
   }
 
-  /** Say how the order is priced: by its quote where the shop gave one, else by its lines. */
+  /** Order what the quote has priced; the shop compares its total with what the shopper was shown. */
   function priced(price) {
-    return price.id && price.adjustments.length ? { quote: price.id } : { lines: basket.wanted() };
+    const body = { lines: basket.wanted() };
+    if (price.shipping_option) body.shipping_option = price.shipping_option;
+    if (wish.codes.length) body.codes = wish.codes;
+    return body;
   }
 
   function address() {
@@ -264,10 +267,9 @@ export async function checkoutPage({ root, title, signal, go }) {
     if (!(problem instanceof Problem)) console.error(problem);
     if (settles(problem)) attempts.close("order");
     if (waitsForCard(problem)) return leaveFor(problem, go);
-    const now = problem.member?.("quote");
-    if (problem.code === "total_changed" && now) {
-      prices.take(now);
-      return showAlert(alerts, problem, [`It is ${formatted(now.total)} now. Please look at it and order again.`]);
+    if (problem.code === "total_changed" || problem.code === "code_not_usable") {
+      prices.ask(wished(), { now: true });
+      return showAlert(alerts, problem, ["Please look at the total and order again."]);
     }
     if (problem.status === 401) {
       const wasGuest = session.get()?.guest;

@@ -267,7 +267,7 @@ function story(order) {
     steps.map(([words, when], index) =>
       h(
         "li",
-        { class: index <= Math.max(reached, 0) ? "done" : "", "aria-current": index === at && "step" },
+        { class: index <= Math.max(reached, 0) ? "reached" : "", "aria-current": index === at && "step" },
         h("span", {}, words),
         when && order[when] && h("span", { class: "quiet" }, " ", time(order[when])),
       ),

@@ -3,7 +3,7 @@
 import { orders, page } from "../api.js";
 import { fill, h } from "../dom.js";
 import { formatted } from "../money.js";
-import { session } from "../store.js";
+import { orderTokens, session } from "../store.js";
 import { time } from "./order.js";
 
 export async function ordersPage({ root, title }) {
@@ -20,7 +20,7 @@ export async function ordersPage({ root, title }) {
   }
   const list = h("ul", { class: "orders" });
   const more = h("div", { class: "more" });
-  fill(root, h("h1", {}, "Your orders"), list, more);
+  fill(root, h("h1", {}, "Your orders"), list, more, session.get().guest && forGuests());
   show(found.data);
   return null;
 
@@ -30,6 +30,16 @@ export async function ordersPage({ root, title }) {
     if (!list.children.length) fill(more, h("p", {}, "None yet. ", h("a", { href: "/" }, "See the products")));
     else fill(more, next && button);
   }
+}
+
+/** Others may use this browser, too: a guest has no password to sign out from. */
+function forGuests() {
+  const forget = () => {
+    session.set(null);
+    orderTokens.forgetAll();
+    location.assign("/");
+  };
+  return h("p", { class: "quiet apart" }, "You see them as a guest, in this browser only. ", h("button", { type: "button", class: "link", onclick: forget }, "Forget me here"));
 }
 
 const row = (order) =>
