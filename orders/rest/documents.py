@@ -130,6 +130,7 @@ PLACING = _describe(
             422: [
                 inventory.UnknownProduct,
                 services.MixedCurrencies,
+                services.QuoteNotValid,
                 services.ShippingOptionNotOffered,
                 shipping.NoShippingThere,
                 payments.UnchargeableAmount,

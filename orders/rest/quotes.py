@@ -152,6 +152,21 @@ def represent_quote(quoted: QuotedOrder) -> dict[str, Any]:
     }
 
 
+def quote_again(new: services.NewOrder) -> dict[str, Any]:
+    """Return a new quote for what an order wants, as QuoteOut describes it. Raises: as `quote_order`."""
+    address = new.shipping_address
+    return represent_quote(
+        quote_order(
+            lines=new.lines,
+            destination=Destination(country=address.country, region=address.region, postal_code=address.postal_code),
+            shipping_option=new.shipping_option,
+            codes=new.codes,
+            vat_number=new.vat_number,
+            customer_id=new.customer_id,
+        )
+    )
+
+
 def _represent_lines(priced: Priced) -> list[dict[str, Any]]:
     return [
         {

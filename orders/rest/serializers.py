@@ -5,6 +5,7 @@ Unknown fields are refused; amounts are minor units with their currency.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from orders.models import DECIDED, OrderStatus
 from orders.queries import Address, OrderState
 from orders.rest.prices import AdjustmentOut, represent_adjustments
 from orders.rules import CODE_LENGTH, CancelReason
-from orders.services import NewOrder
+from orders.services import NewOrder, read_quote
 from orders.services.price_order import MAX_CODES
 from payments import api as payments
 from shop.accounts.users import User
@@ -35,6 +36,9 @@ from shop.rest.fields import (
 )
 from shop.rest.idempotency import KeyedCall
 from shop.rest.problem import money_json
+
+# Of the id of a quote: it holds up to ORDER_MAX_LINES lines.
+QUOTE_LENGTH = 16_384
 
 
 class CountField(serializers.IntegerField):
@@ -89,7 +93,18 @@ class PaymentMethodField(TextField):
 class PlaceOrderSerializer(StrictSerializer):
     """A new order. Prices are the shop's; `expected_total` is at most compared with them."""
 
-    lines = BoundedListField(child=OrderedLineSerializer(), min_length=1, max_length=settings.ORDER_MAX_LINES)
+    quote = TextField(
+        required=False,
+        max_length=QUOTE_LENGTH,
+        help_text="the `id` of a quote, instead of `lines`, `shipping_option` and `codes`: the order costs its total, or 409",
+    )
+    lines = BoundedListField(
+        child=OrderedLineSerializer(),
+        min_length=1,
+        max_length=settings.ORDER_MAX_LINES,
+        required=False,
+        help_text="required without a `quote`",
+    )
     shipping_address = AddressSerializer()
     email = MailAddressField(
         required=False,
@@ -131,6 +146,19 @@ class PlaceOrderSerializer(StrictSerializer):
         max_length=20,
         help_text=f"BCP 47: how amounts and dates are written for the customer; default: {DEFAULT}",
     )
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Insist on lines where the body has no quote."""
+        fields = super().get_fields()
+        body = getattr(self, "initial_data", None)
+        fields["lines"].required = isinstance(body, Mapping) and "quote" not in body
+        return fields
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Insist that what a quote says is not said a second time."""
+        if "quote" in attrs and (twice := {"lines", "shipping_option", "codes"}.intersection(attrs)):
+            raise serializers.ValidationError({name: ["The quote says this."] for name in sorted(twice)})
+        return attrs
 
 
 class PaymentMethodSerializer(StrictSerializer):
@@ -341,16 +369,28 @@ class OrderPageOut(serializers.Serializer[Any]):
     results = OrderOut(many=True)
 
 
+def _basket_of(validated: dict[str, Any]) -> dict[str, Any]:
+    """Return what is ordered, from the body or from its quote. Raises: QuoteNotValid."""
+    if "quote" in validated:
+        quote = read_quote(validated["quote"])
+        return {
+            "quote": quote, "lines": quote.lines, "shipping_option": quote.shipping_option, "codes": quote.codes,
+        }  # fmt: skip
+    return {
+        "lines": tuple((line["sku"], line["quantity"]) for line in validated["lines"]),
+        "codes": tuple(validated.get("codes", ())),
+    }
+
+
 def new_order(validated: dict[str, Any], *, customer: User, call: KeyedCall) -> NewOrder:
-    """Return the order that a validated body wants, field by field under the same names."""
+    """Return the order that a validated body wants, field by field under the same names. Raises: QuoteNotValid."""
     if customer.is_guest and validated.get("email", customer.mail_address).lower() != customer.mail_address:
         raise serializers.ValidationError(
             {"email": ["A guest's mails go to the address that the guest was made with."]}
         )
     wanted = validated | {
-        "lines": tuple((line["sku"], line["quantity"]) for line in validated["lines"]),
+        **_basket_of(validated),
         "shipping_address": Address(**validated["shipping_address"]),
-        "codes": tuple(validated.get("codes", ())),
         "billing_address": Address(**billing) if (billing := validated.get("billing_address")) else None,
         "email": validated.get("email") or customer.mail_address,
         "by_guest": customer.is_guest,

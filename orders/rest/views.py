@@ -25,7 +25,7 @@ from orders.queries import (
 from orders.rest.answers import answer_checkout, answer_recorded, headers_of, tag_of
 from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, RECEIVING, REFUNDING
 from orders.rest.mail_links import LinkHolder, OrderTokenAuthentication
-from orders.rest.quotes import count_guesses, refuse_guessing
+from orders.rest.quotes import count_guesses, quote_again, refuse_guessing
 from orders.rest.receipts import PageRenderer, PdfRenderer, answer_receipt
 from orders.rest.refunds import answer_refunds
 from orders.rest.serializers import (
@@ -116,14 +116,17 @@ class OrdersView(AdmittedView):
 
     def _place(self, request: CustomerRequest, new: services.NewOrder, *, inline: bool) -> OrderProgress:
         """Place the order; whoever sends too many codes that do not exist is stopped. Raises: as `place_order`."""
-        if not new.codes:
-            return place_order(new=new, inline=inline)
-        refuse_guessing(request)
+        if new.codes:
+            refuse_guessing(request)
         try:
             return place_order(new=new, inline=inline)
         except services.CodeNotUsable as refusal:
             count_guesses(request, (refusal.refused,))
             raise
+        except services.TotalChanged as refusal:
+            if new.quote is None:
+                raise
+            raise services.TotalChanged(refusal.detail, **refusal.facts, quote=quote_again(new)) from refusal
 
     @LISTING
     def get(self, request: CustomerRequest) -> Response:

@@ -31,6 +31,7 @@ from orders.services.held_unpaid import (
     too_much_held,
 )
 from orders.services.price_order import RefusedCode, price_order
+from orders.services.quotes import Quote
 from orders.services.saga_store import RESUME_SWEEP, lease
 from shop import transactions
 from shop.clock import now
@@ -68,12 +69,15 @@ log = structlog.get_logger(__name__)
 
 
 class TotalChanged(Refusal):
-    """The total that the client showed its customer is not what the order costs."""
+    """The total that the client showed its customer is not what the order costs, or the time of its quote is over.
+
+    facts.quote is a new quote, where the order came with one.
+    """
 
     code = "total_changed"
     title = "The total has changed; show the customer the new one and order again with a new Idempotency-Key"
     http_status = 409
-    fact_types = {"expected_total": Money, "total": Money}
+    fact_types = {"expected_total": Money, "total": Money, "quote": dict | None}
 
 
 class CodeNotUsable(Refusal):
@@ -122,6 +126,8 @@ class NewOrder:
     expected_total: Money | None = None
     shipping_option: str = ""
     codes: tuple[str, ...] = ()
+    # What its lines, shipping option and codes are from, where its customer was quoted a price.
+    quote: Quote | None = None
     billing_address: Address | None = None
     company: str = ""
     vat_number: str = ""
@@ -186,8 +192,7 @@ def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> tuple
     )
     for refused in costs.refused_codes:
         raise CodeNotUsable(refused)
-    if new.expected_total is not None and new.expected_total != costs.total:
-        raise TotalChanged(expected_total=new.expected_total, total=costs.total)
+    _judge_total(new, costs.total)
     order = OrderState(
         order_id=new_id(),
         number=new_order_number(),
@@ -206,6 +211,19 @@ def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> tuple
         **{name: getattr(new, name) for name in DETAILS},
     )
     return order, costs.codes
+
+
+def _judge_total(new: NewOrder, total: Money) -> None:
+    """Insist that the order costs what its customer was shown. Raises: TotalChanged."""
+    for expected in (new.expected_total, new.quote and new.quote.total):
+        if expected is not None and expected != total:
+            raise TotalChanged(expected_total=expected, total=total)
+    if new.quote is not None and new.quote.is_over:
+        raise TotalChanged(
+            "The time of the quote is over; show the customer the new one and order by it with a new Idempotency-Key",
+            expected_total=new.quote.total,
+            total=total,
+        )
 
 
 def _no_room(customer_id: uuid.UUID, room: Room) -> Refusal:

@@ -22,6 +22,7 @@ _TYPES: dict[Any, Schema] = {
     str: {"type": "string"},
     int: {"type": "integer"},
     bool: {"type": "boolean"},
+    dict: {"type": "object", "additionalProperties": True},
     UUID: {"type": "string", "format": "uuid"},
     Money: {"$ref": "#/components/schemas/Money"},
 }
