@@ -70,7 +70,7 @@ def _run(home: Path, began: float) -> int:
         prepare_django()
         from django.core.management import call_command
 
-        call_command("seed_demo", verbosity=0)
+        call_command("seed_demo", prices=True, verbosity=0)
         stack.start_services(say=say)
         say(f"ready after {time.monotonic() - began:.1f} s")
         shopper = Shopper(stack)

@@ -18,6 +18,7 @@ from tests.chaos.mutants import (
     orders,
     past,
     persons,
+    prices,
     processes,
     public,
     seen,
@@ -44,6 +45,7 @@ MUTANTS = (
     *public.MUTANTS,
     *persons.MUTANTS,
     *exact.MUTANTS,
+    *prices.MUTANTS,
     *staff.MUTANTS,
     *processes.MUTANTS,
 )

@@ -46,7 +46,7 @@ def test_an_object_stands_inline_once_only():
     titles = [found["title"] for _where, found in _inside(SCHEMAS, "") if isinstance(found.get("title"), str)]
 
     assert len(titles) == len(set(titles)), titles
-    assert {"$ref": "#/components/schemas/Money"}.items() <= SCHEMAS["OrderOut"]["properties"]["total"].items()
+    assert {"$ref": "#/components/schemas/Money"}.items() <= SCHEMAS["OrderLineOut"]["properties"]["unit_price"].items()
 
 
 def test_what_a_request_may_leave_out_has_no_default():
