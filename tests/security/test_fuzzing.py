@@ -68,10 +68,12 @@ def from_an_address(environ: dict[str, Any], start_response: Any) -> Any:
 SCHEMA.app = from_an_address
 OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
 ROLES = ("anonymous", "another customer", "owner", "staff with permission")
-# What cannot be made wrong, since every text is a product's code.
-NOTHING_TO_SEND = {("GET /api/v1/products/{sku}", GenerationMode.NEGATIVE)}
+# What cannot be made wrong, since every text is a product's code, or nothing is asked.
+NOTHING_TO_SEND = {
+    (label, GenerationMode.NEGATIVE) for label in ("GET /api/v1/products/{sku}", "GET /api/v1/categories")
+}
 BEYOND_A_SCHEMA = re.compile(
-    r"#/(lines/\d+/(sku|quantity)|shipping_address/\w+|email|payment_method|expected_total|amount|reason|cursor"
+    r"#/(lines/\d+/(sku|quantity)|shipping_address/\w+|email|payment_method|expected_total|amount|reason|cursor|search|category"
     r"|password|key|code|current_password|new_password)"
 )
 

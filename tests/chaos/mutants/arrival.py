@@ -105,6 +105,14 @@ MUTANTS = (
         killers=("tests/unit/shop_edge/test_text.py::test_what_breaks_turns_or_controls_a_line_is_refused",),
     ),
     Mutant(
+        removes="the refusal of another host in the path of a picture",
+        promise="edge",
+        file="inventory/catalogue.py",
+        old=' or url.startswith("//")',
+        new="",
+        killers=("tests/unit/inventory/test_catalogue.py::test_picture_that_is_somewhere_else_is_refused",),
+    ),
+    Mutant(
         removes="the check of a product's name",
         promise="edge",
         file="inventory/catalogue.py",

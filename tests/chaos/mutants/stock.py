@@ -18,6 +18,24 @@ MODEL = "tests/chaos/model/test_tables.py::test_reservations_move_as_the_model_d
 
 MUTANTS = (
     Mutant(
+        removes="the end of a product's time where many ask at once",
+        promise="I1",
+        file="inventory/services/ledger.py",
+        old="p.active AND tstzrange(p.active_from, p.active_to) @> now(), s.available",
+        new="p.active, s.available",
+        killers=(
+            f"{TESTS}/test_contention.py::test_batch_serves_whole_orders_first_come_first_served_and_no_neighbour_suffers",
+        ),
+    ),
+    Mutant(
+        removes="the question which units an import has received already",
+        promise="I1",
+        file="inventory/services/import_products.py",
+        old="missing = [unit for unit in units if unit.sku not in known]",
+        new="missing = list(units)",
+        killers=(f"{TESTS}/test_import.py::test_the_same_units_arrive_once_by_two_imports_at_the_same_moment",),
+    ),
+    Mutant(
         removes="the end of the time in which a product is sold",
         promise="I1",
         file="inventory/sql/reserve_stock.sql",

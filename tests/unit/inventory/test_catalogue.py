@@ -31,6 +31,7 @@ def test_picture_is_on_the_web_or_on_this_site(url):
         "mug.svg",
         "../mug.svg",
         "//elsewhere.example/mug.svg",
+        "///elsewhere.example/mug.svg",
         "/\\elsewhere.example/mug.svg",
         "https:///mug.svg",
         "https:mug.svg",
