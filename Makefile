@@ -54,7 +54,7 @@ test-all: .venv/installed  ## Run all tests, slices of the proof included (Postg
 test-five: .venv/installed  ## Run what can differ with a database per context (FIVE=tests: everything)
 	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup $(OPTIONS) $(FIVE)
 
-prove: .venv/installed  ## Inject every kind of fault, in under ten minutes, and print what held
+prove: .venv/installed  ## Inject every kind of fault, in about ten minutes, and print what held
 	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(OPTIONS) $(PROOF)
 
 prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md (ONLY=tests goes on with these)
