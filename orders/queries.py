@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -101,6 +101,8 @@ class OrderState:
     locale: str = ""
     # Of a guest's order: which links open it. None: an account's, which no link opens.
     link_epoch: int | None = None
+    # The provider's token that it is to be paid with.
+    payment_method: str = field(default="", repr=False)
     # The guest who placed it, where an account has taken it along: both see it.
     guest_id: uuid.UUID | None = None
 
@@ -155,6 +157,7 @@ _COLUMNS = {
     ),
     "link_epoch": "o.link_epoch",
     "guest_id": "o.guest_id",
+    "payment_method": "o.payment_method",
 }
 _ADDRESS = [f"c.{member}" for member in _ADDRESS_MEMBERS]
 _ORDERS = (
@@ -330,9 +333,11 @@ def get_progress(*, order_id: uuid.UUID) -> OrderProgress:
     )
 
 
-def has_payment_method(*, order_id: uuid.UUID, payment_method: str) -> bool:
+def was_tried_with(*, order_id: uuid.UUID, payment_method: str) -> bool:
     """Return whether an order is, or was to be, paid with this very payment method."""
-    return Order.objects.filter(pk=order_id, payment_method=payment_method).exists()
+    payment = payments.get_payment(order_id=order_id)
+    tried_before = payment is not None and payment.was_tried(payment_method)
+    return tried_before or Order.objects.filter(pk=order_id, payment_method=payment_method).exists()
 
 
 def find_by_number(name: str) -> uuid.UUID | None:

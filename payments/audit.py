@@ -164,11 +164,14 @@ LAWS = (
     Law(
         "I9",
         "a payment holds what its status needs",
-        f'SELECT {_PAYMENT}, format(\'%%s: intent %%s, declined "%%s", voided "%%s", %%s %%s, attempt %%s, changed %%s\', p.status,'
-        "  coalesce(p.intent_id, 'none'), p.decline_code, p.void_reason, p.amount_minor, p.currency, p.attempt, p.changed_at)"
+        f'SELECT {_PAYMENT}, format(\'%%s: intent %%s, declined "%%s", voided "%%s", %%s %%s, attempt %%s, %%s refused, changed %%s\', p.status,'
+        "  coalesce(p.intent_id, 'none'), p.decline_code, p.void_reason, p.amount_minor, p.currency, p.attempt,"
+        "  jsonb_array_length(p.refused), p.changed_at)"
         " FROM payments_payment AS p WHERE p.order_id >= %(first)s AND ("
         "  p.intent_id IS NULL AND p.status NOT IN ('NEW', 'DECLINED', 'VOIDED') OR p.intent_id = ''"
-        "  OR p.intent_id IS NOT NULL AND p.status = 'NEW' OR p.attempt < 1"
+        "  OR p.intent_id IS NOT NULL AND p.status = 'NEW'"
+        "  OR p.attempt < greatest(1, jsonb_array_length(p.refused))"
+        "  OR p.may_try_another AND p.status = 'DECLINED' AND (p.intent_id IS NULL OR p.refused -> -1 ->> 0 <> p.payment_method)"
         "  OR p.status = 'DECLINED' AND p.decline_code = '' OR (p.void_reason <> '') <> (p.status = 'VOIDED')"
         "  OR (p.amount_minor = 0 OR p.currency = 'XXX') AND p.status <> 'VOIDED'"
         f"  OR greatest(p.created_at, p.changed_at, p.attempt_began_at) > now() + {SKEW}) ORDER BY p.order_id",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 
 from payments import rules
@@ -58,7 +58,9 @@ class Payment(StatusModel, DueModel):
                 PaymentStatus.CAPTURED,
                 PaymentStatus.VOIDED,
             },
+            # Back to SUBMITTED, here and from DECLINED: the same intent holds another payment method, unconfirmed.
             PaymentStatus.REQUIRES_ACTION: {
+                PaymentStatus.SUBMITTED,
                 PaymentStatus.DECLINED,
                 PaymentStatus.AUTHORIZED,
                 PaymentStatus.CAPTURED,
@@ -72,7 +74,13 @@ class Payment(StatusModel, DueModel):
                 PaymentStatus.VOIDED,
             },
             # Not final at the provider: whoever holds the client_secret can confirm again, until the intent is canceled.
-            PaymentStatus.DECLINED: {PaymentStatus.CAPTURED, PaymentStatus.VOIDED},
+            PaymentStatus.DECLINED: {
+                PaymentStatus.SUBMITTED,
+                PaymentStatus.DECLINED,
+                PaymentStatus.AUTHORIZED,
+                PaymentStatus.CAPTURED,
+                PaymentStatus.VOIDED,
+            },
             PaymentStatus.AUTHORIZED: {PaymentStatus.CAPTURED, PaymentStatus.VOIDED},
             PaymentStatus.CAPTURED: {PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED},
             PaymentStatus.PARTIALLY_REFUNDED: {PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED},
@@ -104,6 +112,16 @@ class Payment(StatusModel, DueModel):
         max_length=24, blank=True, default="", db_default="", help_text="Of its disputes, the one that stops most."
     )
     decline_code = models.CharField(max_length=80, blank=True, default="", db_default="")
+    may_try_another = models.BooleanField(
+        default=False, db_default=False, help_text="DECLINED: another payment method may follow on the same intent."
+    )
+    refused = models.JSONField(
+        default=list,
+        db_default=Value([], models.JSONField()),
+        blank=True,
+        editable=False,
+        help_text="The payment methods that were tried and are over, each with its decline code, in their order.",
+    )
     void_reason = models.CharField(max_length=80, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())
     changed_at = models.DateTimeField(db_default=Now())

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+from django.conf import settings
 from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
@@ -52,6 +54,10 @@ class PaymentState:
     client_secret: str = field(default="", repr=False)
     decline_code: str = ""
     next_action: str = ""
+    # The token that is tried or was the last one, and those that are over, each with its decline code.
+    payment_method: str = field(default="", repr=False)
+    may_try_another: bool = False
+    refused: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     version: int = field(default=0, compare=False)
     # Part of the idempotency keys; see Payment.key.
     attempt: int = field(default=1, compare=False)
@@ -61,6 +67,26 @@ class PaymentState:
         """What of the capture is still ours: not given back, paid back otherwise, or lost to a dispute."""
         gone = self.refunded.minor + self.settled.minor + self.lost.minor
         return Money(max(self.captured.minor - gone, 0), self.captured.currency)
+
+    @property
+    def attempts_left(self) -> int:
+        """How many other payment methods may be tried for the order."""
+        return rules.count_left(
+            status=str(self.status),
+            may_try_another=self.may_try_another,
+            refused=len(self.refused),
+            most=settings.PAYMENT_ATTEMPTS,
+        )
+
+    @property
+    def replaceable(self) -> str:
+        """The payment method that another one may follow, since it was declined or waits for its customer; "" for none."""
+        waits = self.status in (PaymentStatus.DECLINED, PaymentStatus.REQUIRES_ACTION)
+        return self.payment_method if waits and self.attempts_left else ""
+
+    def was_tried(self, payment_method: str) -> bool:
+        """Return whether this payment method was declined for the order, or given up for another."""
+        return any(payment_method == tried for tried, _code in self.refused)
 
     @property
     def has_currency(self) -> bool:
@@ -89,9 +115,16 @@ def to_state(payment: Payment, *, client_secret: str = "", next_action: str = ""
         client_secret=client_secret,
         decline_code=payment.decline_code,
         next_action=next_action,
+        payment_method=payment.payment_method,
+        may_try_another=payment.may_try_another,
+        refused=_pairs(payment.refused),
         version=payment.version,
         attempt=payment.attempt,
     )
+
+
+def _pairs(refused: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((payment_method, code) for payment_method, code in refused)
 
 
 def get_payment(*, order_id: UUID) -> PaymentState | None:
@@ -100,7 +133,7 @@ def get_payment(*, order_id: UUID) -> PaymentState | None:
     if row is None:
         return None
     status, amount_minor, currency, captured_minor, refunded_minor, owed_minor, settled_minor, *rest = row
-    intent_id, decline_code, version, attempt, lost_minor, dispute = rest
+    intent_id, decline_code, version, attempt, lost_minor, dispute, payment_method, may_try_another, refused = rest
     return PaymentState(
         order_id=order_id,
         status=read_status(PaymentStatus, status),
@@ -113,6 +146,9 @@ def get_payment(*, order_id: UUID) -> PaymentState | None:
         dispute=dispute,
         intent_id=intent_id or "",
         decline_code=decline_code,
+        payment_method=payment_method,
+        may_try_another=may_try_another,
+        refused=_pairs(msgspec.json.decode(refused)),
         version=version,
         attempt=attempt,
     )

@@ -94,6 +94,30 @@ def kind_of_refusal(decline_code: str) -> RefusedFor:
     return RefusedFor(kind) if kind in _REFUSED_FOR else RefusedFor.REQUEST
 
 
+# Note [Another card]
+#
+# A refused payment method is followed by another on the same intent, unless nothing is gained by that: the amount or our
+# request was refused, the provider suspects fraud, or there is no intent, since the first token was no good. Each refused
+# method stands in `refused`, so their number says which one is tried now. What was asked of the intent before it had the
+# present method is told apart by that number: a DECLINED of the method before must not decline this one.
+CHANGED = "changed"
+
+
+def may_follow(*, refused_for: RefusedFor, has_intent: bool, final: bool) -> bool:
+    """Return whether another payment method may follow one that was refused so. See Note [Another card].
+
+    `final`: the provider's word that no other card should be taken from whoever brought this one.
+    """
+    return has_intent and not final and refused_for in (RefusedFor.BANK, RefusedFor.METHOD)
+
+
+def count_left(*, status: str, may_try_another: bool, refused: int, most: int) -> int:
+    """Return how many other payment methods may be tried, of `most` that an order has; `refused` are through."""
+    if status == "DECLINED":
+        return max(0, most - refused) if may_try_another else 0
+    return max(0, most - refused - 1) if status in ("NEW", *_WAITING) else 0
+
+
 def idempotency_key(*, order_id: UUID, attempt: int, op: str) -> str:
     """Return the key under which `op` of this attempt is sent, every time it is sent."""
     return f"order:{order_id}:pay:{attempt}:{op}"
@@ -115,7 +139,8 @@ _WAITING = ("SUBMITTED", "UNKNOWN", "REQUIRES_ACTION")
 MOVES: Mapping[IntentStatus, tuple[str, tuple[str, ...]]] = {
     IntentStatus.REQUIRES_ACTION: ("REQUIRES_ACTION", ("SUBMITTED", "UNKNOWN")),
     IntentStatus.DECLINED: ("DECLINED", _WAITING),
-    IntentStatus.AUTHORIZED: ("AUTHORIZED", _WAITING),
+    # An intent that is authorized never goes back, so this is newer than any decline: the browser may have confirmed again.
+    IntentStatus.AUTHORIZED: ("AUTHORIZED", (*_WAITING, "DECLINED")),
     IntentStatus.CAPTURED: ("CAPTURED", (*_WAITING, "DECLINED", "AUTHORIZED")),
     IntentStatus.CANCELED: ("VOIDED", (*_WAITING, "DECLINED", "AUTHORIZED")),
 }

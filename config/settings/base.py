@@ -314,6 +314,8 @@ if not 1 <= RESERVATION_TTL_SECONDS <= 24 * 60 * 60:
 STOCK_LOW_THRESHOLD = env.int("STOCK_LOW_THRESHOLD", 5)
 
 # --- payments ---------------------------------------------------------------------------------------------------------
+# So many payment methods may be tried for an order; with 1 the first decline ends it.
+PAYMENT_ATTEMPTS = env.int("PAYMENT_ATTEMPTS", 5)
 # What makes the adapter of the card provider: docs/how-to/payment-provider.md.
 PAYMENT_PROVIDER = env.str("PAYMENT_PROVIDER", "payments.gateways.stripe.adapter.provider")
 STRIPE_API_KEY = env.str("STRIPE_API_KEY", "")

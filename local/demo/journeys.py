@@ -57,6 +57,15 @@ class Shopper:
             timeout=30,
         )
 
+    def pay(self, order_id: str, *, payment_method: str) -> requests.Response:
+        """POST a payment method for an order."""
+        return requests.post(
+            f"{self.stack.url}/api/v1/orders/{order_id}/payment",
+            headers=self._headers | {"Idempotency-Key": str(uuid.uuid4())},
+            json={"payment_method": payment_method},
+            timeout=30,
+        )
+
     def orders(self) -> list[dict[str, Any]]:
         """GET the newest orders."""
         found: list[dict[str, Any]] = requests.get(
@@ -118,12 +127,12 @@ class Journey:
         if not condition:
             self.wrong.append(f"not so: {what}")
 
-    def answered(self, response: requests.Response, status: int) -> dict[str, Any]:
+    def answered(self, response: requests.Response, status: int, *, path: str = "/api/v1/orders") -> dict[str, Any]:
         """Say how the API answered, and remember the order it names."""
         body: dict[str, Any] = response.json()
         self.order_id = self.order_id or str(body.get("id") or body.get("facts", {}).get("order_id", ""))
         outcome = body.get("code") or f"{body.get('status')}, next action: {body.get('next_action')}"
-        say(f"    POST /api/v1/orders -> {response.status_code} {outcome}")
+        say(f"    POST {path} -> {response.status_code} {outcome}")
         self.expect(response.status_code == status, f"the answer was {status}: {response.text[:300]}")
         if not self.order_id:
             raise JourneyFailed(f"{self.title}: the answer names no order: {response.text[:500]}")
@@ -180,19 +189,42 @@ class ConfirmedShippedMailed(Journey):
 
 
 class Declined(Journey):
-    """The card says no."""
+    """The bank suspects fraud: no other card is asked for."""
 
-    title = "Card declined: stock and payment are undone"
+    title = "Stolen card declined: stock and payment are undone"
     ends_as = ("CANCELED",)
     mails = ("canceled",)
 
     def begin(self) -> None:
-        """Order with a card that is declined."""
-        self.answered(self.shopper.place("TEE-M", payment_method="pm_card_chargeDeclined"), 402)
+        """Order with a card that was reported stolen."""
+        self.answered(self.shopper.place("TEE-M", payment_method="pm_card_chargeDeclinedStolenCard"), 402)
 
     def judge(self) -> None:
         """Find no money taken."""
         self.expect(self.captures() == 0, "no charge at the provider")
+
+
+class AnotherCard(Journey):
+    """The card says no, and the customer has another one."""
+
+    title = "Card declined, then another card: the order keeps its stock and is paid on the same intent"
+
+    def begin(self) -> None:
+        """Order with a card without funds, then pay with one that works."""
+        placed = self.shopper.place("MUG-BLUE", payment_method="pm_card_chargeDeclinedInsufficientFunds")
+        facts = self.answered(placed, 402)["facts"]
+        self.expect(
+            facts.get("next_action") == "provide_payment_method", "the storefront is told to ask for another card"
+        )
+        self.expect(facts.get("attempts_left", 0) > 0, "the storefront is told how many cards may follow")
+        say("    the customer takes another card")
+        paid = self.shopper.pay(self.order_id, payment_method="pm_card_mastercard")
+        self.answered(paid, 201, path=f"/api/v1/orders/{self.order_id}/payment")
+
+    def judge(self) -> None:
+        """Find one intent and one charge."""
+        self.expect(len(_intents(self.ledger())) == 1, "one intent at the provider")
+        self.expect(self.captures() == 1, "one charge at the provider")
 
 
 class OutOfStock(Journey):
@@ -320,6 +352,7 @@ JOURNEYS: tuple[type[Journey], ...] = (
     Abandoned,
     ConfirmedShippedMailed,
     Declined,
+    AnotherCard,
     OutOfStock,
     Authenticated,
     AnswerLost,

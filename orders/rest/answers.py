@@ -25,6 +25,7 @@ from shop.rest.problem import Problem, problem_of
 
 # The answer did not come, the order lives and is being asked after: neither a failure nor a reason to try again.
 UNDECIDED = "payment_unknown"
+PROVIDE = "provide_payment_method"
 # Refusals of the one payment method that was tried.
 OF_A_PAYMENT_METHOD = {
     payments.CardDeclined.code,
@@ -53,12 +54,14 @@ def answer_recorded(request: Any, placed: OrderProgress) -> Answer:
     return answer
 
 
-def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untried: bool = False) -> Answer:
+def answer_checkout(
+    request: Any, reached: Reached, *, order_id: uuid.UUID, untried: bool = False, payment_method: str = ""
+) -> Answer:
     """Answer a request to place or pay an order, by how far its walk came.
 
     201 confirmed, or waiting for the customer; 202 under way; 402 declined; 409 canceled for another reason; 503 a
-    dependency is down. Each names the order, which is recorded in every case. `untried`: the request brought a payment
-    method that was never tried, since the order was canceled already.
+    dependency is down. Each names the order, which is recorded in every case. `payment_method`: what the request brought;
+    `untried`: it was never tried, since the order was canceled already.
     """
     order = reached.order or get_order(order_id=order_id)
     if order.status in NEVER_PAID:
@@ -66,6 +69,8 @@ def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untr
         response["Location"] = _location(request, order)
         return response
     payment = reached.payment or payments.get_payment(order_id=order_id)
+    if payment is not None and _waits_for_another(order, payment):
+        return _answer_decline(request, order, payment=payment, payment_method=payment_method)
     fault = reached.fault
     if payment is not None and payment.status == payments.PaymentStatus.REQUIRES_ACTION and not payment.client_secret:
         try:
@@ -76,11 +81,29 @@ def answer_checkout(request: Any, reached: Reached, *, order_id: uuid.UUID, untr
     return _answer(request, order, payment=payment, fault=fault)
 
 
+def _waits_for_another(order: OrderState, payment: payments.PaymentState) -> bool:
+    return payment.status == payments.PaymentStatus.DECLINED and next_action(order, payment) == PROVIDE
+
+
+def _answer_decline(
+    request: Any, order: OrderState, *, payment: payments.PaymentState, payment_method: str
+) -> NotFinal:
+    """Answer that the card was declined and another one may follow. Once it has, the same request is answered otherwise."""
+    response = problem_of(
+        payments.explain_decline(payment=payment, payment_method=payment_method),
+        order_id=str(order.order_id),
+        order_status=order.status,
+        next_action=PROVIDE,
+    ).response()
+    response["Location"] = _location(request, order)
+    return NotFinal(response)
+
+
 def _answer(
     request: Any, order: OrderState, *, payment: payments.PaymentState | None, fault: Fault | None = None
 ) -> Answer:
     action = next_action(order, payment)
-    waits_for_customer = action == "provide_payment_method" or (
+    waits_for_customer = action == PROVIDE or (
         action == "authenticate" and payment is not None and bool(payment.client_secret)
     )
     if fault is not None and fault.code != UNDECIDED and not waits_for_customer:
@@ -118,6 +141,8 @@ def explain_cancel(order: OrderState, *, untried: bool = False) -> Problem:
     untried = untried and facts.get("code") in OF_A_PAYMENT_METHOD
     if untried:
         facts = {"detail": "The order was canceled before; this payment method was not tried"}
+    if "attempts_left" in facts:
+        facts["attempts_left"] = 0  # it was canceled, whatever might have been tried
     code = str(facts.pop("code", OrderIsCanceled.code))
     detail = str(facts.pop("detail", "")) or OrderIsCanceled.title
     declined = order.cancel_reason == CancelReason.CARD_DECLINED and not untried

@@ -82,7 +82,10 @@ _BUSY = OpenApiResponse(
 _CHECKOUT: dict[int, Any] = {
     201: OpenApiResponse(OrderOut, description="Confirmed, or waiting for the customer (see next_action)"),
     202: OpenApiResponse(OrderOut, description="Recorded and under way: follow Location"),
-    402: OpenApiResponse(description="The card was declined; facts.order_id names the order"),
+    402: OpenApiResponse(
+        description="The card was declined; facts.order_id names the order. While it waits for another payment method "
+        "facts.next_action says so, and facts.attempts_left how many may be tried; else it was canceled"
+    ),
     503: _BUSY,
 }
 _CHECKOUT_HEADERS = {
@@ -92,7 +95,7 @@ _CHECKOUT_HEADERS = {
     409: ("Location",),
     503: ("Location",),
 }
-_CHECKOUT_ADDS = {402: CANCELED, 409: CANCELED, 503: RECORDED}
+_CHECKOUT_ADDS = {402: CANCELED | {"next_action": str}, 409: CANCELED | {"next_action": str}, 503: RECORDED}
 _WAS_CANCELED = (
     "The order was canceled, and facts.order_id and facts.cancel_reason say which and why: of these codes those that have "
     "facts.cancel_reason. Or nothing changed, and no order is named: "

@@ -221,6 +221,9 @@ class PaymentOut(serializers.Serializer[Any]):
         allow_blank=True,
         help_text="how the customer's dispute at their bank stands, such as NEEDS_RESPONSE or LOST; empty without one",
     )
+    attempts_left = serializers.IntegerField(
+        help_text="how many other payment methods may be tried, after a decline or in place of one that waits for its customer"
+    )
     client_secret = serializers.CharField(
         required=False, help_text="only while the customer has to authenticate: pass it to the provider's script"
     )
@@ -316,6 +319,7 @@ def _represent_payment(payment: payments.PaymentState, *, currency: str) -> dict
         "owed": nothing or money_json(payment.owed),
         "lost": nothing or money_json(payment.lost),
         "dispute": payment.dispute,
+        "attempts_left": payment.attempts_left,
         **secret,
     }
 
@@ -332,11 +336,12 @@ def next_action(order: OrderState, payment: payments.PaymentState | None) -> str
             return "wait"
         if not order.has_payment_method:
             return "provide_payment_method"
-        return (
-            "authenticate"
-            if payment is not None and payment.status == payments.PaymentStatus.REQUIRES_ACTION
-            else "wait"
-        )
+        if payment is not None and payment.payment_method == order.payment_method:
+            if payment.status == payments.PaymentStatus.REQUIRES_ACTION:
+                return "authenticate"
+            if payment.status == payments.PaymentStatus.DECLINED and payment.attempts_left:
+                return "provide_payment_method"
+        return "wait"
     return "none" if order.status in DECIDED else "wait"
 
 

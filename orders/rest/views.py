@@ -19,8 +19,8 @@ from orders.queries import (
     OrderState,
     get_order,
     get_orders,
-    has_payment_method,
     orders_of,
+    was_tried_with,
 )
 from orders.rest.answers import answer_checkout, answer_recorded, headers_of, tag_of
 from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, RECEIVING, REFUNDING
@@ -38,7 +38,14 @@ from orders.rest.serializers import (
 )
 from orders.rest.usual import usual_order
 from orders.rules import CancelReason
-from orders.sagas.entry import cancel_order, place_order, refund_order, resume, resume_for_somebody
+from orders.sagas.entry import (
+    cancel_order,
+    place_order,
+    provide_payment_method,
+    refund_order,
+    resume,
+    resume_for_somebody,
+)
 from payments import api as payments
 from shop.accounts.trail import log_action
 from shop.accounts.users import User
@@ -111,7 +118,9 @@ class OrdersView(AdmittedView):
         waits = not _responds_async(request)
         placed = self._place(request, new_order(body, customer=request.user, call=call), inline=waits)
         if waits:
-            return answer_checkout(request, resume(order_id=placed.order_id, placed=placed), order_id=placed.order_id)
+            reached = resume(order_id=placed.order_id, placed=placed)
+            method = str(body.get("payment_method", ""))
+            return answer_checkout(request, reached, order_id=placed.order_id, payment_method=method)
         return answer_recorded(request, placed)
 
     def _place(self, request: CustomerRequest, new: services.NewOrder, *, inline: bool) -> OrderProgress:
@@ -186,12 +195,17 @@ class OrderPaymentView(AdmittedView):
         if not order.is_of(request.user.pk):
             raise PermissionDenied
         _require_match(request, order)
-        untried = False
-        if method := body.get("payment_method"):
+        untried, method = False, body.get("payment_method", "")
+        if method:
             if not (order.cancel_reason or order.confirmed_at):
-                services.provide_payment_method(order_id=order_id, payment_method=method)
-            untried = bool(order.cancel_reason) and not has_payment_method(order_id=order_id, payment_method=method)
-        return answer_checkout(request, resume_for_somebody(order_id=order_id), order_id=order_id, untried=untried)
+                try:
+                    provide_payment_method(order=order, payment_method=method)
+                except services.NotPayable as refusal:
+                    # The card that is tried now may be declined, and this one be taken then.
+                    return NotFinal(problem_of(refusal).response())
+            untried = bool(order.cancel_reason) and not was_tried_with(order_id=order_id, payment_method=method)
+        reached = resume_for_somebody(order_id=order_id)
+        return answer_checkout(request, reached, order_id=order_id, untried=untried, payment_method=method)
 
 
 class OrderCancelView(AdmittedView):

@@ -66,6 +66,21 @@ def resume_for_somebody(*, order_id: uuid.UUID) -> engine.Reached:
     return resume(order_id=order_id)
 
 
+def provide_payment_method(*, order: OrderState, payment_method: str) -> None:
+    """Give an unpaid order its first payment method, or another one after a decline or in place of one that waits.
+
+    One that was tried before changes nothing: the order's answer then tells how that one was declined.
+    Raises: OrderNotFound, NotPayable.
+    """
+    instead_of = ""
+    if order.payment_method not in ("", payment_method):
+        payment = payments.get_payment(order_id=order.order_id)
+        if payment is not None and payment.was_tried(payment_method):
+            return
+        instead_of = payment.replaceable if payment is not None else ""
+    services.provide_payment_method(order_id=order.order_id, payment_method=payment_method, instead_of=instead_of)
+
+
 def resume_due(*, limit: int | None = None) -> int:
     """Take a turn at the orders whose sagas are due, `limit` at most; return how many were walked."""
     return take_turn(DUE, limit=limit)

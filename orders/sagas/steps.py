@@ -59,8 +59,10 @@ def release_stock(order: OrderProgress) -> None:
 def authorize_payment(order: OrderProgress) -> None:
     """Authorize the total on the customer's payment method; wait for the customer where they have to act.
 
-    An order that costs nothing has no payment. Its stock was reserved for payment directly, so no hold runs out.
-    Raises: TooMuchHeldUnpaid where they have to act, and so much may not be held until they do.
+    They act at their bank, or bring another payment method after one that was declined. An order that costs nothing has no
+    payment. Its stock was reserved for payment directly, so no hold runs out.
+    Raises: TooMuchHeldUnpaid where their bank asks, and so much may not be held until they do; CardDeclined and
+    PaymentMethodRefused where no other payment method may follow, or so much may not be held until one does.
     """
     if not order.total.minor:
         return
@@ -68,13 +70,28 @@ def authorize_payment(order: OrderProgress) -> None:
         raise WaitingForOutside("payment_method", look_again_seconds=3600)
     if not order.pays_at_once:
         inventory_breaker.call(inventory.begin_payment, order_id=order.order_id)
-    payment = order.payment = payments.authorize_payment(
-        order_id=order.order_id, amount=order.total, payment_method=order.payment_method
-    )
+    try:
+        payment = order.payment = payments.authorize_payment(
+            order_id=order.order_id, amount=order.total, payment_method=order.payment_method
+        )
+    except (payments.CardDeclined, payments.PaymentMethodRefused) as declined:
+        if not (declined.facts["attempts_left"] and _may_wait_for_another(order)):
+            raise
+        raise WaitingForOutside("payment_method", look_again_seconds=3600) from declined
     if payment.status == payments.PaymentStatus.REQUIRES_ACTION:
         if order.unjudged:
             services.begin_to_wait(order=order, free=_free_stock(order))
         raise WaitingForOutside("customer", look_again_seconds=seconds_to_next_look(clock.now() - order.placed_at))
+
+
+def _may_wait_for_another(order: OrderProgress) -> bool:
+    """Return whether an order whose card was declined may hold its stock unpaid until its customer brings another one."""
+    if order.unjudged:
+        try:
+            services.begin_to_wait(order=order, free=_free_stock(order))
+        except services.TooMuchHeldUnpaid:
+            return False
+    return True
 
 
 def _free_stock(order: OrderProgress) -> Mapping[str, int]:

@@ -21,9 +21,11 @@ class NotPayable(Refusal):
     fact_types = {"order_id": uuid.UUID, "status": str}
 
 
-def provide_payment_method(*, order_id: uuid.UUID, payment_method: str) -> None:
-    """Give an unpaid order the provider's token to pay with. The first one given stays; giving it again changes nothing.
+def provide_payment_method(*, order_id: uuid.UUID, payment_method: str, instead_of: str = "") -> None:
+    """Give an unpaid order the provider's token to pay with; giving it again changes nothing.
 
+    `instead_of`: the one that payments has seen declined, or that waits for its customer. Only that one is replaced, so of
+    several who bring another card at once one is heard, and the order is never two cards ahead of its payment.
     Raises: OrderNotFound, NotPayable.
     """
     with transactions.transaction("orders"):
@@ -34,11 +36,12 @@ def provide_payment_method(*, order_id: uuid.UUID, payment_method: str) -> None:
             return
         if order.status not in PAYABLE:
             raise NotPayable(order_id=str(order_id), status=order.status)
-        if order.payment_method:
+        if order.payment_method not in ("", instead_of):
             raise NotPayable(
                 "This order is being paid with another payment method already",
                 order_id=str(order_id),
                 status=order.status,
             )
-        Order.objects.filter(pk=order_id, status=order.status).update(payment_method=payment_method)
+        seen = {"status": order.status, "payment_method": order.payment_method}
+        Order.objects.filter(pk=order_id, **seen).update(payment_method=payment_method)
         Saga.objects.filter(order_id=order_id, name="checkout", finished_at=None).update(due_at=Now() + lease())

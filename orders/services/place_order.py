@@ -209,6 +209,7 @@ def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> tuple
         has_payment_method=bool(new.payment_method),
         billing_address=new.billing_address,
         **{name: getattr(new, name) for name in DETAILS},
+        payment_method=new.payment_method,
     )
     return order, costs.codes
 

@@ -54,18 +54,23 @@ def suspend_saga(
     saga: str,
     waiting_for: str,
     look_again_seconds: float,
+    payment_method: str,
     steps: list[dict[str, Any]],
     until_deadline: bool = True,
 ) -> None:
-    """Let a saga rest until somebody outside acts; it looks again after a while, and `until_deadline` at the order's."""
+    """Let a saga rest until somebody outside acts; it looks again after a while, and `until_deadline` at the order's.
+
+    `payment_method`: what the walk has seen. Where the order was given another one meanwhile, it is looked at at once:
+    whoever gave it may have died.
+    """
     with transactions.transaction("orders"):
         row = _open_saga(order_id, saga)
         if row is None:
             return
-        pay_before = Order.objects.values_list("pay_before", flat=True).get(pk=order_id)
+        pay_before, given = Order.objects.values_list("pay_before", "payment_method").get(pk=order_id)
         present = database_now(alias=transactions.alias_for("orders"))
         # A deadline that passed during the walk is looked at in the next one, at once.
-        look_again_at = present + timedelta(seconds=look_again_seconds)
+        look_again_at = present + timedelta(seconds=look_again_seconds if given == payment_method else 0)
         deadline = max(pay_before, present) + timedelta(milliseconds=1)
         Saga.objects.filter(pk=row.pk, finished_at=None).update(
             due_at=min(look_again_at, deadline) if until_deadline else look_again_at,

@@ -135,7 +135,8 @@ class PaymentAdmin(AsksProvider):
             "For engineers",
             {
                 "fields": (
-                    *("currency", "payment_method", "intent_id", "attempt", "attempt_began_at"),
+                    *("currency", "payment_method", "refused", "may_try_another"),
+                    *("intent_id", "attempt", "attempt_began_at"),
                     *("created_at", "changed_at", "due_at", "attempts", "last_error", "version"),
                 )
             },

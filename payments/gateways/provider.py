@@ -36,6 +36,8 @@ class IntentSnapshot:
     livemode: bool
     created_at: datetime
     decline_code: str = ""
+    # Of a decline: its customer may be asked for another payment method. False where the provider suspects fraud.
+    may_try_another: bool = True
     next_action: str = ""
     # Whoever holds it can pay with it: shown to the customer who must authenticate, and to nobody and nothing else.
     client_secret: str = field(default="", repr=False)
@@ -208,6 +210,13 @@ class PaymentProvider(Protocol):
 
     def find_intent(self, *, order_id: UUID, since: datetime) -> IntentSnapshot | None:
         """Look for an order's intent whose id never reached us, among those made since then."""
+        ...
+
+    def change_method(self, *, intent_id: str, payment_method: str, key: str) -> IntentSnapshot:
+        """Give an intent that was declined, or waits for its customer, another payment method; no money can move.
+
+        It is UNCONFIRMED afterwards, and shows nothing of the attempts before. Raises: ProviderRefused.
+        """
         ...
 
     def confirm_intent(self, *, intent_id: str, key: str) -> IntentSnapshot:

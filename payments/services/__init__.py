@@ -10,6 +10,7 @@ from payments.services.authorize import (
     PaymentMethodRefused,
     PaymentRefusedByProvider,
     authorize_payment,
+    explain_decline,
 )
 from payments.services.capture import AuthorizationGone, PaymentNotAuthorized, capture_payment
 from payments.services.disputes import PaymentDisputed, ask_about_dispute, sync_disputes
@@ -49,6 +50,7 @@ __all__ = [
     "authorize_payment",
     "capture_payment",
     "close_notices",
+    "explain_decline",
     "note_forgotten",
     "owe_what_comes_back",
     "postpone_notices",

@@ -34,6 +34,7 @@ from payments.services.recording import (
     load,
     record_intent,
     record_unanswered,
+    refusal,
     renew_keys,
     to_state_with_challenge,
 )
@@ -54,26 +55,31 @@ CLOCK_SKEW = timedelta(minutes=10)
 
 
 class CardDeclined(Refusal):
-    """The bank refused the card."""
+    """The bank refused the card. facts.attempts_left: how many others may be tried on the same payment."""
 
     code = "card_declined"
     title = "The card was declined"
     http_status = 402
-    fact_types = {"order_id": UUID, "decline_code": str}
+    fact_types = {"order_id": UUID, "decline_code": str, "attempts_left": int | None}
 
-    def __init__(self, *, order_id: UUID, decline_code: str) -> None:
-        super().__init__(f"the card was declined ({decline_code})", order_id=order_id, decline_code=decline_code)
+    def __init__(self, *, order_id: UUID, decline_code: str, attempts_left: int = 0) -> None:
+        super().__init__(
+            f"the card was declined ({decline_code})",
+            order_id=order_id,
+            decline_code=decline_code,
+            attempts_left=attempts_left,
+        )
 
 
 class PaymentMethodRefused(Refusal):
     """The provider does not know the payment method's token, or it was used before: make a new one in the browser.
 
-    It cancels the order, which facts.order_id names.
+    The first one of an order cancels it, which facts.order_id names. facts.attempts_left: how many others may be tried.
     """
 
     code = "payment_method_refused"
     title = "This payment method cannot be used; no card was asked"
-    fact_types = {"order_id": UUID}
+    fact_types = {"order_id": UUID, "attempts_left": int | None}
 
 
 class PaymentRefusedByProvider(Refusal):
@@ -96,16 +102,21 @@ def authorize_payment(*, order_id: UUID, amount: Money, payment_method: str) -> 
     """Hold `amount` on the card behind the provider's token `payment_method`; AUTHORIZED or REQUIRES_ACTION.
 
     Idempotent by order_id: a repeated call answers with how the payment stands, and asks the provider where that is not
-    known. Safe to run from two workers at once.
+    known. A payment method that was declined, or waits for its customer, may be followed by another, which goes onto the
+    same intent; one that was tried before is not tried again. Safe to run from two workers at once.
     Raises: CardDeclined, PaymentMethodRefused, PaymentRefusedByProvider, PaymentClosed, UnchargeableAmount;
     PaymentUnknown (the payment then is UNKNOWN, or has not been submitted), PaymentProviderUnavailable (nothing was sent), ProviderMismatch; ValueError where an order's
-    payment is asked for again with another amount or card.
+    payment is asked for again with another amount, or with another card while nobody has said how the one before stands.
     """
     transactions.forbid()
     provider().check_countable(amount=amount)
     payment = _open(order_id, amount, payment_method)
     if payment.status == PaymentStatus.NEW:
         payment, intent = _submit(payment)
+    elif _may_be_followed(payment, payment_method):
+        payment, intent = _submit_another(payment, payment_method)
+        if _may_be_followed(payment, payment_method):
+            raise _unsaid(payment)  # what it stood for was declined meanwhile: the next call goes on from there
     else:
         intent = None
     if payment.status in UNANSWERED:
@@ -125,12 +136,18 @@ def _open(order_id: UUID, amount: Money, payment_method: str) -> Payment:
         payment.attempt_began_at = payment.created_at = clock.now()
         return payment
     standing = load(order_id)
-    if standing.status != PaymentStatus.VOIDED and (standing.amount, standing.payment_method) != (
-        amount,
-        payment_method,
-    ):
+    # A caller with another method is ahead of the payment, behind it, or late: by what it shows they are told apart.
+    unsaid = standing.status in (PaymentStatus.NEW, *UNANSWERED) and not to_state(standing).was_tried(payment_method)
+    another = standing.payment_method != payment_method
+    if standing.status != PaymentStatus.VOIDED and (standing.amount != amount or (another and unsaid)):
         raise ValueError(f"order {order_id} is being paid already: {standing.amount} by {standing.payment_method}")
     return standing
+
+
+def _may_be_followed(payment: Payment, payment_method: str) -> bool:
+    """Return whether this payment method may be tried after the present one. See rules.py, Note [Another card]."""
+    state = to_state(payment)
+    return state.replaceable not in ("", payment_method) and not state.was_tried(payment_method)
 
 
 def insert_first(payment: Payment, event: Event) -> bool:
@@ -178,6 +195,64 @@ def _submit(payment: Payment) -> tuple[Payment, IntentSnapshot | None]:
         return payment, None
     # The snapshot is good news only to the call that stored it: another one may have confirmed meanwhile.
     return payment, intent if payment.version == 2 else None  # noqa: PLR2004
+
+
+def _submit_another(payment: Payment, payment_method: str) -> tuple[Payment, IntentSnapshot | None]:
+    """Put another payment method onto the intent, unconfirmed, and record that; as `_submit`, for a payment that has one.
+
+    SUBMITTED is written once the intent has the method, so what is asked of it afterwards is about this method.
+    """
+    try:
+        intent = provider().change_method(
+            intent_id=payment.intent_id or "", payment_method=payment_method, key=payment.key("method")
+        )
+    except ProviderRefused as error:
+        # The customer may have approved the method before, or somebody canceled: how it stands now decides.
+        intent = provider().retrieve_intent(intent_id=payment.intent_id or "")
+        payment = record_intent(payment, intent, answered=True)
+        if not _may_be_followed(payment, payment_method):
+            return payment, None
+        if error.obstacle is Obstacle.OTHER_CALL:
+            renew_keys(payment)  # the old key would only repeat the refusal
+            raise _unsaid(payment) from error
+        return _decline_another(payment, payment_method, _blame(payment, error)), None
+    except PaymentUnknown as error:
+        record_unanswered(payment, error)
+        raise
+    check_is_ours(payment, intent)
+    moved = change(
+        payment,
+        expected=[PaymentStatus(payment.status)],
+        to=PaymentStatus.SUBMITTED,
+        event=PaymentSubmitted(order_id=payment.order_id),
+        ask_after=ASK_AGAIN,
+        renew=True,
+        tried=len(payment.refused),
+        refused=_given_up(payment),
+        payment_method=payment_method,
+    )
+    return moved, intent if moved is payment else None
+
+
+def _decline_another(payment: Payment, payment_method: str, code: str) -> Payment:
+    """Record that the provider does not take this payment method for the intent, which it then never had."""
+    event = PaymentFailed(order_id=payment.order_id, decline_code=code, answered=True)
+    columns = refusal(payment, code, final=False)
+    return change(
+        payment,
+        expected=[PaymentStatus(payment.status)],
+        to=PaymentStatus.DECLINED,
+        event=event,
+        renew=True,
+        **columns | {"payment_method": payment_method, "refused": [*_given_up(payment), (payment_method, code)]},
+    )
+
+
+def _given_up(payment: Payment) -> list[tuple[str, str]]:
+    """Return the present method where it had not been refused: its customer does not approve it, and takes another."""
+    if payment.status == PaymentStatus.DECLINED:
+        return []
+    return [(payment.payment_method, rules.CHANGED)]
 
 
 def _find_or_create(payment: Payment) -> IntentSnapshot:
@@ -248,7 +323,8 @@ def _blame(payment: Payment, error: ProviderRefused) -> str:
 def _decline(payment: Payment, code: str, *, expected: Collection[str]) -> Payment:
     """Record that the provider will not charge this card, whatever is sent again."""
     event = PaymentFailed(order_id=payment.order_id, decline_code=code, answered=True)
-    return change(payment, expected=expected, to=PaymentStatus.DECLINED, event=event, decline_code=code)
+    columns = refusal(payment, code, final=False)
+    return change(payment, expected=expected, to=PaymentStatus.DECLINED, event=event, **columns)
 
 
 def _answer(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentState:
@@ -256,22 +332,30 @@ def _answer(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentSt
     if payment.status == PaymentStatus.VOIDED:
         raise PaymentClosed(f"the payment of order {payment.order_id} is voided", order_id=payment.order_id)
     if payment.status == PaymentStatus.DECLINED:
-        raise _refusal_of(payment)
+        raise explain_decline(payment=to_state(payment))
     if payment.status in (PaymentStatus.NEW, *UNANSWERED):
-        raise PaymentUnknown(
-            "the provider has not said yet how it stands", operation="confirm", order_id=payment.order_id
-        )
+        raise _unsaid(payment)
     return to_state_with_challenge(payment, intent)
 
 
-def _refusal_of(payment: Payment) -> Refusal:
-    """Return what a DECLINED payment means to its customer. See Note [Whose fault a refusal is]."""
-    order_id, code = payment.order_id, payment.decline_code
+def _unsaid(payment: Payment) -> PaymentUnknown:
+    detail = "the provider has not said yet how it stands"
+    return PaymentUnknown(detail, operation="confirm", order_id=payment.order_id)
+
+
+def explain_decline(*, payment: PaymentState, payment_method: str = "") -> Refusal:
+    """Return what a DECLINED payment means to its customer. See Note [Whose fault a refusal is].
+
+    `payment_method`: the one that is asked about, where it is not the last: each has the refusal that it was given.
+    """
+    order_id, left = payment.order_id, payment.attempts_left
+    code = dict(payment.refused).get(payment_method, payment.decline_code)
     kind = rules.kind_of_refusal(code)
     if kind == RefusedFor.AMOUNT:
         return rules.UnchargeableAmount(f"{payment.amount} cannot be charged: {code}", order_id=order_id)
     if kind == RefusedFor.METHOD:
-        return PaymentMethodRefused(f"the provider does not take this token: {code}", order_id=order_id)
+        detail = f"the provider does not take this token: {code}"
+        return PaymentMethodRefused(detail, order_id=order_id, attempts_left=left)
     if kind == RefusedFor.REQUEST:
         return PaymentRefusedByProvider(order_id=order_id)
-    return CardDeclined(order_id=order_id, decline_code=code)
+    return CardDeclined(order_id=order_id, decline_code=code, attempts_left=left)

@@ -44,12 +44,14 @@ def waiting(order_ids: Sequence[UUID]) -> dict[UUID, str]:
 
 
 def erase(order_ids: Sequence[UUID], *, whole: bool) -> int:
-    """Erase the token and the errors; the reasons of refunds too. Amounts and the provider's ids stay: the books need them."""
+    """Erase the tokens and the errors; the reasons of refunds too. Amounts and the provider's ids stay: the books need them."""
     if not whole:
         return 0
     with transactions.transaction("payments"):
         payments = Payment.objects.filter(order_id__in=order_ids, due_at=None)
-        changed = payments.exclude(payment_method="", last_error="").update(payment_method="", last_error="")
+        changed = payments.exclude(payment_method="", last_error="").update(
+            payment_method="", refused=[], last_error=""
+        )
         refunds = Refund.objects.filter(~_OPEN_REFUND, payment_id__in=order_ids)
         changed += refunds.exclude(reason="", last_error="").update(reason="", last_error="")
     return changed

@@ -6,11 +6,12 @@ nothing. An intent that is not the one we asked for is never recorded.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 from django.db.models.functions import Now
 
@@ -36,7 +37,7 @@ from shop.statements import Statement, names
 log = structlog.get_logger(__name__)
 
 MOVE_PAYMENT = Statement("payments", "move_payment")
-SETTLED = ("intent_id", "captured_minor", "decline_code", "void_reason")
+SETTLED = ("intent_id", "captured_minor", "decline_code", "may_try_another", "payment_method", "void_reason")
 
 # While we wait for an answer, ask again after this long; webhooks are usually faster.
 ASK_AGAIN = timedelta(seconds=30)
@@ -99,12 +100,15 @@ def change(
     attempts: int = 0,
     last_error: str = "",
     renew: bool = False,
+    tried: int | None = None,
+    refused: Sequence[tuple[str, str]] = (),
     **columns: Any,
 ) -> Payment:
     """Move a payment in a transaction of its own; return it as it then stands, whoever moved it.
 
     `ask_after`: when the sweep asks the provider how it stands, never where None. `renew`: with keys of another attempt.
-    `columns`: intent_id, captured_minor, decline_code or void_reason, where the move settles them.
+    `tried`: only while so many payment methods are over; `refused`: those that this move ends, each with its decline code.
+    `columns`: those of SETTLED that the move settles.
     """
     Payment.TRANSITIONS.check(expected, to)
     with transactions.single("payments"):
@@ -118,6 +122,8 @@ def change(
             attempts=attempts,
             last_error=last_error,
             renewed=int(renew),
+            tried=tried,
+            refused=msgspec.json.encode(refused).decode(),
             **dict.fromkeys(SETTLED) | columns,
             **fact(event),
         )
@@ -127,6 +133,7 @@ def change(
         return load(payment.order_id)
     payment.status, payment.version = to, moved[0]
     payment.attempt += renew
+    payment.refused = [*payment.refused, *map(list, refused)]
     for name, value in columns.items():
         setattr(payment, name, value)
     log.info(event.type, order_id=str(payment.order_id), status=to, amount_minor=payment.amount_minor)
@@ -138,16 +145,28 @@ def _consequences(
 ) -> tuple[Event, dict[str, Any]]:
     order_id = payment.order_id
     if to == PaymentStatus.REQUIRES_ACTION:
-        return PaymentActionRequired(order_id=order_id), {"ask_after": ASK_AGAIN}
+        return PaymentActionRequired(order_id=order_id), {"ask_after": ASK_AGAIN, "tried": len(payment.refused)}
     if to == PaymentStatus.DECLINED:
         code = intent.decline_code or "card_declined"
-        return PaymentFailed(order_id=order_id, decline_code=code, answered=answered), {"decline_code": code}
+        failed = PaymentFailed(order_id=order_id, decline_code=code, answered=answered)
+        return failed, refusal(payment, code, final=not intent.may_try_another)
     if to == PaymentStatus.AUTHORIZED:
         return PaymentAuthorized(order_id=order_id, amount=payment.amount, answered=answered), {}
     if to == PaymentStatus.CAPTURED:
         event = PaymentCaptured(order_id=order_id, amount=payment.amount, answered=answered)
         return event, {"captured_minor": payment.amount_minor}
     return PaymentVoided(order_id=order_id, reason=void_reason, answered=answered), {"void_reason": void_reason}
+
+
+def refusal(payment: Payment, code: str, *, final: bool) -> dict[str, Any]:
+    """Return what is written where the present payment method is refused. See rules.py, Note [Another card]."""
+    kind = rules.kind_of_refusal(code)
+    return {
+        "decline_code": code,
+        "may_try_another": rules.may_follow(refused_for=kind, has_intent=payment.intent_id is not None, final=final),
+        "tried": len(payment.refused),
+        "refused": [(payment.payment_method, code)],
+    }
 
 
 def record_unanswered(payment: Payment, error: PaymentUnknown) -> None:
@@ -165,6 +184,7 @@ def record_unanswered(payment: Payment, error: PaymentUnknown) -> None:
             attempts=payment.attempts + 1,
             last_error=error.detail,
             renew=error.key_is_spent,
+            tried=len(payment.refused),
         )
         return
     columns: dict[str, Any] = {"last_error": error.detail, "attempts": payment.attempts + 1}

@@ -85,7 +85,7 @@ def test_a_repeated_payment_request_never_answers_success_for_failed_or_pending(
     """Article: "there is a payment already" was answered as success, whatever had become of it."""
     if fault:
         sandbox.fail(fault, "/v1/payment_intents/*/confirm", times=None)
-    card = "pm_card_visa" if fault else "pm_card_chargeDeclined"
+    card = "pm_card_visa" if fault else "pm_card_chargeDeclinedStolenCard"
     order_id = id_in(shopper.place(payment_method=card))
     amount = Order.objects.get(pk=order_id).total
 

@@ -63,7 +63,7 @@ def refunded_after_booking(stage: Stage) -> None:
 
 
 def declined(stage: Stage) -> None:
-    order_id = stage.placed("pm_card_chargeDeclined")
+    order_id = stage.placed("pm_card_chargeDeclinedStolenCard")
     stage.bus.hold(lambda: resume(order_id=order_id))
 
 

@@ -117,7 +117,7 @@ def _make_seeds() -> None:
         new = NewOrder(
             customer_id=uuid.uuid4(), idempotency_key=str(number), fingerprint="0" * 64, lines=(("MUG", 1),),
             email="ada@shop.example", shipping_address=address,
-            payment_method="pm_card_chargeDeclined" if end == "CANCELED" else "pm_card_visa",
+            payment_method="pm_card_chargeDeclinedStolenCard" if end == "CANCELED" else "pm_card_visa",
         )  # fmt: skip
         order_id = place_order(new=new, inline=False).order_id
         resume(order_id=order_id)

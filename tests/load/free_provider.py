@@ -43,6 +43,9 @@ class FreeProvider:
     def create_intent(self, *, order_id, amount, payment_method, key):
         return self._write(f"pi_{order_id.hex}_{uuid4().hex[:8]}", IntentStatus.UNCONFIRMED, str(order_id), amount)
 
+    def change_method(self, *, intent_id, payment_method, key):
+        return self._move(intent_id, IntentStatus.UNCONFIRMED)
+
     def confirm_intent(self, *, intent_id, key):
         return self._move(intent_id, IntentStatus.AUTHORIZED)
 

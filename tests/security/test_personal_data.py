@@ -111,7 +111,7 @@ def test_a_canary_stays_in_its_own_table(  # noqa: PLR0917  each of them is a fi
     drain()
     refunded = id_in(shopper.post("orders", body()))
     shopper.cancel(refunded)
-    shopper.post("orders", body(payment_method="pm_card_chargeDeclined"))
+    shopper.post("orders", body(payment_method="pm_card_chargeDeclinedStolenCard"))
     shopper.post("orders", body(quantity=999))
     settings.EMAIL_BACKEND = f"{__name__}.MailboxFull"
     shopper.post("orders", body())

@@ -16,7 +16,7 @@ from orders.models import Order, Saga
 from payments.models import Refund
 from shipping.models import Shipment
 from tests.chaos.crashes.enumeration import settle, violations_at_rest
-from tests.integration.orders.conftest import levels
+from tests.integration.orders.conftest import levels, pass_deadline
 from tests.proof import Record
 from tests.provider import Provider
 from tests.upgrade.acting import AT_ONCE, IN_THEIR_TIME, nobody
@@ -50,6 +50,11 @@ def test_orders_in_flight_are_finished_by_this_release(
             for scene in release.scenes:
                 acts.get(scene.then, nobody)(scene, provider)
             settle()
+        # Since 0.1.0 an order whose card is declined waits for another one: here nobody brings any.
+        for scene in release.scenes:
+            if scene.name.startswith("decline:"):
+                pass_deadline(uuid.UUID(scene.order_id))
+        settle()
         wrong = [f"{scene.name}: {fact}" for scene in release.scenes for fact in wrongs(scene, provider)]
         wrong += list(violations_at_rest())
 

@@ -116,6 +116,11 @@ class StripeProvider:
         """Look through the list, which is complete at once; Stripe's search lags behind."""
         return next((intent for intent in self.iter_intents(since=since) if intent.order_id == str(order_id)), None)
 
+    def change_method(self, *, intent_id: str, payment_method: str, key: str) -> IntentSnapshot:
+        """Update it: Stripe then forgets the error of the attempt before, and a challenge that was open."""
+        path, wanted = _path(INTENTS, intent_id), {"payment_method": payment_method}
+        return self._call("change_method", lambda: to_intent(self._post(path, wanted, key)))
+
     def confirm_intent(self, *, intent_id: str, key: str) -> IntentSnapshot:
         """Confirm; a 3-D Secure challenge is left to Stripe.js in the customer's browser."""
         path, wanted = _path(INTENTS, intent_id, "confirm"), {"use_stripe_sdk": True}

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from payments.gateways.provider import DisputeSnapshot, IntentSnapshot, RefundSnapshot
 from payments.gateways.stripe.amounts import from_units
-from payments.gateways.stripe.words import DISPUTES, REFUNDS, intent_status
+from payments.gateways.stripe.words import DISPUTES, REFUNDS, SUSPICIONS, intent_status
 from payments.models import RefundStatus
 from shop.money import Money
 
@@ -56,6 +56,7 @@ def to_intent(intent: Any) -> IntentSnapshot:
     order_id, currency = read_mark(intent, "order_id"), str(intent["currency"])
     refunded = 0 if intent["status"] == "canceled" else get_field(intent, "latest_charge", "amount_refunded") or 0
     failure = get_field(intent, "last_payment_error")
+    decline_code = str(get_field(failure, "decline_code") or get_field(failure, "code") or "")
 
     def money(units: int) -> Money:
         # Another application's amounts are not read: they may be in a currency that we cannot express.
@@ -70,7 +71,8 @@ def to_intent(intent: Any) -> IntentSnapshot:
         refunded=money(refunded),
         livemode=bool(intent["livemode"]),
         created_at=_moment(intent["created"]),
-        decline_code=str(get_field(failure, "decline_code") or get_field(failure, "code") or ""),
+        decline_code=decline_code,
+        may_try_another=decline_code not in SUSPICIONS,
         next_action=str(get_field(intent, "next_action", "type") or ""),
         client_secret=str(get_field(intent, "client_secret") or ""),
     )

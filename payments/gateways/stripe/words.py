@@ -45,6 +45,19 @@ NOTICES: Mapping[str, NoticeKind] = {
     "charge.dispute.funds_reinstated": NoticeKind.DISPUTE,
 }
 
+# https://docs.stripe.com/declines/codes: those that suspect fraud, of which Stripe says not to tell the customer. Whoever
+# brought such a card is not asked for another one.
+SUSPICIONS = frozenset(
+    {
+        "fraudulent",
+        "lost_card",
+        "merchant_blacklist",
+        "pickup_card",
+        "restricted_card",
+        "security_violation",
+        "stolen_card",
+    }
+)
 BANK_REFUSALS = frozenset({"payment_method_provider_decline", "payment_method_customer_decline"})
 METHOD_REFUSALS = frozenset(
     {"payment_method_used", "payment_method_unexpected_state", "payment_method_invalid_parameter", "token_already_used"}

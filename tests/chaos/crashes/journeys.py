@@ -140,7 +140,7 @@ class Confirm(Journey):
 
 
 class Decline(Journey):
-    """The bank refuses the card: everything is undone within the request."""
+    """The bank refuses the card for good: everything is undone within the request."""
 
     name, floor, answer = "decline", 46, 402
     status, money, stock = "CANCELED", (0, 0), (10, 0, 0)
@@ -151,7 +151,31 @@ class Decline(Journey):
         relay.drain_all()
 
     def again(self) -> Any:
-        return self.shopper.place(key=KEY, payment_method="pm_card_chargeDeclinedInsufficientFunds")
+        return self.shopper.place(key=KEY, payment_method="pm_card_chargeDeclinedLostCard")
+
+
+class AnotherCard(Journey):
+    """The bank refuses the card, and the customer brings another one: it goes onto the same intent."""
+
+    name, floor, answer = "another card", 60, 201
+    status, money, stock = "DELIVERED", (1, 1250), (9, 0, 1)
+    bookings = 1
+    mails = {"order_confirmed": 1, "order_shipped": 1}
+
+    def act(self, tell: Tell) -> None:
+        self._bring_the_first()
+        tell(self._bring_another())
+        relay.drain_all()
+
+    def again(self) -> Any:
+        self._bring_the_first()
+        return self._bring_another()
+
+    def _bring_the_first(self) -> None:
+        self.shopper.place(key=KEY, payment_method="pm_card_chargeDeclinedInsufficientFunds")
+
+    def _bring_another(self) -> Any:
+        return self.shopper.pay(self.order_id(), "pm_card_visa", key=f"{KEY}-another")
 
 
 class Cancel(Journey):
@@ -423,6 +447,7 @@ class DisputeLost(DisputeWon):
 JOURNEYS: tuple[type[Journey], ...] = (
     Confirm,
     Decline,
+    AnotherCard,
     Cancel,
     Expiry,
     ExpiryOfChallenge,

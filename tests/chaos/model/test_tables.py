@@ -74,7 +74,7 @@ def test_payments_move_as_the_model_does():
 
     assert code - model == REFUSED_AT_CREATION | FOUND_TAKEN
     assert model - code == FOUND_TAKEN_IN_ONE_MOVE
-    assert len(model) == 11
+    assert len(model) == 13
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_payments_move_as_the_model_does():
         ("hold == PAYING -> hold = COMMITTED", "hold == HELD -> hold = COMMITTED", "hold", "inventory"),
         ("atomic { hold == HELD -> hold = EXPIRED", "atomic { hold == PAYING -> hold = EXPIRED", "hold", "inventory"),
         (
-            "payment == SUBMITTED && i == PI_DECLINED",
-            "payment == AUTHORIZED && i == PI_DECLINED",
+            "payment == SUBMITTED && i == PI_DECLINED && tried == t",
+            "payment == AUTHORIZED && i == PI_DECLINED && tried == t",
             "payment",
             "payments",
         ),

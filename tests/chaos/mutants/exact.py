@@ -184,7 +184,7 @@ MUTANTS = (
         removes="the token from what an order can be refused for: the bank did it",
         promise="edge",
         file="payments/services/authorize.py",
-        old='        return PaymentMethodRefused(f"the provider does not take this token: {code}", order_id=order_id)\n',
+        old="        return PaymentMethodRefused(detail, order_id=order_id, attempts_left=left)\n",
         new="        return CardDeclined(order_id=order_id, decline_code=code)\n",
         killers=(
             f"{AUTHORIZE}::test_a_token_that_was_used_is_no_declined_card",

@@ -33,7 +33,7 @@ MUTANTS = (
         removes="the question which payment method a canceled order was paid with",
         promise="edge",
         file="orders/rest/views.py",
-        old="and not has_payment_method(order_id=order_id, payment_method=method)",
+        old="and not was_tried_with(order_id=order_id, payment_method=method)",
         new="",
         killers=(f"{JOURNEYS}::test_a_new_card_for_an_order_that_a_declined_card_canceled_was_not_declined",),
     ),

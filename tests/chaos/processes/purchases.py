@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 GOOD: Final = "pm_card_visa"
-DECLINED: Final = "pm_card_chargeDeclined"
+DECLINED: Final = "pm_card_chargeDeclinedStolenCard"
 CHALLENGED: Final = "pm_card_authenticationRequired"
 BEING_CONFIRMED: Final = "order_being_confirmed"
 

@@ -57,7 +57,7 @@ def at_rest(shopper: Shopper, sandbox: Provider, drain: Callable[[], None], sett
     """Return a function that reads the books after: one order kept, one declined, one canceled, one given back."""
     settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0
     kept = shopper.place()
-    declined = shopper.post("orders", OrderBodyFactory(payment_method="pm_card_chargeDeclined"))
+    declined = shopper.post("orders", OrderBodyFactory(payment_method="pm_card_chargeDeclinedStolenCard"))
     waits = shopper.post("orders", OrderBodyFactory(payment_method="pm_card_authenticationRequired"))
     refunded = shopper.place()
     drain()

@@ -26,6 +26,9 @@ from tests.chaos.races.stage import (
     Stage,
     Told,
     captured,
+    challenged,
+    declined,
+    late_success,
     messages,
     placed,
     refunded_in_part,
@@ -51,10 +54,10 @@ def asks(request: Callable[[str], Any], *, key: str = "") -> Call:
 
 
 def complete(stage: Stage, scene: Scene) -> Call:
-    """The storefront goes on: the order placed once more with its key, or paid."""
+    """The storefront goes on: the order placed once more with its key, or paid; after a decline each brings a card of its own."""
     if scene is placed:
         return asks(lambda key: stage.shopper.place(key=key), key=PLACED_WITH)
-    card = "pm_card_visa" if scene is unpaid else ""
+    card = next(stage.cards) if scene in (unpaid, challenged, declined, late_success) else ""
     return asks(lambda key: stage.shopper.pay(stage.order_id, card, key=key))
 
 

@@ -176,7 +176,7 @@ def _broken_promises(name: str, answer: Any, status: str) -> Iterator[str]:
             yield told
         if (too_late or shown in {"SHIPPED", "DELIVERED"}) and (status in UNDONE or not too_late):
             yield told
-    if name == "complete" and answer.status_code in (402, 409) and status != "CANCELED":
+    if name == "complete" and answer.status_code in (402, 409) and not _waits(body) and status != "CANCELED":
         yield told
 
 
@@ -201,8 +201,15 @@ def _not_repeated(told: list[tuple[str, Told]]) -> Iterator[str]:
             yield f"{name} was answered {first}, then {again.status_code} {again.content[:200].decode()}"
 
 
+def _waits(body: Any) -> bool:
+    """Return whether a refusal leaves the order to another card: of the same customer, or the one that is tried now."""
+    return body.get("code") == "order_not_payable" or "next_action" in body.get("facts", {})
+
+
 def _is_final(name: str, answer: Any) -> bool:
     body = json.loads(answer.content)
+    if _waits(body):
+        return False
     if answer.status_code == 409:
         return bool(body["code"] != "order_being_confirmed")
     if answer.status_code == 201:

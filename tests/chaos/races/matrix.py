@@ -21,6 +21,12 @@ CANCELS = ("cancel by customer", "cancel by staff")
 ACTING: dict[Scene, tuple[tuple[str, ...], tuple[str, ...]]] = {
     scenes.placed: (("complete", "expiry", *CANCELS, "sweep"), ("webhook", "refund", "redelivery", "reconcile")),
     scenes.unpaid: (("complete", "expiry", *CANCELS, "sweep", "erase"), ("webhook", "redelivery", "reconcile")),
+    scenes.challenged: (("complete", "expiry", *CANCELS, "sweep"), ("webhook", "refund", "redelivery", "reconcile")),
+    scenes.declined: (("complete", "expiry", *CANCELS, "sweep"), ("webhook", "refund", "redelivery", "reconcile")),
+    scenes.late_success: (
+        ("complete", "webhook", "expiry", *CANCELS, "reconcile", "sweep"),
+        ("refund", "redelivery"),
+    ),
     scenes.authenticated: (
         ("complete", "webhook", "expiry", *CANCELS, "reconcile", "sweep"),
         ("refund", "redelivery"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 from django.apps import apps
@@ -30,6 +31,8 @@ from tests.laws.conftest import context_models
 from tests.provider import Provider, post_signed
 
 CHALLENGED = "pm_card_authenticationRequired"
+POOR = "pm_card_chargeDeclinedInsufficientFunds"
+GOOD = ("pm_card_visa", "pm_card_mastercard")
 PLACED_WITH = "the-key-that-the-order-was-placed-with"
 Scene = Callable[["Stage"], None]
 PART = 800
@@ -52,6 +55,7 @@ class Stage:
     settings: Any
     order_id: uuid.UUID = field(init=False)
     erased: bool = field(init=False, default=False)
+    cards: Iterator[str] = field(init=False, default_factory=lambda: cycle(GOOD))
 
     def __post_init__(self) -> None:
         names = ("orders.view_order", "orders.cancel_order", "orders.refund_order")
@@ -68,6 +72,7 @@ class Stage:
         stripe_adapter.BREAKER.reset()
         self.sandbox.control("POST", "reset", {})
         self.settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 3600.0
+        self.cards = cycle(GOOD)
         ProductFactory(sku="MUG", stock=10)
         if self.erased:
             self.shopper, self.erased = Shopper(UserFactory()), False
@@ -155,10 +160,31 @@ def unpaid(stage: Stage) -> None:
     assert status_of(stage.order_id) == "AWAITING_PAYMENT"
 
 
+def challenged(stage: Stage) -> None:
+    """The bank waits for the customer, who has done nothing yet."""
+    stage.place(payment_method=CHALLENGED)
+    assert status_of(stage.order_id) == "AWAITING_PAYMENT"
+
+
 def authenticated(stage: Stage) -> None:
     """The customer has authenticated at the bank, and nobody has heard of it."""
     stage.place(payment_method=CHALLENGED)
     stage.sandbox.answer_challenge(stage.order_id, "approve")
+
+
+def declined(stage: Stage) -> None:
+    """The card was declined; the order holds its stock and waits for another one."""
+    stage.place(payment_method=POOR)
+    assert status_of(stage.order_id) == "AWAITING_PAYMENT"
+
+
+def late_success(stage: Stage) -> None:
+    """The card was declined; the browser has confirmed the same intent again, and nobody has heard of that."""
+    declined(stage)
+    intent_id = stage.sandbox.intent(stage.order_id).id
+    stage.sandbox.stripe.v1.payment_intents.confirm(
+        intent_id, {"payment_method": "pm_card_jcb", "use_stripe_sdk": True}
+    )
 
 
 def authorized(stage: Stage) -> None:

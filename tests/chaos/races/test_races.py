@@ -22,6 +22,11 @@ from tests.proof import SEED, Record, sized
 HARDEST = (
     (scenes.authenticated, "cancel by customer", "webhook"),
     (scenes.unpaid, "expiry", "complete"),
+    (scenes.declined, "complete", "complete"),
+    (scenes.challenged, "complete", "sweep"),
+    (scenes.declined, "complete", "cancel by customer"),
+    (scenes.late_success, "complete", "webhook"),
+    (scenes.late_success, "expiry", "complete"),
     (scenes.confirmed, "refund", "refund"),
     (scenes.confirmed, "cancel by staff", "cancel by customer"),
     (scenes.placed, "complete", "sweep"),

@@ -29,8 +29,13 @@ class Answer:
     @property
     def is_final(self) -> bool:
         """Say whether the API promises to give it again under the same key."""
+        facts = self.body.get("facts", {}) if isinstance(self.body, dict) else {}
         match self.status:
-            case 200 | 402:
+            case 200:
+                return True
+            case 402 | 409 if "next_action" in facts or self.body.get("code") == "order_not_payable":
+                return False  # the order waits for another card, or tries one
+            case 402:
                 return True
             case 201:
                 return self.body.get("status") not in WAITING

@@ -15,6 +15,8 @@ KINDS = frozenset(
         "confirmed again with the client_secret",
         "3-D Secure answered",
         "3-D Secure declined",
+        "another card after a decline",
+        "another card in place of one that waits",
         *BROKER_FAULTS,
         "message delayed",
         "message duplicated",

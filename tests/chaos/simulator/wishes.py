@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from payments.models import Payment
 from tests.chaos.simulator.clients import CUSTOMERS, Placed, Wish, canary_of
 from tests.chaos.simulator.offer import Action, Offer
 from tests.factories import AddressFactory, OrderBodyFactory
 
 SKUS = ("MUG", "PEN", "BAG")
 GOOD, DECLINED, POOR = "pm_card_visa", "pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds"
+STOLEN = "pm_card_chargeDeclinedStolenCard"
 CHALLENGED, CHALLENGED_POOR = (
     "pm_card_authenticationRequired",
     "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds",
@@ -22,6 +24,7 @@ CARDS = {
     "": "no card yet",
     DECLINED: "a declined card",
     POOR: "a card without funds",
+    STOLEN: "a stolen card",
     CHALLENGED_POOR: "a card with 3-D Secure and without funds",
     "pm_card_pendingRefund": "a card whose refunds take their time",
 }
@@ -30,7 +33,8 @@ METHODS = [
     (25, CHALLENGED),
     (12, ""),
     (6, DECLINED),
-    (6, POOR),
+    (4, POOR),
+    (2, STOLEN),
     (5, CHALLENGED_POOR),
     (6, "pm_card_pendingRefund"),
 ]
@@ -64,7 +68,8 @@ def rival_wishes(world: Any, wish: Wish) -> list[Offer]:
 def _wishes_about(world: Any, placed: Placed) -> Iterator[tuple[str, Offer]]:
     number, path = placed.number, f"orders/{placed.order_id}"
     if placed.status in ("PENDING", "AWAITING_PAYMENT"):
-        yield placed.who, (5, Action(lambda: _pay(world, placed), asks=("provider",)))
+        weight = 25 if _is_declined(placed) else 5
+        yield placed.who, (weight, Action(lambda: _pay(world, placed), asks=("provider",)))
     if placed.status in ("PENDING", "AWAITING_PAYMENT", "CONFIRMING", "CONFIRMED", "REFUNDING", "SHIPPED"):
         for who, weight in ((placed.who, 5), ("staff", 4)):
             words = f"{who} cancels order {number}"
@@ -108,8 +113,25 @@ def _pay(world: Any, placed: Placed) -> str:
         if card
         else f"{placed.who} goes on with order {placed.number}"
     )
+    if card:
+        _note_another(world, placed, card)
     body = {"payment_method": card} if card else {}
     return _new(world, placed.who, f"orders/{placed.order_id}/payment", words, placed.number, **body)
+
+
+def _is_declined(placed: Placed) -> bool:
+    """Return whether the order waits for another card: its customer is at the page."""
+    return Payment.objects.filter(pk=placed.order_id, status="DECLINED").exists()
+
+
+def _note_another(world: Any, placed: Placed, card: str) -> None:
+    """Note where a customer brings another card, after a decline or in place of one that waits for them."""
+    tried = Payment.objects.filter(pk=placed.order_id).exclude(payment_method=card).values_list("status", flat=True)
+    for status in tried:
+        if status == "DECLINED":
+            world.happens("another card after a decline")
+        elif status == "REQUIRES_ACTION":
+            world.happens("another card in place of one that waits")
 
 
 def cancel_by_staff(world: Any, placed: Placed) -> str:

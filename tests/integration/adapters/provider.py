@@ -27,6 +27,7 @@ class ShortProvider:
 
     def __init__(self):
         self.intents: dict[str, IntentSnapshot] = {}
+        self.methods: dict[str, str] = {}
         self.refunds: dict[str, RefundSnapshot] = {}
 
     def check_countable(self, *, amount):
@@ -62,8 +63,12 @@ class ShortProvider:
     def find_intent(self, *, order_id, since):
         return next((intent for intent in self.iter_intents(since=since) if intent.order_id == str(order_id)), None)
 
+    def change_method(self, *, intent_id, payment_method, key):
+        self.methods[intent_id] = payment_method
+        return self._move(intent_id, status=IntentStatus.UNCONFIRMED, decline_code="")
+
     def confirm_intent(self, *, intent_id, key):
-        if intent_id.startswith("tok-poor"):
+        if self.methods.get(intent_id, intent_id).startswith("tok-poor"):
             refused = self._move(intent_id, status=IntentStatus.DECLINED, decline_code="insufficient_funds")
             raise CardRefused(decline_code=refused.decline_code, intent=refused)
         return self._move(intent_id, status=IntentStatus.AUTHORIZED)

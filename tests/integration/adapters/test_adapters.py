@@ -78,12 +78,23 @@ def test_an_order_is_canceled_refunded_and_its_parcel_stopped(shopper: Shopper, 
     assert (len(SHORT.refunds), ShortCarrier.booked) == (1, {})
 
 
-def test_a_declined_card_unwinds_the_order(shopper: Shopper, settle: Callable[[], None]):
+def test_a_declined_card_is_followed_by_another_one(shopper: Shopper, settle: Callable[[], None]):
     declined = shopper.place(payment_method="tok-poor")
     settle()
 
     assert (declined.status_code, declined.json()["code"]) == (402, "card_declined")
     assert declined.json()["facts"]["decline_code"] == "insufficient_funds"
+    paid = shopper.pay(id_in(declined), "tok-ada")
+    assert (paid.status_code, paid.json()["status"]) == (201, "CONFIRMED")
+    assert intent_of(id_in(declined)).status == "CAPTURED"
+
+
+def test_a_declined_card_that_none_follows_unwinds_the_order(shopper: Shopper, settle: Callable[[], None]):
+    declined = shopper.place(payment_method="tok-poor")
+
+    shopper.cancel(id_in(declined))
+    settle()
+
     assert intent_of(id_in(declined)).status == "CANCELED"
     assert shopper.order(id_in(declined))["status"] == "CANCELED"
 

@@ -269,6 +269,11 @@ PAYMENTS = _of(
     ("one capture, of the order's total; refunds within it", CONFIRMED, PAYMENT.format("captured_minor = 0")),
     ("a payment holds what its status needs", CONFIRMED, PAYMENT.format("intent_id = NULL")),
     ("a payment holds what its status needs", CANCELED, PAYMENT.format("void_reason = ''")),
+    (
+        "a payment holds what its status needs",
+        CONFIRMED,
+        PAYMENT.format("""refused = '[["a", "lost"], ["b", "lost"]]'"""),
+    ),
     ("a payment holds what its status needs", AWAITING, PAYMENT.format("changed_at = now() + interval '1 year'")),
     ("a refund holds what its status needs", IN_PART, REFUND.format("provider_refund_id = NULL")),
     ("each payment moved along its table only", SHIPPED, PAYMENT.format("status = 'PARTIALLY_REFUNDED'")),

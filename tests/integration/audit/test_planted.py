@@ -59,7 +59,7 @@ class Shop:
 
     def _make_finished(self) -> None:
         for name in (CONFIRMED, SHIPPED, DELIVERED, CANCELED, IN_PART, REFUNDED):
-            card = "pm_card_chargeDeclined" if name == CANCELED else "pm_card_visa"
+            card = "pm_card_chargeDeclinedStolenCard" if name == CANCELED else "pm_card_visa"
             order_id = self.orders[name] = id_in(self.shopper.place(sku=self._product(name), payment_method=card))
             self._drain()
             if name == SHIPPED:

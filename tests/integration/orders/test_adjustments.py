@@ -178,7 +178,7 @@ def test_a_key_that_is_sent_again_adds_nothing(shopper: Shopper):
 
 
 def test_they_are_exported_with_their_order_and_stay_when_its_person_is_erased(shopper: Shopper):
-    order_id = id_in(shopper.place(payment_method="pm_card_chargeDeclined"))
+    order_id = id_in(shopper.place(payment_method="pm_card_chargeDeclinedStolenCard"))
 
     exported = personal.export([order_id])
     personal.erase([order_id], whole=True)

@@ -56,7 +56,7 @@ def confirmed(shopper: Shopper) -> uuid.UUID:
 
 @pytest.fixture
 def canceled(shopper: Shopper) -> uuid.UUID:
-    return id_in(shopper.place(payment_method="pm_card_chargeDeclined"))
+    return id_in(shopper.place(payment_method="pm_card_chargeDeclinedStolenCard"))
 
 
 def test_a_shop_that_keeps_its_promises_is_clean(confirmed: uuid.UUID, canceled: uuid.UUID, drain: Callable[[], None]):

@@ -74,7 +74,7 @@ def test_the_order_tells_its_discount(shopper: Shopper):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("card", ["pm_card_chargeDeclined", "pm_card_visa"])
+@pytest.mark.parametrize("card", ["pm_card_chargeDeclinedStolenCard", "pm_card_visa"])
 def test_an_order_that_is_canceled_gives_its_use_back(card: str, shopper: Shopper):
     code()
     order_id = id_in(shopper.place(codes=["TEN"], payment_method=card))

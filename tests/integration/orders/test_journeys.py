@@ -54,15 +54,15 @@ def test_an_order_is_confirmed_shipped_delivered_and_mailed(
     assert [message.to for message in mail.outbox] == [[shopper.user.email]] * 2
 
 
-def test_a_declined_card_is_answered_402_and_everything_is_undone(
+def test_a_card_declined_for_good_is_answered_402_and_everything_is_undone(
     shopper: Shopper, sandbox: Provider, drain: Callable[[], None]
 ):
-    answer = shopper.place(payment_method="pm_card_chargeDeclinedInsufficientFunds")
+    answer = shopper.place(payment_method="pm_card_chargeDeclinedLostCard")
 
     order_id = id_in(answer)
     body = answer.json()
     assert (answer.status_code, answer["Content-Type"]) == (402, "application/problem+json")
-    assert (body["code"], body["facts"]["decline_code"]) == ("card_declined", "insufficient_funds")
+    assert (body["code"], body["facts"]["decline_code"]) == ("card_declined", "lost_card")
     assert body["facts"]["cancel_reason"] == "card_declined"
     assert (status_of(order_id), reservation(order_id), payment(order_id)) == ("CANCELED", "RELEASED", "VOIDED")
     assert sandbox.intent(order_id).status == "canceled"
@@ -123,7 +123,7 @@ def test_a_storefront_that_lost_the_client_secret_gets_it_again(shopper: Shopper
     assert answer.json()["payment"]["client_secret"] == sandbox.intent(order_id).client_secret
 
 
-def test_an_authentication_that_fails_at_the_bank_cancels_the_order(
+def test_an_order_whose_authentication_fails_at_the_bank_waits_for_another_card(
     shopper: Shopper, sandbox: Provider, post_webhook: Callable[..., object], drain: Callable[[], None]
 ):
     order_id = id_in(shopper.place(payment_method="pm_card_authenticationRequired"))
@@ -133,9 +133,9 @@ def test_an_authentication_that_fails_at_the_bank_cancels_the_order(
         post_webhook(event)
     drain()
 
-    assert (status_of(order_id), sandbox.intent(order_id).status) == ("CANCELED", "canceled")
-    assert Order.objects.get(pk=order_id).cancel_reason == "card_declined"
-    assert levels() == (10, 0, 0)
+    assert (status_of(order_id), payment(order_id)) == ("AWAITING_PAYMENT", "DECLINED")
+    assert shopper.order(order_id)["next_action"] == "provide_payment_method"
+    assert shopper.pay(order_id, "pm_card_visa").json()["status"] == "CONFIRMED"
 
 
 def test_an_abandoned_authentication_is_unwound_at_its_deadline(
@@ -209,7 +209,7 @@ def test_an_order_without_a_payment_method_waits_and_is_paid_later(
 
 
 def test_a_new_card_for_an_order_that_a_declined_card_canceled_was_not_declined(shopper: Shopper, sandbox: Provider):
-    declined = "pm_card_chargeDeclinedInsufficientFunds"
+    declined = "pm_card_chargeDeclinedLostCard"
     order_id = id_in(shopper.post("orders", _without_payment_method()))
     first = shopper.pay(order_id, declined, key="first-card")
     assert (first.status_code, first.json()["code"]) == (402, "card_declined")
@@ -223,7 +223,7 @@ def test_a_new_card_for_an_order_that_a_declined_card_canceled_was_not_declined(
     kept = shopper.pay(order_id, declined, key="first-card")
     assert (kept.status_code, kept["Idempotent-Replayed"], kept.content) == (402, "true", first.content)
     same = shopper.pay(order_id, declined)
-    assert (same.status_code, same.json()["facts"]["decline_code"]) == (402, "insufficient_funds")
+    assert (same.status_code, same.json()["facts"]["decline_code"]) == (402, "lost_card")
     assert sandbox.money(order_id) == (0, 0)
 
 
@@ -273,12 +273,14 @@ def test_a_hold_that_ran_out_before_its_payment_cancels_the_order(shopper: Shopp
     assert sandbox.intents(order_id) == []
 
 
-def test_another_payment_method_is_refused_once_one_is_given(shopper: Shopper, sandbox: Provider):
-    order_id = id_in(shopper.place(payment_method="pm_card_authenticationRequired"))
+def test_another_payment_method_is_refused_while_nobody_knows_about_the_one_before(shopper: Shopper, sandbox: Provider):
+    sandbox.fail("lost_answer", "/v1/payment_intents/*/confirm")
+    order_id = id_in(shopper.place())
 
-    answer = shopper.pay(order_id, "pm_card_visa")
+    answer = shopper.pay(order_id, "pm_card_mastercard")
 
     assert (answer.status_code, answer.json()["code"]) == (409, "order_not_payable")
+    assert shopper.pay(order_id).json()["status"] == "CONFIRMED"
 
 
 def test_respond_async_records_the_order_and_answers_202_at_once(
@@ -343,7 +345,7 @@ def test_one_account_sends_a_stranger_so_many_emails_and_the_audit_knows_those_w
     settings.MAX_UNPAID_ORDER_EMAILS = 3
 
     for _attempt in range(5):
-        shopper.place(email="stranger@example.org", payment_method="pm_card_chargeDeclined")
+        shopper.place(email="stranger@example.org", payment_method="pm_card_chargeDeclinedStolenCard")
     paid = id_in(shopper.place(email="stranger@example.org"))
     drain()
 

@@ -29,7 +29,7 @@ def test_every_unsafe_call_needs_a_key(path: str, shopper: Shopper):
     ("body", "status"),
     [
         ({}, 201),
-        ({"payment_method": "pm_card_chargeDeclined"}, 402),
+        ({"payment_method": "pm_card_chargeDeclinedStolenCard"}, 402),
         ({"quantity": 11}, 409),
         ({"expected_total": {"amount_minor": 1, "currency": "EUR"}}, 409),
     ],

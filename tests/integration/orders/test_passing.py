@@ -66,7 +66,7 @@ def test_an_order_whose_payment_is_not_answered_awaits_it(
 
 
 def test_a_declined_order_is_turned_around_from_pending(shopper: Shopper):
-    order_id = id_in(shopper.place(payment_method="pm_card_chargeDeclined"))
+    order_id = id_in(shopper.place(payment_method="pm_card_chargeDeclinedStolenCard"))
 
     assert told(order_id) == ["order.placed", "order.canceling", "order.canceled"]
 

@@ -19,7 +19,7 @@ from payments.gateways.stripe import amounts, words
 from payments.gateways.stripe.adapter import StripeProvider
 from payments.gateways.stripe.webhooks import read_notice
 from payments.models import Payment, PaymentStatus
-from payments.rules import IntentStatus, NoticeKind
+from payments.rules import IntentStatus, NoticeKind, RefusedFor
 from shop.money import CURRENCIES, Money
 
 ORDER = uuid.uuid4()
@@ -74,10 +74,52 @@ def test_no_snapshot_moves_what_is_final_or_paid(seen):
     assert move is None or not {"VOIDED", "REFUNDED", "CAPTURED", "PARTIALLY_REFUNDED", "NEW"} & set(move[1])
 
 
-def test_only_what_is_final_at_the_provider_moves_a_declined_or_authorized_payment():
-    movers = {seen for seen, (_to, sources) in rules.MOVES.items() if {"DECLINED", "AUTHORIZED"} & set(sources)}
+def test_only_what_is_final_at_the_provider_moves_an_authorized_payment():
+    movers = {seen for seen, (_to, sources) in rules.MOVES.items() if "AUTHORIZED" in sources}
 
     assert movers == rules.FINAL_INTENTS == {IntentStatus.CAPTURED, IntentStatus.CANCELED}
+
+
+def test_a_declined_payment_is_moved_by_what_never_turns_back_into_a_decline():
+    movers = {seen for seen, (_to, sources) in rules.MOVES.items() if "DECLINED" in sources}
+
+    assert movers == rules.FINAL_INTENTS | {IntentStatus.AUTHORIZED}
+
+
+@pytest.mark.parametrize(
+    ("refused_for", "has_intent", "final", "may"),
+    [
+        (RefusedFor.BANK, True, False, True),
+        (RefusedFor.METHOD, True, False, True),
+        (RefusedFor.BANK, True, True, False),
+        (RefusedFor.BANK, False, False, False),
+        (RefusedFor.METHOD, False, False, False),
+        (RefusedFor.AMOUNT, True, False, False),
+        (RefusedFor.REQUEST, True, False, False),
+    ],
+)
+def test_which_refusal_may_be_followed_by_another_card(refused_for, has_intent, final, may):
+    assert rules.may_follow(refused_for=refused_for, has_intent=has_intent, final=final) is may
+
+
+@pytest.mark.parametrize(
+    ("status", "may_try_another", "refused", "left"),
+    [
+        *(("DECLINED", True, refused, 5 - refused) for refused in range(1, 6)),
+        ("DECLINED", True, 6, 0),
+        ("DECLINED", False, 1, 0),
+        *((status, False, 0, 4) for status in ("NEW", "SUBMITTED", "UNKNOWN", "REQUIRES_ACTION")),
+        ("REQUIRES_ACTION", True, 4, 0),
+        *((status, True, 1, 0) for status in ("AUTHORIZED", "CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED", "VOIDED")),
+    ],
+)
+def test_how_many_cards_may_follow(status, may_try_another, refused, left):
+    assert rules.count_left(status=status, may_try_another=may_try_another, refused=refused, most=5) == left
+
+
+def test_a_suspicion_of_fraud_is_followed_by_no_other_card():
+    assert {"fraudulent", "lost_card", "stolen_card", "pickup_card"} <= words.SUSPICIONS
+    assert not {"generic_decline", "insufficient_funds", "expired_card", "incorrect_cvc", ""} & words.SUSPICIONS
 
 
 def test_intent_that_was_never_confirmed_implies_nothing():

@@ -1,0 +1,89 @@
+"""Mutants of the second card: tried twice, before its turn, for a thief, or on top of a success."""
+
+from __future__ import annotations
+
+from tests.chaos.mutants.mutant import Mutant
+
+PAYMENTS = "tests/integration/payments/test_another_card.py"
+ORDERS = "tests/integration/orders/test_another_card.py"
+
+MUTANTS = (
+    Mutant(
+        removes="the number of cards that are over from what records a decline",
+        promise="I11",
+        file="payments/sql/move_payment.sql",
+        old="coalesce(%(tried)s::integer, jsonb_array_length(refused))",
+        new="coalesce(0 * %(tried)s::integer, 0) + jsonb_array_length(refused)",
+        killers=(f"{PAYMENTS}::test_the_decline_of_the_card_before_heard_late_does_not_decline_this_one",),
+    ),
+    Mutant(
+        removes="the late success of a payment that was recorded as declined",
+        promise="I11",
+        file="payments/rules.py",
+        old='("AUTHORIZED", (*_WAITING, "DECLINED"))',
+        new='("AUTHORIZED", _WAITING)',
+        killers=(
+            f"{PAYMENTS}::test_a_late_success_is_heard_of_by_its_webhook",
+            f"{ORDERS}::test_a_late_success_that_nobody_heard_of_is_found_at_the_deadline",
+        ),
+    ),
+    Mutant(
+        removes="the other card on its intent before that is written down",
+        promise="I4",
+        file="payments/services/authorize.py",
+        old='            intent_id=payment.intent_id or "", payment_method=payment_method, key=payment.key("method")\n',
+        new='            intent_id=payment.intent_id or "", payment_method=payment.payment_method, key=payment.key("method")\n',
+        killers=(f"{PAYMENTS}::test_another_card_is_held_on_the_same_intent",),
+    ),
+    Mutant(
+        removes="the memory of the cards that were tried",
+        promise="edge",
+        file="payments/queries.py",
+        old="        return any(payment_method == tried for tried, _code in self.refused)\n",
+        new="        return False\n",
+        killers=(
+            f"{PAYMENTS}::test_a_card_that_was_tried_is_not_tried_again",
+            f"{PAYMENTS}::test_a_worker_that_was_left_behind_does_not_bring_the_first_card_back",
+        ),
+    ),
+    Mutant(
+        removes="the end of the cards that may be tried",
+        promise="edge",
+        file="payments/rules.py",
+        old="        return max(0, most - refused) if may_try_another else 0\n",
+        new="        return most if may_try_another else 0\n",
+        killers=(f"{ORDERS}::test_the_fifth_decline_ends_it",),
+    ),
+    Mutant(
+        removes="the suspicion of fraud",
+        promise="edge",
+        file="payments/gateways/stripe/snapshots.py",
+        old="        may_try_another=decline_code not in SUSPICIONS,\n",
+        new="        may_try_another=True,\n",
+        killers=(f"{ORDERS}::test_a_decline_that_suspects_fraud_ends_it_at_once",),
+    ),
+    Mutant(
+        removes="the turn of one card after the other",
+        promise="I4",
+        file="orders/services/pay_order.py",
+        old='        if order.payment_method not in ("", instead_of):\n',
+        new="        if False:\n",
+        killers=(f"{ORDERS}::test_of_two_other_cards_at_once_one_is_tried",),
+    ),
+    Mutant(
+        removes="the limits of what is held until another card comes",
+        promise="edge",
+        file="orders/sagas/steps.py",
+        old="        except services.TooMuchHeldUnpaid:\n            return False\n",
+        new="        except services.TooMuchHeldUnpaid:\n            return True\n",
+        killers=(f"{ORDERS}::test_what_may_not_be_held_unpaid_is_not_held_for_another_card",),
+    ),
+    Mutant(
+        removes="the second look of a walk that was left behind by another card",
+        promise="I10",
+        file="orders/services/saga_store.py",
+        old="look_again_seconds if given == payment_method else 0)",
+        new="look_again_seconds)",
+        killers=(f"{ORDERS}::test_a_walk_that_was_left_behind_does_not_put_the_other_card_to_sleep",),
+    ),
+)
