@@ -14,7 +14,7 @@ from django.core.cache import cache
 from local.carrier.models import SandboxBooking
 from notifications.models import Email
 from orders.gateways import inventory_breaker
-from orders.models import Contact, Order, Saga
+from orders.models import Contact, DiscountCode, Order, Saga
 from orders.sagas.entry import resume_due
 from payments import tasks as payment_tasks
 from payments.gateways.stripe import adapter as stripe_adapter
@@ -137,6 +137,48 @@ class Confirm(Journey):
 
     def again(self) -> Any:
         return self.shopper.place(key=KEY)
+
+
+class LastUse(Confirm):
+    """An order is placed with the last use of a discount code."""
+
+    name, floor = "the last use of a code", 50
+    money: ClassVar[tuple[int, int]] = (1, 1125)
+    percent: ClassVar[int] = 10
+
+    def prepare(self) -> None:
+        DiscountCode.objects.create(code="LAST", label="Off", percent=self.percent, max_uses=1, once_per_customer=True)
+
+    def again(self) -> Any:
+        return self.shopper.place(key=KEY, codes=["LAST"])
+
+    def wrongs(self, lived: Lived, answer: Any) -> list[str]:
+        uses = list(DiscountCode.objects.values_list("held", "used"))
+        return super().wrongs(lived, answer) + ([] if uses == [(0, 1)] else [f"uses of the code: {uses}"])
+
+
+class NothingToPay(LastUse):
+    """A code takes all off: the order is confirmed without a payment."""
+
+    name, floor = "nothing to pay", 36
+    money: ClassVar[tuple[int, int]] = (0, 0)
+    percent: ClassVar[int] = 100
+
+
+class LastUseDeclined(LastUse):
+    """The bank refuses the card of an order with the last use of a code: the use is given back."""
+
+    name, floor, answer = "the last use of a code, declined", 46, 402
+    status, money, stock = "CANCELED", (0, 0), (10, 0, 0)
+    bookings = 0
+    mails: ClassVar[dict[str, int]] = {"order_canceled": 1}
+
+    def again(self) -> Any:
+        return self.shopper.place(key=KEY, codes=["LAST"], payment_method="pm_card_chargeDeclinedInsufficientFunds")
+
+    def wrongs(self, lived: Lived, answer: Any) -> list[str]:
+        uses = list(DiscountCode.objects.values_list("held", "used"))
+        return Journey.wrongs(self, lived, answer) + ([] if uses == [(0, 0)] else [f"uses of the code: {uses}"])
 
 
 class Decline(Journey):
@@ -446,6 +488,9 @@ class DisputeLost(DisputeWon):
 
 JOURNEYS: tuple[type[Journey], ...] = (
     Confirm,
+    LastUse,
+    NothingToPay,
+    LastUseDeclined,
     Decline,
     AnotherCard,
     Cancel,
