@@ -30,5 +30,7 @@ def test_the_first_order_is_paid_by_the_commands_of_its_guide(shop: Shop):
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "MUG-BLUE\tBlue mug\t12.50\tEUR" in done.stdout
     assert '"status": "CONFIRMED"' in done.stdout
+    # Two mugs, a tenth off, and 9.90 to Portugal: as it was quoted, and as it was returned.
+    assert done.stdout.count('"32.40"') == 3
     assert '"status": "REFUNDED"' in done.stdout
     assert "null" not in done.stdout.replace('"rate": null', "").replace('"sku": null', "")

@@ -121,6 +121,38 @@ def test_a_guest_buys_and_comes_back_by_the_link_in_the_mail(visit: Visit, shop:
     elsewhere.sees("Returned to you: €34.90")
 
 
+def test_a_guest_sees_each_part_of_the_price_as_it_is_chosen_and_pays_that(visit: Visit):
+    page = visit(**PHONE)
+    put_into_basket(page, "Blue mug", quantity=2)
+    fill_in(page, email=f"{uuid.uuid4().hex}@guest.example")
+    page.sees("Order and pay €34.90")
+    page.sees("including VAT 23 %")
+
+    page.fill("Country", "DE")
+    page.sees("Order and pay €29.90")
+    page.sees("including VAT 19 %")
+    page.press("Express")
+    page.sees("Order and pay €37.90")
+    page.fill("Discount code", "nothing")
+    page.press("Apply")
+    page.sees("NOTHING: There is no such code.")
+    page.fill("Discount code", "welcome10")
+    page.press("Apply")
+    page.sees("Order and pay €35.40")
+    page.fill("Country", "Japan")
+    # It was not offered there: the shop has chosen again.
+    page.sees("Order and pay €42.40")
+    page.fill("Country", "DE")
+    page.sees("Order and pay €27.40")
+    page.press("Express")
+    page.sees("Order and pay €35.40")
+    page.press("Order and pay")
+
+    page.sees("Thank you! Your order is confirmed.")
+    for part in ("Welcome: 10 % off", "-€2.50", "Express", "€12.90", "including VAT 19 %", "€35.40"):
+        page.sees(part)
+
+
 def test_whoever_has_not_the_link_has_it_sent_to_the_orders_own_address(visit: Visit, shop: Shop):
     page = visit()
 
@@ -303,6 +335,7 @@ def test_everything_can_be_done_by_keyboard(visit: Visit):
     page.tab_to("Country")
     page.type("Portugal")
     page.fill("Country", "PT")
+    page.sees("Order and pay €22.40")
     page.tab_to("Order and pay €22.40")
     page.key("Enter")
     page.sees("Thank you! Your order is confirmed.")
