@@ -254,6 +254,27 @@ def test_a_card_that_is_declined_for_good_leaves_basket_and_form_as_they_were(vi
     page.sees("Thank you! Your order is confirmed.")
 
 
+def test_another_card_pays_the_order_whose_first_one_was_declined(visit: Visit):
+    page = visit(**PHONE)
+    put_into_basket(page, "Blue mug")
+    fill_in(page, email=f"{uuid.uuid4().hex}@guest.example", card="Visa •••• 9995")
+    page.sees("Order and pay €22.40")
+
+    page.press("Order and pay")
+    page.sees("The card was declined")
+    page.sees("You can try")
+    address = page.js("location.pathname")
+    assert address.startswith("/orders/")
+    page.press("Visa •••• 9995")
+    page.press("Pay €22.40")
+    page.until("!document.querySelector('[aria-busy]') && find_.says('The card was declined')", "another decline")
+    page.press("Visa •••• 4242")
+    page.press("Pay €22.40")
+
+    page.sees("Thank you! Your order is confirmed.")
+    assert page.js("location.pathname") == address
+
+
 def test_a_bank_that_asks_is_answered_on_the_orders_page(visit: Visit):
     page = visit()
     sign_in(page)
