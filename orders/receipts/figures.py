@@ -1,4 +1,4 @@
-"""The figures of a receipt: a pure function of an order, what was added to its lines, and its payment."""
+"""The figures of a receipt: a pure function of an order and its payment."""
 
 from __future__ import annotations
 
@@ -111,13 +111,7 @@ class Receipt:
         return self.paid - self.went_back
 
 
-def make_receipt(
-    *,
-    order: OrderState,
-    payment: payments.PaymentState | None,
-    seller: Seller,
-    adjustments: Sequence[Adjustment] = (),
-) -> Receipt:
+def make_receipt(*, order: OrderState, payment: payments.PaymentState | None, seller: Seller) -> Receipt:
     """Return the receipt of a confirmed order. Raises: ReceiptNotReady."""
     if order.confirmed_at is None:
         raise ReceiptNotReady(order_id=str(order.order_id), order_status=str(order.status))
@@ -133,7 +127,7 @@ def make_receipt(
         )
         for position, line in enumerate(order.lines, start=1)
     )
-    taxes, untaxed = _by_rate(lines, adjustments, nothing)
+    taxes, untaxed = _by_rate(lines, order.adjustments, nothing)
     known = payment if payment is not None and payment.has_currency else None
     return Receipt(
         number=order.number,
@@ -147,8 +141,8 @@ def make_receipt(
         vat_number=order.vat_number,
         erased=order.erased,
         lines=lines,
-        subtotal=sum((line.amount for line in lines), nothing),
-        extras=tuple(Extra(each.label, each.rate, each.amount) for each in adjustments if _is_shown(each)),
+        subtotal=order.subtotal,
+        extras=tuple(Extra(each.label, each.rate, each.amount) for each in order.adjustments if _is_shown(each)),
         total=order.total,
         taxes=taxes,
         untaxed=untaxed,

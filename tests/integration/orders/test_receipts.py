@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from orders.models import Order
+from orders.pricing.rules import NO_RULES, Rules
+from orders.queries import RULES
 from orders.services.personal import KEEPER
+from shipping.queries import OPTIONS
 from tests.factories import AddressFactory, ProductFactory, UserFactory
 from tests.integration.orders.conftest import Shopper, id_in
+from tests.integration.orders.test_adjustments import tax, way
 
 PDF, PAGE = "application/pdf", "text/html"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -164,3 +168,19 @@ def test_names_of_products_are_as_they_were_sold(shopper: Shopper):
     text = receipt(shopper, id_in(shopper.place(sku=sku))).content.decode()
 
     assert "Κούπα &lt;i&gt;μπλε&lt;/i&gt;" in text
+
+
+def test_it_shows_what_the_order_was_told_of_taxes_and_shipping(shopper: Shopper):
+    RULES.put(Rules(taxes=(tax("23.000", included=True),)))
+    OPTIONS.put((way("standard", 495),))
+    try:
+        order_id = id_in(shopper.place(quantity=2))
+    finally:
+        RULES.put(NO_RULES)
+        OPTIONS.put(())
+
+    text = text_of(receipt(shopper, order_id))
+
+    for said in ("Subtotal", "€25.00", "Standard delivery", "€4.95", "€29.95", "VAT 23.000 %", "€24.35", "€5.60"):
+        assert said in text
+    assert receipt(shopper, order_id, PDF).status_code == 200

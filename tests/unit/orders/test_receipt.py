@@ -50,6 +50,7 @@ def order_of(priced: Priced = PRICED, **more: Any) -> OrderState:
             "lines": tuple(
                 OrderLineState(each.sku, each.name, each.quantity, each.unit_price) for each in priced.items
             ),
+            "adjustments": priced.adjustments,
             "email": "ada@shop.example",
             "shipping_address": ADDRESS,
             "placed_at": AT,
@@ -74,7 +75,7 @@ def payment_of(order: OrderState, **more: int) -> PaymentState:
 def receipt_of(priced: Priced = PRICED, *, back: dict[str, int] | None = None, **more: Any) -> Receipt:
     order = order_of(priced, **more)
     payment = payment_of(order, **(back or {}))
-    return make_receipt(order=order, payment=payment, seller=SELLER, adjustments=priced.adjustments)
+    return make_receipt(order=order, payment=payment, seller=SELLER)
 
 
 def priced(*items: Any, taxes: tuple[Any, ...] = (), shipping: int = 0, vat_number: str = "", off: str = "") -> Priced:
@@ -159,7 +160,7 @@ def test_what_went_back_is_shown_whichever_way_it_went():
 
 def test_order_that_cost_nothing_has_a_receipt_without_a_payment():
     free = priced(item(100), off="100")
-    receipt = make_receipt(order=order_of(free), payment=None, seller=SELLER, adjustments=free.adjustments)
+    receipt = make_receipt(order=order_of(free), payment=None, seller=SELLER)
 
     assert (receipt.total.minor, receipt.paid.minor, receipt.kept.minor) == (0, 0, 0)
 
