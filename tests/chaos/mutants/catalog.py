@@ -13,6 +13,7 @@ from tests.chaos.mutants import (
     edge,
     engine,
     exact,
+    guests,
     mails,
     messages,
     money,
@@ -48,6 +49,7 @@ MUTANTS = (
     *persons.MUTANTS,
     *exact.MUTANTS,
     *prices.MUTANTS,
+    *guests.MUTANTS,
     *staff.MUTANTS,
     *processes.MUTANTS,
 )
