@@ -19,6 +19,7 @@ from orders import services
 from orders.models import (
     CALLED_OFF,
     Adjustment,
+    CodeUse,
     Contact,
     ContactDetails,
     DiscountCode,
@@ -140,6 +141,14 @@ class ContactDetailsInline(ReadOnlyInline):
     )
 
 
+class CodeUseInline(ReadOnlyInline):
+    """Which discount codes it uses."""
+
+    model = CodeUse
+    verbose_name_plural = "discount codes"
+    fields = readonly_fields = ("code", "status")
+
+
 class SagaInline(ReadOnlyInline):
     """How far its processes are."""
 
@@ -213,7 +222,7 @@ class OrderAdmin(ReadOnlyAdmin):
         ),
     )
     readonly_fields = ("canceled_for", "elsewhere", "refusal_json", "story", "total")
-    inlines = (OrderLineInline, AdjustmentInline, ContactInline, ContactDetailsInline, SagaInline)
+    inlines = (OrderLineInline, AdjustmentInline, ContactInline, ContactDetailsInline, CodeUseInline, SagaInline)
     actions = ("cancel_selected",)
     actions_detail: Any = ("cancel_one", "refund_one", "resume_one", "revoke_links_one")
 
