@@ -8,8 +8,8 @@ from __future__ import annotations
 import io
 import unicodedata
 from dataclasses import fields, is_dataclass, replace
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape
 
 import fontpkg
 from babel.dates import format_date
@@ -152,7 +152,7 @@ def _taxes(sheet: Sheet, width: float) -> list[Any]:
 
 def _paragraph(text: str, style: str = "plain") -> Any:
     """Return a paragraph. Its text is no markup."""
-    return platypus.Paragraph(escape(text), _STYLES[style])
+    return platypus.Paragraph(escape(text, quote=False), _STYLES[style])
 
 
 def _party(party: Party) -> list[Any]:

@@ -65,7 +65,7 @@ class User(AbstractUser):
             models.CheckConstraint(
                 name="shop_user_guest_is_no_account",
                 condition=models.Q(guest_email=None)
-                | models.Q(is_staff=False, is_superuser=False, password__startswith="!"),  # noqa: S106  which no password hashes to
+                | models.Q(is_staff=False, is_superuser=False, password__startswith="!"),  # noqa: S106  # nosec B106  which no password hashes to
             ),
         ]
         indexes = [
