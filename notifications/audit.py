@@ -9,7 +9,7 @@ from uuid import UUID
 
 from notifications.models import Email, EmailKind, EmailStatus
 from notifications.queries import page_emails
-from notifications.rules import MAX_ATTEMPTS, RECIPIENT_LIMIT
+from notifications.rules import MAX_ATTEMPTS, RECIPIENT_LIMIT, RECIPIENT_LIMIT_FREE
 from orders import api as orders
 from shop.audit import SKEW, Law, by_order, register_law
 from shop.audit.bus import register_bus_checks
@@ -23,6 +23,7 @@ VALUES = {
     "longest": timedelta(hours=2),
     "attempts": MAX_ATTEMPTS,
     "limit": RECIPIENT_LIMIT,
+    "free": RECIPIENT_LIMIT_FREE,
 }
 # The email that each fact of an order causes, and who hears the fact.
 TOLD_BY = {
@@ -60,6 +61,7 @@ LAWS = (
         "only emails about unpaid orders are withheld",
         f"SELECT {_EMAIL} format('it is withheld, though it is %%s: %%s', e.kind, e.last_error) FROM notifications_email AS e"
         " WHERE e.order_id >= %(first)s AND e.status = 'WITHHELD'"
+        "  AND NOT starts_with(e.last_error, %(free)s)"
         "  AND (e.kind <> 'order_canceled' OR NOT starts_with(e.last_error, %(limit)s)) ORDER BY e.id",
     ),
     Law(

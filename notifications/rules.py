@@ -8,6 +8,8 @@ MAX_ATTEMPTS = 16  # with the backoff below about five hours
 BACKOFF_CAP_SECONDS = 3600
 # What the reason of an email begins with that was withheld: the audit asks for it.
 RECIPIENT_LIMIT = "recipient_limit"
+# Of an order that costs nothing, whatever the email tells.
+RECIPIENT_LIMIT_FREE = "recipient_limit_free"
 
 SUBJECTS = {
     "order_confirmed": "Your order {number} is confirmed",

@@ -1,7 +1,8 @@
 """How many emails about unpaid orders go to one mailbox. Anybody may order to any address, and a declined card costs nothing.
 
 A mailbox is known by a digest under SECRET_KEY of 64 bits, which stands on the emails that were let through; the address itself stays
-with the order. Emails of orders that were paid are never limited.
+with the order. Emails of orders that were paid are never limited. An order that costs nothing was never paid: all of its emails
+are limited, unless its customer has verified the mailbox.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from django.utils.crypto import salted_hmac
 from notifications.models import Email, EmailKind
 from orders import api as orders
 from shop import transactions
+from shop.accounts.verified import verified_addresses
 from shop.mail_address import same_mailbox
 from shop.statements import Statement
 
@@ -24,9 +26,16 @@ def may_be_sent(email: Email, order: orders.OrderState) -> bool:
 
     Of two that ask at once for the same mailbox, one waits for the other.
     """
+    if not order.total.minor:
+        return _has_verified(order) or _is_admitted(email, recipient_key(order.email))
     if email.kind != EmailKind.ORDER_CANCELED:  # an order that was confirmed ends as refunded
         return True
     return _is_admitted(email, recipient_key(order.email)) or orders.was_paid(order_id=order.order_id)
+
+
+def _has_verified(order: orders.OrderState) -> bool:
+    """Return whether the order goes to a mailbox that its customer's account has verified: it is no stranger's."""
+    return same_mailbox(order.email) in map(same_mailbox, verified_addresses(user_id=order.customer_id))
 
 
 def recipient_key(address: str) -> int:

@@ -95,14 +95,16 @@ def write(
     *, email_id: UUID, template: str, subject: str, order: orders.OrderState, more: Mapping[str, object]
 ) -> gateways.Message:
     """Return a finished email about an order to its customer: `more` beside what every template is given."""
+    is_paid = order.confirmed_at is not None and order.total.minor > 0
     context = {
         "subject": subject,
         "order": order,
         # Made now, for this mail: of a guest's order it holds a token, which is kept nowhere.
         "link": orders.link_to(order=order),
-        # Nobody has paid for an order that was never confirmed, and its email and name may be anybody's: a mail to a stranger
-        # must not carry a text of the sender's choice.
-        "greeting": f"Hello {order.shipping_address.name}" if order.confirmed_at else "Hello",
+        # Nobody has paid for an order that was never confirmed, or costs nothing, and its email and name may be anybody's: a mail
+        # to a stranger must not carry a text of the sender's choice.
+        "greeting": f"Hello {order.shipping_address.name}" if is_paid else "Hello",
+        "shows_address": is_paid,
         "shop_name": parseaddr(settings.DEFAULT_FROM_EMAIL)[0] or "The shop",
         **more,
     }
@@ -149,7 +151,7 @@ def _try(email: Email, known: orders.OrderState | None = None) -> None:
     if order.erased:
         raise RecipientErased(order_id=str(order.order_id))
     if not limits.may_be_sent(email, order):
-        _withhold(email)
+        _withhold(email, order)
         return
     is_refunded = email.kind == EmailKind.ORDER_REFUNDED
     returned = orders.get_money_returned(order=order) if is_refunded else None
@@ -179,8 +181,9 @@ def _record_sent(email: Email) -> None:
     log.info("email.sent", email_id=str(email.pk), order_id=str(email.order_id), kind=email.kind)
 
 
-def _withhold(email: Email) -> None:
+def _withhold(email: Email, order: orders.OrderState) -> None:
     """Leave an email about an unpaid order unsent, with the reason on record: its mailbox has had as many as it gets."""
+    limit = rules.RECIPIENT_LIMIT if order.total.minor else rules.RECIPIENT_LIMIT_FREE
     most, seconds = settings.MAX_UNPAID_ORDER_EMAILS, settings.UNPAID_ORDER_EMAILS_SECONDS
     with transactions.transaction("notifications"):
         moved = change_status(
@@ -189,7 +192,7 @@ def _withhold(email: Email) -> None:
             expected={EmailStatus.PENDING},
             event=EmailWithheld(order_id=email.order_id, kind=email.kind),
             due_at=None,
-            last_error=f"{rules.RECIPIENT_LIMIT}: its recipient gets {most} emails about unpaid orders in {seconds} s",
+            last_error=f"{limit}: its recipient gets {most} emails about unpaid orders in {seconds} s",
         )
     if moved is not None:
         metrics.WITHHELD.inc()

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core import mail
 from django.db import connections
 from django.db.models.functions import Now
@@ -21,6 +22,7 @@ from notifications.services import emails, limits, personal, sending
 from orders import api as orders
 from orders.models import Order
 from shop import transactions
+from tests.factories import UserFactory
 from tests.integration.notifications.conftest import FACTS, make_due
 from tests.integration.notifications.test_audit import found
 from tests.integration.notifications.test_sending import facts_of, record_refunds
@@ -100,6 +102,33 @@ def test_every_other_email_goes_though_nothing_more_goes_to_strangers(handler, s
     sending.send_due_emails()
 
     assert statuses(Email.objects.get(order_id=order_id), stranger) == ["SENT", "WITHHELD"]
+
+
+@pytest.mark.parametrize("handler", sorted(FACTS))
+def test_an_order_that_costs_nothing_is_no_way_to_send_a_stranger_more(handler, settings, placed_order, hear):
+    order_id = placed_order(email="ada@gmail.com")
+    Order.objects.filter(pk=order_id).update(confirmed_at=Now(), total_minor=0)
+    settings.MAX_UNPAID_ORDER_EMAILS = 0
+    hear(handler, order_id)
+
+    sending.send_due_emails()
+
+    withheld = Email.objects.get(order_id=order_id)
+    assert (withheld.status, withheld.last_error.partition(":")[0]) == ("WITHHELD", "recipient_limit_free")
+    assert found() == []
+
+
+def test_whoever_has_verified_the_mailbox_hears_of_each_order_that_costs_nothing(settings, placed_order, hear):
+    settings.MAX_UNPAID_ORDER_EMAILS = 0
+    order_id = placed_order(email="a.da@gmail.com")
+    customer = UserFactory(email="ada@gmail.com")
+    EmailAddress.objects.create(user=customer, email="ada@gmail.com", verified=True, primary=True)
+    Order.objects.filter(pk=order_id).update(confirmed_at=Now(), total_minor=0, customer_id=customer.pk)
+    hear("tell_customer_order_confirmed", order_id)
+
+    sending.send_due_emails()
+
+    assert statuses(Email.objects.get(order_id=order_id)) == ["SENT"]
 
 
 def test_who_paid_is_told_of_the_cancel_though_the_order_was_never_confirmed(settings, declined):

@@ -93,6 +93,16 @@ def test_who_has_not_paid_sends_no_words_of_theirs_to_anybody():
     assert "evil.example" not in message.text + message.html
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_order_that_costs_nothing_sends_no_words_of_its_customer_to_anybody(kind):
+    told = order(name="you won, claim at https://evil.example", line2="evil.example")
+    message = render(email(kind), replace(told, total=Money(0, "EUR")))
+
+    assert message.text.startswith("Hello,\n\n")
+    assert "evil.example" not in message.text + message.html
+    assert "\n\n\n" not in message.text
+
+
 def test_parcel_email_tells_carrier_and_number_and_manages_without():
     told = render(email("order_shipped"), order())
 
