@@ -26,8 +26,8 @@ log = structlog.get_logger(__name__)
 def take_along(*, guest_id: uuid.UUID, customer_id: uuid.UUID) -> int:
     """Make all orders of a guest the customer's, whatever their status; return how many were not yet. Idempotent.
 
-    Links in mails open them no more: their customer signs in. The guest still sees them. Sagas go on; what is unpaid counts for
-    the customer.
+    Links in mails open them no more: their customer signs in. The guest still sees them. Sagas go on; what is unpaid still counts
+    for the guest's mailbox and not for the customer, whom strangers would otherwise keep from ordering.
     """
     with transactions.transaction("orders"):
         for each in sorted((guest_id, customer_id)):

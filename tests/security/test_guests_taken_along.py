@@ -28,7 +28,7 @@ from tests.integration.orders.conftest import Shopper, execute, id_in, mug, sett
 from tests.integration.orders.test_open_orders import waiting_for
 from tests.process.conftest import until
 from tests.provider import Provider, sandbox
-from tests.security.test_guests import EMAIL, Guest, unpaid
+from tests.security.test_guests import ELSEWHERE, EMAIL, Guest, code_of, unpaid
 
 __all__ = ["mug", "sandbox", "settle", "shop_at_rest"]
 
@@ -194,6 +194,22 @@ def test_an_order_under_way_goes_on(guest: Guest, sandbox: Provider, settle: Cal
     settle()
 
     assert status_of(order_id) == "CANCELED"
+
+
+def test_what_strangers_ordered_for_a_mailbox_keeps_its_account_from_nothing(mug: str, settings: Any):
+    settings.MAX_OPEN_ORDERS_PER_CUSTOMER = 2
+    settings.MAX_HELD_UNPAID_PIECES = 2
+    settings.MAX_HELD_UNPAID_SHARE = 0
+    for _stranger in range(2):
+        assert unpaid(Guest()).status_code == 201
+    owner = account()
+    guests.take_guests_along(user_id=owner.user.pk)
+    take_guests_along()
+    assert len(listed(owner)) == 2
+
+    answers = [owner.place(), unpaid(owner), unpaid(Guest(), address=ELSEWHERE)]
+
+    assert [code_of(answer) for answer in answers] == ["201", "201", "too_many_open_orders"]
 
 
 def test_taking_along_is_told_once_and_ends_the_links(guest: Guest):

@@ -15,7 +15,8 @@ BOOKING = "shipping/services/booking.py"
 TESTS = "tests/integration/orders"
 HELD = f"{TESTS}/test_held_unpaid.py"
 CODES = f"{TESTS}/test_codes.py"
-ROOM = "orders/migrations/0013_room_to_wait.py"
+ALONG = "tests/security/test_guests_taken_along.py"
+ROOM = "orders/migrations/0021_taken_along_limits_nobody.py"
 SHIPPING = "tests/integration/shipping"
 MAILS = "tests/integration/notifications/test_sending.py"
 HANDOVER = "tests/integration/notifications/test_handover.py"
@@ -150,7 +151,10 @@ MUTANTS = (
         removes="the right of whoever has a card not to be kept out by those without one",
         promise="edge",
         file=ROOM,
-        old="                            AND (placed.customer_id = customer OR placed.pays_at_once OR waiting IS NULL)\n",
+        old="                            AND (\n"
+        "                                placed.customer_id = customer AND placed.guest_id IS NULL\n"
+        "                                OR placed.pays_at_once OR waiting IS NULL\n"
+        "                            )\n",
         new="",
         killers=(f"{HELD}::test_those_without_a_card_keep_out_nobody_who_has_one",),
     ),
@@ -211,11 +215,19 @@ MUTANTS = (
         killers=(f"{HELD}::test_what_is_held_with_and_without_a_card_adds_up",),
     ),
     Mutant(
+        removes="the freedom of an account from what strangers ordered for its mailbox",
+        promise="edge",
+        file=ROOM,
+        old="WHERE customer_id = customer AND guest_id IS NULL AND status IN",
+        new="WHERE customer_id = customer AND status IN",
+        killers=(f"{ALONG}::test_what_strangers_ordered_for_a_mailbox_keeps_its_account_from_nothing",),
+    ),
+    Mutant(
         removes="the silence about others' orders",
         promise="edge",
         file=ROOM,
-        old="                    placed.customer_id = customer AND placed.status IN ('PENDING', 'AWAITING_PAYMENT', 'CONFIRMING')\n",
-        new="                    placed.status IN ('PENDING', 'AWAITING_PAYMENT', 'CONFIRMING')\n",
+        old="                    placed.customer_id = customer AND placed.guest_id IS NULL\n                    AND placed.status IN",
+        new="                    placed.status IN",
         killers=(f"{HELD}::test_a_place_holds_so_many_times_what_one_customer_may",),
     ),
     Mutant(
