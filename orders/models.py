@@ -587,7 +587,8 @@ OPEN_USES = (UseStatus.HELD, UseStatus.USED)
 class CodeUse(models.Model):
     """One use of a discount code by an order: held with it, used once it is confirmed, returned if it is canceled.
 
-    `mailbox_key`: of a guest, who is a new customer with each order, a digest of the email address under SECRET_KEY.
+    `mailbox_key`: a digest under SECRET_KEY of a guest's email address, or of the one that an account has verified: a guest is
+    a new customer with each order, and an account orders as a guest as well.
     """
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="code_uses", db_index=False)

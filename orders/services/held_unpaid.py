@@ -124,9 +124,13 @@ def holder_keys(*, email: str, address: Address) -> HolderKeys:
     return HolderKeys(_digest("email", same_mailbox(email)), _digest("place", same_place(address)))
 
 
-def mailbox_key(email: str) -> int:
-    """Return a digest of a mailbox, by which the uses of a code by one guest are known."""
-    return _digest("code", same_mailbox(email))
+def mailbox_key(*, customer_id: uuid.UUID, email: str, by_guest: bool) -> int | None:
+    """Return a digest of the mailbox by which a customer's uses of codes are known beside their id.
+
+    A guest's is where the order's mails go, an account's the one that it has verified: None where there is none.
+    """
+    mailboxes = [email] if by_guest else sorted(verified_addresses(user_id=customer_id))
+    return _digest("code", same_mailbox(mailboxes[0])) if mailboxes else None
 
 
 def has_verified(*, customer_id: uuid.UUID, email: str) -> bool:

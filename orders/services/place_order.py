@@ -256,6 +256,9 @@ def _record(
     judged = bool(order.total.minor) and not new.payment_method
     verified = judged and not new.by_guest and has_verified(customer_id=order.customer_id, email=order.email)
     keys = holder_keys(email=order.email, address=order.shipping_address)
+    mailbox = None
+    if any(code.once_per_customer for code in codes):
+        mailbox = mailbox_key(customer_id=order.customer_id, email=order.email, by_guest=new.by_guest)
     with (transactions.transaction if new.by_guest or codes else transactions.single)("orders"):
         if new.by_guest and (crowded := room_of_guest(new, keys if judged else None)) is not None:
             return crowded, None, None
@@ -288,20 +291,20 @@ def _record(
         *room, placed_at, pay_before, _commits = row
         if placed_at is not None:
             if codes:
-                _hold(codes, order, new)
+                _hold(codes, order, mailbox)
             announce(event)
             if not inline:
                 wake(RESUME_SWEEP, context="orders")
     return Room.of(*room), placed_at, pay_before
 
 
-def _hold(codes: Sequence[DiscountCode], order: OrderState, new: NewOrder) -> None:
+def _hold(codes: Sequence[DiscountCode], order: OrderState, mailbox: int | None) -> None:
     """Hold a use of each code for the order that the open transaction has placed. Raises: CodeNotUsable."""
     rows = _HOLD_CODES.run(
         order_id=order.order_id,
         code_ids=[code.pk for code in codes],
         customer_id=order.customer_id,
-        mailbox_key=mailbox_key(order.email) if new.by_guest else None,
+        mailbox_key=mailbox,
     )
     held = {code_id: bool(is_written) for code_id, is_written in rows}
     for code in codes:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.db import connections
 
 from orders import services
@@ -17,6 +18,7 @@ from orders.models import CodeUse, DiscountCode, Order
 from orders.rules import CancelReason
 from orders.sagas import entry
 from orders.sagas.entry import cancel_order, place_order, resume
+from orders.services.take_along import take_along
 from tests.factories import NewOrderFactory, OrderBodyFactory, UserFactory
 from tests.integration.orders.conftest import ADDRESS, Shopper, execute, id_in, status_of, violations
 from tests.provider import Provider
@@ -141,6 +143,37 @@ def test_two_guests_with_one_mailbox_are_one_customer_to_a_code(mug: str):
 
     assert refused.value.facts["reason"] == "used_before"
     assert Order.objects.count() == 1
+
+
+@pytest.mark.parametrize("first", ["as a guest", "signed in"])
+def test_a_mailbox_is_one_customer_to_a_code_whether_it_signs_in_or_not(first: str, shopper: Shopper):
+    code(once_per_customer=True, max_uses=None)
+    EmailAddress.objects.create(user=shopper.user, email="ada@shop.example", verified=True, primary=True)
+    signed_in = {"customer_id": shopper.user.pk, "email": "elsewhere@shop.example"}
+    ways = [{"by_guest": True, "email": "Ada+2@shop.example"}, signed_in]
+    same = {"lines": (("MUG", 1),), "codes": ("TEN",), "shipping_address": ADDRESS}
+    one, other = ways if first == "as a guest" else reversed(ways)
+    place_order(new=NewOrderFactory(**one, **same), inline=False)
+
+    with pytest.raises(services.CodeNotUsable) as refused:
+        place_order(new=NewOrderFactory(**other, **same), inline=False)
+
+    assert refused.value.facts["reason"] == "used_before"
+
+
+def test_a_use_goes_along_with_its_order(shopper: Shopper):
+    code(once_per_customer=True, max_uses=None)
+    guests = [uuid.uuid4(), uuid.uuid4()]
+    same = {"by_guest": True, "lines": (("MUG", 1),), "codes": ("TEN",), "shipping_address": ADDRESS}
+    for number, guest_id in enumerate(guests):
+        new = NewOrderFactory(customer_id=guest_id, email=f"ada{number}@shop.example", **same)
+        place_order(new=new, inline=False)
+
+    taken = [take_along(guest_id=guest_id, customer_id=shopper.user.pk) for guest_id in guests]
+
+    assert taken == [1, 1]
+    assert list(CodeUse.objects.order_by("id").values_list("customer_id", flat=True)) == [shopper.user.pk, guests[1]]
+    assert shopper.place(codes=["TEN"]).json()["facts"]["reason"] == "used_before"
 
 
 def test_the_same_request_again_is_the_order_that_it_has_placed(shopper: Shopper):
