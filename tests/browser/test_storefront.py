@@ -312,6 +312,29 @@ def test_a_product_that_is_sold_out_under_the_eyes_is_named(visit: Visit, shop: 
     page.sees("Sold out")
 
 
+def test_nothing_is_ordered_for_another_total_than_the_one_that_was_shown(visit: Visit):
+    page = visit()
+    sign_in(page)
+    put_into_basket(page, "Blue mug")
+    fill_in(page)
+    page.sees("Order and pay €22.40")
+    before = number_of_orders(page)
+    # As another tab does, or a price that the shop changes.
+    page.js(
+        "(() => { const lines = JSON.parse(localStorage.getItem('shop.basket')); lines[0].quantity = 2;"
+        " localStorage.setItem('shop.basket', JSON.stringify(lines)); })()"
+    )
+
+    page.press("Order and pay")
+
+    page.sees("The total has changed")
+    page.sees("Order and pay €34.90")
+    assert number_of_orders(page) == before
+    page.press("Order and pay")
+    page.sees("Thank you! Your order is confirmed.")
+    assert number_of_orders(page) == before + 1
+
+
 def test_an_order_is_canceled_once_its_shopper_has_agreed(visit: Visit, shop: Shop):
     order = buy_elsewhere(shop, "MUG-BLUE", 1)
     page = visit(**PHONE)

@@ -97,7 +97,7 @@ export function isComplete(form, place) {
   return wrong.length === 0;
 }
 
-/** Run `work` once for a button however often it is pressed; meanwhile the button says `doing`. */
+/** Run `work` once for a button however often it is pressed; meanwhile the button says `doing`, unless `work` changes that. */
 export async function busily(button, doing, work) {
   if (button.getAttribute("aria-busy")) return;
   const label = [...button.childNodes];
@@ -109,7 +109,8 @@ export async function busily(button, doing, work) {
   } finally {
     button.removeAttribute("aria-busy");
     button.removeAttribute("aria-disabled");
-    fill(button, label);
+    // A button that says something new by now keeps it: its old words may name an old total.
+    if (button.textContent === doing) fill(button, label);
   }
 }
 

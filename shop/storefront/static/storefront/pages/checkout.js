@@ -31,6 +31,8 @@ export async function checkoutPage({ root, title, signal, go }) {
   const codes = h("div", { class: "code" }, h("label", { for: "code" }, "Discount code"), h("div", { class: "searching" }, code, apply), codeAlerts);
   const prices = pricing({ show: showPrice, signal });
   let alertIsOfPrice = false;
+  // The total that the button names: nothing is ordered for another one.
+  let shown = null;
 
   const form = h(
     "form",
@@ -108,6 +110,8 @@ export async function checkoutPage({ root, title, signal, go }) {
     forget(codeAlerts);
     if (problem) {
       pay.disabled = false;
+      shown = null;
+      fill(pay, "Order and pay");
       if (problem.code === "shipping_option_not_offered" && wish.shipping_option) {
         // It was for another place: the shop chooses again.
         wish.shipping_option = "";
@@ -133,6 +137,7 @@ export async function checkoutPage({ root, title, signal, go }) {
     fill(summary, lines(price), price.adjustments.map(adjustment), total(price.total, price.id ? "Total" : "Sum without delivery"));
     const free = price.total.amount_minor === 0;
     payment.hidden = free;
+    shown = price.total;
     fill(pay, free ? "Order" : `Order and pay ${formatted(price.total)}`);
     say(`Total ${formatted(price.total)}`);
   }
@@ -217,11 +222,13 @@ export async function checkoutPage({ root, title, signal, go }) {
 
   async function order() {
     if (!isComplete(form, alerts)) return;
+    const agreed = shown;
     await busily(pay, "One moment …", async () => {
       try {
         await prices.ask(wished(), { now: true });
         const price = prices.price();
         if (!price || price.unavailable.length) return;
+        if (!isSame(agreed, price.total)) return totalChanged(new Problem({ code: "total_changed", title: "The total has changed" }));
         await customer();
         const body = { ...priced(price), shipping_address: address(), expected_total: bare(price.total) };
         if (price.total.amount_minor > 0) body.payment_method = await card.token();
@@ -231,6 +238,10 @@ export async function checkoutPage({ root, title, signal, go }) {
         refused(problem);
       }
     });
+  }
+
+  function totalChanged(problem) {
+    showAlert(alerts, problem, ["Please look at the total and order again."]);
   }
 
   function onWait(problem, seconds) {
@@ -269,7 +280,7 @@ export async function checkoutPage({ root, title, signal, go }) {
     if (waitsForCard(problem)) return leaveFor(problem, go);
     if (problem.code === "total_changed" || problem.code === "code_not_usable") {
       prices.ask(wished(), { now: true });
-      return showAlert(alerts, problem, ["Please look at the total and order again."]);
+      return totalChanged(problem);
     }
     if (problem.status === 401) {
       const wasGuest = session.get()?.guest;
@@ -367,6 +378,8 @@ function toForm(problem) {
   const errors = problem.errors.map((error) => ({ ...error, pointer: (error.pointer ?? "").replace("destination/", "shipping_address/") }));
   return Object.assign(Object.create(problem), { errors });
 }
+
+const isSame = (agreed, total) => agreed !== null && agreed.amount_minor === total.amount_minor && agreed.currency === total.currency;
 
 const bare = ({ amount_minor, currency }) => ({ amount_minor, currency });
 
