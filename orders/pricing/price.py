@@ -131,6 +131,8 @@ def _taxes(basket: Basket, base: Sequence[int], rules: Sequence[TaxRule]) -> Ite
     by_line = [[rule for rule in rules if rule.applies(item, basket.destination)] for item in basket.items]
     # A price that contains several taxes contains each as its part of one and all of them.
     contained = [sum((_rate(rule) for rule in found if rule.included), Fraction(0)) for found in by_line]
+    # What no tax has been taken out of yet: of several, none takes a line below zero.
+    left = list(base)
     for rule in dict.fromkeys(rule for found in by_line for rule in found):
         weights = [amount if rule in found else 0 for amount, found in zip(base, by_line, strict=True)]
         exact = sum(
@@ -142,6 +144,10 @@ def _taxes(basket: Basket, base: Sequence[int], rules: Sequence[TaxRule]) -> Ite
         if reversed_charge:
             # What the prices contain is taken out of them; what would come on top does not come.
             tax = -tax if rule.included else 0
+            weights = [amount if rule in found else 0 for amount, found in zip(left, by_line, strict=True)]
+        shares = share_out(tax, weights)
+        if reversed_charge:
+            left = [sum(pair) for pair in zip(left, shares, strict=True)]
         if tax or reversed_charge:
             yield Adjustment(
                 kind=AdjustmentKind.TAX,
@@ -149,7 +155,7 @@ def _taxes(basket: Basket, base: Sequence[int], rules: Sequence[TaxRule]) -> Ite
                 code=":".join(part for part in (rule.country, rule.region, rule.tax_class) if part),
                 rate=rule.percent,
                 amount=Money(tax, basket.currency),
-                shares=share_out(tax, weights),
+                shares=shares,
                 included=rule.included and not reversed_charge,
             )
 

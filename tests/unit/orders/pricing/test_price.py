@@ -170,6 +170,17 @@ def test_a_business_owes_the_tax_itself(included: bool, total: int) -> None:
     assert _price(item(11900), rules=rules).adjustments[0].label == "VAT"
 
 
+def test_two_taxes_that_a_business_owes_itself_take_no_line_below_zero() -> None:
+    ten = {"country": "CA", "percent": Decimal(10), "included": True, "reverse_charge": True}
+    rules = Rules(taxes=(TaxRule(label="GST", **ten), TaxRule(label="QST", region="QC", **ten)))
+    pins = [item(1, sku=f"PIN-{number}") for number in range(6)]
+
+    priced = _price(*pins, rules=rules, destination=Destination(country="CA", region="QC"), vat_number="ATU12345678")
+
+    assert _amounts(priced) == [("tax", -1), ("tax", -1)]
+    assert [total.minor for total in priced.line_totals] == [0, 0, 1, 1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("rule", "why"),
     [
