@@ -136,6 +136,7 @@ def test_a_second_active_rate_for_the_same_is_refused_until_the_first_one_is_not
     assert save(staff, "orders/taxrate", TAX | {"percent": "20"}) == ""
 
 
+@pytest.mark.makes_facts_up
 def test_saving_a_code_never_touches_its_counters(staff: Client, monkeypatch: pytest.MonkeyPatch):
     save(staff, "orders/discountcode", CODE | {"max_uses": "5"})
     code = DiscountCode.objects.get()
@@ -153,6 +154,7 @@ def test_saving_a_code_never_touches_its_counters(staff: Client, monkeypatch: py
     assert (code.held, code.used, code.max_uses) == (1, 1, 4)
 
 
+@pytest.mark.makes_facts_up
 def test_fewer_uses_than_there_are_is_refused(staff: Client, monkeypatch: pytest.MonkeyPatch):
     save(staff, "orders/discountcode", CODE | {"max_uses": "5"})
     code = DiscountCode.objects.get()
