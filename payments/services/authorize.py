@@ -52,10 +52,16 @@ log = structlog.get_logger(__name__)
 OPEN_PAYMENT = Statement("payments", "open_payment")
 # The provider's clock and ours may differ by this much when we look for an intent whose id never reached us.
 CLOCK_SKEW = timedelta(minutes=10)
+# What a customer is told instead of a code that suspects fraud: a thief is not to learn that the card was reported.
+# https://docs.stripe.com/declines/codes. Staff read the code itself at the payment.
+UNTOLD = "card_declined"
 
 
 class CardDeclined(Refusal):
-    """The bank refused the card. facts.attempts_left: how many others may be tried on the same payment."""
+    """The bank refused the card. facts.attempts_left: how many others may be tried on the same payment.
+
+    facts.decline_code is the provider's word, except where it suspects fraud: that is told as card_declined.
+    """
 
     code = "card_declined"
     title = "The card was declined"
@@ -358,4 +364,5 @@ def explain_decline(*, payment: PaymentState, payment_method: str = "") -> Refus
         return PaymentMethodRefused(detail, order_id=order_id, attempts_left=left)
     if kind == RefusedFor.REQUEST:
         return PaymentRefusedByProvider(order_id=order_id)
-    return CardDeclined(order_id=order_id, decline_code=code, attempts_left=left)
+    suspected = code == payment.decline_code and not payment.may_try_another
+    return CardDeclined(order_id=order_id, decline_code=UNTOLD if suspected else code, attempts_left=left)

@@ -14,6 +14,7 @@ from inventory.models import Reservation
 from notifications.models import Email
 from orders.models import Order
 from payments import api as payments
+from payments.models import Payment
 from shop.money import Money
 from tests.integration.orders.conftest import (
     Shopper,
@@ -62,7 +63,10 @@ def test_a_card_declined_for_good_is_answered_402_and_everything_is_undone(
     order_id = id_in(answer)
     body = answer.json()
     assert (answer.status_code, answer["Content-Type"]) == (402, "application/problem+json")
-    assert (body["code"], body["facts"]["decline_code"]) == ("card_declined", "lost_card")
+    # That it was reported lost is for staff only.
+    assert (body["code"], body["facts"]["decline_code"]) == ("card_declined", "card_declined")
+    assert "lost" not in answer.content.decode()
+    assert Payment.objects.get(order_id=order_id).decline_code == "lost_card"
     assert body["facts"]["cancel_reason"] == "card_declined"
     assert (status_of(order_id), reservation(order_id), payment(order_id)) == ("CANCELED", "RELEASED", "VOIDED")
     assert sandbox.intent(order_id).status == "canceled"
@@ -223,7 +227,7 @@ def test_a_new_card_for_an_order_that_a_declined_card_canceled_was_not_declined(
     kept = shopper.pay(order_id, declined, key="first-card")
     assert (kept.status_code, kept["Idempotent-Replayed"], kept.content) == (402, "true", first.content)
     same = shopper.pay(order_id, declined)
-    assert (same.status_code, same.json()["facts"]["decline_code"]) == (402, "lost_card")
+    assert (same.status_code, same.json()["facts"]["decline_code"]) == (402, "card_declined")
     assert sandbox.money(order_id) == (0, 0)
 
 

@@ -101,7 +101,7 @@ def test_a_decline_that_suspects_fraud_is_followed_by_no_other_card(sandbox, aut
     for card in (STOLEN, GOOD):
         with pytest.raises(payments.CardDeclined) as declined:
             authorize(card)
-        assert declined.value.facts == {"order_id": order_id, "decline_code": "stolen_card", "attempts_left": 0}
+        assert declined.value.facts == {"order_id": order_id, "decline_code": "card_declined", "attempts_left": 0}
 
     assert sandbox.ledger(order_id)[0]["authorizations"] == 0
 
