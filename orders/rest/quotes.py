@@ -18,7 +18,7 @@ from orders.pricing.price import WhyNot
 from orders.pricing.priced import Priced
 from orders.rest.documents import INVENTORY_FAULTS
 from orders.rest.prices import AdjustmentOut, represent_adjustments
-from orders.rest.serializers import AddressSerializer, OrderedLineSerializer, moment
+from orders.rest.serializers import AddressSerializer, CountryField, OrderedLineSerializer, moment
 from orders.rules import CODE_LENGTH
 from orders.services.price_order import MAX_CODES, RefusedCode, Shortcoming
 from orders.services.quotes import QuotedOrder, quote_order
@@ -33,7 +33,7 @@ from shop.rest.throttling import WrongCodes
 class DestinationSerializer(StrictSerializer):
     """Where the parcel would go, as far as the price depends on it."""
 
-    country = serializers.RegexField("^[A-Z]{2}$", help_text="ISO 3166-1 alpha-2")
+    country = CountryField()
     region = TextField(max_length=100, required=False, default="", allow_blank=True)
     postal_code = TextField(max_length=20, required=False, default="", allow_blank=True)
 

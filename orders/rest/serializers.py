@@ -58,6 +58,18 @@ class OrderedLineSerializer(StrictSerializer):
     quantity = CountField(min_value=1, max_value=settings.ORDER_MAX_QUANTITY)
 
 
+NO_COUNTRY = "This is not an ISO 3166-1 alpha-2 country code in capitals. Write it like PT."
+
+
+class CountryField(serializers.RegexField):
+    """The code of a country, which says how to write one where it is not."""
+
+    default_error_messages = {"invalid": NO_COUNTRY}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("^[A-Z]{2}$", help_text="ISO 3166-1 alpha-2", **kwargs)
+
+
 class AddressSerializer(StrictSerializer):
     """Where the parcel or the bill goes."""
 
@@ -67,12 +79,12 @@ class AddressSerializer(StrictSerializer):
     city = TextField(max_length=100)
     region = TextField(max_length=100, required=False, default="", allow_blank=True)
     postal_code = TextField(max_length=20, required=False, default="", allow_blank=True)
-    country = serializers.RegexField("^[A-Z]{2}$", help_text="ISO 3166-1 alpha-2")
+    country = CountryField()
 
     def validate_country(self, value: str) -> str:
         """Insist on a country that exists."""
         if value not in COUNTRIES:
-            raise serializers.ValidationError("This is not an ISO 3166-1 alpha-2 country code in capitals.")
+            raise serializers.ValidationError(NO_COUNTRY)
         return value
 
 

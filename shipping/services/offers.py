@@ -16,10 +16,10 @@ log = structlog.get_logger(__name__)
 
 
 class NoShippingThere(Refusal):
-    """The shop has ways to ship parcels, and none of them takes this one to that country."""
+    """The shop has ways to ship parcels, and none of them takes one of this weight and value to that country."""
 
     code = "no_shipping_there"
-    title = "The shop does not ship this order to that country"
+    title = "The shop cannot ship this order there; try another address, or fewer things at once"
     http_status = 422
     fact_types = {"country": str}
 

@@ -99,7 +99,7 @@ EDGE_PROBLEMS: dict[str, tuple[str, int]] = {
     "https_required": ("Send this over HTTPS; a token that crossed the network in the open is to be revoked", 403),
     "not_found": ("Not found", 404),
     "method_not_allowed": ("This address does not take this method", 405),
-    "not_acceptable": ("This server answers with JSON only", 406),
+    "not_acceptable": ("This address answers in none of the types that Accept names", 406),
     "sign_in_not_under_way": ("No sign-in of this kind is under way", 409),
     "session_gone": ("The session has ended; sign in again", 410),
     "payload_too_large": ("The request is too large", 413),

@@ -224,6 +224,13 @@ def test_what_has_no_price_is_refused(rules: None, body: dict[str, Any], expecte
     assert problem(ask(**body)) == expected
 
 
+def test_a_country_in_full_is_told_how_to_be_written():
+    answer = ask(destination={"country": "Portugal"})
+
+    (error,) = answer.json()["errors"]
+    assert (error["pointer"], error["detail"].endswith("Write it like PT.")) == ("#/destination/country", True)
+
+
 def test_what_is_free_of_shipping_and_what_a_business_pays(rules: None):
     five = [{"sku": "MUG", "quantity": 5}]
 
