@@ -247,6 +247,7 @@ def test_a_card_that_is_declined_for_good_leaves_basket_and_form_as_they_were(vi
 
     page.press("Order and pay")
     page.sees("The card was declined")
+    page.sees("Nothing was charged. Please choose another card, and order again.")
 
     assert page.js("find_.field('City').value") == ADDRESS["city"]
     page.press("Visa •••• 4242")
@@ -304,7 +305,7 @@ def test_a_product_that_is_sold_out_under_the_eyes_is_named(visit: Visit, shop: 
     page.press("Order and pay")
 
     page.sees("Signed poster, last one is sold out")
-    page.press("Take what is there")
+    page.press("Empty the basket")
     page.sees("It is empty.")
     # Whoever has just looked is shown for five seconds what they saw.
     page.js("fetch('/api/v1/products/POSTER-LAST', { cache: 'reload' }).then((answer) => answer.text())")
@@ -349,6 +350,32 @@ def test_an_order_is_canceled_once_its_shopper_has_agreed(visit: Visit, shop: Sh
 
     page.sees("Your order is canceled, and your money is on its way back.")
     page.sees("Returned to you: €22.40")
+    # The button that had the focus is gone: who uses the keyboard goes on at the top, and not nowhere.
+    page.until("document.activeElement === document.querySelector('main h1')", "the focus at the top")
+
+
+def test_a_link_that_opens_nothing_leads_to_another(visit: Visit, shop: Shop):
+    page = visit()
+
+    page.open(f"{shop.url}/orders/{uuid.uuid4()}#access=nothing")
+    page.sees("This link opens nothing, or no longer; ask for a new one.")
+    page.press("its link sent to you")
+
+    page.sees("Send me its link")
+
+
+@pytest.mark.parametrize("elsewhere", ["/%09/evil.example/", "//evil.example/", "/%5Cevil.example/"])
+def test_signing_in_leads_to_this_shop_and_nowhere_else(visit: Visit, shop: Shop, elsewhere: str):
+    page = visit()
+    page.open(f"{shop.url}/sign-in?next={elsewhere}")
+    page.fill("Email", demo_data.SHOPPER.email)
+    page.fill("Password", demo_data.SHOPPER.password)
+
+    page.key("Enter")
+
+    page.sees("Sign out")
+    page.sees("Blue mug")
+    assert page.js("location.href") == f"{shop.url}/"
 
 
 def test_everything_can_be_done_by_keyboard(visit: Visit):
@@ -403,6 +430,8 @@ def test_a_form_says_near_each_field_what_is_wrong_with_it(visit: Visit):
     page.until("document.querySelector('[name=\"shipping_address/name\"][aria-invalid]')", "the first field is marked")
     assert page.js("document.activeElement.name") == "shipping_address/name"
     assert page.js("document.getElementById('field-shipping_address-name-error').textContent")
+    page.fill("Name", ADDRESS["name"])
+    page.until("!document.querySelector('[name=\"shipping_address/name\"][aria-invalid]')", "no mark on what is mended")
 
     # What only the shop can judge, in its words.
     fill_in(page)

@@ -54,6 +54,7 @@ function fieldOf(form, pointer) {
 function mark(input, text) {
   const notes = document.getElementById(`${input.id}-error`);
   if (!notes) return;
+  input.addEventListener("input", () => unmark(input), { once: true });
   notes.textContent = text;
   notes.hidden = false;
   input.setAttribute("aria-invalid", "true");
@@ -70,19 +71,32 @@ export function showAlert(place, problem, more = []) {
   place.scrollIntoView?.({ block: "nearest" });
 }
 
+// What the API says to the programmer of a storefront, said to a shopper: [title, detail]; null keeps the API's own.
+const IN_WORDS = {
+  invalid_request: ["That did not work", ""],
+  payment_method_refused: ["This card could not be used", "Nothing was charged. Please enter it again, or take another card."],
+  payment_refused_by_provider: ["The payment could not be made", "This is not your card's fault, and nothing was charged."],
+  total_changed: ["The total has changed", ""],
+  code_not_usable: ["A discount code cannot be used", null],
+};
+
 // A bug of this page is not the API's problem: it has no title of its own.
 function known(problem) {
-  return problem.code ? { ...problem, title: problem.message } : { detail: "Please load it again." };
+  if (!problem.code) return { detail: "Please load it again." };
+  const [title, detail] = IN_WORDS[problem.code] ?? [];
+  return { ...problem, title: title ?? problem.message, detail: detail ?? problem.detail };
 }
 
 /** Take back what `explain` has shown. */
 export function forget(place, form = null) {
   fill(place);
-  for (const input of form?.querySelectorAll("[aria-invalid]") ?? []) {
-    input.removeAttribute("aria-invalid");
-    const notes = document.getElementById(`${input.id}-error`);
-    if (notes) notes.hidden = true;
-  }
+  for (const input of form?.querySelectorAll("[aria-invalid]") ?? []) unmark(input);
+}
+
+function unmark(input) {
+  input.removeAttribute("aria-invalid");
+  const notes = document.getElementById(`${input.id}-error`);
+  if (notes) notes.hidden = true;
 }
 
 /** Have the browser judge required fields, and say so in words near the first that is wrong. */

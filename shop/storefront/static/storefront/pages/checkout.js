@@ -178,15 +178,17 @@ export async function checkoutPage({ root, title, signal, go }) {
     const told = price.unavailable.map(({ sku, available }) =>
       available ? `${names[sku] ?? sku}: only ${available} left` : `${names[sku] ?? sku} is sold out`,
     );
+    const rest = price.unavailable.some(({ available }) => available) || price.unavailable.length < basket.lines().length;
     const take = () => {
       forget(alerts);
       for (const { sku, available } of price.unavailable) basket.change(sku, available ?? 0);
       if (!basket.lines().length) return go("/basket");
+      pay.focus();
       return prices.ask(wished(), { now: true });
     };
     fill(
       alerts,
-      h("div", { class: "alert" }, h("strong", {}, "Not everything is there"), told.map((text) => h("p", {}, text)), h("button", { type: "button", class: "quiet-button", onclick: take }, "Take what is there")),
+      h("div", { class: "alert" }, h("strong", {}, rest ? "Not everything is there" : "Sold out"), told.map((text) => h("p", {}, text)), h("button", { type: "button", class: "quiet-button", onclick: take }, rest ? "Take what is there" : "Empty the basket")),
     );
   }
 
@@ -267,6 +269,8 @@ export async function checkoutPage({ root, title, signal, go }) {
   async function customer() {
     const known = session.get();
     if (known && !known.guest) return;
+    // The account's session has ended while the form was open, which then asks for no address.
+    if (!form.elements.email) throw new Problem({ status: 401, code: "session_over", title: "Please sign in again" });
     const email = form.elements.email.value.trim();
     if (known?.email.toLowerCase() === email.toLowerCase()) return;
     const { data } = await becomeGuest(email);
@@ -291,6 +295,7 @@ export async function checkoutPage({ root, title, signal, go }) {
       return go("/sign-in?next=/checkout");
     }
     if (problem.code === "insufficient_stock") return showUnavailable({ unavailable: [problem.facts] });
+    if (problem.code === "card_declined") return showAlert(alerts, problem, ["Nothing was charged. Please choose another card, and order again."]);
     return explain(toForm(problem), alerts, form);
   }
 }

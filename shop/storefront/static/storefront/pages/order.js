@@ -34,6 +34,7 @@ const REASONS = {
   reservation_expired: "It was not paid in time. Nothing was charged.",
   authorization_gone: "The authorization of your card ran out. Nothing was charged.",
   payment_unavailable: "The payment could not be taken in time. Nothing was charged.",
+  refused: "Its payment could not be taken. Nothing was charged.",
   too_much_held_unpaid: "Too much is reserved without a payment at the moment. Please order again, with a card that needs no approval.",
 };
 const CANCELABLE = ["PENDING", "AWAITING_PAYMENT", "CONFIRMED"];
@@ -50,12 +51,20 @@ export async function orderPage({ root, params, title, signal, go }) {
   }
   const alerts = alertPlace();
   const parts = Object.fromEntries(["state", "action", "story", "lines", "about", "buttons"].map((name) => [name, h("div", { class: name })]));
-  let { data: order, etag } = await load(id);
+  const first = await load(id).catch((problem) => {
+    if (![401, 403, 404].includes(problem.status)) throw problem;
+    return problem;
+  });
+  if (first instanceof Problem) {
+    fill(root, h("h1", {}, "Your order"), alerts, h("p", {}, "You can ", h("a", { href: `/sign-in?next=/orders/${id}` }, "sign in"), " to see it, or have ", h("a", { href: "/find-order" }, "its link sent to you"), "."));
+    return showAlert(alerts, first);
+  }
+  let { data: order, etag } = first;
   let acting = "";
   let approving = false;
   fill(
     root,
-    h("h1", {}, "Order ", h("span", { class: "number" }, order.number)),
+    h("h1", { tabindex: -1 }, "Order ", h("span", { class: "number" }, order.number)),
     parts.state,
     alerts,
     parts.action,
@@ -107,6 +116,18 @@ export async function orderPage({ root, params, title, signal, go }) {
   }
 
   function show() {
+    const at = document.activeElement;
+    const held = root.contains(at);
+    showParts();
+    // What had the focus was made anew, or is over: whoever uses the keyboard goes on there, or at the top.
+    if (held && !at.isConnected) (sameAs(at) ?? root.querySelector("h1")).focus();
+  }
+
+  function sameAs(gone) {
+    return [...root.querySelectorAll("button, a")].find((each) => each.textContent === gone.textContent);
+  }
+
+  function showParts() {
     fill(parts.state, h("p", { class: `now ${order.status.toLowerCase()}` }, NOW[order.status], order.cancel_reason && [" ", REASONS[order.cancel_reason] ?? ""]));
     fill(parts.story, story(order));
     fill(parts.lines, lines(order));
@@ -301,7 +322,7 @@ function lines(order) {
       ),
     ),
     (order.adjustments ?? []).map((told) =>
-      h("p", { class: told.included ? "sum included" : "sum" }, h("span", {}, told.included ? `including ${labelOf(told)}` : labelOf(told)), h("span", {}, formatted(told.amount))),
+      h("p", { class: told.included ? "sum included" : "sum" }, h("span", {}, told.included ? `including ${labelOf(told)}` : labelOf(told)), h("span", {}, told.amount.amount_minor || told.kind !== "shipping" ? formatted(told.amount) : "Free")),
     ),
     h("p", { class: "sum total" }, h("span", {}, "Total"), h("strong", {}, formatted(order.total))),
   ];

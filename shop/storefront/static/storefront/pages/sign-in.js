@@ -19,13 +19,14 @@ export function signInPage({ root, query, title, go }) {
       h("p", {}, isNew ? ["You have one? ", other("Sign in", {})] : ["New here? ", other("Make an account", { new: "1" })]),
       !isNew && h("p", {}, h("a", { href: "/account/password/reset" }, "Forgot your password?")),
     ],
+    next,
     send: ({ email, password }) => (isNew ? signUp : signIn)(email, password),
     done: ({ data }, { email }) => signedIn(data, email, () => go(next, { replace: true })),
   });
 }
 
 /** A sign-in that is not at its end: say what is missing. */
-function pending(problem, { root, email, go }) {
+function pending(problem, { root, email, next, go }) {
   const flows = (problem.body.data?.flows ?? []).filter((flow) => flow.is_pending).map((flow) => flow.id);
   if (flows.includes("verify_email")) {
     fill(root, h("h1", {}, "Look into your mail"), h("p", {}, `We have sent a link to ${email}. Follow it, and you are signed in.`));
@@ -38,7 +39,7 @@ function pending(problem, { root, email, go }) {
       fields: [field("code", "Code", { required: true, autocomplete: "one-time-code", inputmode: "numeric", maxlength: 20 })],
       button: "Go on",
       send: ({ code }) => secondFactor(code, problem.body.meta.session_token),
-      done: ({ data }) => signedIn(data, email, () => go("/", { replace: true }), problem.body.meta.session_token),
+      done: ({ data }) => signedIn(data, email, () => go(next), problem.body.meta.session_token),
     });
     return true;
   }
@@ -65,7 +66,10 @@ export async function verifyPage({ root, params, title, go }) {
         go("/orders", { replace: true });
       } catch (problem) {
         // 401: it is confirmed, and nobody is signed in here.
-        if (problem.status !== 401) return explain(problem, alerts);
+        if (problem.status !== 401) {
+          explain(problem, alerts);
+          return alerts.append(h("p", {}, "If the link is old: ", h("a", { href: "/sign-in" }, "sign in"), ", and a new one is sent to you."));
+        }
         notice.leave("Your address is confirmed. Please sign in.");
         go("/sign-in", { replace: true });
       }
@@ -96,6 +100,7 @@ export function newPasswordPage({ root, params, title, go }) {
     heading: "New password",
     fields: [passwordField(true)],
     button: "Set it",
+    below: h("p", {}, "Does the link not work any more? ", h("a", { href: "/account/password/reset" }, "Have a new one sent")),
     send: ({ password }) =>
       resetPassword(params[0], password).catch((problem) => {
         if (problem.status !== 401) throw problem;
@@ -114,7 +119,7 @@ const passwordField = (isNew) =>
     hint: isNew ? "Ten characters or more." : undefined,
   });
 
-function accountForm({ root, heading, fields, button: words, below = [], send, done }) {
+function accountForm({ root, heading, fields, button: words, below = [], next = "/", send, done }) {
   const alerts = alertPlace();
   const button = h("button", { type: "submit", class: "main wide" }, words);
   const form = h("form", { class: "narrow", novalidate: true, onsubmit: submit }, fields, alerts, button, below);
@@ -130,7 +135,7 @@ function accountForm({ root, heading, fields, button: words, below = [], send, d
       try {
         done(await send(given), given);
       } catch (problem) {
-        if (problem.status === 401 && pending(problem, { root, email: given.email, go: (address) => location.assign(address) })) return;
+        if (problem.status === 401 && pending(problem, { root, email: given.email, next, go: (address) => location.assign(address) })) return;
         explain(problem, alerts, form);
       }
     });
@@ -139,5 +144,10 @@ function accountForm({ root, heading, fields, button: words, below = [], send, d
 
 /** A path of this storefront and nothing else: a link could name any place to go on to. */
 function ownPath(next) {
-  return next?.startsWith("/") && !next.startsWith("//") && !next.includes("\\") ? next : "/";
+  try {
+    const address = new URL(next, location.origin);
+    return next.startsWith("/") && address.origin === location.origin ? address.pathname + address.search : "/";
+  } catch {
+    return "/";
+  }
 }
