@@ -166,10 +166,12 @@ def _price(cells: Mapping[str, str], known: Known | None) -> Money:
 def _money(text: str, currency: str) -> Money:
     if not _AMOUNT.fullmatch(text):
         raise InvalidProduct(f"{text[:40]!r} is not an amount like 1250 or 1250.50", field="price")
-    minor = Decimal(text.replace(",", ".")).scaleb(Money.zero(currency).decimals)
-    if minor != minor.to_integral_value():
+    _whole, _point, written = text.replace(",", ".").partition(".")
+    decimals = Money.zero(currency).decimals
+    # Zeros count: 1.250 is 1250 to many people, and would be 1.25.
+    if len(written) > decimals:
         raise InvalidProduct(f"{text} has too many decimals for {currency}", field="price")
-    return Money(int(minor), currency)
+    return Money(int(Decimal(text.replace(",", ".")).scaleb(decimals)), currency)
 
 
 def _details(cells: Mapping[str, str], known: Details) -> Details:

@@ -62,7 +62,8 @@ def money_of(amount: Decimal, currency: str) -> Money:
     """Return an amount in major units as Money. Raises: ValidationError where it has more decimals than the currency."""
     decimals = Money.zero(currency).decimals
     minor = amount.scaleb(decimals)
-    if minor != minor.to_integral_value():
+    # As it was written, zeros included: 1.250 is 1250 to many people, and would be 1.25.
+    if int(minor.as_tuple().exponent) < 0:
         has = f"{decimals} decimals" if decimals else "no decimals"
         raise ValidationError(f"{amount} has too many decimals: {currency} has {has}.", code="decimals")
     return Money(int(minor), currency)

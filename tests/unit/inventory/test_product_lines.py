@@ -110,6 +110,9 @@ def test_prices_are_read_as_people_write_them(cells: dict[str, str], price: Mone
         ({"price": "1.250,00"}, "price"),
         ({"price": "1,250"}, "price"),
         ({"price": "9.999"}, "price"),
+        # Where a point stands between thousands, this is 1250, and not 1.25.
+        ({"price": "1.250"}, "price"),
+        ({"price": "1.000", "currency": "JPY"}, "price"),
         ({"price": "9.5", "currency": "JPY"}, "price"),
         ({"price": "1e3"}, "price"),
         ({"price": "\u0661\u0662"}, "price"),
