@@ -213,6 +213,7 @@ def _take_stage(walk: _Walk) -> Reached | None:
             look_again_seconds=wait.look_again_seconds,
             until_deadline=wait.until_deadline,
             payment_method=order.payment_method,
+            standing=order.standing,
             steps=walk.steps,
         )
         return _reach(order, waiting_for=wait.for_whom)

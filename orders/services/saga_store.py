@@ -55,22 +55,24 @@ def suspend_saga(
     waiting_for: str,
     look_again_seconds: float,
     payment_method: str,
+    standing: Sequence[str],
     steps: list[dict[str, Any]],
     until_deadline: bool = True,
 ) -> None:
     """Let a saga rest until somebody outside acts; it looks again after a while, and `until_deadline` at the order's.
 
-    `payment_method`: what the walk has seen. Where the order was given another one meanwhile, it is looked at at once:
-    whoever gave it may have died.
+    `payment_method` and `standing` (the statuses that the row may have): what the walk has seen. Where the order was
+    given another one meanwhile, or moved, it is looked at at once: whoever did that may have died.
     """
     with transactions.transaction("orders"):
         row = _open_saga(order_id, saga)
         if row is None:
             return
-        pay_before, given = Order.objects.values_list("pay_before", "payment_method").get(pk=order_id)
+        pay_before, given, status = Order.objects.values_list("pay_before", "payment_method", "status").get(pk=order_id)
+        unchanged = given == payment_method and status in standing
         present = database_now(alias=transactions.alias_for("orders"))
         # A deadline that passed during the walk is looked at in the next one, at once.
-        look_again_at = present + timedelta(seconds=look_again_seconds if given == payment_method else 0)
+        look_again_at = present + timedelta(seconds=look_again_seconds if unchanged else 0)
         deadline = max(pay_before, present) + timedelta(milliseconds=1)
         Saga.objects.filter(pk=row.pk, finished_at=None).update(
             due_at=min(look_again_at, deadline) if until_deadline else look_again_at,

@@ -82,8 +82,18 @@ MUTANTS = (
         removes="the second look of a walk that was left behind by another card",
         promise="I10",
         file="orders/services/saga_store.py",
-        old="look_again_seconds if given == payment_method else 0)",
-        new="look_again_seconds)",
+        old="unchanged = given == payment_method and status in standing",
+        new="unchanged = status in standing",
         killers=(f"{ORDERS}::test_a_walk_that_was_left_behind_does_not_put_the_other_card_to_sleep",),
+    ),
+    Mutant(
+        removes="the second look of a walk that was left behind by a cancel",
+        promise="I10",
+        file="orders/services/saga_store.py",
+        old="unchanged = given == payment_method and status in standing",
+        new="unchanged = given == payment_method",
+        killers=(
+            "tests/integration/orders/test_faults.py::test_a_walk_that_was_left_behind_does_not_put_a_cancel_to_sleep",
+        ),
     ),
 )

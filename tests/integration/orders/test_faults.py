@@ -12,6 +12,7 @@ import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError, connections
 
+from orders import services
 from orders.gateways import inventory_breaker
 from orders.models import Order
 from orders.queries import get_progress
@@ -439,6 +440,21 @@ def test_a_deadline_that_passes_during_the_walk_is_looked_at_at_once(mug: str):
     engine.run(toy(wait), order_id=order_id)
 
     assert get_progress(order_id=order_id).overdue
+    execute("orders", "SELECT pg_sleep(0.002)")
+    assert resume_due() == 1
+    assert status_of(order_id) == "CANCELED"
+
+
+def test_a_walk_that_was_left_behind_does_not_put_a_cancel_to_sleep(mug: str):
+    order_id = placed(payment_method="")
+
+    def wait(order: Any) -> None:
+        # Whoever cancels dies before they walk the order.
+        services.request_cancel(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+        raise engine.WaitingForOutside("payment_method", look_again_seconds=3600)
+
+    engine.run(toy(wait), order_id=order_id)
+
     execute("orders", "SELECT pg_sleep(0.002)")
     assert resume_due() == 1
     assert status_of(order_id) == "CANCELED"
