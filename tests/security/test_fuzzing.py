@@ -73,7 +73,7 @@ NOTHING_TO_SEND = {
     (label, GenerationMode.NEGATIVE) for label in ("GET /api/v1/products/{sku}", "GET /api/v1/categories")
 }
 BEYOND_A_SCHEMA = re.compile(
-    r"#/(lines/\d+/(sku|quantity)|(shipping_address|billing_address|destination)/\w+|email|payment_method|expected_total"
+    r"#/(lines(/\d+/(sku|quantity))?|quote|number|(shipping_address|billing_address|destination)/\w+|email|payment_method|expected_total"
     r"|company|vat_number|phone|note|locale|shipping_option|codes/\d+|amount|reason|cursor|search|category"
     r"|password|key|code|current_password|new_password)"
 )
