@@ -186,6 +186,11 @@ def test_a_shopper_makes_an_account_and_buys_with_it(visit: Visit):
 
     page.sees("Thank you! Your order is confirmed.")
     page.press("Sign out")
+    page.sees("You have signed out")
+    # Whoever comes next on this machine finds no address, no link to an order and no session.
+    kept = "Object.entries(localStorage).concat(Object.entries(sessionStorage)).flat().join()"
+    assert email not in page.js(kept), page.js(kept)
+    assert "line1" not in page.js(kept), page.js(kept)
     page.press("Orders")
     page.sees("Sign in to see your orders")
 

@@ -180,7 +180,7 @@ export const resetPassword = (key, password) => account("/auth/password/reset", 
 /** End the session; the answer to that is 401, since nobody is signed in any more. */
 export async function signOut() {
   const known = session.get();
-  session.set(null);
+  session.end();
   if (!known || known.guest) return;
   await send("DELETE", `${SIGN_IN}/auth/session`, { headers: { "X-Session-Token": known.token } }).catch(() => null);
 }

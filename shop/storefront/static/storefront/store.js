@@ -32,6 +32,13 @@ export const session = {
     write(localStorage, "shop.session", value);
     tell();
   },
+  /** Forget who shopped here, for whoever comes next: links of orders and what was typed go, too; the basket stays. */
+  end() {
+    orderTokens.forgetAll();
+    const kept = Object.keys(sessionStorage).filter((name) => name.startsWith("shop."));
+    kept.forEach((name) => write(sessionStorage, name, null));
+    session.set(null);
+  },
 };
 
 // --- access to one order, by the link of a mail --------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import { orders, page } from "../api.js";
 import { fill, h } from "../dom.js";
 import { formatted } from "../money.js";
-import { orderTokens, session } from "../store.js";
+import { session } from "../store.js";
 import { time } from "./order.js";
 
 export async function ordersPage({ root, title }) {
@@ -35,8 +35,7 @@ export async function ordersPage({ root, title }) {
 /** Others may use this browser, too: a guest has no password to sign out from. */
 function forGuests() {
   const forget = () => {
-    session.set(null);
-    orderTokens.forgetAll();
+    session.end();
     location.assign("/");
   };
   return h("p", { class: "quiet apart" }, "You see them as a guest, in this browser only. ", h("button", { type: "button", class: "link", onclick: forget }, "Forget me here"));
