@@ -65,7 +65,7 @@ def finders(source: str) -> set[str]:
 
 
 def others_models(owner: str, source: str) -> list[str]:
-    """Name what a migration finds by name, except models of its own context or of a library."""
+    """Name what a migration finds by name, except models of its own context or of a library, and its own migrations."""
     others = set(CONTEXTS) - {owner}
     return [
         ast.unparse(call)
@@ -73,13 +73,19 @@ def others_models(owner: str, source: str) -> list[str]:
         if isinstance(call, ast.Call)
         and (name := ast.unparse(call.func).rpartition(".")[2]) in FINDERS
         and not (name == "get_model" and _label(call) and _label(call) not in others)
+        and not (name == "import_module" and _named(call).startswith(f"{owner}.migrations."))
     ]
 
 
 def _label(call: ast.Call) -> str:
     """Return the app that a call names first, "" where a variable does."""
+    return _named(call).partition(".")[0]
+
+
+def _named(call: ast.Call) -> str:
+    """Return what a call names first, "" where a variable does."""
     named = call.args[0] if call.args else None
-    return str(named.value).partition(".")[0] if isinstance(named, ast.Constant) else ""
+    return str(named.value) if isinstance(named, ast.Constant) else ""
 
 
 def sources(*, migrations: bool) -> Iterator[tuple[str, str, str]]:
@@ -164,6 +170,8 @@ def test_a_planted_search_by_name_is_seen(line: str):
         ("import_string('orders.models.Order')", True),
         ("apps.get_model('shipping', 'Shipment')", False),
         ("apps.get_model('account', 'EmailAddress')", False),
+        ("import_module('orders.migrations.0001_initial')", True),
+        ("import_module('shipping.migrations.0001_initial')", False),
     ],
 )
 def test_a_planted_search_in_a_migration_is_seen(line: str, seen: bool):

@@ -231,7 +231,9 @@ class Page:
                 if (String(at) !== before) {{ before = String(at); return requestAnimationFrame(look); }}
                 const top = document.elementFromPoint(...at);
                 window.heard_ = false;
-                element.addEventListener("click", () => {{ window.heard_ = true; }}, {{ once: true, capture: true }});
+                // Whichever stands there by then: a list may be drawn anew.
+                const hear = (event) => {{ window.heard_ = Boolean({found}?.contains(event.target)); }};
+                document.addEventListener("click", hear, {{ once: true, capture: true }});
                 const covered = element.contains(top) ? "" : top ? top.outerHTML.slice(0, 200) : "nothing";
                 return resolve([...at, covered]);
               }};

@@ -186,7 +186,7 @@ def test_a_shopper_makes_an_account_and_buys_with_it(visit: Visit):
 
     page.sees("Thank you! Your order is confirmed.")
     page.press("Sign out")
-    page.sees("You have signed out")
+    page.until("!localStorage.getItem('shop.session')", "that the session is gone")
     # Whoever comes next on this machine finds no address, no link to an order and no session.
     kept = "Object.entries(localStorage).concat(Object.entries(sessionStorage)).flat().join()"
     assert email not in page.js(kept), page.js(kept)
@@ -440,6 +440,7 @@ def test_a_form_says_near_each_field_what_is_wrong_with_it(visit: Visit):
 
     # What only the shop can judge, in its words.
     fill_in(page)
+    page.sees("Order and pay €22.40")
     page.js("find_.field('City').value = 'Lis\\u202ebon'")
     page.press("Order and pay")
     page.until("document.querySelector('[name=\"shipping_address/city\"][aria-invalid]')", "the field is marked")
@@ -526,7 +527,7 @@ def test_nothing_keeps_anybody_out(visit: Visit, shop: Shop, axe: str, scheme: s
     page.press("Basket")
     wrong += find_barriers(page, axe, "basket")
     fill_in(page, card="Visa •••• 3184")
-    page.sees("Order and pay €")
+    page.sees("Order and pay €22.40")
     wrong += find_barriers(page, axe, "checkout")
     page.press("Order and pay")
     page.sees("Test bank")
