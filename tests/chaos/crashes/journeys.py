@@ -174,7 +174,7 @@ class LastUseDeclined(LastUse):
     mails: ClassVar[dict[str, int]] = {"order_canceled": 1}
 
     def again(self) -> Any:
-        return self.shopper.place(key=KEY, codes=["LAST"], payment_method="pm_card_chargeDeclinedInsufficientFunds")
+        return self.shopper.place(key=KEY, codes=["LAST"], payment_method="pm_card_chargeDeclinedLostCard")
 
     def wrongs(self, lived: Lived, answer: Any) -> list[str]:
         uses = list(DiscountCode.objects.values_list("held", "used"))
