@@ -163,7 +163,7 @@ PLANTS: dict[Plant, int] = {
     refunds_have_no_cap: 56,
     a_canceled_parcel_leaves_no_tombstone: 3,
     reservations_expire_while_they_are_paid: 264,
-    events_are_applied_each_time_they_come: 92,
+    events_are_applied_each_time_they_come: 317,
     orders_move_from_any_status: 9,
     a_refund_is_made_anew_each_time: 50,
     refunds_go_out_while_a_chargeback_is_open: 70,
