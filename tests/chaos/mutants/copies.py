@@ -49,8 +49,12 @@ class Outcome:
 
     @property
     def is_killed(self) -> bool:
-        """Say whether a test failed: an error of its fixtures, or a file that cannot be collected, counts for nothing."""
-        return self.exit_code == TESTS_FAILED and re.search(r"^FAILED ", self.output, re.MULTILINE) is not None
+        """Say whether a test failed: an error of its fixtures, or a file that cannot be collected, counts for nothing.
+
+        An exception that ended a thread of the product counts; pytest may report it at the end of the test, as an error.
+        """
+        noticed = r"^(?:FAILED |ERROR .*PytestUnhandledThreadExceptionWarning)"
+        return self.exit_code == TESTS_FAILED and re.search(noticed, self.output, re.MULTILINE) is not None
 
     @property
     def broken(self) -> str:
