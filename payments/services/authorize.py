@@ -53,7 +53,7 @@ OPEN_PAYMENT = Statement("payments", "open_payment")
 # The provider's clock and ours may differ by this much when we look for an intent whose id never reached us.
 CLOCK_SKEW = timedelta(minutes=10)
 # What a customer is told instead of a code that suspects fraud: a thief is not to learn that the card was reported.
-# https://docs.stripe.com/declines/codes. Staff read the code itself at the payment.
+# The provider asks for that. Staff read the code itself at the payment.
 UNTOLD = "card_declined"
 
 
