@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.forms import BaseDialogForm
@@ -22,37 +20,21 @@ from orders.models import (
     CodeUse,
     Contact,
     ContactDetails,
-    DiscountCode,
-    Fee,
-    History,
-    Inbox,
     Order,
     OrderLine,
     OrderStatus,
-    Outbox,
     Saga,
-    TaxRate,
-    Watermark,
 )
 from orders.queries import OrderState
-from orders.rules import LOOPING, CancelReason
+from orders.rules import CancelReason
 from orders.sagas.entry import cancel_order, refund_order, resume
 from payments import api as payments
 from shop.admin import (
     AmountField,
-    CodesField,
-    CountryField,
-    CurrencyField,
-    HistoryAdmin,
-    InboxAdmin,
     LineField,
     Otherwise,
-    OutboxAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    RuleAdmin,
-    RuleForm,
-    WatermarkAdmin,
     action,
     bulk_action,
     confirmation,
@@ -63,13 +45,11 @@ from shop.admin import (
     money_of,
     preformatted,
     pretty_json,
-    register_tile,
     row_of,
     shown_once,
     status_badge,
 )
 from shop.cards import refuse_card_number
-from shop.counting import shown_count
 from shop.money import Money
 from shop.story.timeline import lines_of, story_of
 from shop.text import words
@@ -394,178 +374,3 @@ def _sum_up_cancel(order: OrderState) -> Otherwise | None:
     if order.status in CALLED_OFF:
         return None
     return Otherwise(f"is {order.status}, and goes on automatically")
-
-
-@admin.register(Saga)
-class SagaAdmin(ReadOnlyAdmin):
-    """Sagas: what is parked comes first."""
-
-    list_display = ("order", "name", "waits_for", "due_at", "attempts", "parked_at", "walked_since", "finished_at")
-    list_filter = ("name", "waiting_for", ("parked_at", admin.EmptyFieldListFilter))
-    search_fields = ("order__number", "order__id")
-    ordering = ("-id",)
-    urgent = Q(finished_at=None, parked_at__isnull=False)
-    exclude = ("log", "waiting_for")
-    readonly_fields = ("waits_for", "log_json")
-
-    waits_for = in_words("waiting_for")
-
-    @display(description="log")
-    def log_json(self, obj: Saga) -> SafeString:
-        """Show the steps it took."""
-        return pretty_json(obj.log)
-
-
-class TaxRateForm(RuleForm):
-    """A tax as staff enter it."""
-
-    country = CountryField()
-    region = LineField(max_length=100, required=False, widget=UnfoldAdminTextInputWidget)
-    tax_class = LineField(max_length=40, required=False, widget=UnfoldAdminTextInputWidget)
-    label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
-
-    class Meta:
-        model = TaxRate
-        fields = ("country", "region", "tax_class", "label", "percent", "included", "reverse_charge", "active")
-
-
-@admin.register(TaxRate)
-class TaxRateAdmin(RuleAdmin):
-    """Taxes. A change is charged within PRICING_RULES_SECONDS."""
-
-    form = TaxRateForm
-    list_display = ("country", "region", "tax_class", "label", "percent", "included", "active")
-    list_filter = ("active", "country")
-    search_fields = ("country", "region", "label")
-
-
-class FeeForm(RuleForm):
-    """A fee as staff enter it."""
-
-    amounts = {"amount": "amount_minor", "below": "below_minor"}
-    code = LineField(widget=UnfoldAdminTextInputWidget)
-    label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
-    country = CountryField(required=False)
-    currency = CurrencyField()
-    amount = AmountField(help_text="As customers read it: 2.50 EUR, 250 JPY.")
-    below = AmountField(
-        required=False,
-        help_text="Only orders whose products cost less than this, after discounts. Empty: all orders.",
-    )
-
-    class Meta:
-        model = Fee
-        fields = ("code", "label", "amount", "currency", "below", "country", "active")
-
-    def clean_code(self) -> str:
-        """Take the code in any spelling."""
-        return str(self.cleaned_data["code"]).upper()
-
-
-@admin.register(Fee)
-class FeeAdmin(RuleAdmin):
-    """Fees. A change is charged within PRICING_RULES_SECONDS."""
-
-    form = FeeForm
-    list_display = ("code", "label", "amount", "below", "country", "active")
-    list_filter = ("active", "country")
-    search_fields = ("code", "label")
-
-    amount = money("amount_minor", description="amount")
-
-    @display(description="below", ordering="below_minor")
-    def below(self, fee: Fee) -> str:
-        """Show below which value of products it is charged."""
-        return "-" if fee.below_minor is None else Money(fee.below_minor, fee.currency).localized()
-
-
-class DiscountCodeForm(RuleForm):
-    """A code as staff enter it."""
-
-    amounts = {"amount": "amount_minor", "minimum": "minimum_minor"}
-    code = LineField(widget=UnfoldAdminTextInputWidget)
-    label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
-    amount = AmountField(required=False, help_text="So much off, such as 10.00. Empty for a percentage.")
-    currency = CurrencyField(required=False)
-    minimum = AmountField(
-        required=False, help_text="Only orders in which the products that it makes cheaper cost at least this."
-    )
-    skus = CodesField(required=False, label="SKUs")
-    categories = CodesField(required=False)
-
-    class Meta:
-        model = DiscountCode
-        fields = (
-            "code",
-            "label",
-            "percent",
-            "amount",
-            "currency",
-            "minimum",
-            "skus",
-            "categories",
-            "starts_at",
-            "ends_at",
-            "once_per_customer",
-            "max_uses",
-            "active",
-        )
-
-    def clean_code(self) -> str:
-        """Take the code in any spelling."""
-        return str(self.cleaned_data["code"]).upper()
-
-
-@admin.register(DiscountCode)
-class DiscountCodeAdmin(RuleAdmin):
-    """Discount codes. One that is no longer wanted is set inactive, since orders name it."""
-
-    form = DiscountCodeForm
-    counters = ("held", "used")
-    list_display = ("code", "label", "takes_off", "starts_at", "ends_at", "held", "used", "max_uses", "active")
-    list_filter = ("active", "once_per_customer")
-    search_fields = ("code", "label")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Say no: orders name their codes."""
-        return False
-
-    @display(description="takes off")
-    def takes_off(self, code: DiscountCode) -> str:
-        """Show the percentage or the amount."""
-        if code.percent is not None:
-            return f"{code.percent.normalize():f} %"
-        return Money(code.amount_minor or 0, code.currency).localized()
-
-
-@admin.register(Outbox)
-class OrdersOutboxAdmin(OutboxAdmin):
-    """Facts of orders on their way out."""
-
-
-@admin.register(History)
-class OrdersHistoryAdmin(HistoryAdmin):
-    """Facts of orders that have left the outbox."""
-
-
-@admin.register(Watermark)
-class OrdersWatermarkAdmin(WatermarkAdmin):
-    """Since when orders has all of its facts."""
-
-
-@admin.register(Inbox)
-class OrdersInboxAdmin(InboxAdmin):
-    """Facts of others at orders."""
-
-
-def _figures() -> Mapping[str, object]:
-    counts = {status.label: shown_count(Order.objects.filter(status=status)) for status in OrderStatus}
-    sagas = Saga.objects.filter(finished_at=None)
-    return {label: count for label, count in counts.items() if count != "0"} | {
-        "Sagas under way": shown_count(sagas.filter(due_at__isnull=False)),
-        "Sagas walked again and again": shown_count(sagas.filter(walked_since__lt=Now() - LOOPING)),
-        "Sagas parked": shown_count(sagas.filter(parked_at__isnull=False)),
-    }
-
-
-register_tile("orders", "Orders", _figures)

@@ -527,7 +527,7 @@ MUTANTS = (
     Mutant(
         removes="the agreement of the orders' table with the checked model",
         promise="I9",
-        file="orders/models.py",
+        file="orders/models/order.py",
         old="        OrderStatus.CONFIRMING: {OrderStatus.CONFIRMED, OrderStatus.CANCELING},\n",
         new="        OrderStatus.CONFIRMING: {OrderStatus.CONFIRMED},\n",
         killers=("tests/chaos/model/test_tables.py::test_orders_move_as_the_model_does",),

@@ -226,7 +226,7 @@ MUTANTS = (
     Mutant(
         removes="the fault that an order met as staff resumed it",
         promise="edge",
-        file="orders/admin.py",
+        file="orders/admin/orders.py",
         old="    if reached.fault is not None:\n",
         new="    if False:\n",
         killers=(f"{PAGES}::test_resuming_what_meets_a_fault_is_no_success",),
@@ -234,7 +234,7 @@ MUTANTS = (
     Mutant(
         removes="what an order waits for as staff resume it",
         promise="edge",
-        file="orders/admin.py",
+        file="orders/admin/orders.py",
         old="    if reached.waiting_for:\n",
         new="    if False:\n",
         killers=(f"{PAGES}::test_resuming_what_waits_for_its_customer_says_so",),
@@ -242,7 +242,7 @@ MUTANTS = (
     Mutant(
         removes="the look whether there is anything to resume",
         promise="edge",
-        file="orders/admin.py",
+        file="orders/admin/orders.py",
         old="    if not services.resume_saga_now(order_id=order_id):\n",
         new="    if services.resume_saga_now(order_id=order_id) is None:\n",
         killers=(f"{PAGES}::test_resuming_where_nothing_is_unfinished_says_so",),
@@ -258,7 +258,7 @@ MUTANTS = (
     Mutant(
         removes="the difference between a cancel that is through and one that goes on",
         promise="edge",
-        file="orders/admin.py",
+        file="orders/admin/orders.py",
         old="    if order.status in CALLED_OFF:\n",
         new="    if order.status:\n",
         killers=(f"{PAGES}::test_a_cancel_that_is_not_through_is_no_success",),
@@ -274,7 +274,7 @@ MUTANTS = (
     Mutant(
         removes="parked sagas from the top of their list",
         promise="edge",
-        file="orders/admin.py",
+        file="orders/admin/books.py",
         old="    urgent = Q(finished_at=None, parked_at__isnull=False)\n",
         new="",
         killers=(f"{PAGES}::test_parked_sagas_come_first",),

@@ -1,0 +1,149 @@
+"""The rules of prices, which staff change: taxes, fees and discount codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from orders.models import (
+    DiscountCode,
+    Fee,
+    TaxRate,
+)
+from shop.admin import (
+    AmountField,
+    CodesField,
+    CountryField,
+    CurrencyField,
+    LineField,
+    RuleAdmin,
+    RuleForm,
+    display,
+    money,
+)
+from shop.money import Money
+
+
+class TaxRateForm(RuleForm):
+    """A tax as staff enter it."""
+
+    country = CountryField()
+    region = LineField(max_length=100, required=False, widget=UnfoldAdminTextInputWidget)
+    tax_class = LineField(max_length=40, required=False, widget=UnfoldAdminTextInputWidget)
+    label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
+
+    class Meta:
+        model = TaxRate
+        fields = ("country", "region", "tax_class", "label", "percent", "included", "reverse_charge", "active")
+
+
+@admin.register(TaxRate)
+class TaxRateAdmin(RuleAdmin):
+    """Taxes. A change is charged within PRICING_RULES_SECONDS."""
+
+    form = TaxRateForm
+    list_display = ("country", "region", "tax_class", "label", "percent", "included", "active")
+    list_filter = ("active", "country")
+    search_fields = ("country", "region", "label")
+
+
+class FeeForm(RuleForm):
+    """A fee as staff enter it."""
+
+    amounts = {"amount": "amount_minor", "below": "below_minor"}
+    code = LineField(widget=UnfoldAdminTextInputWidget)
+    label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
+    country = CountryField(required=False)
+    currency = CurrencyField()
+    amount = AmountField(help_text="As customers read it: 2.50 EUR, 250 JPY.")
+    below = AmountField(
+        required=False,
+        help_text="Only orders whose products cost less than this, after discounts. Empty: all orders.",
+    )
+
+    class Meta:
+        model = Fee
+        fields = ("code", "label", "amount", "currency", "below", "country", "active")
+
+    def clean_code(self) -> str:
+        """Take the code in any spelling."""
+        return str(self.cleaned_data["code"]).upper()
+
+
+@admin.register(Fee)
+class FeeAdmin(RuleAdmin):
+    """Fees. A change is charged within PRICING_RULES_SECONDS."""
+
+    form = FeeForm
+    list_display = ("code", "label", "amount", "below", "country", "active")
+    list_filter = ("active", "country")
+    search_fields = ("code", "label")
+
+    amount = money("amount_minor", description="amount")
+
+    @display(description="below", ordering="below_minor")
+    def below(self, fee: Fee) -> str:
+        """Show below which value of products it is charged."""
+        return "-" if fee.below_minor is None else Money(fee.below_minor, fee.currency).localized()
+
+
+class DiscountCodeForm(RuleForm):
+    """A code as staff enter it."""
+
+    amounts = {"amount": "amount_minor", "minimum": "minimum_minor"}
+    code = LineField(widget=UnfoldAdminTextInputWidget)
+    label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
+    amount = AmountField(required=False, help_text="So much off, such as 10.00. Empty for a percentage.")
+    currency = CurrencyField(required=False)
+    minimum = AmountField(
+        required=False, help_text="Only orders in which the products that it makes cheaper cost at least this."
+    )
+    skus = CodesField(required=False, label="SKUs")
+    categories = CodesField(required=False)
+
+    class Meta:
+        model = DiscountCode
+        fields = (
+            "code",
+            "label",
+            "percent",
+            "amount",
+            "currency",
+            "minimum",
+            "skus",
+            "categories",
+            "starts_at",
+            "ends_at",
+            "once_per_customer",
+            "max_uses",
+            "active",
+        )
+
+    def clean_code(self) -> str:
+        """Take the code in any spelling."""
+        return str(self.cleaned_data["code"]).upper()
+
+
+@admin.register(DiscountCode)
+class DiscountCodeAdmin(RuleAdmin):
+    """Discount codes. A code that is not wanted any more is made inactive, not deleted: orders name it."""
+
+    form = DiscountCodeForm
+    counters = ("held", "used")
+    list_display = ("code", "label", "takes_off", "starts_at", "ends_at", "held", "used", "max_uses", "active")
+    list_filter = ("active", "once_per_customer")
+    search_fields = ("code", "label")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Say no: orders name their codes."""
+        return False
+
+    @display(description="takes off")
+    def takes_off(self, code: DiscountCode) -> str:
+        """Show the percentage or the amount."""
+        if code.percent is not None:
+            return f"{code.percent.normalize():f} %"
+        return Money(code.amount_minor or 0, code.currency).localized()

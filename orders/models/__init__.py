@@ -1,0 +1,71 @@
+"""Tables of orders, with the order's statuses and the moves between them."""
+
+from orders.models.bus import (
+    History,
+    Inbox,
+    Outbox,
+    Watermark,
+)
+from orders.models.order import (
+    CALLED_OFF,
+    DECIDED,
+    ENDED,
+    GOING_BACK,
+    NEVER_PAID,
+    NUMBER_ALPHABET,
+    ORDER_TRANSITIONS,
+    PAID,
+    PAYABLE,
+    SENT,
+    UNPAID,
+    Adjustment,
+    Contact,
+    ContactDetails,
+    Order,
+    OrderLine,
+    OrderStatus,
+    new_order_number,
+)
+from orders.models.prices import (
+    OPEN_USES,
+    CodeUse,
+    DiscountCode,
+    Fee,
+    TaxRate,
+    UseStatus,
+)
+from orders.models.saga import (
+    Saga,
+)
+
+__all__ = [
+    "CALLED_OFF",
+    "DECIDED",
+    "ENDED",
+    "GOING_BACK",
+    "NEVER_PAID",
+    "NUMBER_ALPHABET",
+    "OPEN_USES",
+    "ORDER_TRANSITIONS",
+    "PAID",
+    "PAYABLE",
+    "SENT",
+    "UNPAID",
+    "Adjustment",
+    "CodeUse",
+    "Contact",
+    "ContactDetails",
+    "DiscountCode",
+    "Fee",
+    "History",
+    "Inbox",
+    "Order",
+    "OrderLine",
+    "OrderStatus",
+    "Outbox",
+    "Saga",
+    "TaxRate",
+    "UseStatus",
+    "Watermark",
+    "new_order_number",
+]
