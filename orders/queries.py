@@ -14,7 +14,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from orders.models import OPEN_USES, PAID, SENT, CodeUse, DiscountCode, Fee, Order, OrderStatus, Saga, TaxRate
-from orders.pricing.priced import Adjustment, AdjustmentKind
+from orders.pricing.priced import Adjustment, AdjustmentKind, share_in
 from orders.pricing.rules import Rules
 from orders.rules import ids_of_full_refunds
 from payments import api as payments
@@ -118,11 +118,7 @@ class OrderState:
     @property
     def line_totals(self) -> tuple[Money, ...]:
         """What each line costs with its share of every adjustment; they add up to the total."""
-        added = [adjustment.shares for adjustment in self.adjustments if not adjustment.included]
-        return tuple(
-            Money(line.line_total.minor + sum(shares[index] for shares in added), self.total.currency)
-            for index, line in enumerate(self.lines)
-        )
+        return share_in([line.line_total for line in self.lines], self.adjustments)
 
 
 # The members of OrderState that orders_contactdetails holds, where an order has a row there.

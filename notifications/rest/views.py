@@ -55,7 +55,5 @@ class OrderLookupsView(StrictQueryView):
         The answer does not tell whether they do. The link of one order is mailed once in some minutes.
         """
         refuse_card_numbers(request, "")
-        serializer = OrderLookupSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        ask_for_link(**serializer.validated_data)
+        ask_for_link(**OrderLookupSerializer.read(request.data))
         return Response(ANSWER, status=status.HTTP_202_ACCEPTED, headers={"Cache-Control": "no-store"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -50,6 +51,14 @@ class Adjustment:
         return self.kind == AdjustmentKind.TAX and self.label.endswith(REVERSE_CHARGE)
 
 
+def share_in(prices: Sequence[Money], adjustments: Iterable[Adjustment]) -> tuple[Money, ...]:
+    """Return what lines of these prices cost with their shares of all adjustments that are not included."""
+    added = [each.shares for each in adjustments if not each.included]
+    return tuple(
+        Money(price.minor + sum(shares[line] for shares in added), price.currency) for line, price in enumerate(prices)
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Priced:
     """What a basket costs: total = lines + adjustments that are not included."""
@@ -71,10 +80,4 @@ class Priced:
     @property
     def line_totals(self) -> tuple[Money, ...]:
         """What each line costs with its share of every adjustment; they add up to the total."""
-        return tuple(
-            Money(
-                item.price.minor + sum(each.shares[line] for each in self.adjustments if not each.included),
-                item.unit_price.currency,
-            )
-            for line, item in enumerate(self.items)
-        )
+        return share_in([item.price for item in self.items], self.adjustments)

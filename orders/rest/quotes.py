@@ -18,7 +18,7 @@ from orders.pricing.price import WhyNot
 from orders.pricing.priced import Priced
 from orders.rest.documents import INVENTORY_FAULTS
 from orders.rest.prices import AdjustmentOut, represent_adjustments
-from orders.rest.serializers import AddressSerializer, CountryField, OrderedLineSerializer, moment
+from orders.rest.serializers import CountryField, OrderedLineSerializer, moment
 from orders.rules import CODE_LENGTH
 from orders.services.price_order import MAX_CODES, RefusedCode, Shortcoming
 from orders.services.quotes import QuotedOrder, quote_order
@@ -36,8 +36,6 @@ class DestinationSerializer(StrictSerializer):
     country = CountryField()
     region = TextField(max_length=100, required=False, default="", allow_blank=True)
     postal_code = TextField(max_length=20, required=False, default="", allow_blank=True)
-
-    validate_country = AddressSerializer.validate_country
 
 
 class QuoteSerializer(StrictSerializer):
@@ -154,11 +152,10 @@ def represent_quote(quoted: QuotedOrder) -> dict[str, Any]:
 
 def quote_again(new: services.NewOrder) -> dict[str, Any]:
     """Return a new quote for what an order wants, as QuoteOut describes it. Raises: as `quote_order`."""
-    address = new.shipping_address
     return represent_quote(
         quote_order(
             lines=new.lines,
-            destination=Destination(country=address.country, region=address.region, postal_code=address.postal_code),
+            destination=new.destination,
             shipping_option=new.shipping_option,
             codes=new.codes,
             vat_number=new.vat_number,
@@ -300,9 +297,7 @@ class QuotesView(StrictQueryView):
         Codes that do not apply stand in `refused_codes`, and products that cannot be had in `unavailable`: neither fails
         the rest. Call it as often as the customer changes the basket; too many codes that do not exist are answered 429.
         """
-        body = QuoteSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        wanted = body.validated_data
+        wanted = QuoteSerializer.read(request.data)
         codes = wanted.get("codes", [])
         if codes:
             refuse_guessing(request)

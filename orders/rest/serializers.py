@@ -58,16 +58,22 @@ class OrderedLineSerializer(StrictSerializer):
     quantity = CountField(min_value=1, max_value=settings.ORDER_MAX_QUANTITY)
 
 
-NO_COUNTRY = "This is not an ISO 3166-1 alpha-2 country code in capitals. Write it like PT."
-
-
 class CountryField(serializers.RegexField):
     """The code of a country, which says how to write one where it is not."""
 
-    default_error_messages = {"invalid": NO_COUNTRY}
+    default_error_messages = {
+        "invalid": "This is not an ISO 3166-1 alpha-2 country code in capitals. Write it like PT."
+    }
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("^[A-Z]{2}$", help_text="ISO 3166-1 alpha-2", **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Insist on a country that exists."""
+        value = super().to_internal_value(data)
+        if value not in COUNTRIES:
+            self.fail("invalid")
+        return value
 
 
 class AddressSerializer(StrictSerializer):
@@ -80,12 +86,6 @@ class AddressSerializer(StrictSerializer):
     region = TextField(max_length=100, required=False, default="", allow_blank=True)
     postal_code = TextField(max_length=20, required=False, default="", allow_blank=True)
     country = CountryField()
-
-    def validate_country(self, value: str) -> str:
-        """Insist on a country that exists."""
-        if value not in COUNTRIES:
-            raise serializers.ValidationError(NO_COUNTRY)
-        return value
 
 
 class PaymentMethodField(TextField):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.http import HttpRequest
 from rest_framework import status
@@ -90,13 +89,6 @@ def _responds_async(request: HttpRequest | Request) -> bool:
     return "respond-async" in request.headers.get("Prefer", "").lower()
 
 
-def _validate(kind: type[Any], request: Request) -> dict[str, Any]:
-    serializer = kind(data=request.data)
-    serializer.is_valid(raise_exception=True)
-    validated: dict[str, Any] = serializer.validated_data
-    return validated
-
-
 def _note_staff(request: Request, order_id: uuid.UUID, did: str) -> None:
     log_action(staff=request.user, obj=Order.objects.get(pk=order_id), message=did)
 
@@ -114,7 +106,7 @@ class OrdersView(AdmittedView):
     @idempotent
     def post(self, request: CustomerRequest, call: KeyedCall) -> Answer:
         """Place an order: record it, reserve its stock, charge its card, confirm it."""
-        body = usual_order(request.data) or _validate(PlaceOrderSerializer, request)
+        body = usual_order(request.data) or PlaceOrderSerializer.read(request.data)
         waits = not _responds_async(request)
         placed = self._place(request, new_order(body, customer=request.user, call=call), inline=waits)
         if waits:
@@ -190,7 +182,7 @@ class OrderPaymentView(AdmittedView):
     @idempotent
     def post(self, request: Request, call: KeyedCall, order_id: uuid.UUID) -> Answer:
         """Give an order its payment method, or go on after the customer has authenticated."""
-        body = _validate(PaymentMethodSerializer, request)
+        body = PaymentMethodSerializer.read(request.data)
         order = _visible_order(request, order_id)
         if not order.is_of(request.user.pk):
             raise PermissionDenied
@@ -217,7 +209,7 @@ class OrderCancelView(AdmittedView):
     @idempotent
     def post(self, request: Request, call: KeyedCall, order_id: uuid.UUID) -> Answer:
         """Cancel an order; a confirmed one gets all its money back."""
-        _validate(NothingSerializer, request)
+        NothingSerializer.read(request.data)
         order = _visible_order(request, order_id)
         _require_match(request, order)
         own = order.is_of(request.user.pk)
@@ -266,7 +258,7 @@ class OrderRefundsView(StrictQueryView):
         """Return a part of an order's money. For staff with the permission `orders.refund_order` only; customers get 403."""
         if not (request.user.is_staff and request.user.has_perm("orders.refund_order")):
             raise PermissionDenied
-        body = _validate(RefundSerializer, request)
+        body = RefundSerializer.read(request.data)
         if "If-Match" in request.headers:
             _require_match(request, get_order(order_id=order_id))
         try:

@@ -136,6 +136,12 @@ class NewOrder:
     locale: str = ""
     by_guest: bool = False
 
+    @property
+    def destination(self) -> Destination:
+        """Where the parcel goes, as far as the price depends on it."""
+        to = self.shipping_address
+        return Destination(country=to.country, region=to.region, postal_code=to.postal_code)
+
 
 def find_placed_order(*, new: NewOrder) -> uuid.UUID | None:
     """Return the order that this customer placed with this key, None where there is none.
@@ -180,11 +186,10 @@ def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> tuple
 
     Raises: CodeNotUsable, TotalChanged, and as price_order.
     """
-    address = new.shipping_address
     costs = price_order(
         lines=new.lines,
         offers=offers,
-        destination=Destination(country=address.country, region=address.region, postal_code=address.postal_code),
+        destination=new.destination,
         shipping_option=new.shipping_option,
         codes=new.codes,
         vat_number=new.vat_number,
@@ -351,11 +356,11 @@ def lock_orders_of(customer_id: uuid.UUID) -> None:
 
 
 def room_of_guest(new: NewOrder, keys: HolderKeys | None) -> Room | None:
-    """Return that there is no room for a guest's order, None where there may be; in the open transaction.
+    """Return the room that a guest's order lacks, None where there may be enough. To be called in its transaction.
 
     One mailbox makes any number of guests. So those without a payment method count together, as one customer's do. `keys`:
     None where the order is not judged. There is no room either where the key has placed an order before: an account
-    may have taken that along since, so that its key is met no more.
+    may have taken that along since, and then no unique key meets the guest's.
     Locks: as orders_room_to_wait(), in the same order, so that neither waits for the other.
     """
     lock_orders_of(new.customer_id)

@@ -26,6 +26,14 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     default_error_messages = {"unknown": "This field is not known here."}
 
+    @classmethod
+    def read(cls, body: Any) -> dict[str, Any]:
+        """Return the members of a body as they are used. Raises: ValidationError, which names what is wrong."""
+        serializer = cls(data=body)
+        serializer.is_valid(raise_exception=True)
+        validated: dict[str, Any] = serializer.validated_data
+        return validated
+
     def to_internal_value(self, data: Any) -> Any:
         """Validate the known fields, and name the others."""
         unknown = sorted(set(map(str, data)) - set(self.fields)) if isinstance(data, Mapping) else []

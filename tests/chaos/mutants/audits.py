@@ -250,9 +250,9 @@ MUTANTS = (
     Mutant(
         removes="the shares of adjustments in a line's price",
         promise="I12",
-        file="orders/queries.py",
-        old="line.line_total.minor + sum(shares[index] for shares in added)",
-        new="line.line_total.minor",
+        file="orders/pricing/priced.py",
+        old="price.minor + sum(shares[line] for shares in added)",
+        new="price.minor",
         killers=(
             "tests/integration/orders/test_adjustments.py::test_an_order_tells_each_adjustment_and_each_line_its_exact_price",
         ),
