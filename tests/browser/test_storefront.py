@@ -56,6 +56,16 @@ def fill_in(page: Page, *, email: str = "", card: str = "Visa •••• 4242"
     page.press(card)
 
 
+def checkout_of(visit: Visit, name: str, *, total: str, card: str = "Visa •••• 4242") -> Page:
+    """Return the checkout of somebody who has signed in, filled in, with its total on the button."""
+    page = visit()
+    sign_in(page)
+    put_into_basket(page, name)
+    fill_in(page, card=card)
+    page.sees(f"Order and pay {total}")
+    return page
+
+
 def buy_elsewhere(shop: Shop, sku: str, quantity: int) -> dict[str, Any]:
     """Have another shopper buy something meanwhile."""
     login = requests.post(
@@ -196,11 +206,7 @@ def test_a_shopper_makes_an_account_and_buys_with_it(visit: Visit):
 
 
 def test_an_order_that_was_sent_is_sent_once_however_often_its_button_is_pressed(visit: Visit):
-    page = visit()
-    sign_in(page)
-    put_into_basket(page, "Blue mug")
-    fill_in(page)
-    page.sees("Order and pay €22.40")
+    page = checkout_of(visit, "Blue mug", total="€22.40")
     before = number_of_orders(page)
 
     page.js(
@@ -213,11 +219,7 @@ def test_an_order_that_was_sent_is_sent_once_however_often_its_button_is_pressed
 
 
 def test_a_page_that_is_loaded_anew_while_its_order_is_on_the_way_finds_that_order(visit: Visit):
-    page = visit()
-    sign_in(page)
-    put_into_basket(page, "Blue mug")
-    fill_in(page)
-    page.sees("Order and pay €22.40")
+    page = checkout_of(visit, "Blue mug", total="€22.40")
     before = number_of_orders(page)
     # The order gets there, and its answer is lost.
     page.js(
@@ -244,11 +246,7 @@ def number_of_orders(page: Page) -> int:
 
 
 def test_a_card_that_is_declined_for_good_leaves_basket_and_form_as_they_were(visit: Visit):
-    page = visit()
-    sign_in(page)
-    put_into_basket(page, "Blue mug")
-    fill_in(page, card="Visa •••• 9987")
-    page.sees("Order and pay €22.40")
+    page = checkout_of(visit, "Blue mug", total="€22.40", card="Visa •••• 9987")
 
     page.press("Order and pay")
     page.sees("The card was declined")
@@ -282,11 +280,7 @@ def test_another_card_pays_the_order_whose_first_one_was_declined(visit: Visit):
 
 
 def test_a_bank_that_asks_is_answered_on_the_orders_page(visit: Visit):
-    page = visit()
-    sign_in(page)
-    put_into_basket(page, "Oak desk lamp")
-    fill_in(page, card="Visa •••• 3184")
-    page.sees("Order and pay €98.90")
+    page = checkout_of(visit, "Oak desk lamp", total="€98.90", card="Visa •••• 3184")
 
     page.press("Order and pay")
     page.sees("Test bank")
@@ -300,11 +294,7 @@ def test_a_bank_that_asks_is_answered_on_the_orders_page(visit: Visit):
 
 
 def test_a_product_that_is_sold_out_under_the_eyes_is_named(visit: Visit, shop: Shop):
-    page = visit()
-    sign_in(page)
-    put_into_basket(page, "Signed poster, last one")
-    fill_in(page)
-    page.sees("Order and pay €150.00")
+    page = checkout_of(visit, "Signed poster, last one", total="€150.00")
     buy_elsewhere(shop, "POSTER-LAST", 1)
 
     page.press("Order and pay")
@@ -319,11 +309,7 @@ def test_a_product_that_is_sold_out_under_the_eyes_is_named(visit: Visit, shop: 
 
 
 def test_nothing_is_ordered_for_another_total_than_the_one_that_was_shown(visit: Visit):
-    page = visit()
-    sign_in(page)
-    put_into_basket(page, "Blue mug")
-    fill_in(page)
-    page.sees("Order and pay €22.40")
+    page = checkout_of(visit, "Blue mug", total="€22.40")
     before = number_of_orders(page)
     # As another tab does, or a price that the shop changes.
     page.js(
