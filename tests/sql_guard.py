@@ -25,7 +25,7 @@ CHANGES = re.compile(
 
 @contextmanager
 def housekeeping() -> Iterator[None]:
-    """Have no guard look at what is done before and after a test, by itself."""
+    """Let no guard look at what the suite itself does before and after a test."""
     _housekeeping.append(None)
     try:
         yield

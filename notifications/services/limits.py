@@ -34,7 +34,7 @@ def may_be_sent(email: Email, order: orders.OrderState) -> bool:
 
 
 def _has_verified(order: orders.OrderState) -> bool:
-    """Return whether the order goes to a mailbox that its customer's account has verified: it is no stranger's."""
+    """Return whether the order goes to a mailbox that its customer's account has verified, so that it is not a stranger's."""
     return same_mailbox(order.email) in map(same_mailbox, verified_addresses(user_id=order.customer_id))
 
 

@@ -163,7 +163,7 @@ def _by_rate(
 ) -> tuple[tuple[TaxLine, ...], Money]:
     """Return the taxes by label and rate, each with the net amount of the lines that it is on, and what has no tax.
 
-    A line's net amount is its price with its part of all that is no tax; what the prices contain of taxes is taken out.
+    A line's net amount is its price with its part of everything but taxes; the taxes that prices contain are taken out.
     """
     nets = [line.amount.minor for line in lines]
     grouped: dict[tuple[str, Decimal | None], list[Adjustment]] = {}

@@ -151,7 +151,7 @@ def _taxes(sheet: Sheet, width: float) -> list[Any]:
 
 
 def _paragraph(text: str, style: str = "plain") -> Any:
-    """Return a paragraph. Its text is no markup."""
+    """Return a paragraph of plain text: nothing in it is read as markup."""
     return platypus.Paragraph(escape(text, quote=False), _STYLES[style])
 
 

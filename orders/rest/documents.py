@@ -171,7 +171,7 @@ RECEIVING = _describe(
         responses={
             (200, "text/html"): OpenApiResponse(str, description="The receipt"),
             (200, "application/pdf"): OpenApiResponse(bytes, description="The receipt"),
-            409: OpenApiResponse(description="The order is not confirmed, so there is no receipt"),
+            409: OpenApiResponse(description="The order is not confirmed, so it has no receipt yet"),
         },
         parameters=[IF_NONE_MATCH],
     ),
