@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.test import override_settings
 
 import local.stripe.store
-import orders.models
+import orders.models.order
 import shop.ids
 import shop.resilience.retry
 from orders.sagas import engine
@@ -64,7 +64,7 @@ def patches(world: Any) -> Iterator[None]:
         for owner, name, made in (
             (shop.ids, "secrets", dice),
             (shop.ids, "time", SimpleNamespace(time_ns=world.clock.time_ns)),
-            (orders.models, "secrets", dice),
+            (orders.models.order, "secrets", dice),
             (local.stripe.store, "secrets", dice),
             (shop.resilience.retry, "random", SimpleNamespace(uniform=lambda low, high: (low + high) / 2)),
             (engine, "_postpone", watched),
