@@ -47,10 +47,10 @@ def saga_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Late:
         @staticmethod
-        def one(*, order_id: Any, due_in: Any, **more: Any) -> Any:
+        def run(*, order_id: Any, due_in: Any, **more: Any) -> Any:
             saga = {"order_id": order_id, "name": "checkout", "due_at": Now() + due_in}
             transactions.after_commit("orders", lambda: Saga.objects.create(**saga))
-            return place.one(order_id=order_id, due_in=due_in, **more)
+            return place.run(order_id=order_id, due_in=due_in, **more)
 
     monkeypatch.setattr(placing, "_PLACE_ORDER", Late)
 
