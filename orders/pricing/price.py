@@ -128,13 +128,19 @@ def _weights(discounted: Discounted) -> Sequence[int]:
 
 def _taxes(basket: Basket, base: Sequence[int], rules: Sequence[TaxRule]) -> Iterable[Adjustment]:
     """Return the taxes on the lines, each with its part of discounts, shipping and fees in `base`."""
-    by_line = [[rule for rule in rules if rule.applies(item, basket.destination)] for item in basket.items]
+    # By their places: two rules that say the same are two taxes, and a price that contains both contains twice the rate.
+    by_line = [
+        [place for place, rule in enumerate(rules) if rule.applies(item, basket.destination)] for item in basket.items
+    ]
     # A price that contains several taxes contains each as its part of one and all of them.
-    contained = [sum((_rate(rule) for rule in found if rule.included), Fraction(0)) for found in by_line]
+    contained = [
+        sum((_rate(rules[place]) for place in found if rules[place].included), Fraction(0)) for found in by_line
+    ]
     # What no tax has been taken out of yet: of several, none takes a line below zero.
     left = list(base)
-    for rule in dict.fromkeys(rule for found in by_line for rule in found):
-        weights = [amount if rule in found else 0 for amount, found in zip(base, by_line, strict=True)]
+    for place in dict.fromkeys(place for found in by_line for place in found):
+        rule = rules[place]
+        weights = [amount if place in found else 0 for amount, found in zip(base, by_line, strict=True)]
         exact = sum(
             (weight * _rate(rule) / (1 + within) for weight, within in zip(weights, contained, strict=True)),
             Fraction(0),
@@ -144,7 +150,7 @@ def _taxes(basket: Basket, base: Sequence[int], rules: Sequence[TaxRule]) -> Ite
         if reversed_charge:
             # What the prices contain is taken out of them; what would come on top does not come.
             tax = -tax if rule.included else 0
-            weights = [amount if rule in found else 0 for amount, found in zip(left, by_line, strict=True)]
+            weights = [amount if place in found else 0 for amount, found in zip(left, by_line, strict=True)]
         shares = share_out(tax, weights)
         if reversed_charge:
             left = [sum(pair) for pair in zip(left, shares, strict=True)]

@@ -105,6 +105,49 @@ def test_a_price_that_contains_two_taxes_contains_each_of_the_one_net_price() ->
     assert _amounts(_price(item(10500), rules=rules, destination=Destination(country="CA"))) == [("tax", 500)]
 
 
+FEW_RULES = st.lists(
+    st.builds(
+        vat,
+        st.sampled_from(["0", "7", "19", "33.333"]),
+        included=st.booleans(),
+        tax_class=st.sampled_from(["", "reduced"]),
+    ),
+    max_size=5,
+)
+
+
+@BASKETS
+@given(
+    st.lists(st.tuples(st.integers(0, 10**7), st.sampled_from(["", "reduced"])), min_size=1, max_size=6),
+    FEW_RULES.filter(bool),
+)
+def test_each_rule_is_a_tax_of_its_own_also_where_two_say_the_same(
+    lines: list[tuple[int, str]], taxes: list[TaxRule]
+) -> None:
+    priced = _price(*(item(minor, tax_class=kind) for minor, kind in lines), rules=Rules(taxes=tuple(taxes)))
+
+    for included in (True, False):
+        exact, count = Fraction(0), 0
+        for minor, kind in lines:
+            rates = [Fraction(tax.percent) / 100 for tax in taxes if tax.tax_class == kind and tax.included]
+            charged = (
+                rates
+                if included
+                else [Fraction(tax.percent) / 100 for tax in taxes if tax.tax_class == kind and not tax.included]
+            )
+            exact += minor * sum(charged) / (1 + sum(rates))
+            count += len(charged)
+        told = sum(each.amount.minor for each in priced.adjustments if each.included is included)
+        assert abs(told - exact) <= Fraction(min(count, len(taxes)), 2)
+
+
+def test_a_price_that_contains_one_tax_twice_contains_twice_its_rate() -> None:
+    once, twice = (_price(item(13800), rules=Rules(taxes=(vat("19"),) * times)) for times in (1, 2))
+
+    assert _amounts(once) == [("tax", 2203)]
+    assert _amounts(twice) == [("tax", 1900), ("tax", 1900)]
+
+
 def test_tax_is_rounded_once_for_the_order_and_not_for_each_line() -> None:
     # medusa#13405: taxes rounded by line do not add up to the tax of the order. 3 x 0.333 is 1, and not 0.
     priced = _price(*(item(333) for _ in range(3)), rules=Rules(taxes=(vat("0.1", included=False),)))
