@@ -31,6 +31,7 @@ CLOCKS = {
     "SHIPPING_CARRIER": "sandbox",
     "SANDBOX_CARRIER_TRANSIT_SECONDS": "1",
     "BREAKER_MINIMUM_CALLS": "50",
+    "PRICING_RULES_SECONDS": "1",
     "LOG_FORMAT": "json",
     "DJANGO_SETTINGS_MODULE": "config.settings.development",
 }

@@ -13,6 +13,7 @@ import requests
 
 from local.demo import data as demo_data
 from local.stack import Stack
+from shop.money import Money
 
 ADDRESS = {
     "name": "Ada Example",
@@ -30,30 +31,33 @@ class JourneyFailed(RuntimeError):
     """The demo cannot go on."""
 
 
-class Shopper:
-    """A storefront's customer: signed in, speaking HTTP only; and the sandbox's control panel beside it."""
+class Customer:
+    """Whoever orders, with the token of a storefront, speaking HTTP only; and the sandbox's control panel beside it."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, token: str) -> None:
         self.stack = stack
-        login = requests.post(
-            f"{stack.url}/_allauth/app/v1/auth/login",
-            json={"email": demo_data.SHOPPER.email, "password": demo_data.SHOPPER.password},
-            timeout=10,
-        )
-        if login.status_code != requests.codes.ok:
-            raise JourneyFailed(f"the demo shopper cannot sign in: {login.status_code} {login.text[:300]}")
-        self._headers = {"Authorization": f"Bearer {login.json()['meta']['session_token']}"}
+        self._headers = {"Authorization": f"Bearer {token}"}
 
     def place(self, sku: str, *, quantity: int = 1, payment_method: str, key: str = "") -> requests.Response:
-        """POST an order."""
+        """POST an order of one product."""
+        body = {"lines": [{"sku": sku, "quantity": quantity}], "payment_method": payment_method}
+        return self.order_by(body, key=key)
+
+    def order_by(self, body: dict[str, Any], *, key: str = "", country: str = ADDRESS["country"]) -> requests.Response:
+        """POST an order as the body says, to an address in that country."""
         return requests.post(
             f"{self.stack.url}/api/v1/orders",
             headers=self._headers | {"Idempotency-Key": key or str(uuid.uuid4())},
-            json={
-                "lines": [{"sku": sku, "quantity": quantity}],
-                "payment_method": payment_method,
-                "shipping_address": ADDRESS,
-            },
+            json={"shipping_address": ADDRESS | {"country": country}} | body,
+            timeout=30,
+        )
+
+    def quote(self, sku: str, *, country: str = ADDRESS["country"], **more: Any) -> requests.Response:
+        """POST a quote of one product."""
+        return requests.post(
+            f"{self.stack.url}/api/v1/quotes",
+            headers=self._headers,
+            json={"lines": [{"sku": sku, "quantity": 1}], "destination": {"country": country}} | more,
             timeout=30,
         )
 
@@ -89,6 +93,30 @@ class Shopper:
         return found
 
 
+class Shopper(Customer):
+    """A customer with an account, signed in."""
+
+    def __init__(self, stack: Stack) -> None:
+        login = requests.post(
+            f"{stack.url}/_allauth/app/v1/auth/login",
+            json={"email": demo_data.SHOPPER.email, "password": demo_data.SHOPPER.password},
+            timeout=10,
+        )
+        if login.status_code != requests.codes.ok:
+            raise JourneyFailed(f"the demo shopper cannot sign in: {login.status_code} {login.text[:300]}")
+        super().__init__(stack, login.json()["meta"]["session_token"])
+
+
+class Guest(Customer):
+    """A customer without an account."""
+
+    def __init__(self, stack: Stack) -> None:
+        made = requests.post(f"{stack.url}/api/v1/guests", json={"email": "guest@shop.example"}, timeout=10)
+        if made.status_code != requests.codes.created:
+            raise JourneyFailed(f"nobody can order as a guest: {made.status_code} {made.text[:300]}")
+        super().__init__(stack, made.json()["token"])
+
+
 class Journey:
     """One journey: begin it, watch it to its end, judge the end."""
 
@@ -97,7 +125,7 @@ class Journey:
     ends_as: tuple[str, ...] = CONFIRMED
     mails: tuple[str, ...] = ("confirmed",)
 
-    def __init__(self, shopper: Shopper) -> None:
+    def __init__(self, shopper: Customer) -> None:
         self.shopper = shopper
         self.order_id = ""
         self._told: set[tuple[object, str]] = set()
@@ -127,13 +155,18 @@ class Journey:
         if not condition:
             self.wrong.append(f"not so: {what}")
 
-    def answered(self, response: requests.Response, status: int, *, path: str = "/api/v1/orders") -> dict[str, Any]:
-        """Say how the API answered, and remember the order it names."""
+    def told(self, response: requests.Response, status: int, *, path: str = "/api/v1/orders") -> dict[str, Any]:
+        """Say how the API answered."""
         body: dict[str, Any] = response.json()
-        self.order_id = self.order_id or str(body.get("id") or body.get("facts", {}).get("order_id", ""))
         outcome = body.get("code") or f"{body.get('status')}, next action: {body.get('next_action')}"
         say(f"    POST {path} -> {response.status_code} {outcome}")
         self.expect(response.status_code == status, f"the answer was {status}: {response.text[:300]}")
+        return body
+
+    def answered(self, response: requests.Response, status: int, *, path: str = "/api/v1/orders") -> dict[str, Any]:
+        """Say how the API answered, and remember the order it names."""
+        body = self.told(response, status, path=path)
+        self.order_id = self.order_id or str(body.get("id") or body.get("facts", {}).get("order_id", ""))
         if not self.order_id:
             raise JourneyFailed(f"{self.title}: the answer names no order: {response.text[:500]}")
         return body
@@ -348,9 +381,71 @@ class Killed(Journey):
         self.expect(self.captures() == 1, "one charge at the provider")
 
 
+class GuestByQuote(Journey):
+    """Somebody without an account orders what they were shown, or is shown what it costs now."""
+
+    title = "A guest orders by a quote: the price changes, the new quote is ordered, and is what the card is charged"
+
+    def begin(self) -> None:
+        """Ask what it costs with a code and by express, and order that; meanwhile the shop changes the price."""
+        self.shopper = Guest(self.shopper.stack)
+        quote = self._quoted(self.shopper.quote("BLANKET", shipping_option="express", codes=["tenoff"]).json())
+        _change_price("BLANKET", Money(12900, "EUR"))
+        say("    the shop changes the price")
+        refused = self.told(self.shopper.order_by({"quote": quote["id"], "payment_method": "pm_card_visa"}), 409)
+        self.expect(refused.get("code") == "total_changed", "the guest is told that the total has changed")
+        self.expect(not self.shopper.orders(), "nothing was ordered")
+        self._new = self._quoted(refused["facts"]["quote"])
+        self.expect(
+            self._new["total"]["amount_minor"] == quote["total"]["amount_minor"] + 1000,
+            "the new quote tells the price of now, with the same code and the same shipping",
+        )
+        ordered = self.shopper.order_by({"quote": self._new["id"], "payment_method": "pm_card_visa"})
+        self.answered(ordered, 201)
+
+    def _quoted(self, quote: dict[str, Any]) -> dict[str, Any]:
+        parts = [f"{each['label']} {each['amount']['formatted']}" for each in quote["adjustments"]]
+        say(f"    a quote: {'; '.join(parts)}; total {quote['total']['formatted']} {quote['total']['currency']}")
+        return quote
+
+    def judge(self) -> None:
+        """Find one charge, of the total that was quoted last."""
+        charged = [intent["captured"] for intent in _intents(self.ledger()) if intent["captures"]]
+        self.expect(charged == [self._new["total"]["amount_minor"]], f"one charge of the new total: {charged}")
+        order = self.shopper.order(self.order_id)
+        self.expect(order["adjustments"] == self._new["adjustments"], "code, shipping and tax are those of the quote")
+
+
+class NothingToPay(Journey):
+    """A code takes all off, and the parcel is fetched."""
+
+    title = "A discount code takes all off: confirmed without a payment, and the code is used up"
+
+    def begin(self) -> None:
+        """Order with the code, twice; name no card."""
+        _give_away("GIFT", country="DE")
+        quoted = _wait_for(self._free_quote, "an order with the code costs nothing")
+        say(f"    a quote: total {quoted['total']['formatted']} {quoted['total']['currency']}")
+        placed = self.answered(self.shopper.order_by({"quote": quoted["id"]}, country="DE"), 201)
+        self.expect(placed["payment"] is None, "the order has no payment")
+        again = {"lines": [{"sku": "CARAFE", "quantity": 1}], "codes": ["GIFT"]}
+        refused = self.told(self.shopper.order_by(again, country="DE"), 409)
+        self.expect(refused.get("facts", {}).get("reason") == "used_up", "the code is good once")
+
+    def _free_quote(self) -> dict[str, Any] | None:
+        quote: dict[str, Any] = self.shopper.quote("CARAFE", country="DE", codes=["gift"]).json()
+        return None if quote["total"]["amount_minor"] else quote
+
+    def judge(self) -> None:
+        """Find that the provider was not even asked."""
+        self.expect(not _intents(self.ledger()), "the provider was never asked")
+
+
 JOURNEYS: tuple[type[Journey], ...] = (
     Abandoned,
     ConfirmedShippedMailed,
+    GuestByQuote,
+    NothingToPay,
     Declined,
     AnotherCard,
     OutOfStock,
@@ -358,6 +453,27 @@ JOURNEYS: tuple[type[Journey], ...] = (
     AnswerLost,
     Killed,
 )
+
+
+def _change_price(sku: str, price: Money) -> None:
+    """Change a product's price as staff do in the admin."""
+    from inventory import api as inventory
+
+    offer = inventory.get_offers(skus=[sku])[sku]
+    inventory.change_product(sku=sku, name=offer.name, price=price, active=True)
+
+
+def _give_away(code: str, *, country: str) -> None:
+    """Make a code that takes all off once, and let parcels of one country be fetched, as staff do in the admin."""
+    from django.apps import apps
+
+    codes, options, rates = (
+        apps.get_model(name)._default_manager
+        for name in ("orders.DiscountCode", "shipping.ShippingOption", "shipping.ShippingRate")
+    )
+    codes.create(code=code, label="A gift", percent=100, max_uses=1)
+    option = options.create(code="fetch", name="Fetched at the shop", days_min=0, days_max=1)
+    rates.create(option=option, countries=[country], currency="EUR", price_minor=0)
 
 
 def _intents(ledger: dict[str, Any]) -> list[dict[str, Any]]:
