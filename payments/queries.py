@@ -19,6 +19,7 @@ from payments.models import (
     NO_CURRENCY,
     REFUND_UNDER_WAY,
     UNANSWERED,
+    WAITING,
     Dispute,
     Payment,
     PaymentStatus,
@@ -87,6 +88,16 @@ class PaymentState:
     def was_tried(self, payment_method: str) -> bool:
         """Return whether this payment method was declined for the order, or given up for another."""
         return any(payment_method == tried for tried, _code in self.refused)
+
+    @property
+    def declined(self) -> tuple[str, ...]:
+        """The payment methods that the bank refused: not those that were given up, or were no good."""
+        return tuple(method for method, code in self.refused if rules.is_declined(code))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has said yet what becomes of the present payment method."""
+        return self.status in (PaymentStatus.NEW, *WAITING)
 
     @property
     def has_currency(self) -> bool:

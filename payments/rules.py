@@ -94,6 +94,11 @@ def kind_of_refusal(decline_code: str) -> RefusedFor:
     return RefusedFor(kind) if kind in _REFUSED_FOR else RefusedFor.REQUEST
 
 
+def is_declined(decline_code: str) -> bool:
+    """Return whether the bank refused a payment method that is over by this code."""
+    return decline_code != CHANGED and kind_of_refusal(decline_code) == RefusedFor.BANK
+
+
 # Note [Another card]
 #
 # A refused payment method is followed by another on the same intent, unless nothing is gained by that: the amount or our

@@ -176,6 +176,8 @@ REST_FRAMEWORK = {
         "guests": env.str("API_RATE_GUESTS", "20/min"),
         "lookups": env.str("API_RATE_LOOKUPS", "10/min"),
         "wrong_codes": env.str("API_RATE_WRONG_CODES", "20/min"),
+        "declined_cards": env.str("API_RATE_DECLINED_CARDS", "10/hour"),
+        "declined_cards_of_many": env.str("API_RATE_DECLINED_CARDS_OF_MANY", "30/hour"),
     },
     "EXCEPTION_HANDLER": "shop.rest.problem.handle_exception",
     "NUM_PROXIES": TRUSTED_PROXIES,

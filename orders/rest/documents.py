@@ -17,6 +17,7 @@ from orders import services
 from orders.gateways import TaxServiceUnavailable
 from orders.queries import OrderNotFound
 from orders.receipts import ReceiptNotReady
+from orders.rest.declined import TooManyDeclined
 from orders.rest.serializers import (
     NothingSerializer,
     OrderOut,
@@ -122,7 +123,8 @@ PLACING = _describe(
                 "these products cannot be ordered so. Nothing was recorded"
             ),
             429: OpenApiResponse(
-                description="Too many requests, or too many unpaid orders: pay or cancel one of facts.open_orders"
+                description="Too many requests, or too many unpaid orders: pay or cancel one of facts.open_orders. Or too many "
+                "cards were declined: an order with a payment method is taken again after Retry-After"
             ),
         },
     ),
@@ -138,7 +140,7 @@ PLACING = _describe(
                 shipping.NoShippingThere,
                 payments.UnchargeableAmount,
             ],
-            429: [services.TooManyOpenOrders],
+            429: [services.TooManyOpenOrders, TooManyDeclined],
             503: [*WALK_FAULTS, TaxServiceUnavailable],
         },
         adds=_CHECKOUT_ADDS,
@@ -187,7 +189,13 @@ PAYING = _describe(
         operation_id="pay_order",
         request=PaymentMethodSerializer,
         parameters=[IF_MATCH],
-        responses=_CHECKOUT | {409: OpenApiResponse(description=f"{_WAS_CANCELED}order_not_payable")},
+        responses=_CHECKOUT
+        | {
+            409: OpenApiResponse(description=f"{_WAS_CANCELED}order_not_payable"),
+            429: OpenApiResponse(
+                description="Too many requests. Or too many cards were declined: another payment method is taken after Retry-After"
+            ),
+        },
     ),
     documented(
         problems={
@@ -195,6 +203,7 @@ PAYING = _describe(
             403: ["permission_denied"],
             404: [OrderNotFound],
             409: [*CANCELS, services.NotPayable],
+            429: [TooManyDeclined],
             503: WALK_FAULTS,
         },
         adds=_CHECKOUT_ADDS,

@@ -22,6 +22,7 @@ from orders.queries import (
     was_tried_with,
 )
 from orders.rest.answers import answer_checkout, answer_recorded, headers_of, tag_of
+from orders.rest.declined import CardsTried
 from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, RECEIVING, REFUNDING
 from orders.rest.mail_links import LinkHolder, OrderTokenAuthentication
 from orders.rest.quotes import count_guesses, quote_again, refuse_guessing
@@ -108,12 +109,20 @@ class OrdersView(AdmittedView):
         """Place an order: record it, reserve its stock, charge its card, confirm it."""
         body = usual_order(request.data) or PlaceOrderSerializer.read(request.data)
         waits = not _responds_async(request)
-        placed = self._place(request, new_order(body, customer=request.user, call=call), inline=waits)
+        new = new_order(body, customer=request.user, call=call)
+        cards = CardsTried(request, mailbox=new.email if new.by_guest else "") if new.payment_method else None
+        if cards is not None:
+            cards.refuse_too_many()
+        placed = self._place(request, new, inline=waits)
         if waits:
             reached = resume(order_id=placed.order_id, placed=placed)
             method = str(body.get("payment_method", ""))
-            return answer_checkout(request, reached, order_id=placed.order_id, payment_method=method)
-        return answer_recorded(request, placed)
+            answer = answer_checkout(request, reached, order_id=placed.order_id, payment_method=method)
+        else:
+            answer = answer_recorded(request, placed)
+        if cards is not None:
+            cards.note(answer, order_id=placed.order_id, payment_method=new.payment_method)
+        return answer
 
     def _place(self, request: CustomerRequest, new: services.NewOrder, *, inline: bool) -> OrderProgress:
         """Place the order; whoever sends too many codes that do not exist is stopped. Raises: as `place_order`."""
@@ -188,6 +197,11 @@ class OrderPaymentView(AdmittedView):
             raise PermissionDenied
         _require_match(request, order)
         untried, method = False, body.get("payment_method", "")
+        # Links are for the orders of guests.
+        by_guest = not isinstance(request.user, User) or request.user.is_guest
+        cards = CardsTried(request, mailbox=order.email if by_guest else "") if method else None
+        if cards is not None:
+            cards.refuse_too_many()
         if method:
             if not (order.cancel_reason or order.confirmed_at):
                 try:
@@ -197,7 +211,10 @@ class OrderPaymentView(AdmittedView):
                     return NotFinal(problem_of(refusal).response())
             untried = bool(order.cancel_reason) and not was_tried_with(order_id=order_id, payment_method=method)
         reached = resume_for_somebody(order_id=order_id)
-        return answer_checkout(request, reached, order_id=order_id, untried=untried, payment_method=method)
+        answer = answer_checkout(request, reached, order_id=order_id, untried=untried, payment_method=method)
+        if cards is not None and not untried:
+            cards.note(answer, order_id=order_id, payment_method=method)
+        return answer
 
 
 class OrderCancelView(AdmittedView):

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from django.db.models.functions import Now
 
-from payments import rules
+from payments import metrics, rules
 from payments.events import (
     PaymentActionRequired,
     PaymentAuthorized,
@@ -131,6 +131,8 @@ def change(
             announce(event)
     if moved is None:
         return load(payment.order_id)
+    for _method, code in refused:
+        metrics.count_refusal(code)
     payment.status, payment.version = to, moved[0]
     payment.attempt += renew
     payment.refused = [*payment.refused, *map(list, refused)]

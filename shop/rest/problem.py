@@ -123,7 +123,7 @@ def problem_of(error: ShopError, **facts: Any) -> Problem:
     if isinstance(error, Fault):
         headers["Retry-After"] = str(error.retry_after_seconds)
     elif getattr(error, "http_status", 0) == 429:  # noqa: PLR2004  Too Many Requests
-        headers["Retry-After"] = str(RETRY_AFTER_LIMIT_SECONDS)
+        headers["Retry-After"] = str(error.facts.get("retry_after_seconds", RETRY_AFTER_LIMIT_SECONDS))
     return Problem(
         code=error.code,
         title=error.title,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import structlog
@@ -129,6 +130,83 @@ class WrongCodes(_AddressThrottle):
             log.exception("throttle.cache_unavailable")
             return []
         return [at for at in sent if at > begin]
+
+
+class Tally(_RateThrottle):
+    """Counts what somebody did and should not have: each thing by a name, so that a repetition counts once.
+
+    What has no outcome yet is noted as open, and settled once that is known. Of two requests at once one may overwrite
+    the other's note, as with every throttle here.
+    """
+
+    # Of open ones: those that come to nothing are forgotten with the rate's time.
+    MOST = 200
+
+    def __init__(self, scope: str, key: str, *, cache: str = "default") -> None:
+        self.scope = scope
+        self.cache = caches[cache]
+        self._key = f"throttle:{scope}:{key}"
+        super().__init__()
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nobody is limited."""
+        return self.rate is None
+
+    def open_ones(self) -> dict[str, str]:
+        """Return what has no outcome yet, by name: what it is about."""
+        return {name: about for name, (_at, about) in self._noted().items() if about}
+
+    def note(self, name: str, *, open_about: str = "") -> None:
+        """Note a thing under its name: as counting, or as open where it says what it is about."""
+        noted = self._noted()
+        at, about = noted.get(name, (self.timer(), open_about))
+        self._keep(noted | {name: (at, open_about if about else "")})
+
+    def settle(self, outcomes: Mapping[str, bool]) -> None:
+        """Have open ones count, or forget them, by their names."""
+        kept = {name: (at, "" if name in outcomes else about) for name, (at, about) in self._noted().items()}
+        self._keep({name: noted for name, noted in kept.items() if outcomes.get(name, True)})
+
+    def wait(self) -> float:
+        """Return for how many seconds more the limit is reached; 0 while it is not."""
+        counted = sorted((at for at, about in self._noted().values() if not about), reverse=True)
+        if self.rate is None or len(counted) < self.num_requests:
+            return 0.0
+        return max(0.0, counted[self.num_requests - 1] + self.duration - self.timer())
+
+    def _noted(self) -> dict[str, tuple[float, str]]:
+        if self.rate is None:
+            return {}
+        begin = self.timer() - self.duration
+        try:
+            noted: dict[str, tuple[float, str]] = self.cache.get(self._key, {})
+        except Exception:
+            # A cache that is away must not close the shop.
+            log.exception("throttle.cache_unavailable")
+            return {}
+        return {name: (at, about) for name, (at, about) in noted.items() if at > begin}
+
+    def _keep(self, noted: Mapping[str, tuple[float, str]]) -> None:
+        if self.rate is None:
+            return
+        newest = sorted(noted.items(), key=lambda each: each[1][0])[-self.MOST :]
+        try:
+            self.cache.set(self._key, dict(newest), self.duration)
+        except Exception:
+            log.exception("throttle.cache_unavailable")
+
+
+def network_of(request: Request) -> str:
+    """Return where a request comes from, as a key: its IPv4 address, or its IPv6 network of /64, which one customer has."""
+    sent_from = throttling.BaseThrottle().get_ident(request)
+    try:
+        address = ipaddress.ip_address(str(sent_from))
+    except ValueError:
+        return hashlib.sha256(str(sent_from).encode()).hexdigest()
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 class EdgeHeadersMiddleware:

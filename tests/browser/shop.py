@@ -14,6 +14,8 @@ from local.stack import Stack, prepare_django
 SETTINGS = {
     "API_RATE_ANONYMOUS": "100000/min",
     "API_RATE_CUSTOMER": "100000/min",
+    "API_RATE_DECLINED_CARDS": "100000/hour",
+    "API_RATE_DECLINED_CARDS_OF_MANY": "100000/hour",
     "SANDBOX_CARRIER_TRANSIT_SECONDS": "3600",
     "MAX_OPEN_ORDERS_PER_CUSTOMER": "100",
 }

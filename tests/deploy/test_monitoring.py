@@ -335,6 +335,44 @@ def test_promtool_agrees(tmp_path: Path) -> None:
         assert f"{len(_rules())} rules found" in judged.stdout
 
 
+@pytest.mark.parametrize(
+    ("declined", "confirmed", "stopped", "fires"),
+    [
+        pytest.param("0+1x30", "0+20x30", "0x30", False, id="a busy day"),
+        pytest.param("0+1x30", "0x30", "0x30", False, id="a quiet night"),
+        pytest.param("0+5x30", "0+20x30", "0x30", False, id="a sale"),
+        pytest.param("0+5x30", "0+1x30", "0x30", True, id="an attack"),
+        pytest.param("0x30", "0+20x30", "0+1x30", True, id="somebody who is stopped"),
+    ],
+)
+def test_card_testing_is_told_from_customers_without_money(
+    declined: str, confirmed: str, stopped: str, fires: bool, tmp_path: Path
+) -> None:
+    series = {
+        'shop_payment_declines_total{code="do_not_honor"}': declined,
+        'shop_orders_total{outcome="confirmed"}': confirmed,
+        'shop_card_attempts_stopped_total{of="address"}': stopped,
+    }
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": 'count(ALERTS{alertname="CardTesting",alertstate="firing"}) or vector(0)',
+                "eval_time": "25m",
+                "exp_samples": [{"labels": "{}", "value": int(fires)}],
+            }
+        ],
+    }
+    cases = tmp_path / "cases.json"
+    rule_files = [str(DOCKER / "prometheus" / "alerts.yml")]
+    cases.write_text(json.dumps({"rule_files": rule_files, "evaluation_interval": "1m", "tests": [case]}))
+
+    judged = _promtool("test", "rules", str(cases))
+
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
 def test_broker_configuration_is_lines_of_known_keys() -> None:
     known = (
         "vm_memory_high_watermark.relative", "disk_free_limit.absolute", "log.console", "log.console.level", "log.file",

@@ -6,6 +6,7 @@ from tests.chaos.mutants.mutant import Mutant
 
 PAYMENTS = "tests/integration/payments/test_another_card.py"
 ORDERS = "tests/integration/orders/test_another_card.py"
+DECLINED = "tests/integration/orders/test_declined_cards.py"
 
 MUTANTS = (
     Mutant(
@@ -95,5 +96,48 @@ MUTANTS = (
         killers=(
             "tests/integration/orders/test_faults.py::test_a_walk_that_was_left_behind_does_not_put_a_cancel_to_sleep",
         ),
+    ),
+    Mutant(
+        removes="the end of declined cards",
+        promise="edge",
+        file="orders/rest/declined.py",
+        old="        if wait > 0:\n",
+        new="        if wait < 0:\n",
+        killers=(f"{DECLINED}::test_the_third_declined_card_is_the_last_one_that_is_tried",),
+    ),
+    Mutant(
+        removes="the question what became of cards whose answers did not say it",
+        promise="edge",
+        file="orders/rest/declined.py",
+        old="        self._settle()\n",
+        new="",
+        killers=(
+            f"{DECLINED}::test_what_is_answered_before_it_is_tried_is_asked_about",
+            f"{DECLINED}::test_what_was_paid_in_the_end_is_forgotten",
+        ),
+    ),
+    Mutant(
+        removes="the network of an IPv6 address",
+        promise="edge",
+        file="shop/rest/throttling.py",
+        old="ipaddress.ip_network((address, 64), strict=False)",
+        new="address",
+        killers=(f"{DECLINED}::test_one_network_of_ipv6_is_one_address",),
+    ),
+    Mutant(
+        removes="the mailbox that guests have in common from whose cards are counted",
+        promise="edge",
+        file="orders/rest/declined.py",
+        old="        if mailbox:\n",
+        new="        if False:\n",
+        killers=(f"{DECLINED}::test_new_guests_of_one_mailbox_are_stopped_as_one_wherever_they_are",),
+    ),
+    Mutant(
+        removes="the bank's word from what counts as a declined card",
+        promise="edge",
+        file="payments/rules.py",
+        old="    return decline_code != CHANGED and kind_of_refusal(decline_code) == RefusedFor.BANK\n",
+        new="    return True\n",
+        killers=("tests/unit/payments/test_rules.py::test_only_the_banks_word_is_a_declined_card",),
     ),
 )

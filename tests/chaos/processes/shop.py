@@ -159,6 +159,8 @@ class ChaosShop(Stack):
             "SANDBOX_CARRIER_TRANSIT_SECONDS": "30",
             "API_RATE_CUSTOMER": "1000000/min",
             "API_RATE_ANONYMOUS": "1000000/min",
+            "API_RATE_DECLINED_CARDS": "1000000/hour",
+            "API_RATE_DECLINED_CARDS_OF_MANY": "1000000/hour",
             "MAX_OPEN_ORDERS_PER_CUSTOMER": "1000000",
             "MAX_HELD_UNPAID_PIECES": "1000000",
             "MAX_UNPAID_ORDER_EMAILS": "1000000",

@@ -12,8 +12,9 @@ import pytest
 import stripe
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
-from payments import rules
+from payments import metrics, rules
 from payments.gateways import InvalidWebhook
 from payments.gateways.stripe import amounts, words
 from payments.gateways.stripe.adapter import StripeProvider
@@ -233,3 +234,31 @@ def test_webhooks_are_registered_for_exactly_what_is_acted_on(place):
 
     named = set(re.findall(r"\b(?:payment_intent|charge|refund)\.[a-z_.]*[a-z_]", text))
     assert named == set(words.NOTICES)
+
+
+@pytest.mark.parametrize(
+    ("code", "declined"),
+    [
+        ("insufficient_funds", True),
+        ("a_code_of_tomorrow", True),
+        (rules.CHANGED, False),
+        ("payment_method:resource_missing", False),
+        ("request:account_invalid", False),
+        ("amount_too_small", False),
+    ],
+)
+def test_only_the_banks_word_is_a_declined_card(code: str, declined: bool):
+    assert rules.is_declined(code) is declined
+
+
+def test_declines_are_counted_by_code_and_strange_codes_together():
+    def counted(code: str) -> float:
+        return REGISTRY.get_sample_value("shop_payment_declines_total", {"code": code}) or 0.0
+
+    before = {code: counted(code) for code in ("do_not_honor", metrics.OTHER)}
+
+    for code in ("do_not_honor", *(f"a_code_of_tomorrow_{number}" for number in range(3)), rules.CHANGED):
+        metrics.count_refusal(code)
+
+    assert {code: counted(code) - before[code] for code in before} == {"do_not_honor": 1, metrics.OTHER: 3}
+    assert counted("a_code_of_tomorrow_1") == 0
