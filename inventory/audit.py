@@ -25,7 +25,7 @@ from shop.audit.statuses import ByPayload, register_history_checks
 
 # Holds are swept within seconds of their end.
 OVERDUE_SECONDS = 300
-# No hold is given for longer, whatever RESERVATION_TTL_SECONDS says.
+# No hold is given for longer, nor extended by more, whatever RESERVATION_TTL_SECONDS and HOLD_EXTENSION_SECONDS say.
 LONGEST_HOLD = timedelta(days=1)
 
 # What one unit of a reservation has moved by now, by its status: available, reserved, sold.
@@ -112,7 +112,8 @@ LAWS = (
         " FROM inventory_reservation WHERE order_id >= %(first)s AND (created_at > now() + "
         + SKEW
         + " OR status = 'HELD'"
-        "  AND expires_at > greatest(created_at, now() - interval '1 day') + %(longest)s) ORDER BY 1",
+        "  AND expires_at > greatest(created_at, now() - interval '1 day') + %(longest)s"
+        "   * CASE WHEN extended_at IS NULL THEN 1 ELSE 2 END) ORDER BY 1",
     ),
     Law(
         "I10",

@@ -219,6 +219,9 @@ class Reservation(StatusModel):
     order_id = models.UUIDField(primary_key=True, editable=False)
     status = models.CharField(max_length=10, choices=Status.choices)
     expires_at = models.DateTimeField(null=True, editable=False)
+    extended_at = models.DateTimeField(
+        null=True, editable=False, help_text="when the hold was extended, which it is once"
+    )
     short_sku = models.CharField(max_length=64, blank=True, editable=False)
     short_wanted = models.BigIntegerField(null=True, editable=False)
     short_available = models.BigIntegerField(null=True, editable=False)

@@ -1,4 +1,4 @@
-"""The facts that orders publishes: one for every move of an order's status that is written, those of refunds, and order.taken_along."""
+"""The facts that orders publishes: one for every move of an order's status that is written, those of refunds, order.taken_along and order.hold_extended."""
 
 from __future__ import annotations
 
@@ -125,3 +125,12 @@ class OrderTakenAlong(Event):
     order_id: uuid.UUID
     guest_id: uuid.UUID
     customer_id: uuid.UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderHoldExtended(Event):
+    """Its customer was given so many seconds more to pay, which happens once."""
+
+    type = "order.hold_extended"
+    order_id: uuid.UUID
+    seconds: int

@@ -145,6 +145,15 @@ LAWS = (
     ),
     Law(
         "I10",
+        "an order is given more time to pay at most once",
+        f"SELECT {_ORDER}, format('its time to pay was extended %%s times; by the request %%s, it says', f.told,"
+        "  o.hold_extension) FROM orders_order AS o JOIN (SELECT aggregate_id, count(*) AS told FROM ("
+        "  SELECT aggregate_id FROM orders_outbox WHERE type = 'order.hold_extended' UNION ALL"
+        "  SELECT aggregate_id FROM orders_history WHERE type = 'order.hold_extended') AS facts GROUP BY aggregate_id) AS f"
+        "  ON f.aggregate_id = o.id WHERE o.id >= %(first)s AND (f.told > 1 OR o.hold_extension IS NULL) ORDER BY o.id",
+    ),
+    Law(
+        "I10",
         "no order is stuck",
         f"SELECT {_ORDER}, format('it is %%s and no saga will move it', o.status) FROM orders_order AS o"
         f" WHERE o.id >= %(first)s AND o.status NOT IN {_DECIDED} AND o.placed_at < now() - %(still)s"

@@ -105,6 +105,8 @@ class OrderState:
     payment_method: str = field(default="", repr=False)
     # The guest who placed it, where an account has taken it along: both see it.
     guest_id: uuid.UUID | None = None
+    # The request that has extended the time to pay.
+    hold_extension: uuid.UUID | None = None
 
     def is_of(self, customer_id: uuid.UUID | None) -> bool:
         """Return whether it is the order of this customer: of the account that has it, or of the guest who placed it."""
@@ -154,6 +156,7 @@ _COLUMNS = {
     "link_epoch": "o.link_epoch",
     "guest_id": "o.guest_id",
     "payment_method": "o.payment_method",
+    "hold_extension": "o.hold_extension",
 }
 _ADDRESS = [f"c.{member}" for member in _ADDRESS_MEMBERS]
 _ORDERS = (

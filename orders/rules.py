@@ -71,6 +71,10 @@ def is_full_refund(refund_id: uuid.UUID, order_id: uuid.UUID) -> bool:
     return refund_id in ids_of_full_refunds(order_id)
 
 
+# The longest that a saga rests which waits for a payment method; its order's deadline may come sooner.
+LONGEST_REST_SECONDS = 3600
+
+
 # Most customers who authenticate at all do so within this time of placing the order.
 SOON = timedelta(minutes=2)
 

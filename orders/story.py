@@ -29,6 +29,7 @@ _IN_WORDS = {
     "order.refunded": "the rest of its money went back and its stock is on the shelf again",
     "order.refund_issued": "a part of its money went back",
     "order.taken_along": "an account has taken the guest's order along",
+    "order.hold_extended": "its customer was given more time to pay",
     "order.refund_returned": "a refund that the customer had been told of came back",
 }
 

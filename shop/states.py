@@ -94,13 +94,14 @@ def change_status(
     expected: Collection[str],
     event: Event,
     to: str | None = None,
+    seen: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> int | None:
     """Move one row to the status that `event` tells of if it stands in one of `expected`; publish `event` with its version.
 
-    `to`: the status, where the model has no table STATUS_AFTER. `values` are further columns to write in the same
+    `to`: the status, where the model has no table STATUS_AFTER. `seen`: columns that must hold these values, too. `values` are further columns to write in the same
     statement. Needs an open transaction of the model's context.
-    Returns the new version, or None where the row was not in `expected`: somebody else moved it first.
+    Returns the new version, or None where the row was not in `expected` or not as `seen`: somebody else moved it first.
     Raises: IllegalTransition where the model's table does not hold the move, or `event` tells of another.
     """
     to = model.STATUS_AFTER[type(event)] if to is None else to
@@ -110,7 +111,7 @@ def change_status(
     context = model._meta.app_label
     alias = transactions.require(context)
     rows = model._default_manager.using(alias).filter(
-        **{"pk": pk, "status__in": [str(status) for status in expected]}  # noqa: PIE804  subclasses have the field
+        **{"pk": pk, "status__in": [str(status) for status in expected], **(seen or {})}
     )
     query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
     query.add_update_values({"status": str(to), "version": models.F("version") + 1, **values})

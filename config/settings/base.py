@@ -313,6 +313,10 @@ if not 1 <= RESERVATION_TTL_SECONDS <= 24 * 60 * 60:
     raise ImproperlyConfigured(
         f"RESERVATION_TTL_SECONDS must be from 1 to 86400 (a day), not {RESERVATION_TTL_SECONDS}."
     )
+# How much longer an order may be paid if its customer asks, once; 0: not at all.
+HOLD_EXTENSION_SECONDS = env.int("HOLD_EXTENSION_SECONDS", 15 * 60)
+if not 0 <= HOLD_EXTENSION_SECONDS <= 24 * 60 * 60:
+    raise ImproperlyConfigured(f"HOLD_EXTENSION_SECONDS must be from 0 to 86400 (a day), not {HOLD_EXTENSION_SECONDS}.")
 STOCK_LOW_THRESHOLD = env.int("STOCK_LOW_THRESHOLD", 5)
 
 # --- payments ---------------------------------------------------------------------------------------------------------

@@ -38,9 +38,9 @@ def release_expired_reservations(*, limit: int | None = None) -> int:
 
 
 def expire_reservations(*, order_ids: Sequence[UUID]) -> int:
-    """Expire those of these overdue holds that are still HELD, waiting for whoever has them locked.
+    """Expire those of these holds that are HELD and overdue, waiting for whoever has them locked.
 
-    A hold's end never changes, so one that was overdue when it was looked up still is.
+    One that was overdue when it was looked up may have been extended since, and stays.
     """
     with store.one_statement():
         expired = _expire(order_ids)

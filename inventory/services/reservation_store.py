@@ -42,6 +42,7 @@ _RESERVE = Statement("inventory", "reserve_stock")
 _REFUSE = Statement("inventory", "refuse_shortage")
 _MOVE = Statement("inventory", "move_reservations")
 _BEGIN = Statement("inventory", "begin_payment")
+_EXTEND = Statement("inventory", "extend_hold")
 _BURY = Statement("inventory", "bury_reservation")
 _DECODE_LINES = msgspec.json.Decoder(tuple[Line, ...]).decode
 
@@ -55,6 +56,7 @@ class Kept:
     expires_at: datetime | None
     lines: tuple[Line, ...]
     overdue: bool = False
+    extended: bool = False
     shortage: Shortage | None = None
     # The fact that this very call wrote, "" where it found the reservation so.
     told: str = ""
@@ -144,9 +146,9 @@ def find(order_id: UUID) -> Kept | None:
         row = _FIND.one(order_id=order_id)
     if row is None:
         return None
-    status, expires_at, overdue, short_sku, short_wanted, short_available, lines = row
+    status, expires_at, overdue, extended, short_sku, short_wanted, short_available, lines = row
     shortage = Shortage(short_sku, short_wanted, short_available) if status == Status.SHORT else None
-    return Kept(order_id, status, expires_at, _lines(lines), overdue=overdue, shortage=shortage)
+    return Kept(order_id, status, expires_at, _lines(lines), overdue=overdue, extended=extended, shortage=shortage)
 
 
 def reserve(wishes: Sequence[Wish], *, patience: str) -> dict[UUID, Kept]:
@@ -228,6 +230,13 @@ def begin_payment(order_id: UUID) -> Kept | None:
         if row:
             announce(event)
     return Kept(order_id, Status.PAYING.value, row[0], _lines(row[1]), told=event.type) if row else None
+
+
+def extend(order_id: UUID, *, seconds: int) -> Kept | None:
+    """Extend a hold whose time is not over and that was not extended before. Raises: InventoryBusy, InventoryUnavailable."""
+    with one_statement():
+        row = _EXTEND.one(patience=ledger.patience(), order_id=order_id, seconds=seconds)
+    return Kept(order_id, Status.HELD.value, row[0], _lines(row[1]), extended=True) if row else None
 
 
 def bury(order_id: UUID) -> Kept | None:

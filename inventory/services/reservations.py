@@ -1,4 +1,4 @@
-"""Use cases of an order's stock: reserve, begin payment, commit, release, return.
+"""Use cases of an order's stock: reserve, extend the hold, begin payment, commit, release, return.
 
 Each is idempotent by the order's id, and each step is one statement, which is one transaction. Each undo accepts
 "nothing there" and leaves a tombstone, so that a reservation asked for late finds the door shut.
@@ -82,6 +82,15 @@ def reserve_stock(*, order_id: UUID, lines: Sequence[Line], for_payment: bool) -
         left=lambda: _reserve_or_refuse(wish, for_payment, patience),
     )
     return _answer(kept)
+
+
+def extend_hold(*, order_id: UUID, seconds: int) -> ReservationState:
+    """Let a hold last so much longer, once: one that was extended before is answered as it is.
+
+    So are PAYING and COMMITTED, which do not expire. A hold whose time is over becomes EXPIRED and is refused.
+    Raises: ReservationClosed(status), InsufficientStock, ReservationNotFound, InventoryBusy, InventoryUnavailable.
+    """
+    return _answer(_extend_hold(order_id, seconds))
 
 
 def begin_payment(*, order_id: UUID) -> ReservationState:
@@ -202,6 +211,19 @@ def _begin_payment(order_id: UUID) -> Kept:
             return kept
         if kept.overdue and (expired := _move(order_id, store.EXPIRE)):
             return expired
+    return kept
+
+
+def _extend_hold(order_id: UUID, seconds: int) -> Kept:
+    while (kept := store.extend(order_id, seconds=seconds)) is None:
+        kept = _known(order_id)
+        if kept.status != Status.HELD:
+            return kept
+        if kept.overdue:
+            if expired := _move(order_id, store.EXPIRE):
+                return expired
+        elif kept.extended:
+            return kept
     return kept
 
 

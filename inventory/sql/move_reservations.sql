@@ -23,6 +23,8 @@ held AS MATERIALIZED (
     SELECT r.order_id, r.status, r.version FROM inventory_reservation AS r
     WHERE r.order_id = ANY(ARRAY(SELECT order_id FROM asked, alone WHERE locks >= 0))
         AND r.status = ANY(ARRAY(SELECT status FROM step))
+        -- A hold that was overdue when it was looked up may have been extended since.
+        AND (%(to)s <> 'EXPIRED' OR r.expires_at <= now())
     ORDER BY r.order_id FOR UPDATE
 ),
 moved AS (

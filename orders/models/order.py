@@ -120,6 +120,9 @@ class Order(StatusModel):
         help_text="a payment method came with the order, or it costs nothing: reserve for payment directly"
     )
     pay_before = models.DateTimeField()
+    hold_extension = models.UUIDField(
+        null=True, editable=False, help_text="the request that extended the time to pay, which one may"
+    )
     email_key = models.BigIntegerField(null=True, editable=False)
     address_key = models.BigIntegerField(null=True, editable=False)
     email_verified = models.BooleanField(

@@ -146,7 +146,9 @@ PLACING = _describe(
         adds=_CHECKOUT_ADDS,
         headers=_CHECKOUT_HEADERS,
         links={
-            201: dict.fromkeys(("get_order", "pay_order", "cancel_order", "refund_order", "list_refunds"), THIS_ORDER),
+            201: dict.fromkeys(
+                ("get_order", "pay_order", "extend_hold", "cancel_order", "refund_order", "list_refunds"), THIS_ORDER
+            ),
             202: dict.fromkeys(("get_order", "pay_order", "cancel_order"), THIS_ORDER),
             402: {"get_order": {"order_id": "$response.body#/facts/order_id"}},
         },
@@ -163,7 +165,9 @@ READING = _describe(
         headers={200: ("ETag", "Cache-Control"), 304: ("ETag", "Cache-Control")},
         bodyless={304: "It has not changed since the caller read it."},
         links={
-            200: dict.fromkeys(("get_order", "pay_order", "cancel_order", "refund_order", "list_refunds"), THIS_ORDER)
+            200: dict.fromkeys(
+                ("get_order", "pay_order", "extend_hold", "cancel_order", "refund_order", "list_refunds"), THIS_ORDER
+            )
         },
     ),
 )
@@ -212,6 +216,36 @@ PAYING = _describe(
             201: dict.fromkeys(("get_order", "cancel_order"), THIS_ORDER),
             202: dict.fromkeys(("get_order", "cancel_order"), THIS_ORDER),
         },
+    ),
+)
+EXTENDING = _describe(
+    extend_schema(
+        operation_id="extend_hold",
+        request=NothingSerializer,
+        parameters=[IF_MATCH],
+        responses={
+            200: OpenApiResponse(OrderOut, description="More time was given: see `pay_before`"),
+            409: OpenApiResponse(
+                description="It was given more time before, its time is over, it does not wait for its payment, or the shop "
+                "gives no more time"
+            ),
+            503: _BUSY,
+        },
+    ),
+    documented(
+        problems={
+            403: ["permission_denied"],
+            404: [OrderNotFound],
+            409: [
+                services.HoldAlreadyExtended,
+                services.HoldEnded,
+                services.HoldNotExtendable,
+                services.HoldExtensionsOff,
+            ],
+            503: INVENTORY_FAULTS,
+        },
+        headers={200: ("ETag", "Cache-Control")},
+        links={200: dict.fromkeys(("get_order", "pay_order", "cancel_order"), THIS_ORDER)},
     ),
 )
 CANCELING = _describe(

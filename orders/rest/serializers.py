@@ -16,7 +16,7 @@ from orders.models import DECIDED, OrderStatus
 from orders.queries import Address, OrderState
 from orders.rest.prices import AdjustmentOut, represent_adjustments
 from orders.rules import CODE_LENGTH, CancelReason
-from orders.services import NewOrder, read_quote
+from orders.services import NewOrder, extensions_left, read_quote
 from orders.services.price_order import MAX_CODES
 from payments import api as payments
 from shop.accounts.users import User
@@ -264,6 +264,9 @@ class OrderOut(serializers.Serializer[Any]):
     locale = serializers.CharField(allow_blank=True, help_text=f"BCP 47; empty where none was given: {DEFAULT}")
     placed_at = serializers.DateTimeField()
     pay_before = serializers.DateTimeField()
+    hold_extensions_left = serializers.IntegerField(
+        help_text="how often more time to pay can be had, by `POST /orders/{id}/extend-hold`: 1 while it waits for its payment, then 0"
+    )
     confirmed_at = serializers.DateTimeField(allow_null=True)
     cancel_reason = serializers.ChoiceField(
         choices=[(reason.value, reason.value) for reason in CancelReason],
@@ -308,6 +311,7 @@ def represent(order: OrderState, *, payment: payments.PaymentState | None) -> di
         "locale": order.locale,
         "placed_at": moment(order.placed_at),
         "pay_before": moment(order.pay_before),
+        "hold_extensions_left": extensions_left(order),
         "confirmed_at": None if order.confirmed_at is None else moment(order.confirmed_at),
         "cancel_reason": order.cancel_reason or None,
         "carrier": order.carrier,

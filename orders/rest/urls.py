@@ -12,6 +12,7 @@ urlpatterns = [
     path("orders", views.OrdersView.as_view(), name="orders"),
     path("orders/<any_uuid:order_id>", views.OrderView.as_view(), name="order"),
     path("orders/<any_uuid:order_id>/payment", views.OrderPaymentView.as_view(), name="order-payment"),
+    path("orders/<any_uuid:order_id>/extend-hold", views.OrderHoldView.as_view(), name="order-hold"),
     path("orders/<any_uuid:order_id>/cancel", views.OrderCancelView.as_view(), name="order-cancel"),
     path("orders/<any_uuid:order_id>/receipt", views.OrderReceiptView.as_view(), name="order-receipt"),
     path("orders/<any_uuid:order_id>/refunds", views.OrderRefundsView.as_view(), name="order-refunds"),

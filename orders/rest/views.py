@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from orders import services
-from orders.models import CALLED_OFF, Order
+from orders.models import CALLED_OFF, Order, OrderStatus
 from orders.queries import (
     OrderNotFound,
     OrderProgress,
@@ -23,7 +23,17 @@ from orders.queries import (
 )
 from orders.rest.answers import answer_checkout, answer_recorded, headers_of, tag_of
 from orders.rest.declined import CardsTried
-from orders.rest.documents import CANCELING, LISTING, LISTING_REFUNDS, PAYING, PLACING, READING, RECEIVING, REFUNDING
+from orders.rest.documents import (
+    CANCELING,
+    EXTENDING,
+    LISTING,
+    LISTING_REFUNDS,
+    PAYING,
+    PLACING,
+    READING,
+    RECEIVING,
+    REFUNDING,
+)
 from orders.rest.mail_links import LinkHolder, OrderTokenAuthentication
 from orders.rest.quotes import count_guesses, quote_again, refuse_guessing
 from orders.rest.receipts import PageRenderer, PdfRenderer, answer_receipt
@@ -40,6 +50,7 @@ from orders.rest.usual import usual_order
 from orders.rules import CancelReason
 from orders.sagas.entry import (
     cancel_order,
+    extend_hold,
     place_order,
     provide_payment_method,
     refund_order,
@@ -215,6 +226,31 @@ class OrderPaymentView(AdmittedView):
         if cards is not None and not untried:
             cards.note(answer, order_id=order_id, payment_method=method)
         return answer
+
+
+class OrderHoldView(StrictQueryView):
+    """How long an order may be paid."""
+
+    authentication_classes = OF_ONE_ORDER
+
+    @EXTENDING
+    @idempotent
+    def post(self, request: Request, call: KeyedCall, order_id: uuid.UUID) -> Answer:
+        """Give an order that waits for its payment more time, once: its stock and discount codes stay held until the new `pay_before`."""
+        NothingSerializer.read(request.data)
+        order = _visible_order(request, order_id)
+        if not order.is_of(request.user.pk):
+            raise PermissionDenied
+        _require_match(request, order)
+        try:
+            order = extend_hold(order=order, operation_id=call.operation_id("extend hold"))
+        except services.HoldNotExtendable as refusal:
+            if refusal.facts["status"] != OrderStatus.PENDING:
+                raise
+            # Its stock may be reserved a moment later.
+            return NotFinal(problem_of(refusal).response())
+        represented = represent(order, payment=payments.get_payment(order_id=order_id))
+        return Response(represented, headers={"ETag": etag_of(tag_of(represented)), "Cache-Control": "no-store"})
 
 
 class OrderCancelView(AdmittedView):

@@ -266,7 +266,9 @@ def _turn_around(walk: _Walk, step: Step, refusal: Refusal) -> None:
     elif saga.unwinding is not None:
         facts = {"code": refusal.code, "detail": refusal.detail, **plain(refusal.facts)}
         reason = cancel_reason(refusal.code)
-        if not services.refuse_order(order=order, reason=reason, facts=facts):
+        # The customer may have been given more time since the walk looked at the deadline.
+        deadline = order.pay_before if isinstance(refusal, PaymentDeadlinePassed | PaymentUnavailable) else None
+        if not services.refuse_order(order=order, reason=reason, facts=facts, deadline=deadline):
             _look_again(walk)
     else:
         raise SagaStuck(f"{step.name} was refused and {saga.name} has no way back: {refusal}") from refusal

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import structlog
+from django.conf import settings
 
 from inventory import api as inventory
 from orders import services
@@ -79,6 +80,26 @@ def provide_payment_method(*, order: OrderState, payment_method: str) -> None:
             return
         instead_of = payment.replaceable if payment is not None else ""
     services.provide_payment_method(order_id=order.order_id, payment_method=payment_method, instead_of=instead_of)
+
+
+def extend_hold(*, order: OrderState, operation_id: uuid.UUID) -> OrderState:
+    """Give the customer of an order that waits for its payment more time, once. Idempotent by `operation_id`.
+
+    A crash after the first step leaves the stock held for longer than the order waits; the order's end releases it.
+    Raises: HoldNotExtendable, HoldAlreadyExtended, HoldEnded, HoldExtensionsOff, and the Faults of inventory.
+    """
+    if order.hold_extension == operation_id:
+        return order
+    if refusal := services.refuse_extension(order):
+        raise refusal
+    try:
+        inventory_breaker.call(inventory.extend_hold, order_id=order.order_id, seconds=settings.HOLD_EXTENSION_SECONDS)
+    except inventory.ReservationClosed as closed:
+        fresh = get_order(order_id=order.order_id)
+        if fresh.hold_extension == operation_id:
+            return fresh
+        raise services.refuse_extension(fresh) or services.HoldEnded(order_id=str(order.order_id)) from closed
+    return services.extend_hold(order_id=order.order_id, operation_id=operation_id)
 
 
 def resume_due(*, limit: int | None = None) -> int:

@@ -15,7 +15,7 @@ from orders import services
 from orders.gateways import inventory_breaker
 from orders.models import OrderStatus
 from orders.queries import OrderProgress
-from orders.rules import FULL_REFUND_IDS, FULL_REFUNDS, id_of_full_refund, seconds_to_next_look
+from orders.rules import FULL_REFUND_IDS, FULL_REFUNDS, LONGEST_REST_SECONDS, id_of_full_refund, seconds_to_next_look
 from orders.sagas.engine import WaitingForOutside
 from payments import api as payments
 from shipping import api as shipping
@@ -67,7 +67,7 @@ def authorize_payment(order: OrderProgress) -> None:
     if not order.total.minor:
         return
     if not order.payment_method:
-        raise WaitingForOutside("payment_method", look_again_seconds=3600)
+        raise WaitingForOutside("payment_method", look_again_seconds=LONGEST_REST_SECONDS)
     if not order.pays_at_once:
         inventory_breaker.call(inventory.begin_payment, order_id=order.order_id)
     try:
@@ -77,7 +77,7 @@ def authorize_payment(order: OrderProgress) -> None:
     except (payments.CardDeclined, payments.PaymentMethodRefused) as declined:
         if not (declined.facts["attempts_left"] and _may_wait_for_another(order)):
             raise
-        raise WaitingForOutside("payment_method", look_again_seconds=3600) from declined
+        raise WaitingForOutside("payment_method", look_again_seconds=LONGEST_REST_SECONDS) from declined
     if payment.status == payments.PaymentStatus.REQUIRES_ACTION:
         if order.unjudged:
             services.begin_to_wait(order=order, free=_free_stock(order))

@@ -3,6 +3,15 @@
 from orders.services.advance_order import advance_order, refuse_order, ship_instead
 from orders.services.begin_to_wait import begin_to_wait
 from orders.services.cancel_order import OrderAlreadyShipped, OrderBeingConfirmed, OrderIsCanceled, request_cancel
+from orders.services.extend_hold import (
+    HoldAlreadyExtended,
+    HoldEnded,
+    HoldExtensionsOff,
+    HoldNotExtendable,
+    extend_hold,
+    extensions_left,
+    refuse_extension,
+)
 from orders.services.held_unpaid import OpenOrder, TooMuchHeldUnpaid
 from orders.services.note_parcel import RefundUnderWay, note_parcel_delivered, note_parcel_dispatched
 from orders.services.order_links import OrderHasNoLinks, link_to, open_by, revoke_links
@@ -41,6 +50,10 @@ __all__ = [
     "DUE_SAGAS",
     "RESUME_SWEEP",
     "CodeNotUsable",
+    "HoldAlreadyExtended",
+    "HoldEnded",
+    "HoldExtensionsOff",
+    "HoldNotExtendable",
     "MixedCurrencies",
     "NewOrder",
     "NotPayable",
@@ -66,6 +79,8 @@ __all__ = [
     "announce_partial_refund",
     "announce_returned_refund",
     "begin_to_wait",
+    "extend_hold",
+    "extensions_left",
     "find_placed_order",
     "hurry_sagas",
     "link_to",
@@ -78,6 +93,7 @@ __all__ = [
     "provide_payment_method",
     "quote_order",
     "read_quote",
+    "refuse_extension",
     "refuse_order",
     "request_cancel",
     "rests_on_the_way_back",

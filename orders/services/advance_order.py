@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -81,13 +82,18 @@ def refuse_order(
     order: OrderProgress,
     reason: CancelReason,
     facts: dict[str, Any],
+    deadline: datetime | None = None,
 ) -> bool:
-    """Turn an order around: from here it is unwound. Returns False where somebody else moved it first."""
+    """Turn an order around: from here it is unwound. Returns False where somebody else moved it first.
+
+    `deadline`: the payment deadline that has passed, where that is why; it must still be the order's.
+    """
     with transactions.single("orders"):
         version = change_status(
             Order,
             order.order_id,
             expected=order.standing,
+            seen={} if deadline is None else {"pay_before": deadline},
             event=OrderCanceling(order_id=order.order_id, reason=reason),
             cancel_reason=reason,
             refusal=facts,

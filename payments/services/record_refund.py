@@ -6,6 +6,7 @@ Every transaction here locks the payment's row before the refund's.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from django.db.models import F
@@ -76,7 +77,7 @@ def _count_given_back(payment: Payment, refund: Refund, amount: Money, *, refund
     event = PaymentRefunded(
         order_id=payment.pk, refund_id=refund.pk, amount=amount, total=total, full=full, again=again or returned
     )
-    columns = {
+    columns: dict[str, Any] = {
         "refunded_minor": F("refunded_minor") + amount.minor,
         "refund_reserved_minor": F("refund_reserved_minor") - amount.minor,
         **less_owed(amount.minor),

@@ -279,6 +279,25 @@ def test_another_card_pays_the_order_whose_first_one_was_declined(visit: Visit):
     assert page.js("location.pathname") == address
 
 
+def test_more_time_to_pay_is_given_once_and_the_card_that_is_chosen_stays(visit: Visit):
+    page = visit(**PHONE)
+    put_into_basket(page, "Blue mug")
+    fill_in(page, email=f"{uuid.uuid4().hex}@guest.example", card="Visa •••• 9995")
+    page.sees("Order and pay €22.40")
+    page.press("Order and pay")
+    page.sees("Please pay before")
+    until = "document.querySelector('.deadline time').dateTime"
+    before = page.js(until)
+    page.press("Visa •••• 4242")
+
+    page.press("Give me more time")
+
+    page.until(f"{until} !== {before!r}", "a later deadline")
+    page.until("!find_.says('Give me more time')", "no second extension on offer")
+    page.press("Pay €22.40")
+    page.sees("Thank you! Your order is confirmed.")
+
+
 def test_a_bank_that_asks_is_answered_on_the_orders_page(visit: Visit):
     page = checkout_of(visit, "Oak desk lamp", total="€98.90", card="Visa •••• 3184")
 

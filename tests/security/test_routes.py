@@ -33,6 +33,7 @@ API: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("GET", f"{ORDER}/receipt"): (401, 404, 200, 404, 200),
     ("GET", f"{ORDER}/refunds"): (401, 404, 200, 404, 200),
     ("POST", f"{ORDER}/refunds"): (401, 403, 403, 403, 201),
+    ("POST", f"{ORDER}/extend-hold"): (401, 404, 409, 404, 403),
     ("POST", f"{ORDER}/cancel"): (401, 404, 409, 404, 409),
     ("POST", "api/v1/guests"): (201,) * 5,
     ("POST", "api/v1/order-lookups"): (202,) * 5,
@@ -75,6 +76,7 @@ GUESTS = {
     ("GET", f"{ORDER}/receipt"): (200, 200),
     ("GET", f"{ORDER}/refunds"): (200, 401),
     ("POST", f"{ORDER}/refunds"): (403, 401),
+    ("POST", f"{ORDER}/extend-hold"): (409, 409),
     ("POST", f"{ORDER}/cancel"): (409, 409),
 }
 GUEST = {"email": "guest@shop.example"}

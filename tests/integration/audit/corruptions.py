@@ -113,6 +113,11 @@ INVENTORY = _of(
     ("no order that has ended keeps stock", CANCELED, RESERVATION.format("status = 'COMMITTED'")),
     ("no order that has ended keeps stock", REFUNDED, RESERVATION.format("status = 'PAYING'")),
     ("no hold lasts longer than any is given", HELD, RESERVATION.format("expires_at = now() + interval '10 years'")),
+    (
+        "no hold lasts longer than any is given",
+        HELD,
+        RESERVATION.format("expires_at = now() + interval '3 days', extended_at = now()"),
+    ),
     ("no hold outlives its time", HELD, RESERVATION.format("expires_at = now() - interval '1 hour'")),
     ("each move of each reservation has its event", SHIPPED, RESERVATION.format("version = version + 1")),
     ("each reservation moved along its table only", AWAITING, RESERVATION.format("status = 'HELD'")),
@@ -196,6 +201,14 @@ ORDERS = _of(
     ("each order moved along its table only", CONFIRMED, ORDER.format("status = 'REFUNDING'")),
     ("each move of each order has its event", CONFIRMED, ORDER.format("version = version + 1")),
     ("no order may be paid for ever", AWAITING, ORDER.format("pay_before = now() + interval '10 years'")),
+    ("an order is given more time to pay at most once", CONFIRMED, FACT.format("type = 'order.hold_extended'")),
+    (
+        "an order is given more time to pay at most once",
+        DELIVERED,
+        ORDER.format("hold_extension = '{customer}'")
+        + "; UPDATE orders_outbox SET type = 'order.hold_extended' WHERE aggregate_id = '{id}'"
+        " AND type IN ('order.placed', 'order.confirmed')",
+    ),
     ("no order is stuck", AWAITING, SAGA.format("finished_at = now(), due_at = NULL")),
     ("no order is stuck", AWAITING, SAGA.format("due_at = NULL")),
     ("no saga is overdue, and none goes round in circles", PLACED, SAGA.format("due_at = now() - interval '1 hour'")),

@@ -112,6 +112,9 @@ class Shopper:
     def cancel(self, order_id: uuid.UUID | str, *, key: str = "", **headers: str) -> Any:
         return self.post(f"orders/{order_id}/cancel", {}, key=key, **headers)
 
+    def extend(self, order_id: uuid.UUID | str, *, key: str = "", **headers: str) -> Any:
+        return self.post(f"orders/{order_id}/extend-hold", {}, key=key, **headers)
+
     def order(self, order_id: uuid.UUID | str) -> dict[str, Any]:
         answer = self.get(f"orders/{order_id}")
         assert answer.status_code == 200, answer.content

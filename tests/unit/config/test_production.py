@@ -63,6 +63,13 @@ def test_a_hold_of_stock_that_the_audit_would_name_stops_the_start(seconds: str)
     assert told.endswith(f"RESERVATION_TTL_SECONDS must be from 1 to 86400 (a day), not {seconds}.")
 
 
+@pytest.mark.parametrize("seconds", ["-1", "86401"])
+def test_an_extension_that_the_audit_would_name_stops_the_start(seconds: str):
+    told = refusal(ALWAYS | WITH_STRIPE | {"HOLD_EXTENSION_SECONDS": seconds})
+
+    assert told.endswith(f"HOLD_EXTENSION_SECONDS must be from 0 to 86400 (a day), not {seconds}.")
+
+
 def test_the_longest_hold_that_starts_is_the_longest_that_the_audit_bears():
     assert timedelta(seconds=86_400) == LONGEST_HOLD
     assert refusal(ALWAYS | WITH_STRIPE | {"RESERVATION_TTL_SECONDS": "86400"}) == ""

@@ -15,6 +15,7 @@ from orders.queries import Address, OrderLineState, OrderState
 from orders.rest.prices import represent_adjustments
 from orders.rest.serializers import OrderOut, next_action, represent
 from orders.rules import CancelReason
+from orders.services import extensions_left
 from payments.api import PaymentState
 from shop.money import Money
 from shop.rest.problem import plain
@@ -94,6 +95,7 @@ class Described:
     def __init__(self, order: OrderState, payment: PaymentState | None) -> None:
         self.order, self.payment, self.next_action = order, payment, next_action(order, payment)
         self.cancel_reason = order.cancel_reason or None
+        self.hold_extensions_left = extensions_left(order)
 
     @property
     def lines(self) -> list[dict[str, Any]]:

@@ -147,6 +147,7 @@ const change = (id, what, body, key, options) =>
     options,
   );
 export const payOrder = (id, body, key, options) => change(id, "payment", body, key, options);
+export const extendHold = (id, key, options) => change(id, "extend-hold", {}, key, options);
 export const cancelOrder = (id, key, options) => change(id, "cancel", {}, key, options);
 
 /** Return the receipt as a file. Not by a plain link: the token travels in a header, never in an address. */

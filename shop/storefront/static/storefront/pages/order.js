@@ -1,6 +1,6 @@
 // One order, live: asked again while something may change, with the ETag, so that an unchanged order costs little.
 
-import { Problem, cancelOrder, order as load, payOrder, receipt } from "../api.js";
+import { Problem, cancelOrder, extendHold, order as load, payOrder, receipt } from "../api.js";
 import { authenticate, cardChooser, keepSecret, takeSecret } from "../cards.js";
 import { fill, h, say, wait } from "../dom.js";
 import { alertPlace, busily, confirmed, showAlert } from "../forms.js";
@@ -50,7 +50,7 @@ export async function orderPage({ root, params, title, signal, go }) {
     return fill(root, h("h1", {}, "Your order"), h("p", {}, h("a", { href: `/sign-in?next=/orders/${id}` }, "Sign in"), " to see it, or have ", h("a", { href: "/find-order" }, "its link sent to you"), "."));
   }
   const alerts = alertPlace();
-  const parts = Object.fromEntries(["state", "action", "story", "lines", "about", "buttons"].map((name) => [name, h("div", { class: name })]));
+  const parts = Object.fromEntries(["state", "action", "deadline", "story", "lines", "about", "buttons"].map((name) => [name, h("div", { class: name })]));
   const first = await load(id).catch((problem) => {
     if (![401, 403, 404].includes(problem.status)) throw problem;
     return problem;
@@ -68,6 +68,7 @@ export async function orderPage({ root, params, title, signal, go }) {
     parts.state,
     alerts,
     parts.action,
+    parts.deadline,
     h("div", { class: "order" }, h("section", { "aria-label": "What happened" }, parts.story, parts.about), h("section", { "aria-label": "What you ordered" }, parts.lines)),
     parts.buttons,
   );
@@ -129,6 +130,7 @@ export async function orderPage({ root, params, title, signal, go }) {
 
   function showParts() {
     fill(parts.state, h("p", { class: `now ${order.status.toLowerCase()}` }, NOW[order.status], order.cancel_reason && [" ", REASONS[order.cancel_reason] ?? ""]));
+    fill(parts.deadline, deadline());
     fill(parts.story, story(order));
     fill(parts.lines, lines(order));
     fill(parts.about, about(order));
@@ -169,9 +171,30 @@ export async function orderPage({ root, params, title, signal, go }) {
       "form",
       { onsubmit: submit },
       card.element,
-      h("p", { class: "hint" }, "Please pay before ", time(order.pay_before), order.payment?.attempts_left ? `. Tries left: ${order.payment.attempts_left}` : "", "."),
+      order.payment?.attempts_left > 0 && h("p", { class: "hint" }, `Tries left: ${order.payment.attempts_left}.`),
       button,
     );
+  }
+
+  /** Until when the order waits, and more time where it can be had. Made anew beside the form, in which a card may be typed. */
+  function deadline() {
+    if (!["authenticate", "provide_payment_method"].includes(order.next_action)) return null;
+    const more = h("button", { type: "button", class: "quiet-button", onclick: () => busily(more, "One moment …", moreTime) }, "Give me more time");
+    return [h("p", { class: "hint" }, "Please pay before ", time(order.pay_before), "."), order.hold_extensions_left > 0 && more];
+  }
+
+  async function moreTime() {
+    try {
+      const answer = await extendHold(id, attempts.begin(`more.${id}`, {}));
+      attempts.close(`more.${id}`);
+      fill(alerts);
+      take(answer);
+      say("You have more time to pay.");
+    } catch (problem) {
+      if (problem.status >= 400 && problem.status < 500) attempts.close(`more.${id}`);
+      tell(problem);
+      await again();
+    }
   }
 
   /** Send what is to be paid with, and show what came of it. */
