@@ -14,7 +14,7 @@ from django.core.cache import cache
 from local.carrier.models import SandboxBooking
 from notifications.models import Email
 from orders.gateways import inventory_breaker
-from orders.models import Contact, DiscountCode, Order, Saga
+from orders.models import Contact, DiscountCode, Order, Outbox, Saga
 from orders.sagas.entry import resume_due
 from payments import tasks as payment_tasks
 from payments.gateways.stripe import adapter as stripe_adapter
@@ -218,6 +218,32 @@ class AnotherCard(Journey):
 
     def _bring_another(self) -> Any:
         return self.shopper.pay(self.order_id(), "pm_card_visa", key=f"{KEY}-another")
+
+
+class MoreTime(Journey):
+    """The customer of an order without a payment method asks for more time, and pays."""
+
+    name, floor, answer = "more time", 56, 201
+    status, money, stock = "DELIVERED", (1, 1250), (9, 0, 1)
+    bookings = 1
+    mails = {"order_confirmed": 1, "order_shipped": 1}
+
+    def prepare(self) -> None:
+        body = OrderBodyFactory()
+        del body["payment_method"]
+        self.shopper.post("orders", body)
+
+    def act(self, tell: Tell) -> None:
+        tell(self.again())
+        relay.drain_all()
+
+    def again(self) -> Any:
+        self.shopper.extend(self.order_id(), key=f"{KEY}-more")
+        return self.shopper.pay(self.order_id(), "pm_card_visa", key=KEY)
+
+    def wrongs(self, lived: Lived, answer: Any) -> list[str]:
+        told = Outbox.objects.filter(type="order.hold_extended").count()
+        return super().wrongs(lived, answer) + ([] if told == 1 else [f"more time was given {told} times"])
 
 
 class Cancel(Journey):
@@ -493,6 +519,7 @@ JOURNEYS: tuple[type[Journey], ...] = (
     LastUseDeclined,
     Decline,
     AnotherCard,
+    MoreTime,
     Cancel,
     Expiry,
     ExpiryOfChallenge,

@@ -21,7 +21,58 @@ SHIPPING = "tests/integration/shipping"
 MAILS = "tests/integration/notifications/test_sending.py"
 HANDOVER = "tests/integration/notifications/test_handover.py"
 
+MORE_TIME = f"{TESTS}/test_more_time.py"
+EXTENDED = "tests/integration/inventory/test_extended_holds.py"
+
 MUTANTS = (
+    Mutant(
+        removes="the compare-and-set of an order's one extension",
+        promise="I10",
+        file="orders/sql/extend_hold.sql",
+        old=" AND hold_extension IS NULL\n",
+        new="\n",
+        killers=(f"{MORE_TIME}::test_of_many_who_were_let_through_one_extends",),
+    ),
+    Mutant(
+        removes="the deadline that an extension must be ahead of",
+        promise="I10",
+        file="orders/sql/extend_hold.sql",
+        old="        AND pay_before > statement_timestamp()\n",
+        new="",
+        killers=(f"{MORE_TIME}::test_the_databases_clock_says_whether_the_deadline_has_passed",),
+    ),
+    Mutant(
+        removes="the deadline that a walk has judged by",
+        promise="edge",
+        file="orders/services/advance_order.py",
+        old='seen={} if deadline is None else {"pay_before": deadline},',
+        new="seen={},",
+        killers=(f"{MORE_TIME}::test_a_walk_that_saw_the_old_deadline_pass_does_not_cancel_an_extended_order",),
+    ),
+    Mutant(
+        removes="the second look at the end of a hold that is to expire",
+        promise="I1",
+        file="inventory/sql/move_reservations.sql",
+        old="        AND (%(to)s <> 'EXPIRED' OR r.expires_at <= now())\n",
+        new="",
+        killers=(f"{EXTENDED}::test_a_buyer_who_saw_the_hold_overdue_frees_nothing_once_it_is_extended",),
+    ),
+    Mutant(
+        removes="the mark of a hold that was extended",
+        promise="I10",
+        file="inventory/sql/extend_hold.sql",
+        old=" AND r.extended_at IS NULL",
+        new="",
+        killers=(f"{EXTENDED}::test_a_hold_is_extended_once_however_often_that_is_asked",),
+    ),
+    Mutant(
+        removes="the stock that is extended before the order's deadline",
+        promise="I1",
+        file=ENTRY,
+        old="        inventory_breaker.call(inventory.extend_hold, order_id=order.order_id, seconds=settings.HOLD_EXTENSION_SECONDS)\n",
+        new="        pass\n",
+        killers=(f"{MORE_TIME}::test_nothing_sells_the_stock_between_the_old_deadline_and_the_new_one",),
+    ),
     Mutant(
         removes="the refusal of a refund in another currency",
         promise="I3",

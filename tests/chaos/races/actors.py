@@ -92,6 +92,11 @@ def customer_cancels(stage: Stage, scene: Scene) -> Call:
     return asks(lambda key: stage.shopper.cancel(stage.order_id, key=key))
 
 
+def more_time(stage: Stage, scene: Scene) -> Call:
+    """The customer asks for more time to pay."""
+    return asks(lambda key: stage.shopper.extend(stage.order_id, key=key))
+
+
 def staff_cancel(stage: Stage, scene: Scene) -> Call:
     return asks(lambda key: stage.staff.cancel(stage.order_id, key=key))
 
@@ -172,4 +177,5 @@ ACTORS = (
     Actor("sweep", sweep),
     Actor("dispute", dispute),
     Actor("erase", erase),
+    Actor("more time", more_time),
 )

@@ -48,6 +48,7 @@ def wrongs(stage: Stage, actors: tuple[str, str], met: Met, *, lost_refunds: int
     found += unheard()
     found += _books(stage, order, zombies="sweep" in actors)
     found += _refunds(outcomes, lost_refunds)
+    found += _more_time(answers, order)
     found += [wrong for name, answer in answers for wrong in _broken_promises(name, answer, order.status)]
     if not canceled_before:
         found += _uncalled_for(answers, order)
@@ -160,6 +161,14 @@ def _refunds(outcomes: list[tuple[str, Any]], lost: int) -> Iterator[str]:
         yield f"staff were promised {promised} to {possible} back, and {by_hand} went back"
 
 
+def _more_time(answers: list[tuple[str, Any]], order: Order) -> Iterator[str]:
+    """One of those who asked for more time got it, and the order's facts say so."""
+    given = sum(name == "more time" and answer.status_code == 200 for name, answer in answers)
+    told = Outbox.objects.filter(aggregate_id=order.pk, type="order.hold_extended").count()
+    if not given == told == (order.hold_extension is not None):
+        yield f"{given} were given more time, and it was told {told} times"
+
+
 def _broken_promises(name: str, answer: Any, status: str) -> Iterator[str]:
     body = answer.json()
     told = f"{name} was answered {answer.status_code} {body.get('status')} {body.get('code', '')}, it ended {status}"
@@ -209,6 +218,8 @@ def _waits(body: Any) -> bool:
 def _is_final(name: str, answer: Any) -> bool:
     body = json.loads(answer.content)
     if _waits(body):
+        return False
+    if body.get("code") == "hold_not_extendable" and body["facts"]["status"] == "PENDING":
         return False
     if answer.status_code == 409:
         return bool(body["code"] != "order_being_confirmed")

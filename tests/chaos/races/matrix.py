@@ -20,23 +20,38 @@ CANCELS = ("cancel by customer", "cancel by staff")
 # scene -> who acts in it whatever the others do, and who has something to do in it only once another has acted.
 ACTING: dict[Scene, tuple[tuple[str, ...], tuple[str, ...]]] = {
     scenes.placed: (("complete", "expiry", *CANCELS, "sweep"), ("webhook", "refund", "redelivery", "reconcile")),
-    scenes.unpaid: (("complete", "expiry", *CANCELS, "sweep", "erase"), ("webhook", "redelivery", "reconcile")),
-    scenes.challenged: (("complete", "expiry", *CANCELS, "sweep"), ("webhook", "refund", "redelivery", "reconcile")),
-    scenes.declined: (("complete", "expiry", *CANCELS, "sweep"), ("webhook", "refund", "redelivery", "reconcile")),
+    scenes.unpaid: (
+        ("complete", "expiry", *CANCELS, "sweep", "erase", "more time"),
+        ("webhook", "redelivery", "reconcile"),
+    ),
+    scenes.challenged: (
+        ("complete", "expiry", *CANCELS, "sweep", "more time"),
+        ("webhook", "refund", "redelivery", "reconcile"),
+    ),
+    scenes.declined: (
+        ("complete", "expiry", *CANCELS, "sweep", "more time"),
+        ("webhook", "refund", "redelivery", "reconcile"),
+    ),
     scenes.late_success: (
-        ("complete", "webhook", "expiry", *CANCELS, "reconcile", "sweep"),
+        ("complete", "webhook", "expiry", *CANCELS, "reconcile", "sweep", "more time"),
         ("refund", "redelivery"),
     ),
     scenes.authenticated: (
-        ("complete", "webhook", "expiry", *CANCELS, "reconcile", "sweep"),
+        ("complete", "webhook", "expiry", *CANCELS, "reconcile", "sweep", "more time"),
         ("refund", "redelivery"),
     ),
-    scenes.authorized: (("complete", "webhook", "expiry", *CANCELS, "redelivery", "sweep"), ("refund", "reconcile")),
+    scenes.authorized: (
+        ("complete", "webhook", "expiry", *CANCELS, "redelivery", "sweep", "more time"),
+        ("refund", "reconcile"),
+    ),
     scenes.capturing: (
         ("complete", "webhook", "expiry", "redelivery", "reconcile", "sweep"),
         (*CANCELS, "refund"),
     ),
-    scenes.captured: (("complete", "webhook", "expiry", "refund", "redelivery", "sweep", "dispute", "erase"), CANCELS),
+    scenes.captured: (
+        ("complete", "webhook", "expiry", "refund", "redelivery", "sweep", "dispute", "erase", "more time"),
+        CANCELS,
+    ),
     scenes.unbooked: ((*CANCELS, "refund", "redelivery", "sweep", "dispute", "erase"), ("webhook",)),
     scenes.confirmed: (
         (*CANCELS, "webhook", "refund", "redelivery", "sweep", "dispute", "erase"),

@@ -33,6 +33,9 @@ HARDEST = (
     (scenes.captured, "redelivery", "redelivery"),
     (scenes.confirmed, "cancel by customer", "dispute"),
     (scenes.unbooked, "erase", "cancel by staff"),
+    (scenes.unpaid, "more time", "expiry"),
+    (scenes.unpaid, "more time", "more time"),
+    (scenes.late_success, "more time", "complete"),
 )
 # Whose stock is written for many while another one acts: the reservation, and the commit before the money is taken.
 TOGETHER = (

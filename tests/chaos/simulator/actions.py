@@ -9,7 +9,7 @@ from tests.chaos.simulator.disputed import at_cardholders_banks
 from tests.chaos.simulator.elsewhere import at_the_bank, passing_time
 from tests.chaos.simulator.offer import Offer
 from tests.chaos.simulator.persons import erasures
-from tests.chaos.simulator.wishes import wishes
+from tests.chaos.simulator.wishes import more_time, wishes
 from tests.chaos.simulator.workers import work
 
 
@@ -26,4 +26,5 @@ def offers(world: Any) -> list[Offer]:
         # Last, so that recorded choices (regressions.txt) go on meaning what they meant.
         *at_cardholders_banks(world, known),
         *erasures(world, known),
+        *more_time(world, known),
     ]

@@ -40,7 +40,8 @@ class Answer:
             case 201:
                 return self.body.get("status") not in WAITING
             case 409:
-                return self.body.get("code") != "order_being_confirmed"
+                too_early = self.body.get("code") == "hold_not_extendable" and facts["status"] == "PENDING"
+                return self.body.get("code") != "order_being_confirmed" and not too_early
         return False
 
     def __str__(self) -> str:

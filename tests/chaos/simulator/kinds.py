@@ -47,6 +47,7 @@ KINDS = frozenset(
         REINSTATED,
         "a person is erased",
         "a person is erased whose order is under way",
+        "more time to pay",
         "contacts past their retention are erased",
     }
 )

@@ -58,6 +58,21 @@ def wishes(world: Any, known: list[Placed]) -> Iterator[Offer]:
                 yield offer
 
 
+def more_time(world: Any, known: list[Placed]) -> Iterator[Offer]:
+    """Offer that customers ask for more time to pay."""
+    for placed in known if len(world.people.wishes) < MOST_WISHES else ():
+        if placed.status == "AWAITING_PAYMENT" and world.people.may_ask(placed.who):
+            yield 4, Action(lambda placed=placed: _extend(world, placed))
+
+
+def _extend(world: Any, placed: Placed) -> str:
+    words = f"{placed.who} asks for more time to pay order {placed.number}"
+    told = _new(world, placed.who, f"orders/{placed.order_id}/extend-hold", words, placed.number)
+    if told.startswith("200"):
+        world.happens("more time to pay")
+    return told
+
+
 def rival_wishes(world: Any, wish: Wish) -> list[Offer]:
     """Offer what the others may wish about the same order."""
     about = [placed for placed in world.known()[0] if placed.number == wish.order]
