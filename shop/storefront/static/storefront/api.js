@@ -80,10 +80,11 @@ async function patiently(request, { onWait, patience = PATIENCE } = {}) {
   }
 }
 
-function who(orderId) {
+/** Return the headers that say who asks: whoever has signed in, or whose `given` token it is. */
+function who(orderId, given) {
   const headers = {};
-  const known = session.get();
-  if (known) headers.Authorization = `Bearer ${known.token}`;
+  const bearer = given ?? session.get()?.token;
+  if (bearer) headers.Authorization = `Bearer ${bearer}`;
   const token = orderId && orderTokens.get(orderId);
   if (token) headers["X-Order-Token"] = token;
   return headers;
@@ -122,13 +123,13 @@ export async function quote(body, options) {
 
 export const becomeGuest = (email) => patiently(() => send("POST", `${API}/guests`, { body: { email } }));
 
-export const placeOrder = (body, key, options) =>
-  patiently(() => send("POST", `${API}/orders`, { body, headers: { ...who(), "Idempotency-Key": key } }), options);
+export const placeOrder = (body, key, options = {}) =>
+  patiently(() => send("POST", `${API}/orders`, { body, headers: { ...who("", options.token), "Idempotency-Key": key } }), options);
 
 export const orders = () => patiently(() => send("GET", `${API}/orders`, { headers: who() }));
 
-export async function order(id, { etag } = {}) {
-  const headers = who(id);
+export async function order(id, { etag, token } = {}) {
+  const headers = who(id, token);
   if (etag) headers["If-None-Match"] = etag;
   try {
     return await send("GET", `${API}/orders/${id}`, { headers });
@@ -141,9 +142,9 @@ export async function order(id, { etag } = {}) {
   }
 }
 
-const change = (id, what, body, key, options) =>
+const change = (id, what, body, key, options = {}) =>
   patiently(
-    () => send("POST", `${API}/orders/${id}/${what}`, { body, headers: { ...who(id), "Idempotency-Key": key } }),
+    () => send("POST", `${API}/orders/${id}/${what}`, { body, headers: { ...who(id, options.token), "Idempotency-Key": key } }),
     options,
   );
 export const payOrder = (id, body, key, options) => change(id, "payment", body, key, options);

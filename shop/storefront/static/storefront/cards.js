@@ -13,22 +13,26 @@ const TEST_CARDS = [
   ["pm_card_chargeDeclinedLostCard", "Visa •••• 9987", "declined for good: reported lost"],
 ];
 
-/** Return what the form shows to choose a card, and `token()`, which gives the card's token or throws a Problem. */
-export function cardChooser() {
+/**
+ * Return what the form shows to choose a card, and `token()`, which gives the card's token or throws a Problem: the same one until
+ * the shopper changes the card, or the shop has answered for it (`spent()`). `chosen`: the test card to begin with.
+ */
+export function cardChooser(chosen = "") {
   if (setting("cards") === "stripe") return stripeCard();
-  if (setting("cards") === "test") return testCards();
+  if (setting("cards") === "test") return testCards(chosen);
   const closed = "This shop does not take cards here yet.";
-  return { element: h("p", { class: "alert" }, closed), token: () => Promise.reject(noCard(closed)) };
+  return { element: h("p", { class: "alert" }, closed), token: () => Promise.reject(noCard(closed)), spent() {} };
 }
 
 const noCard = (title) => new Problem({ code: "no_card", title });
 
-function testCards() {
-  const rows = TEST_CARDS.map(([token, name, does], index) =>
+function testCards(chosen) {
+  const first = TEST_CARDS.some(([token]) => token === chosen) ? chosen : TEST_CARDS[0][0];
+  const rows = TEST_CARDS.map(([token, name, does]) =>
     h(
       "label",
       { class: "option" },
-      h("input", { type: "radio", name: "payment_method", value: token, checked: index === 0 }),
+      h("input", { type: "radio", name: "payment_method", value: token, checked: token === first }),
       h("span", {}, h("strong", {}, name), h("span", { class: "quiet" }, ` ${does}`)),
     ),
   );
@@ -39,7 +43,7 @@ function testCards() {
     h("p", { class: "hint" }, "This shop runs with test cards: no money moves."),
     rows,
   );
-  return { element, token: async () => element.querySelector("input:checked").value };
+  return { element, token: async () => element.querySelector("input:checked").value, spent() {} };
 }
 
 let loaded = null;
@@ -57,29 +61,47 @@ function stripe() {
 }
 
 function stripeCard() {
-  const place = h("div", { class: "stripe" }, "Loading the card form …");
+  const place = h("div", { class: "stripe" });
   let card = null;
-  const ready = stripe().then((made) => {
-    card = made.elements().create("card", { hidePostalCode: true });
-    fill(place);
-    card.mount(place);
-    return made;
-  });
-  ready.catch((problem) => fill(place, h("p", { class: "alert" }, problem.message)));
+  let kept = null;
+  let ready = null;
+  const forget = () => { kept = null; };
+  const load = () => {
+    fill(place, "Loading the card form …");
+    ready = stripe().then((made) => {
+      card = made.elements().create("card", { hidePostalCode: true, style: cardStyle() });
+      card.on("change", forget);
+      fill(place);
+      card.mount(place);
+      return made;
+    });
+    const again = h("button", { type: "button", class: "quiet-button", onclick: load }, "Load it again");
+    ready.catch((problem) => fill(place, h("p", { class: "error" }, problem.message), again));
+  };
+  load();
   const token = async () => {
     const made = await ready;
+    if (kept) return kept;
     const { error, paymentMethod } = await made.createPaymentMethod({ type: "card", card });
     if (error) throw noCard(error.message);
-    return paymentMethod.id;
+    kept = paymentMethod.id;
+    return kept;
   };
-  return { element: h("fieldset", { class: "options" }, h("legend", {}, "Card"), place), token };
+  return { element: h("fieldset", { class: "options" }, h("legend", {}, "Card"), place), token, spent: forget };
+}
+
+/** Stripe's frame does not see our styles: it is told the colors of the night, too. */
+function cardStyle() {
+  const { color, fontFamily } = getComputedStyle(document.body);
+  return { base: { color, fontFamily, fontSize: "16px" } };
 }
 
 /** Have the shopper prove at their bank who they are (3-D Secure); resolves to whether they went through with it. */
 export async function authenticate(clientSecret) {
   if (setting("cards") === "stripe") {
     const { error } = await (await stripe()).handleNextAction({ clientSecret });
-    if (error) throw noCard(error.message);
+    // Refused or left at the bank: the shop asks how the payment stands, and says what can be done.
+    if (error && error.code !== "payment_intent_authentication_failure") throw noCard(error.message);
     return true;
   }
   const bank = setting("test-bank");

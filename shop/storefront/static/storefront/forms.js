@@ -4,9 +4,9 @@ import { fill, h, say } from "./dom.js";
 
 /**
  * A labelled field. `name` is the path of the body's member that it fills, as a problem's pointer names it:
- * "shipping_address/city".
+ * "shipping_address/city". `plain`: its label does not say that it may be left out.
  */
-export function field(name, label, { hint, control, ...properties } = {}) {
+export function field(name, label, { hint, control, plain = false, ...properties } = {}) {
   const id = `field-${name.replaceAll("/", "-")}`;
   const input = control ?? h("input", { type: "text", ...properties });
   input.id = id;
@@ -16,7 +16,7 @@ export function field(name, label, { hint, control, ...properties } = {}) {
   return h(
     "div",
     { class: "field" },
-    h("label", { for: id }, label, !input.required && !control && h("span", { class: "quiet" }, " (optional)")),
+    h("label", { for: id }, label, !input.required && !control && !plain && h("span", { class: "quiet" }, " (optional)")),
     input,
     hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
     notes,
@@ -26,8 +26,8 @@ export function field(name, label, { hint, control, ...properties } = {}) {
 /** Return the place for a form's alert, which `explain` fills. */
 export const alertPlace = () => h("div", { class: "alerts", role: "alert" });
 
-/** Show a problem: each of its errors near its field, the rest in `place`. */
-export function explain(problem, place, form = null) {
+/** Show a problem: each of its errors near its field, the rest in `place`. `focus`: go on at the first of them. */
+export function explain(problem, place, form = null, { focus = true } = {}) {
   forget(place, form);
   const elsewhere = [];
   let first = null;
@@ -40,7 +40,7 @@ export function explain(problem, place, form = null) {
     mark(input, detail);
     first ??= input;
   }
-  if (first) first.focus();
+  if (first && focus) first.focus();
   if (!first || elsewhere.length) showAlert(place, problem, elsewhere);
   if (first) say(first.parentElement.querySelector(".error").textContent);
 }
@@ -54,6 +54,7 @@ function fieldOf(form, pointer) {
 function mark(input, text) {
   const notes = document.getElementById(`${input.id}-error`);
   if (!notes) return;
+  input.closest("details")?.setAttribute("open", "");
   input.addEventListener("input", () => unmark(input), { once: true });
   notes.textContent = text;
   notes.hidden = false;

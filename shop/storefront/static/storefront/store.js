@@ -79,6 +79,12 @@ export const basket = {
     const lines = basket.lines().map((line) => (line.sku === sku ? { ...line, quantity } : line));
     basket.set(lines.filter((line) => line.quantity > 0));
   },
+  /** Take out what was ordered; what was put in meanwhile, perhaps in another tab, stays. */
+  takeOut(ordered) {
+    const quantities = Object.fromEntries(ordered.map(({ sku, quantity }) => [sku, quantity]));
+    const left = basket.lines().map((line) => ({ ...line, quantity: line.quantity - (quantities[line.sku] ?? 0) }));
+    basket.set(left.filter((line) => line.quantity > 0));
+  },
   /** Return the lines as the API takes them. */
   wanted: () => basket.lines().map(({ sku, quantity }) => ({ sku, quantity })),
   /** Return the sum of the lines as last seen: what a shop without shipping, tax and codes charges. */
@@ -90,24 +96,58 @@ export const basket = {
 // A double click, a reload or a lost answer sends the same body with the same key, and so never orders or pays twice.
 
 export const attempts = {
-  /** Return what has been sent under this name and not answered yet, { key, body }; null without that, or of another shopper. */
+  /** Return what has been sent under this name and not answered yet; null without that, or of another shopper. */
   open(name) {
-    const found = read(sessionStorage, `shop.attempt.${name}`, null);
+    const found = attempts.left(name);
     return found && found.by === by() ? found : null;
   },
-  /** Return the key for this body: that of the open attempt, else a new one. It stays open until `close`. */
+  /** The same, whoever sent it: { key, body, by, session }, and for an order { wish, before, unsure, refused }. */
+  left: (name) => read(sessionStorage, `shop.attempt.${name}`, null),
+  /** Return the key for this body: that of the open attempt where it sent the same, else a new one. It stays open until `close`. */
   begin(name, body) {
     const open = attempts.open(name);
-    if (open && JSON.stringify(open.body) === JSON.stringify(body)) return open.key;
-    const key = crypto.randomUUID?.() ?? randomKey();
-    write(sessionStorage, `shop.attempt.${name}`, { key, body, by: by() });
-    return key;
+    return (open && isSame(open.body, body) ? open : keep(name, { key: newKey(), body })).key;
+  },
+  /**
+   * Return the attempt for an order, of which there is never a second one while the first has no answer. `wish` is what the
+   * shopper sees and has chosen: while that is the same, so is the body. Another body goes by the same key: whichever of the two
+   * arrives first is the order, and the shop refuses the other.
+   */
+  beginOrder(body, wish) {
+    const open = attempts.open("order");
+    if (!open) return keep("order", { key: newKey(), body, wish, before: [] });
+    if (!open.refused && isSame(open.wish, wish)) return keep("order", { ...open, unsure: true });
+    return keep("order", { ...open, body, wish, unsure: true, refused: false, before: [...open.before, open.body] });
+  },
+  /**
+   * Note a refused order. It is over where it was the only thing sent, or where the shop keeps this answer under its key
+   * (402, 409). Else what was sent before has no answer yet.
+   */
+  refuse(problem) {
+    const open = attempts.left("order");
+    const isAnswer = problem.status >= 400 && problem.status < 500 && problem.status !== 429;
+    if (!open || !(isAnswer || problem.member("order_id"))) return;
+    if (!open.unsure || [402, 409].includes(problem.status) || problem.member("order_id")) attempts.close("order");
+    else write(sessionStorage, "shop.attempt.order", { ...open, refused: true });
   },
   close: (name) => write(sessionStorage, `shop.attempt.${name}`, null),
 };
 
-// Keys are the shopper's own: sent by somebody else, the same key would be another order.
-const by = () => session.get()?.token ?? "";
+function keep(name, attempt) {
+  const found = { ...attempt, by: by(), session: session.get() };
+  write(sessionStorage, `shop.attempt.${name}`, found);
+  return found;
+}
+
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+// Keys are the shopper's own: sent by somebody else, the same key would be another order. An account has more than one token.
+function by() {
+  const known = session.get();
+  return known ? (known.guest ? known.token : known.email) : "";
+}
+
+const newKey = () => crypto.randomUUID?.() ?? randomKey();
 
 // randomUUID exists in secure contexts only, and a shop that is tried on a local network is not one.
 function randomKey() {

@@ -1,32 +1,36 @@
 // The checkout: one form, priced anew as the shopper types, sent once however often the button is pressed.
 
-import { Problem, becomeGuest, placeOrder } from "../api.js";
+import { Problem, becomeGuest } from "../api.js";
 import { cardChooser, keepSecret } from "../cards.js";
-import { countries, likelyCountry } from "../countries.js";
 import { fill, h, say } from "../dom.js";
-import { alertPlace, busily, explain, field, forget, isComplete, showAlert } from "../forms.js";
+import { alertPlace, busily, explain, forget, isComplete, showAlert } from "../forms.js";
 import { formatted, labelOf } from "../money.js";
+import { finish, placeOnce } from "../placing.js";
 import { pricing } from "../quoting.js";
 import { attempts, basket, draft, notice, session } from "../store.js";
+import { browserLocale, contact, deliveryAddress, extras, given, typedInto, valueOf } from "./checkout-fields.js";
 import { picture } from "./products.js";
 
-const ADDRESS = ["name", "line1", "line2", "postal_code", "city", "region", "country"];
+// A price that changed while nothing else did is asked for again so often, at most, before the shopper is told.
+const TRIES = 3;
 
-export async function checkoutPage({ root, title, signal, go }) {
+export async function checkoutPage({ root, query, title, signal, go }) {
   title("Checkout");
-  if (attempts.open("order")) return finishEarlierAttempt({ root, go });
+  if (attempts.left("order") && !query.has("change")) return finishEarlierAttempt({ root, go });
   if (!basket.lines().length) return fill(root, h("h1", {}, "Checkout"), h("p", {}, "Your basket is empty. ", h("a", { href: "/" }, "See the products")));
 
   const kept = draft.get();
+  const typedBefore = kept.fields ?? {};
   const wish = { codes: kept.codes ?? [], shipping_option: kept.shipping_option ?? "" };
+  let locale = browserLocale();
   const alerts = alertPlace();
   const options = h("div", { class: "options", id: "shipping-options" });
   const summary = h("div", { class: "summing" });
   const pay = h("button", { type: "submit", class: "main wide" }, "Order and pay");
   const payment = h("div", {});
-  const card = cardChooser();
+  const card = cardChooser(kept.card);
   const codeAlerts = alertPlace();
-  const code = h("input", { type: "text", id: "code", name: "code", autocomplete: "off", autocapitalize: "characters", maxlength: 64 });
+  const code = h("input", { type: "text", id: "code", name: "code", value: typedBefore.code ?? "", autocomplete: "off", autocapitalize: "characters", maxlength: 64 });
   const apply = h("button", { type: "button", class: "quiet-button", onclick: addCode }, "Apply");
   const codes = h("div", { class: "code" }, h("label", { for: "code" }, "Discount code"), h("div", { class: "searching" }, code, apply), codeAlerts);
   const prices = pricing({ show: showPrice, signal });
@@ -36,12 +40,13 @@ export async function checkoutPage({ root, title, signal, go }) {
 
   const form = h(
     "form",
-    { class: "checkout", novalidate: true, onsubmit: (event) => { event.preventDefault(); order(); }, oninput: typed },
+    { class: "checkout", novalidate: true, onsubmit: (event) => { event.preventDefault(); order(); }, oninput: typed, onchange: chosen },
     h(
       "div",
       { class: "asked" },
-      contact(kept),
-      h("fieldset", {}, h("legend", {}, "Delivery address"), addressFields(kept)),
+      contact(typedBefore),
+      deliveryAddress(typedBefore),
+      extras(typedBefore),
       h("fieldset", { id: "delivery", hidden: true }, h("legend", {}, "Delivery"), options),
       payment,
     ),
@@ -67,28 +72,32 @@ export async function checkoutPage({ root, title, signal, go }) {
   // The form is shown as soon as it can be filled in; its price follows.
   prices.ask(wished(), { now: true });
 
-  function value(name) {
-    return form.elements.namedItem(`shipping_address/${name}`).value.trim();
-  }
-
   function wished() {
-    const destination = { country: value("country"), region: value("region"), postal_code: value("postal_code") };
-    for (const name of ["region", "postal_code"]) if (!destination[name]) delete destination[name];
-    return { ...wish, destination };
+    const destination = {};
+    for (const name of ["country", "region", "postal_code"]) {
+      const value = valueOf(form, `shipping_address/${name}`);
+      if (value || name === "country") destination[name] = value;
+    }
+    return { ...wish, destination, vat_number: valueOf(form, "vat_number") };
   }
 
   function typed(event) {
-    const { name, value: chosen } = event.target;
+    const { name, value } = event.target;
     if (name === "shipping_option") {
-      wish.shipping_option = chosen;
+      wish.shipping_option = value;
       prices.ask(wished(), { now: true });
-    } else if (/\/(country|region|postal_code)$/.test(name)) prices.ask(wished());
+    } else if (/^shipping_address\/(country|region|postal_code)$/.test(name)) prices.ask(wished());
+    keepDraft();
+  }
+
+  /** A number of which half is typed is not one yet: its price is asked for once it is left. */
+  function chosen(event) {
+    if (event.target.name === "vat_number") prices.ask(wished(), { now: true });
     keepDraft();
   }
 
   function keepDraft() {
-    const address = Object.fromEntries(ADDRESS.map((name) => [name, value(name)]));
-    draft.set({ ...address, email: form.elements.email?.value ?? "", ...wish });
+    draft.set({ fields: typedInto(form), card: form.elements.payment_method?.value, ...wish });
   }
 
   function addCode() {
@@ -122,7 +131,7 @@ export async function checkoutPage({ root, title, signal, go }) {
         document.getElementById("delivery").hidden = false;
         fill(options, h("p", { class: "alert" }, problem.detail || problem.message));
       } else {
-        explain(toForm(problem), alerts, form);
+        explain(toForm(problem), alerts, form, { focus: false });
         alertIsOfPrice = true;
       }
       fill(summary, lines(null), total(basket.subtotal(), "Sum without delivery and taxes"));
@@ -226,43 +235,64 @@ export async function checkoutPage({ root, title, signal, go }) {
     if (!isComplete(form, alerts)) return;
     const agreed = shown;
     await busily(pay, "One moment …", async () => {
-      try {
-        await prices.ask(wished(), { now: true });
-        const price = prices.price();
-        if (!price || price.unavailable.length) return;
-        if (!isSame(agreed, price.total)) return totalChanged(new Problem({ code: "total_changed", title: "The total has changed" }));
-        await customer();
-        const body = { ...priced(price), shipping_address: address(), expected_total: bare(price.total) };
-        if (price.total.amount_minor > 0) body.payment_method = await card.token();
-        const key = attempts.begin("order", body);
-        arrive(await placeOrder(body, key, { onWait }), go);
-      } catch (problem) {
-        refused(problem);
+      for (let tries = 1; ; tries += 1) {
+        try {
+          const price = await priceToOrder(agreed);
+          if (price) await send(price);
+          return;
+        } catch (problem) {
+          if (tries >= TRIES || !(await isMended(problem, agreed))) return refused(problem, agreed);
+        }
       }
     });
   }
 
-  function totalChanged(problem) {
-    showAlert(alerts, problem, ["Please look at the total and order again."]);
+  /** Return the price to order by: the one that is shown, and of what is chosen now. Null, and told, where it is not the agreed one. */
+  async function priceToOrder(agreed) {
+    if (!prices.isOf(wished()) || !prices.price().id || prices.price().unavailable.length) await prices.ask(wished(), { now: true });
+    const price = prices.price();
+    if (!price || price.unavailable.length) return null;
+    if (isSame(agreed, price.total)) return price;
+    totalChanged(new Problem({ code: "total_changed", title: "The total has changed" }), agreed);
+    return null;
+  }
+
+  async function send(price) {
+    await customer();
+    const body = { quote: price.id, ...given(form) };
+    if (locale) body.locale = locale;
+    if (price.total.amount_minor > 0) body.payment_method = await card.token();
+    const { quote: _id, ...chosenHere } = body;
+    const seen = { lines: price.lines.map(({ sku, quantity }) => ({ sku, quantity })), option: price.shipping_option, codes: wish.codes, total: price.total.amount_minor };
+    const placed = await placeOnce(body, { ...chosenHere, ...seen }, { onWait });
+    if (placed) arrive(placed, go);
+  }
+
+  /** Whether ordering again is all there is to do: nothing changes that the shopper sees or has chosen. */
+  async function isMended(problem, agreed) {
+    if (problem.code === "total_changed" && problem.facts.quote) {
+      prices.take(wished(), problem.facts.quote);
+      // Its time was over, and the new one has the same total.
+      return isSame(agreed, problem.facts.quote.total);
+    }
+    if (problem.code === "quote_not_valid") {
+      await prices.ask(wished(), { now: true });
+      return true;
+    }
+    const isOfLocale = problem.errors?.length === 1 && problem.errors[0].pointer === "#/locale";
+    if (isOfLocale) locale = "";
+    return isOfLocale;
+  }
+
+  function totalChanged(problem, agreed) {
+    const now = prices.price()?.total;
+    const changed = agreed && now && !isSame(agreed, now) && `It is ${formatted(now)} now, and was ${formatted(agreed)}.`;
+    showAlert(alerts, problem, [changed, "Please look at the total and order again."].filter(Boolean));
   }
 
   function onWait(problem, seconds) {
     showAlert(alerts, problem);
     say(`${problem.message}. Trying again in ${seconds} seconds`);
-  }
-
-  /** Order what the quote has priced; the shop compares its total with what the shopper was shown. */
-  function priced(price) {
-    const body = { lines: basket.wanted() };
-    if (price.shipping_option) body.shipping_option = price.shipping_option;
-    if (wish.codes.length) body.codes = wish.codes;
-    return body;
-  }
-
-  function address() {
-    const given = Object.fromEntries(ADDRESS.map((name) => [name, value(name)]));
-    for (const name of ["line2", "region", "postal_code"]) if (!given[name]) delete given[name];
-    return given;
   }
 
   /** Have a token to order with: an account's, or a guest's by their address. */
@@ -277,14 +307,14 @@ export async function checkoutPage({ root, title, signal, go }) {
     session.set({ token: data.token, email: data.email, guest: true });
   }
 
-  function refused(problem) {
-    if (problem.name === "AbortError") return;
+  async function refused(problem, agreed) {
+    if (problem.name === "AbortError") return null;
     if (!(problem instanceof Problem)) console.error(problem);
-    if (settles(problem)) attempts.close("order");
-    if (waitsForCard(problem)) return leaveFor(problem, go);
+    if (problem.status >= 400 && problem.status < 500) card.spent();
+    if (waitsForCard(problem)) return leaveFor(problem, basket.wanted(), go);
     if (problem.code === "total_changed" || problem.code === "code_not_usable") {
-      prices.ask(wished(), { now: true });
-      return totalChanged(problem);
+      if (!problem.facts.quote) await prices.ask(wished(), { now: true });
+      return totalChanged(problem, agreed);
     }
     if (problem.status === 401) {
       const wasGuest = session.get()?.guest;
@@ -300,80 +330,40 @@ export async function checkoutPage({ root, title, signal, go }) {
   }
 }
 
-function contact(kept) {
-  const known = session.get();
-  const signedIn = known && !known.guest;
-  return h(
-    "fieldset",
-    {},
-    h("legend", {}, "Contact"),
-    signedIn
-      ? h("p", {}, "Signed in as ", h("strong", {}, known.email))
-      : [
-          field("email", "Email", { type: "email", required: true, autocomplete: "email", maxlength: 254, value: kept.email || known?.email || "", hint: "We write to it about this order." }),
-          h("p", { class: "hint" }, "You order as a guest. ", h("a", { href: "/sign-in?next=/checkout" }, "Sign in or make an account")),
-        ],
-  );
-}
-
-function addressFields(kept) {
-  const from = (name) => kept[name] ?? "";
-  const text = (name, label, autocomplete, more = {}) =>
-    field(`shipping_address/${name}`, label, { autocomplete: `shipping ${autocomplete}`, value: from(name), maxlength: 200, ...more });
-  const chosen = from("country") || likelyCountry();
-  const country = h(
-    "select",
-    { autocomplete: "shipping country", required: true },
-    h("option", { value: "" }, "Choose a country"),
-    countries().map(([code, name]) => h("option", { value: code, selected: code === chosen }, name)),
-  );
-  return [
-    text("name", "Name", "name", { required: true }),
-    text("line1", "Street and number", "address-line1", { required: true }),
-    text("line2", "Apartment, floor", "address-line2"),
-    h("div", { class: "pair" }, text("postal_code", "Postal code", "postal-code", { maxlength: 20 }), text("city", "City", "address-level2", { required: true, maxlength: 100 })),
-    h("div", { class: "pair" }, text("region", "State or region", "address-level1", { maxlength: 100 }), field("shipping_address/country", "Country", { control: country })),
-  ];
-}
-
 /** Send again what was sent before this page was loaded anew, and go where it leads: the same key, so the same order. */
 async function finishEarlierAttempt({ root, go }) {
-  const { key, body } = attempts.open("order");
+  const attempt = attempts.left("order");
   const alerts = alertPlace();
   const again = () => finishEarlierAttempt({ root, go });
   fill(root, h("h1", {}, "Checkout"), h("p", { class: "quiet" }, "Your order was on its way when this page closed. One moment …"), alerts);
   try {
-    arrive(await placeOrder(body, key), go);
+    arrive(await finish(attempt), go);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    if (settles(problem)) attempts.close("order");
-    if (waitsForCard(problem)) return leaveFor(problem, go);
+    if (waitsForCard(problem)) return leaveFor(problem, attempt.wish.lines, go);
     showAlert(alerts, problem);
-    fill(root.querySelector("p"), attempts.open("order")
-      ? h("button", { type: "button", class: "quiet-button", onclick: again }, "Ask again")
+    fill(root.querySelector("p"), attempts.left("order")
+      ? h("span", { class: "choices" }, h("a", { href: "/checkout?change" }, "Change something"), h("button", { type: "button", onclick: again }, "Ask again"))
       : h("a", { href: "/checkout" }, "Back to the checkout"));
   }
   return null;
 }
 
-function arrive({ data: order }, go) {
-  attempts.close("order");
-  draft.set({ ...draft.get(), codes: [], shipping_option: "" });
-  basket.set([]);
+function arrive(order, go) {
+  const { fields = {}, ...kept } = draft.get();
+  draft.set({ ...kept, fields: { ...fields, code: "", note: "" }, codes: [], shipping_option: "" });
+  basket.takeOut(order.lines);
   keepSecret(order);
   go(`/orders/${order.id}`, { replace: true });
 }
-
-/** Whether the key's answer is known: nothing more can come of it. Else the same request is sent again. */
-const settles = (problem) => problem.status >= 400 && problem.status < 500 && problem.status !== 429 || Boolean(problem.member("order_id"));
 
 /** Whether the order lives and another card may pay it, or its payment is still asked after. */
 const waitsForCard = (problem) =>
   Boolean(problem.member("order_id")) && (problem.member("next_action") === "provide_payment_method" || problem.status >= 500);
 
-function leaveFor(problem, go) {
+function leaveFor(problem, lines, go) {
   notice.leave(problem);
-  basket.set([]);
+  basket.takeOut(lines);
   go(`/orders/${problem.member("order_id")}`, { replace: true });
 }
 
@@ -385,8 +375,6 @@ function toForm(problem) {
 }
 
 const isSame = (agreed, total) => agreed !== null && agreed.amount_minor === total.amount_minor && agreed.currency === total.currency;
-
-const bare = ({ amount_minor, currency }) => ({ amount_minor, currency });
 
 const total = (amount, words) => h("p", { class: "sum total" }, h("span", {}, words), h("strong", { id: "total" }, formatted(amount)));
 
