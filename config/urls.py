@@ -40,5 +40,5 @@ urlpatterns = [
 
 handler400 = "shop.rest.problem.bad_request"
 handler403 = "shop.rest.problem.permission_denied"
-handler404 = "shop.rest.problem.not_found"
+handler404 = "shop.storefront.views.not_found"
 handler500 = "shop.rest.problem.server_error"

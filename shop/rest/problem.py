@@ -257,7 +257,8 @@ def current_instance() -> str:
         return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, request_id)}"
 
 
-def _speaks_problem(request: HttpRequest) -> bool:
+def speaks_problem(request: HttpRequest) -> bool:
+    """Return whether the address is one for programs, which are answered with problems."""
     return request.path.startswith(("/api/", "/webhooks/", "/_allauth/", "/health", "/ready", "/metrics"))
 
 
@@ -265,28 +266,28 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django itself found unreadable (`handler400`)."""
     if isinstance(exception, RequestDataTooBig):
         return edge_problem("payload_too_large").plain_response()
-    if _speaks_problem(request):
+    if speaks_problem(request):
         return edge_problem("malformed_request").plain_response()
     return defaults.bad_request(request, exception)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what may not be done (`handler403`)."""
-    if _speaks_problem(request):
+    if speaks_problem(request):
         return edge_problem("permission_denied").plain_response()
     return defaults.permission_denied(request, exception)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form without its token (`CSRF_FAILURE_VIEW`); programs get a problem, never the page."""
-    if _speaks_problem(request):
+    if speaks_problem(request):
         return edge_problem("permission_denied", reason).plain_response()
     return csrf.csrf_failure(request, reason)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that nothing has (`handler404`)."""
-    if _speaks_problem(request):
+    if speaks_problem(request):
         return edge_problem("not_found").plain_response()
     return defaults.page_not_found(request, exception)
 
@@ -296,7 +297,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if isinstance(error, Exception) and (unavailable := database_problem(error)) is not None:
         return unavailable.plain_response()
-    if _speaks_problem(request):
+    if speaks_problem(request):
         return edge_problem("internal_error").plain_response()
     return defaults.server_error(request)
 

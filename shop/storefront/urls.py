@@ -1,6 +1,6 @@
 """The addresses of the storefront: those of its pages (static/storefront/main.js), all answered by the shell.
 
-Named one by one: any other address stays a 404.
+Named one by one: any other address is answered 404, with the same page saying so (views.not_found).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ urlpatterns = [
     path("orders/<uuid:order_id>", shell),
     path("find-order", shell),
     path("sign-in", shell),
+    path("account", shell),
     # Mails about accounts lead to these (HEADLESS_FRONTEND_URLS).
     path("account/signup", shell),
     path("account/verify-email/<str:key>", shell),

@@ -13,12 +13,14 @@ from django.shortcuts import render
 from django.templatetags.static import static
 from django.views.decorators.http import conditional_page, require_safe
 
-from shop.rest import policies
+from shop.rest import policies, problem
 from shop.rest.compression import compressed
 
 # All of them at once, so that a browser does not find them one behind the other.
 _FILES = Path(__file__).parent / "static"
 MODULES = sorted(path.relative_to(_FILES).as_posix() for path in _FILES.glob("storefront/**/*.js"))
+# Addresses of others: their own 404 is enough.
+_NOT_OURS = ("/admin/", "/static/")
 
 
 def only_if_on(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -43,9 +45,36 @@ def shell(request: HttpRequest, **in_path: object) -> HttpResponse:
     It names what only the server knows: how cards are taken. Every visit asks whether it has changed (ETag), since it
     names the scripts.
     """
-    key, bank = settings.STRIPE_PUBLISHABLE_KEY, settings.STRIPE_TEST_BANK
-    shown = {"cards": cards_are_taken(), "key": key, "bank": bank, "modules": [static(name) for name in MODULES]}
-    answer = render(request, "storefront/index.html", shown)
+    return _page(request)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that nothing has (`handler404`): a browser gets the shell, which says so and leads home."""
+    if not settings.STOREFRONT or not _is_visit(request):
+        return problem.not_found(request, exception)
+    return _page(request, is_missing=True)
+
+
+def _is_visit(request: HttpRequest) -> bool:
+    """Return whether somebody looks for a page; a picture, a script or a program's call is not one."""
+    accepted = request.headers.get("Accept", "*/*")
+    is_page = "text/html" in accepted or accepted == "*/*"
+    is_ours = not problem.speaks_problem(request) and not request.path.startswith(_NOT_OURS)
+    return is_page and is_ours and request.method in ("GET", "HEAD")
+
+
+def _page(request: HttpRequest, *, is_missing: bool = False) -> HttpResponse:
+    key = settings.STRIPE_PUBLISHABLE_KEY
+    # With Stripe's script the bank is asked there.
+    bank = "" if key else settings.STRIPE_TEST_BANK
+    shown = {
+        "cards": cards_are_taken(),
+        "key": key,
+        "bank": bank,
+        "is_missing": is_missing,
+        "modules": [static(name) for name in MODULES],
+    }
+    answer = render(request, "storefront/index.html", shown, status=404 if is_missing else 200)
     answer[policies.HEADER] = policies.storefront(stripe=bool(key), test_bank=bank)
     answer["Cache-Control"] = "no-cache"
     return answer

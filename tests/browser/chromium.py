@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ FINDING = r"""
     press: (name) => byName("a, button, summary, label.option, label.check", name),
     field: (name) => {
       const label = [...document.querySelectorAll("label")].filter(shown).find((e) => text(e).startsWith(name));
-      return (label && (label.control ?? null)) ?? [...document.querySelectorAll("input, select")].find((e) => named(e) === name) ?? null;
+      return (label && (label.control ?? null)) ?? [...document.querySelectorAll("input, select, textarea")].find((e) => named(e) === name) ?? null;
     },
     focused: () => {
       const at = document.activeElement;
@@ -52,6 +53,10 @@ FINDING = r"""
   };
 })()
 """
+
+
+# What answers a request of a page in place of the network: (status, headers, body), or None to let it through.
+Answer = tuple[int, dict[str, str], bytes] | None
 
 
 class NotSeen(AssertionError):
@@ -82,21 +87,48 @@ class Chromium:
         self._count = 0
         self._read = b""
         self._events: dict[str, list[dict[str, Any]]] = {}
+        self._answering: dict[str, Callable[[dict[str, Any]], Answer]] = {}
 
     def call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:
         """Call a method of the protocol and return its result; events that come meanwhile are kept."""
-        self._count += 1
-        asked = {"id": self._count, "method": method, "params": params} | ({"sessionId": session} if session else {})
-        os.write(self._out, json.dumps(asked).encode() + b"\0")
+        asked = self._ask(method, session, params)
         while True:
             answer = self._next()
-            if answer.get("id") == asked["id"]:
+            if answer.get("id") == asked:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 result: dict[str, Any] = answer["result"]
                 return result
-            if "method" in answer:
+            if answer.get("method") == "Fetch.requestPaused":
+                self._answer(answer["sessionId"], answer["params"])
+            elif "method" in answer:
                 self._events.setdefault(answer.get("sessionId", ""), []).append(answer)
+
+    def _ask(self, method: str, session: str, params: dict[str, Any]) -> int:
+        """Send a call without waiting for its result, which `call` passes over; return its number."""
+        self._count += 1
+        asked = {"id": self._count, "method": method, "params": params} | ({"sessionId": session} if session else {})
+        os.write(self._out, json.dumps(asked).encode() + b"\0")
+        return self._count
+
+    def answer_for(self, session: str, urls: list[dict[str, str]], answer: Callable[[dict[str, Any]], Answer]) -> None:
+        """Answer a page's requests to these addresses (patterns of Fetch.enable) in place of the network."""
+        self._answering[session] = answer
+        self.call("Fetch.enable", session, patterns=urls)
+
+    def _answer(self, session: str, paused: dict[str, Any]) -> None:
+        found = self._answering[session](paused["request"])
+        if found is None:
+            self._ask("Fetch.continueRequest", session, {"requestId": paused["requestId"]})
+            return
+        status, headers, body = found
+        told = {
+            "requestId": paused["requestId"],
+            "responseCode": status,
+            "responseHeaders": [{"name": name, "value": value} for name, value in headers.items()],
+            "body": base64.b64encode(body).decode(),
+        }
+        self._ask("Fetch.fulfillRequest", session, told)
 
     def events(self, session: str) -> list[dict[str, Any]]:
         """Return what a page has told so far."""
@@ -149,6 +181,10 @@ class Page:
     def call(self, method: str, **params: Any) -> dict[str, Any]:
         """Call a method of the protocol on this page."""
         return self._browser.call(method, self._session, **params)
+
+    def answer_for(self, urls: list[dict[str, str]], answer: Callable[[dict[str, Any]], Answer]) -> None:
+        """Answer requests to these addresses in place of the network."""
+        self._browser.answer_for(self._session, urls, answer)
 
     def open(self, url: str) -> None:
         """Go to an address and wait until the storefront shows what belongs there."""

@@ -34,14 +34,14 @@ class Shop:
         self.url = url
         self.home = home
 
-    def link_mailed_to(self, address: str) -> str:
-        """Return the link to an order, of the newest mail to somebody; wait until it is sent."""
+    def link_mailed_to(self, address: str, *, to: str = "orders") -> str:
+        """Return the link to an order, or to another page, of the newest mail to somebody; wait until it is sent."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             for path in sorted((self.home / "mail").glob("*"), reverse=True):
                 mail = message_from_string(path.read_text(), policy=policy.default)
                 if mail["To"] == address and (body := mail.get_body(("plain",))):
-                    return re.findall(r"\S+/orders/\S+", body.get_content())[0]
+                    return re.findall(rf"\S+/{to}/\S+", body.get_content())[0]
             assert time.monotonic() < deadline, f"no mail to {address}"
             time.sleep(0.05)
 

@@ -15,7 +15,7 @@ import requests
 
 from local.demo import data as demo_data
 from local.demo.journeys import ADDRESS
-from tests.browser.chromium import Page
+from tests.browser.chromium import Answer, Page
 from tests.browser.conftest import Shop
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
@@ -30,7 +30,7 @@ def sign_in(page: Page) -> None:
     page.fill("Password", demo_data.SHOPPER.password)
     page.js("document.querySelector('form button[type=submit]').focus()")
     page.key("Enter")
-    page.sees("Sign out")
+    page.until("document.getElementById('account').textContent === 'Account'", "that somebody has signed in")
 
 
 def put_into_basket(page: Page, name: str, *, quantity: int = 1) -> None:
@@ -42,7 +42,7 @@ def put_into_basket(page: Page, name: str, *, quantity: int = 1) -> None:
     page.sees("In your basket")
 
 
-def fill_in(page: Page, *, email: str = "", card: str = "Visa •••• 4242") -> None:
+def fill_in(page: Page, *, email: str = "", card: str | None = "Visa •••• 4242") -> None:
     page.press("Basket")
     page.press("Go to checkout")
     page.sees("Delivery address")
@@ -53,7 +53,38 @@ def fill_in(page: Page, *, email: str = "", card: str = "Visa •••• 4242"
     page.fill("Postal code", ADDRESS["postal_code"])
     page.fill("City", ADDRESS["city"])
     page.fill("Country", ADDRESS["country"])
-    page.press(card)
+    if card:
+        page.press(card)
+
+
+def lose_answers(page: Page) -> None:
+    """Note the orders that the page sends from now on, in window.sent; while window.loses is true their answers are lost.
+
+    While window.cuts is true, they don't get there.
+    """
+    page.js(
+        "(() => { const real = fetch; window.sent = []; window.loses = true; window.cuts = false;"
+        " window.fetch = async (url, options) => {"
+        " if (options?.method !== 'POST' || !String(url).endsWith('/api/v1/orders')) return real(url, options);"
+        " sent.push({ key: options.headers['Idempotency-Key'], body: JSON.parse(options.body) });"
+        " if (cuts) throw new TypeError('cut');"
+        " const answer = await real(url, options); if (loses) throw new TypeError('lost'); return answer; }; })()"
+    )
+
+
+def sent_orders(page: Page) -> list[dict[str, Any]]:
+    """Return the orders that were sent since `lose_answers`, each as {key, body}."""
+    found: list[dict[str, Any]] = page.js("window.sent")
+    return found
+
+
+def orders_of(page: Page) -> list[dict[str, Any]]:
+    """Return the orders of whoever has signed in, as the API gives them, newest first."""
+    found: list[dict[str, Any]] = page.js(
+        "fetch('/api/v1/orders?limit=100', { headers: { Authorization: 'Bearer ' +"
+        " JSON.parse(localStorage.getItem('shop.session')).token } }).then((r) => r.json()).then((d) => d.results)"
+    )
+    return found
 
 
 def checkout_of(visit: Visit, name: str, *, total: str, card: str = "Visa •••• 4242") -> Page:
@@ -195,6 +226,7 @@ def test_a_shopper_makes_an_account_and_buys_with_it(visit: Visit):
     page.press("Order and pay")
 
     page.sees("Thank you! Your order is confirmed.")
+    page.press("Account")
     page.press("Sign out")
     page.until("!localStorage.getItem('shop.session')", "that the session is gone")
     # Whoever comes next on this machine finds no address, no link to an order and no session.
@@ -221,12 +253,7 @@ def test_an_order_that_was_sent_is_sent_once_however_often_its_button_is_pressed
 def test_a_page_that_is_loaded_anew_while_its_order_is_on_the_way_finds_that_order(visit: Visit):
     page = checkout_of(visit, "Blue mug", total="€22.40")
     before = number_of_orders(page)
-    # The order gets there, and its answer is lost.
-    page.js(
-        "(() => { const real = fetch; window.fetch = (url, options) => real(url, options).then((answer) => {"
-        " if (options.method === 'POST' && String(url).endsWith('/api/v1/orders')) throw new TypeError('lost');"
-        " return answer; }); })()"
-    )
+    lose_answers(page)
     page.press("Order and pay")
     page.sees("The shop cannot be reached")
 
@@ -237,12 +264,214 @@ def test_a_page_that_is_loaded_anew_while_its_order_is_on_the_way_finds_that_ord
 
 
 def number_of_orders(page: Page) -> int:
-    return int(
-        page.js(
-            "fetch('/api/v1/orders?limit=100', { headers: { Authorization: 'Bearer ' +"
-            " JSON.parse(localStorage.getItem('shop.session')).token } }).then((r) => r.json()).then((d) => d.results.length)"
-        )
+    return len(orders_of(page))
+
+
+def guest_at_checkout(visit: Visit) -> Page:
+    """Return the checkout of a guest on a phone, filled in, whose orders' answers are lost."""
+    page = visit(**PHONE)
+    put_into_basket(page, "Blue mug")
+    fill_in(page, email=f"{uuid.uuid4().hex}@guest.example")
+    page.sees("Order and pay €22.40")
+    lose_answers(page)
+    return page
+
+
+def test_who_changes_something_while_an_order_has_no_answer_keeps_the_order_that_had_arrived(visit: Visit):
+    page = guest_at_checkout(visit)
+    page.press("Order and pay")
+    page.sees("The shop cannot be reached")
+    page.js("window.loses = false")
+
+    page.fill("Name", "Grace Hopper")
+    page.press("Order and pay")
+    page.sees("Your earlier order has arrived")
+    page.press("Keep the earlier order")
+
+    page.sees("Thank you! Your order is confirmed.")
+    page.sees(ADDRESS["name"])
+    assert len(orders_of(page)) == 1
+    first, changed, again = sent_orders(page)
+    assert (first["key"] == changed["key"], first["body"] == changed["body"]) == (True, False)
+    # The key was the first one's, so the first one was asked after.
+    assert again == first
+
+
+def test_who_changes_something_while_an_order_has_no_answer_may_have_it_canceled_for_the_new_one(visit: Visit):
+    page = guest_at_checkout(visit)
+    page.press("Order and pay")
+    page.sees("The shop cannot be reached")
+    page.js("window.loses = false")
+
+    # Another guest, to the shop: what has no answer is the other one's.
+    page.fill("Email", f"{uuid.uuid4().hex}@guest.example")
+    page.press("Order and pay")
+    page.press("Cancel it and order this")
+
+    page.sees("Thank you! Your order is confirmed.")
+    sent = sent_orders(page)
+    assert [each["key"] for each in sent] == [sent[0]["key"], sent[0]["key"], sent[2]["key"]]
+    assert sent[0] == sent[1]
+    assert sent[2]["key"] != sent[0]["key"]
+    (order,) = orders_of(page)
+    assert order["status"] == "CONFIRMED"
+
+
+def test_an_order_that_never_arrived_is_placed_once_as_it_was_changed_also_after_a_reload(visit: Visit, shop: Shop):
+    page = visit(**PHONE)
+    put_into_basket(page, "Blue mug")
+    fill_in(page, email=f"{uuid.uuid4().hex}@guest.example")
+    page.press("Company, phone, note")
+    page.fill("Note to the shop", "Ring twice")
+    page.sees("Order and pay €22.40")
+    keys = []
+
+    def gateway(request: dict[str, Any]) -> Answer:
+        if request["method"] == "POST":
+            keys.append(request["headers"]["Idempotency-Key"])
+        return (502, {}, b"<html>Bad gateway</html>") if request["method"] == "POST" and len(keys) < 3 else None
+
+    page.answer_for([{"urlPattern": f"{shop.url}/api/v1/orders"}], gateway)
+    page.press("Order and pay")
+    page.sees("The shop's answer could not be read")
+
+    page.reload()
+    page.sees("Ask again")
+    page.press("Change something")
+    page.sees("Order and pay €22.40")
+    assert page.js("find_.field('Note to the shop').value") == "Ring twice"
+    page.fill("Name", "Grace Hopper")
+    page.press("Order and pay")
+
+    page.sees("Thank you! Your order is confirmed.")
+    page.sees("Grace Hopper")
+    assert keys == [keys[0]] * 3
+    (order,) = orders_of(page)
+    assert order["note"] == "Ring twice"
+
+
+def test_what_only_some_shoppers_have_to_say_is_folded_away_and_reaches_the_order(visit: Visit):
+    page = visit(**PHONE)
+    # A language that the shop cannot write amounts in.
+    page.call("Network.setUserAgentOverride", userAgent="Chromium", acceptLanguage="de-PT")
+    page.reload()
+    put_into_basket(page, "Blue mug")
+    fill_in(page, email=f"{uuid.uuid4().hex}@guest.example")
+    page.until("!find_.field('Company')", "that the form is short")
+    page.press("Company, phone, note")
+    said = {
+        "Company": "Engines Lda",
+        "VAT number": "nothing",
+        "Phone": "+351 21 123 4567",
+        "Note to the shop": "Ring twice",
+    }
+    for label, text in said.items():
+        page.fill(label, text)
+    page.sees("This is not the format of a VAT number of NO.")
+    page.fill("VAT number", "PT 501 964 843")
+    page.press("Send the bill to another address")
+    assert page.js("document.querySelector('[name=\"billing_address/country\"]').value") == "PT"
+    page.press("Order and pay")
+    page.until("document.activeElement.name === 'billing_address/name'", "that the bill needs a name")
+    for name, text in {"name": "Accounting", "line1": "Rua do Ouro 2", "city": "Porto"}.items():
+        page.js(f"document.querySelector('[name=\"billing_address/{name}\"]').focus()")
+        page.type(text)
+    page.reload()
+    # The company owes the tax itself.
+    page.sees("Order and pay €18.21")
+    page.press("Order and pay")
+
+    page.sees("Thank you! Your order is confirmed.")
+    (order,) = orders_of(page)
+    assert {name: order[name] for name in ("company", "vat_number", "phone", "note", "locale")} == {
+        "company": "Engines Lda",
+        "vat_number": "PT501964843",
+        "phone": "+351211234567",
+        "note": "Ring twice",
+        "locale": "",
+    }
+    assert (order["billing_address"]["name"], order["billing_address"]["city"]) == ("Accounting", "Porto")
+
+
+def quoted_elsewhere(page: Page, country: str) -> None:
+    """Have the next quote that is asked for be one for another country: a price of a while ago."""
+    page.js(
+        "(() => { const real = fetch; window.fetch = (url, options) => {"
+        " if (!String(url).endsWith('/api/v1/quotes')) return real(url, options);"
+        " window.fetch = real; const body = JSON.parse(options.body);"
+        f" body.destination = {{ country: {json.dumps(country)} }};"
+        " return real(url, { ...options, body: JSON.stringify(body) }); }; })()"
     )
+
+
+def test_a_total_that_has_changed_by_the_time_of_the_order_is_shown_and_agreed_to(visit: Visit):
+    page = checkout_of(visit, "Blue mug", total="€22.40")
+    before = number_of_orders(page)
+    quoted_elsewhere(page, "DE")
+    page.fill("Postal code", "1100-049")
+    page.sees("Order and pay €17.40")
+
+    page.press("Order and pay")
+
+    page.sees("It is €22.40 now, and was €17.40.")
+    assert number_of_orders(page) == before
+    page.press("Order and pay €22.40")
+    page.sees("Thank you! Your order is confirmed.")
+    assert number_of_orders(page) == before + 1
+
+
+def test_an_address_that_does_not_exist_leads_home(visit: Visit, shop: Shop):
+    page = visit()
+    page.open(shop.url + "/no/such/page")
+    page.sees("This page does not exist")
+    page.press("See the products")
+    page.sees("Blue mug")
+
+    page.open(shop.url + "/products/NOTHING")
+    page.sees("There is no such product")
+    assert page.js("document.querySelector('meta[name=robots]').content") == "noindex"
+    sign_in(page)
+    page.open(f"{shop.url}/orders/{uuid.uuid4()}")
+    page.sees("There is no such order")
+    page.press("See the products")
+    page.sees("Blue mug")
+    assert page.js("document.querySelector('meta[name=robots]')") is None
+
+
+def test_an_account_changes_its_address_and_its_password(visit: Visit, shop: Shop):
+    email, new = f"{uuid.uuid4().hex}@new.example", f"{uuid.uuid4().hex}@new.example"
+    page = visit(**PHONE)
+    page.open(shop.url + "/sign-in?new=1&next=/account")
+    page.fill("Email", email)
+    page.fill("Password", "a-long-enough-one-1")
+    page.press("Make the account")
+    page.sees(f"Signed in as {email}")
+
+    page.press("Change the email address")
+    page.fill("New email", new)
+    page.fill("Your password", "not-the-right-one")
+    page.press("Change it")
+    page.until("document.querySelector('[name=password][aria-invalid]')", "that the password is wrong")
+    page.fill("Your password", "a-long-enough-one-1")
+    page.press("Change it")
+    page.sees(f"We have sent a link to {new}.")
+    page.open(shop.link_mailed_to(new, to="account/verify-email"))
+    page.press("Confirm my address")
+    page.sees(f"Signed in as {new}")
+    page.press("Change the password")
+    page.fill("Your password", "a-long-enough-one-1")
+    page.fill("New password", "a-long-enough-one-2")
+    page.press("Change it")
+    page.sees("Your new password is set.")
+    page.reload()
+    page.press("Sign out")
+    page.until("!localStorage.getItem('shop.session')", "that the session is gone")
+
+    page.press("Sign in")
+    page.fill("Email", new)
+    page.fill("Password", "a-long-enough-one-2")
+    page.key("Enter")
+    page.until("document.getElementById('account').textContent === 'Account'", "that the new password is good")
 
 
 def test_a_card_that_is_declined_for_good_leaves_basket_and_form_as_they_were(visit: Visit):
@@ -383,7 +612,7 @@ def test_signing_in_leads_to_this_shop_and_nowhere_else(visit: Visit, shop: Shop
 
     page.key("Enter")
 
-    page.sees("Sign out")
+    page.sees("Account")
     page.sees("Blue mug")
     assert page.js("location.href") == f"{shop.url}/"
 
@@ -398,7 +627,7 @@ def test_everything_can_be_done_by_keyboard(visit: Visit):
         page.tab_to(label)
         page.type(text)
     page.key("Enter")
-    page.sees("Sign out")
+    page.sees("Account")
     page.tab_to("Blue mug")
     page.key("Enter")
     page.sees("Add to basket")

@@ -60,6 +60,7 @@ SHELL = (
     "orders/<uuid:order_id>",
     "find-order",
     "sign-in",
+    "account",
     "account/signup",
     "account/verify-email/<str:key>",
     "account/password/reset",

@@ -12,7 +12,17 @@ from django.test import Client
 from shop.countries import COUNTRIES
 from shop.storefront import urls, views
 
-PATHS = ["/", "/products/MUG", "/basket", "/checkout", "/orders", "/sign-in", "/account/password/reset/key/1%3Aab-c"]
+PATHS = [
+    "/",
+    "/products/MUG",
+    "/basket",
+    "/checkout",
+    "/orders",
+    "/sign-in",
+    "/account",
+    "/account/password/reset/key/1%3Aab-c",
+]
+BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
 def read(name: str) -> str:
@@ -46,6 +56,37 @@ def test_a_shop_with_a_storefront_of_its_own_has_none_here(path: str, settings: 
     settings.STOREFRONT = False
 
     assert Client().get(path).status_code == 404
+    assert b"storefront" not in Client().get(path, headers={"Accept": BROWSER}).content
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/orders/7K3M9Q2XAB", "/account/nothing"])
+def test_an_address_that_does_not_exist_is_answered_with_a_page_that_leads_home(path: str):
+    answer = Client().get(path, headers={"Accept": BROWSER})
+
+    page = answer.content.decode()
+    assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert "This page does not exist" in page
+    assert '<a href="/">See the products</a>' in page
+    assert '<meta name="robots" content="noindex">' in page
+    assert answer["Content-Security-Policy"] == Client().get("/")["Content-Security-Policy"]
+    assert "noindex" not in Client().get("/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept", "kind"),
+    [
+        ("GET", "/api/v1/nowhere", BROWSER, "application/problem+json"),
+        ("GET", "/health/nowhere", BROWSER, "application/problem+json"),
+        ("GET", "/favicon.ico", "image/avif,image/webp,*/*;q=0.8", "text/html; charset=utf-8"),
+        ("GET", "/static/nothing.js", "*/*", "text/html; charset=utf-8"),
+        ("POST", "/nowhere", BROWSER, "text/html; charset=utf-8"),
+    ],
+)
+def test_what_nobody_looks_at_is_answered_as_before(method: str, path: str, accept: str, kind: str):
+    answer = Client().generic(method, path, headers={"Accept": accept})
+
+    assert (answer.status_code, answer["Content-Type"]) == (404, kind)
+    assert b"storefront" not in answer.content
 
 
 @pytest.mark.parametrize(
@@ -68,6 +109,20 @@ def test_the_page_names_how_cards_are_taken_and_its_policy_allows_that_and_no_mo
     assert f'name="shop:cards" content="{cards}"' in page
     assert ("pk_live_1" in page, secret and secret in page) == (bool(publishable), secret and False)
     assert ("stripe.com" in answer["Content-Security-Policy"]) is bool(publishable)
+
+
+def test_with_stripe_the_page_may_reach_stripe_and_nothing_else(settings: Any):
+    settings.STRIPE_PUBLISHABLE_KEY, settings.STRIPE_TEST_BANK = "pk_test_1", "http://127.0.0.1:12111"
+
+    answer = Client().get("/")
+
+    rules = [rule.split() for rule in answer["Content-Security-Policy"].split(";")]
+    found = {name: set(sources) - {"'self'"} for name, *sources in rules}
+    scripts = {"https://js.stripe.com", "https://*.js.stripe.com"}
+    assert found["script-src"] == scripts
+    assert found["connect-src"] == {"https://api.stripe.com"}
+    assert found["frame-src"] == scripts | {"https://hooks.stripe.com"}
+    assert "test-bank" not in answer.content.decode()
 
 
 def test_the_page_may_call_the_test_bank_where_there_is_one(settings: Any):

@@ -179,6 +179,13 @@ export const verifyEmail = (key) => account("/auth/email/verify", { key }, sessi
 export const requestPasswordReset = (email) => account("/auth/password/request", { email });
 export const resetPassword = (key, password) => account("/auth/password/reset", { key, password });
 
+const own = () => session.get()?.token;
+export const whoAmI = () => send("GET", `${SIGN_IN}/auth/session`, { headers: { "X-Session-Token": own() } });
+/** Give the password again: for five minutes the address can be changed. */
+export const confirmPassword = (password) => account("/auth/reauthenticate", { password }, own());
+export const changeEmail = (email) => account("/account/email", { email }, own());
+export const changePassword = (passwords) => account("/account/password/change", passwords, own());
+
 /** End the session; the answer to that is 401, since nobody is signed in any more. */
 export async function signOut() {
   const known = session.get();

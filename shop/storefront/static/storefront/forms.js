@@ -1,5 +1,6 @@
 // Fields with labels, and the problems of the API in words: near the field that they are about, or as an alert.
 
+import { ofDecline } from "./declines.js";
 import { fill, h, say } from "./dom.js";
 
 /**
@@ -68,7 +69,8 @@ export function showAlert(place, problem, more = []) {
   const { title = "Something broke on this page", detail = "", retryAfter } = known(problem);
   const later = retryAfter ? [`Please try again in ${retryAfter} seconds.`] : [];
   const told = [...new Set([detail, ...more, ...later].filter(Boolean))];
-  fill(place, h("div", { class: "alert" }, h("strong", {}, title), told.map((text) => h("p", {}, text))));
+  const open = (problem.facts?.open_orders ?? []).map(({ order_id: id, number }) => h("p", {}, h("a", { href: `/orders/${id}` }, `Order ${number}`)));
+  fill(place, h("div", { class: "alert" }, h("strong", {}, title), told.map((text) => h("p", {}, text)), open));
   place.scrollIntoView?.({ block: "nearest" });
 }
 
@@ -78,13 +80,17 @@ const IN_WORDS = {
   payment_method_refused: ["This card could not be used", "Nothing was charged. Please enter it again, or take another card."],
   payment_refused_by_provider: ["The payment could not be made", "This is not your card's fault, and nothing was charged."],
   total_changed: ["The total has changed", ""],
+  quote_not_valid: ["The price has to be asked for again", "Please look at the total and order again."],
+  idempotency_key_reused: ["That did not work", "Please order again."],
+  not_found: ["There is nothing here", ""],
+  too_many_open_orders: ["Too many of your orders wait for their payment", "Pay or cancel one of them, then order again."],
   code_not_usable: ["A discount code cannot be used", null],
 };
 
 // A bug of this page is not the API's problem: it has no title of its own.
 function known(problem) {
   if (!problem.code) return { detail: "Please load it again." };
-  const [title, detail] = IN_WORDS[problem.code] ?? [];
+  const [title, detail] = problem.code === "card_declined" ? ofDecline(problem.facts?.decline_code) : (IN_WORDS[problem.code] ?? []);
   return { ...problem, title: title ?? problem.message, detail: detail ?? problem.detail };
 }
 

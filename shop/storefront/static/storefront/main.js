@@ -1,11 +1,12 @@
 // Routes: one shell for all addresses, a module for each page. Links stay ordinary links.
 
-import { signOut } from "./api.js";
 import { fill, h, say } from "./dom.js";
 import { showAlert } from "./forms.js";
+import { accountPage } from "./pages/account.js";
 import { basketPage } from "./pages/basket.js";
 import { checkoutPage } from "./pages/checkout.js";
 import { findOrderPage } from "./pages/find-order.js";
+import { notHere } from "./pages/not-here.js";
 import { orderPage } from "./pages/order.js";
 import { ordersPage } from "./pages/orders.js";
 import { productPage } from "./pages/product.js";
@@ -23,6 +24,7 @@ const ROUTES = [
   [/^\/orders\/([^/]+)$/, orderPage],
   [/^\/find-order$/, findOrderPage],
   [/^\/sign-in$/, signInPage],
+  [/^\/account$/, accountPage],
   [/^\/account\/signup$/, signInPage],
   [/^\/account\/verify-email\/(.+)$/, verifyPage],
   [/^\/account\/password\/reset$/, resetPage],
@@ -38,13 +40,14 @@ async function show({ focus = true } = {}) {
   const root = document.createElement("div");
   const context = { params, query: new URLSearchParams(location.search), root, title, signal, go };
   markCurrent();
+  document.querySelector("meta[name=robots]")?.remove();
   try {
     await page(context);
   } catch (problem) {
     if (problem.name === "AbortError") return;
     if (!problem.code) console.error(problem);
-    fill(root, h("h1", {}, problem.status === 404 ? "Not here" : "That did not work"), h("div", { role: "alert" }));
-    showAlert(root.lastChild, problem);
+    fill(root, h("h1", {}, "That did not work"), h("div", { role: "alert" }), h("p", {}, h("a", { href: "/" }, "See the products")));
+    showAlert(root.querySelector("[role=alert]"), problem);
   }
   if (signal.aborted) return;
   document.getElementById("page").replaceChildren(root);
@@ -71,11 +74,6 @@ function decoded(text) {
   } catch {
     return text;
   }
-}
-
-function notHere({ root, title: name }) {
-  name("Not here");
-  fill(root, h("h1", {}, "Not here"), h("p", {}, "There is no such page. ", h("a", { href: "/" }, "See the products")));
 }
 
 function title(text) {
@@ -116,18 +114,11 @@ function showHeader() {
   const known = session.get();
   const account = document.getElementById("account");
   const signedIn = known && !known.guest;
-  account.textContent = signedIn ? "Sign out" : "Sign in";
+  account.textContent = signedIn ? "Account" : "Sign in";
   account.title = signedIn ? known.email : "";
+  account.href = signedIn ? "/account" : "/sign-in";
+  markCurrent();
 }
-document.getElementById("account").addEventListener("click", (event) => {
-  const known = session.get();
-  if (!known || known.guest) return;
-  event.preventDefault();
-  signOut().then(() => {
-    say("You have signed out");
-    go("/");
-  });
-});
 
 onChange(showHeader);
 showHeader();

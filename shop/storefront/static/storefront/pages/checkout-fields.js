@@ -39,6 +39,9 @@ export function extras(kept) {
     checked: elsewhere,
     onchange: ({ target }) => {
       billing.hidden = billing.disabled = !target.checked;
+      const { elements } = target.form;
+      // Most bills go to the country of the parcel.
+      if (!elements["billing_address/line1"].value) elements["billing_address/country"].value = elements["shipping_address/country"].value;
     },
   });
   return h(

@@ -5,6 +5,7 @@ import { authenticate, cardChooser, keepSecret, takeSecret } from "../cards.js";
 import { fill, h, say, wait } from "../dom.js";
 import { alertPlace, busily, confirmed, showAlert } from "../forms.js";
 import { formatted, labelOf } from "../money.js";
+import { notHere } from "./not-here.js";
 import { attempts, notice, orderTokens, session } from "../store.js";
 
 const STEPS = [
@@ -42,7 +43,8 @@ const WITH_RECEIPT = ["CONFIRMED", "SHIPPED", "DELIVERED", "REFUNDING", "REFUNDE
 const ENDED = ["DELIVERED", "CANCELED", "REFUNDED"];
 const SECONDS = { wait: 1, authenticate: 4, provide_payment_method: 4, none: 5 };
 
-export async function orderPage({ root, params, title, signal, go }) {
+export async function orderPage(context) {
+  const { root, params, title, signal } = context;
   const [id] = params;
   takeTokenFromLink(id);
   title("Your order");
@@ -55,6 +57,7 @@ export async function orderPage({ root, params, title, signal, go }) {
     if (![401, 403, 404].includes(problem.status)) throw problem;
     return problem;
   });
+  if (first.status === 404 && session.get()?.guest === false) return notHere(context, "There is no such order", "It may belong to another account: whoever has the link in its mail can open it.");
   if (first instanceof Problem) {
     fill(root, h("h1", {}, "Your order"), alerts, h("p", {}, "You can ", h("a", { href: `/sign-in?next=/orders/${id}` }, "sign in"), " to see it, or have ", h("a", { href: "/find-order" }, "its link sent to you"), "."));
     return showAlert(alerts, first);

@@ -5,12 +5,19 @@ import { fill, h, say } from "../dom.js";
 import { alertPlace, confirmed, showAlert } from "../forms.js";
 import { formatted } from "../money.js";
 import { basket } from "../store.js";
+import { notHere } from "./not-here.js";
 import { availability, isSoldOut, picture } from "./products.js";
 
 const AT_ONCE = 10;
 
-export async function productPage({ root, params, title, signal, go }) {
-  const { data: product } = await load(params[0], { signal });
+export async function productPage(context) {
+  const { root, params, title, signal } = context;
+  const found = await load(params[0], { signal }).catch((problem) => {
+    if (problem.status !== 404) throw problem;
+    return null;
+  });
+  if (!found) return notHere(context, "There is no such product", "It may not be sold any more.");
+  const product = found.data;
   title(product.name);
   const alerts = alertPlace();
   const soldOut = isSoldOut(product);
@@ -41,7 +48,7 @@ export async function productPage({ root, params, title, signal, go }) {
   }
 
   const [first, ...others] = product.images ?? [];
-  fill(
+  return fill(
     root,
     h("p", { class: "crumbs" }, h("a", { href: "/" }, "Products"), product.category && [" / ", h("a", { href: `/?category=${encodeURIComponent(product.category)}` }, product.category)]),
     h(

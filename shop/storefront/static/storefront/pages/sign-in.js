@@ -62,8 +62,9 @@ export async function verifyPage({ root, params, title, go }) {
     await busily(button, "One moment …", async () => {
       try {
         const { data } = await verifyEmail(params[0]);
-        if (data.meta.session_token) session.set({ token: data.meta.session_token, email: data.data.user.email, guest: false });
-        go("/orders", { replace: true });
+        const token = data.meta.session_token ?? session.get()?.token;
+        if (token) session.set({ token, email: data.data.user.email, guest: false });
+        go("/account", { replace: true });
       } catch (problem) {
         // 401: it is confirmed, and nobody is signed in here.
         if (problem.status !== 401) {
