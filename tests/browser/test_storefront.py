@@ -761,8 +761,11 @@ def test_nothing_keeps_anybody_out(visit: Visit, shop: Shop, axe: str, scheme: s
     page.press("Basket")
     wrong += find_barriers(page, axe, "basket")
     fill_in(page, card="Visa •••• 3184")
+    page.press("Company, phone, note")
+    page.press("Send the bill to another address")
     page.sees("Order and pay €22.40")
     wrong += find_barriers(page, axe, "checkout")
+    page.press("Send the bill to another address")
     page.press("Order and pay")
     page.sees("Test bank")
     wrong += find_barriers(page, axe, "the bank's question")
@@ -772,7 +775,14 @@ def test_nothing_keeps_anybody_out(visit: Visit, shop: Shop, axe: str, scheme: s
     page.press("All orders")
     page.sees("Your orders")
     wrong += find_barriers(page, axe, "orders")
-    for path in ("/find-order", "/sign-in?new=1", "/account/password/reset", "/account/verify-email/key"):
+    for path in (
+        "/account",
+        "/nowhere",
+        "/find-order",
+        "/sign-in?new=1",
+        "/account/password/reset",
+        "/account/verify-email/key",
+    ):
         page.open(shop.url + path)
         wrong += find_barriers(page, axe, path)
 

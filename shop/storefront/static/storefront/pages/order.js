@@ -65,6 +65,7 @@ export async function orderPage(context) {
   let { data: order, etag } = first;
   let acting = "";
   let approving = false;
+  let turn = 0;
   fill(
     root,
     h("h1", { tabindex: -1 }, "Order ", h("span", { class: "number" }, order.number)),
@@ -98,9 +99,11 @@ export async function orderPage(context) {
       await seen();
       if (signal.aborted) return;
       try {
+        const before = turn;
         const answer = await load(id, { etag });
         if (signal.aborted) return;
-        if (answer.data) take(answer);
+        // What was done meanwhile has a newer answer.
+        if (answer.data && turn === before) take(answer);
         pause = answer.retryAfter ?? SECONDS[order.next_action] ?? 2;
       } catch (problem) {
         // The order goes on without this page: it asks again, more rarely.
@@ -113,6 +116,7 @@ export async function orderPage(context) {
 
   function take(answer) {
     const before = order.status;
+    turn += 1;
     order = answer.data;
     etag = answer.etag;
     show();
@@ -213,8 +217,9 @@ export async function orderPage(context) {
       if (asked && order.next_action === "authenticate" && body.payment_method) await approve(asked);
     } catch (problem) {
       if (problem.status >= 400 && problem.status < 500) attempts.close(`pay.${id}`);
-      tell(problem);
+      // First the form for what comes next, then what it is about: nobody types into a form that is about to go.
       await again();
+      tell(problem);
     }
   }
 
@@ -234,8 +239,8 @@ export async function orderPage(context) {
       if (!held) return;
       if (await authenticate(held)) await paid(async () => ({}));
     } catch (problem) {
-      tell(problem);
       await again();
+      tell(problem);
     } finally {
       approving = false;
     }
