@@ -67,7 +67,7 @@ function mark(input, text) {
 /** Put a problem's title and detail into `place`. */
 export function showAlert(place, problem, more = []) {
   const { title = "Something broke on this page", detail = "", retryAfter } = known(problem);
-  const later = retryAfter ? [`Please try again in ${retryAfter} seconds.`] : [];
+  const later = retryAfter ? [`Please try again in ${retryAfter > 90 ? `${Math.ceil(retryAfter / 60)} minutes` : `${retryAfter} seconds`}.`] : [];
   const told = [...new Set([detail, ...more, ...later].filter(Boolean))];
   const open = (problem.facts?.open_orders ?? []).map(({ order_id: id, number }) => h("p", {}, h("a", { href: `/orders/${id}` }, `Order ${number}`)));
   fill(place, h("div", { class: "alert" }, h("strong", {}, title), told.map((text) => h("p", {}, text)), open));
@@ -84,6 +84,7 @@ const IN_WORDS = {
   idempotency_key_reused: ["That did not work", "Please order again."],
   not_found: ["There is nothing here", ""],
   too_many_open_orders: ["Too many of your orders wait for their payment", "Pay or cancel one of them, then order again."],
+  too_many_cards_declined: ["Too many cards were declined", "Nothing was charged."],
   code_not_usable: ["A discount code cannot be used", null],
 };
 

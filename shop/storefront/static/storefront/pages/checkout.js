@@ -241,7 +241,7 @@ export async function checkoutPage({ root, query, title, signal, go }) {
           if (price) await send(price);
           return;
         } catch (problem) {
-          if (tries >= TRIES || !(await isMended(problem, agreed))) return refused(problem, agreed);
+          if (tries >= TRIES || !(await isMended(problem))) return refused(problem, agreed);
         }
       }
     });
@@ -268,12 +268,11 @@ export async function checkoutPage({ root, query, title, signal, go }) {
     if (placed) arrive(placed, go);
   }
 
-  /** Whether ordering again is all there is to do: nothing changes that the shopper sees or has chosen. */
-  async function isMended(problem, agreed) {
+  /** Whether to try again: the price is asked for anew, and is ordered by if it is the one that was agreed. */
+  async function isMended(problem) {
     if (problem.code === "total_changed" && problem.facts.quote) {
       prices.take(wished(), problem.facts.quote);
-      // Its time was over, and the new one has the same total.
-      return isSame(agreed, problem.facts.quote.total);
+      return true;
     }
     if (problem.code === "quote_not_valid") {
       await prices.ask(wished(), { now: true });
@@ -335,16 +334,20 @@ async function finishEarlierAttempt({ root, go }) {
   const attempt = attempts.left("order");
   const alerts = alertPlace();
   const again = () => finishEarlierAttempt({ root, go });
-  fill(root, h("h1", {}, "Checkout"), h("p", { class: "quiet" }, "Your order was on its way when this page closed. One moment …"), alerts);
+  const state = h("p", { class: "now" }, "Your order was on its way when this page closed. One moment …");
+  const buttons = h("div", { class: "buttons" });
+  fill(root, h("h1", {}, "Checkout"), state, alerts, buttons);
   try {
     arrive(await finish(attempt), go);
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (waitsForCard(problem)) return leaveFor(problem, attempt.wish.lines, go);
     showAlert(alerts, problem);
-    fill(root.querySelector("p"), attempts.left("order")
-      ? h("span", { class: "choices" }, h("a", { href: "/checkout?change" }, "Change something"), h("button", { type: "button", onclick: again }, "Ask again"))
-      : h("a", { href: "/checkout" }, "Back to the checkout"));
+    const isOpen = Boolean(attempts.left("order"));
+    fill(state, isOpen ? "Your order has no answer yet. However often you ask, it is placed once." : "Your order was not placed.");
+    fill(buttons, isOpen
+      ? [h("button", { type: "button", onclick: again }, "Ask again"), h("a", { href: "/checkout?change" }, "Change something")]
+      : h("a", { href: "/checkout", class: "button" }, "Back to the checkout"));
   }
   return null;
 }
