@@ -1,12 +1,12 @@
 // Stands in for https://js.stripe.com/v3/ as far as the storefront calls it: a field for the number of a test card, tokens that
 // the sandbox knows, and the bank's question (3-D Secure). What Stripe's script asks Stripe, it asks at Stripe's address.
 (() => {
+  // Each token is another one, as Stripe's are, also of the same card.
   const TOKENS = {
-    "4000000000009995": "pm_card_chargeDeclinedInsufficientFunds",
-    "4000002760003184": "pm_card_authenticationRequired",
+    "4242424242424242": ["pm_card_us", "pm_card_de", "pm_card_fr"],
+    "4000000000009995": ["pm_card_chargeDeclinedInsufficientFunds"],
+    "4000002760003184": ["pm_card_authenticationRequired", "pm_card_threeDSecure2Required"],
   };
-  // Each token is another one, as Stripe's are: these are all the same card, from one country each.
-  const FINE = ["us", "de", "fr", "pt", "es", "it"].map((country) => `pm_card_${country}`);
 
   window.Stripe = (key) => {
     if (!key.startsWith("pk_test_")) throw new Error(`${key} is not a publishable key`);
@@ -22,8 +22,8 @@
 
   async function createPaymentMethod({ type, card }) {
     if (type !== "card") throw new Error(type);
-    if (card.number().length !== 16) return { error: { code: "incomplete_number", message: "Your card number is incomplete." } };
-    return { paymentMethod: { id: TOKENS[card.number()] ?? FINE.shift() } };
+    if (!TOKENS[card.number()]) return { error: { code: "incomplete_number", message: "Your card number is incomplete." } };
+    return { paymentMethod: { id: TOKENS[card.number()].shift() } };
   }
 
   async function handleNextAction({ clientSecret }) {
