@@ -10,7 +10,7 @@ import pytest
 from django.core import mail
 from django.db import IntegrityError
 
-from orders.models import Adjustment, Order
+from orders.models import Adjustment, DiscountCode, Order
 from orders.pricing.rules import NO_RULES, FeeRule, Rules, TaxRule
 from orders.queries import RULES, find_orders, get_order
 from orders.services import personal
@@ -196,8 +196,20 @@ def test_staff_see_them(shopper: Shopper, client: Any):
     assert "Small order fee" in page
 
 
-def test_a_cancel_returns_all_of_it(shopper: Shopper, sandbox: Provider):
+def test_vendure_989_medusa_13066_a_cancel_returns_shipping_fee_and_their_tax(shopper: Shopper, sandbox: Provider):
     order_id = id_in(shopper.place())
 
     assert shopper.cancel(order_id).json()["status"] == "REFUNDED"
     assert sandbox.money(order_id) == (1, 0)
+
+
+def test_solidus_512_a_cancel_returns_what_the_discount_left(shopper: Shopper, sandbox: Provider):
+    DiscountCode.objects.create(code="HALF", label="Half", percent=50)
+    order_id = id_in(shopper.place(codes=["HALF"]))
+    assert sandbox.money(order_id) == (1, shopper.order(order_id)["total"]["amount_minor"])
+
+    shopper.cancel(order_id)
+
+    refunded = shopper.order(order_id)["payment"]["refunded"]["amount_minor"]
+    assert (refunded, sandbox.money(order_id)) == (shopper.order(order_id)["total"]["amount_minor"], (1, 0))
+    assert refunded < 1250 + 495 + 100
