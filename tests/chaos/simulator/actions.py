@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.chaos.simulator.codes import bargains
 from tests.chaos.simulator.deliveries import messages, webhooks
 from tests.chaos.simulator.disputed import at_cardholders_banks
 from tests.chaos.simulator.elsewhere import at_the_bank, passing_time
@@ -27,4 +28,5 @@ def offers(world: Any) -> list[Offer]:
         *at_cardholders_banks(world, known),
         *erasures(world, known),
         *more_time(world, known),
+        *bargains(world, known),
     ]

@@ -24,6 +24,7 @@ from shop.events.unheard import note_subscriptions
 from tests.chaos.simulator.actions import offers
 from tests.chaos.simulator.choices import Choices, Script
 from tests.chaos.simulator.clients import Wish
+from tests.chaos.simulator.codes import take_along
 from tests.chaos.simulator.deliveries import deliver_or_lose_webhook
 from tests.chaos.simulator.disputed import every_bank_decides, reconcile_if_disputed, staff_decide, staff_make_good
 from tests.chaos.simulator.due import IDLE, WAITS, moments_due, ready_among
@@ -170,10 +171,17 @@ class Simulator:
             if not wish.answers[-1].is_final:
                 world.people.ask(wish)
         self._come_to_rest()
-        if world.people.erased:
-            world.bank.carry_out_refunds()
-            self._come_to_rest(without=(IDLE,))
+        self._end_of_persons()
         world.clock.advance(AUDIT_PATIENCE_SECONDS)
+
+    def _end_of_persons(self) -> None:
+        """Have the account sign in that has verified the guest's mailbox, and let erasures end."""
+        if self.world.people.verified:
+            take_along(self.world)
+            self._come_to_rest()
+        if self.world.people.erased:
+            self.world.bank.carry_out_refunds()
+            self._come_to_rest(without=(IDLE,))
 
     def _wishes(self) -> list[Wish]:
         """Return what may be asked again: an account that is erased opens no more."""

@@ -26,6 +26,7 @@ from shop import audit
 from shop.states import Transitions
 from tests.chaos.heard import unheard
 from tests.chaos.simulator.clients import Wish
+from tests.chaos.simulator.codes import left_with_the_guest, wrong_prices, wrong_uses
 from tests.chaos.simulator.disputed import wrongly_held
 from tests.chaos.simulator.persons import erased_too_early, left_of_the_erased
 
@@ -35,6 +36,7 @@ HOLDS_NOTHING = ("canceled", "requires_confirmation")
 TAKEN = ("succeeded",)
 PARCELS = {"shipping_shipment", "shipping_hold"}
 CONTACTS = {"orders_contact"}
+CODES = {"orders_order", "orders_codeuse", "orders_discountcode"}
 DISPUTED = ("payment.dispute_opened", "payment.dispute_changed", "payment.dispute_closed")
 STANDINGS = {"orders_order", "inventory_reservation", "payments_payment", "payments_refund"}
 ENDS = {"DELIVERED", "CANCELED", "REFUNDED"}
@@ -59,19 +61,20 @@ class Judge:
 
     def look(self, *, money_moved: bool = False) -> None:
         """Judge this instant, as far as anything was written since the last, or `money_moved` at the provider."""
-        news = self._world.points.take_news() | (STANDINGS if money_moved else set())
+        for wrong in self._wrong_in(self._world.points.take_news() | (STANDINGS if money_moved else set())):
+            self._world.violated(wrong)
+
+    def _wrong_in(self, news: set[str]) -> Iterator[str]:
         if any(table.startswith("inventory_") for table in news):
-            for wrong in self._stock():
-                self._world.violated(wrong)
+            yield from self._stock()
         if news & STANDINGS:
-            for wrong in self._standings():
-                self._world.violated(wrong)
+            yield from self._standings()
+        if news & CODES and self._world.has_codes:
+            yield from wrong_uses(self._name)
         if news & PARCELS and self._world.bank.disputed:
-            for wrong in self._asked_while_held():
-                self._world.violated(wrong)
+            yield from self._asked_while_held()
         if news & CONTACTS:
-            for wrong in erased_too_early(self._name):
-                self._world.violated(wrong)
+            yield from erased_too_early(self._name)
 
     def holds(self) -> None:
         """Judge, once every dispute is over and heard of, which parcels are held."""
@@ -159,6 +162,9 @@ class Judge:
             self._world.violated(wrong)
         for wrong in left_of_the_erased(self._world):
             self._world.violated(wrong)
+        if self._world.has_codes:
+            for wrong in (*wrong_uses(self._name), *wrong_prices(self._world), *left_with_the_guest(self._world)):
+                self._world.violated(wrong)
         for wrong in (*unheard(), *self._ends(), *self._facts(), *self._answers(), *self._mails(), *self._parcels()):
             self._world.violated(wrong)
 

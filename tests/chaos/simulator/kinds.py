@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.simulator.bank import EXPIRIES, FAULTS
+from tests.chaos.simulator.codes import KINDS_OF_CODES
 from tests.chaos.simulator.disputed import REINSTATED, TOLD
 from tests.chaos.simulator.plans import BROKER_FAULTS
 
@@ -48,6 +49,7 @@ KINDS = frozenset(
         "a person is erased",
         "a person is erased whose order is under way",
         "more time to pay",
+        *KINDS_OF_CODES,
         "contacts past their retention are erased",
     }
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from shipping.services import booking
 from shop.events import inbox, relay
+from tests.chaos.simulator.codes import make_codes
 from tests.chaos.simulator.wishes import CHALLENGED, GOOD, SKUS, place
 from tests.factories import ProductFactory
 
@@ -19,9 +20,15 @@ def open_shop(world: Any) -> None:
     for sku, stock in zip(SKUS, stocks, strict=True):
         ProductFactory(sku=sku, stock=stock)
     world.lines.append("there are " + ", ".join(f"{stock} {sku}" for sku, stock in zip(SKUS, stocks, strict=True)))
-    world.choices.weighted([(60, _nothing), (10, _the_bank_waits), (15, _a_parcel_waits), (15, _a_parcel_is_booked)])(
-        world
-    )
+    world.choices.weighted(
+        [
+            (42, _nothing),
+            (18, _codes_and_a_guest),
+            (10, _the_bank_waits),
+            (15, _a_parcel_waits),
+            (15, _a_parcel_is_booked),
+        ]
+    )(world)
 
 
 def _place(world: Any, card: str) -> None:
@@ -31,6 +38,11 @@ def _place(world: Any, card: str) -> None:
 
 def _nothing(world: Any) -> None:
     """Begin with an empty shop."""
+
+
+def _codes_and_a_guest(world: Any) -> None:
+    """Begin with discount codes in an empty shop, and with a guest among the customers."""
+    make_codes(world)
 
 
 def _the_bank_waits(world: Any) -> None:

@@ -76,7 +76,9 @@ def patches(world: Any) -> Iterator[None]:
         ):
             stack.enter_context(mock.patch.object(owner, name, made))
         stack.enter_context(
-            override_settings(SANDBOX_CARRIER_TRANSIT_SECONDS=60.0, STRIPE_WEBHOOK_SECRETS=["whsec_sandbox"])
+            override_settings(
+                QUOTE_VALID_SECONDS=120, SANDBOX_CARRIER_TRANSIT_SECONDS=60.0, STRIPE_WEBHOOK_SECRETS=["whsec_sandbox"]
+            )
         )
         cache.clear()
         yield

@@ -28,7 +28,8 @@ SHORT_RETENTION = 0.004
 
 def erasures(world: Any, known: list[Placed]) -> Iterator[Offer]:
     """Offer to erase a customer who has an order, and to let the retention of contacts end."""
-    may_be = [placed.who for placed in known if placed.who not in world.people.erased]
+    # What becomes of guests who are erased is told in tests/security/test_guests.py.
+    may_be = [placed.who for placed in known if placed.who not in world.people.erased and not world.has_codes]
     if may_be:
         yield 1, Action(lambda: _erase(world, may_be[0]))
     if any(placed.status in ENDED for placed in known):

@@ -24,7 +24,7 @@ from shipping.models import Shipment
 from shipping.services import holds
 from shop import states, transactions
 from shop.events import inbox
-from shop.personal import erasure
+from shop.personal import erasure, guests
 from shop.rest import idempotency
 from tests.chaos.crashes.test_planted import published_before_it_is_sent
 from tests.chaos.simulator.history import Simulator, Told
@@ -36,6 +36,7 @@ MOST_SEEDS = 150
 # The package names the functions, which are called as their modules are.
 advancing = importlib.import_module("orders.services.advance_order")
 canceling = importlib.import_module("orders.services.cancel_order")
+placing = importlib.import_module("orders.services.place_order")
 
 
 def orders_move_from_any_status(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +154,43 @@ def an_erasure_leaves_the_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasure, "erase_orders", lambda order_ids, whole: erase(order_ids, whole=False))
 
 
+def _after_a_use_is_held(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
+    """Have a statement follow in the transaction that has held an order's codes; it may name `order_id` and `code_ids`."""
+    hold = placing._HOLD_CODES
+
+    class Followed:
+        @staticmethod
+        def run(**values: Any) -> Any:
+            rows = hold.run(**values)
+            with connections[transactions.alias_for("orders")].cursor() as cursor:
+                cursor.execute(sql, values)
+            return rows
+
+    monkeypatch.setattr(placing, "_HOLD_CODES", Followed)
+
+
+def a_code_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    _after_a_use_is_held(monkeypatch, "UPDATE orders_order SET has_codes = false WHERE id = %(order_id)s")
+
+
+def a_code_is_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    more = "UPDATE orders_discountcode SET held = held + 1 WHERE id = ANY(%(code_ids)s) AND max_uses IS NULL"
+    _after_a_use_is_held(monkeypatch, more)
+
+
+def an_order_is_priced_without_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    price = placing.price_order
+    monkeypatch.setattr(placing, "price_order", lambda **wanted: price(**(wanted | {"codes": ()})))
+
+
+def an_order_costs_what_it_costs_now_whatever_was_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placing, "_judge_total", lambda *_args: None)
+
+
+def a_guest_whose_orders_are_taken_along_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guests, "books", list)
+
+
 # Each with a seed from which on it is found soon. Any seed would do: a generator that has changed only takes longer.
 PLANTS: dict[Plant, int] = {
     answers_are_not_kept: 1,
@@ -170,6 +208,11 @@ PLANTS: dict[Plant, int] = {
     a_lost_dispute_holds_no_parcel: 1,
     a_person_is_erased_before_all_have_heard: 1,
     an_erasure_leaves_the_tokens: 1,
+    a_code_is_not_given_back: 5,
+    a_code_is_counted_twice: 17,
+    an_order_is_priced_without_its_code: 5,
+    an_order_costs_what_it_costs_now_whatever_was_quoted: 18,
+    a_guest_whose_orders_are_taken_along_keeps_them: 11,
 }
 
 

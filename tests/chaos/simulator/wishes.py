@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from payments.models import Payment
-from tests.chaos.simulator.clients import CUSTOMERS, Placed, Wish, canary_of
+from tests.chaos.simulator.clients import CUSTOMERS, GUEST, Placed, Wish, canary_of
+from tests.chaos.simulator.codes import QUOTED, draw_codes, note_answer
 from tests.chaos.simulator.offer import Action, Offer
-from tests.factories import AddressFactory, OrderBodyFactory
+from tests.factories import AddressFactory
 
 SKUS = ("MUG", "PEN", "BAG")
 GOOD, DECLINED, POOR = "pm_card_visa", "pm_card_chargeDeclined", "pm_card_chargeDeclinedInsufficientFunds"
@@ -39,6 +40,7 @@ METHODS = [
     (6, "pm_card_pendingRefund"),
 ]
 REFUND_REASON = "a chip in the glaze"
+OK = 200
 MOST_ORDERS = 4
 MOST_WISHES = 14
 
@@ -48,6 +50,10 @@ def wishes(world: Any, known: list[Placed]) -> Iterator[Offer]:
     people = world.people
     if len(people.orders) < MOST_ORDERS and any(people.may_ask(who) for who in CUSTOMERS):
         yield (30 if not people.orders else 8), Action(lambda: place(world), asks=("provider",))
+        if world.has_codes:
+            yield 12, Action(lambda: _ask_for_a_quote(world))
+        for quote in world.quotes:
+            yield 14, Action(lambda quote=quote: _place_by_quote(world, quote), asks=("provider",))
     for wish in filter(lambda wish: people.may_ask(wish.who), people.wishes):
         yield 2, Action(lambda wish=wish: _ask_again(world, wish), asks=("provider",))
     if len(people.wishes) >= MOST_WISHES:
@@ -100,25 +106,74 @@ def _wishes_about(world: Any, placed: Placed) -> Iterator[tuple[str, Offer]]:
 def place(world: Any, card: str | None = None) -> str:
     """Have a customer place an order, with this card or any; say what the answer is."""
     choices, people = world.choices, world.people
-    who = choices.among(CUSTOMERS)
+    who = choices.among((*CUSTOMERS, GUEST) if world.has_codes else CUSTOMERS)
     if not people.may_ask(who):
         who = next(other for other in CUSTOMERS if other != who)
+    lines = _draw_lines(world)
+    codes = draw_codes(world)
+    card = choices.weighted(METHODS) if card is None else card
+    what = _in_words(lines) + (f" by {codes[0]}" if codes else "")
+    basket: dict[str, Any] = {"lines": lines} | ({"codes": codes} if codes else {})
+    return _place(world, who, what=what, card=card, named=codes, basket=basket)
+
+
+def _draw_lines(world: Any) -> list[dict[str, Any]]:
+    choices = world.choices
     skus = [choices.among(SKUS)]
     if choices.chance(30):
         skus.append(next(sku for sku in SKUS if sku not in skus))
-    lines = [{"sku": sku, "quantity": 1 + choices.draw(2)} for sku in skus]
-    card = choices.weighted(METHODS) if card is None else card
-    number = len(people.orders) + 1
-    people.orders.append(Placed(number, who, f"place-{number}"))
-    address = AddressFactory(name=canary_of(who))
-    body = dict(OrderBodyFactory(lines=lines, payment_method=card, shipping_address=address))
-    if not card:
-        del body["payment_method"]
-    what = " and ".join(f"{line['quantity']} {line['sku']}" for line in lines)
+    return [{"sku": sku, "quantity": 1 + choices.draw(2)} for sku in skus]
+
+
+def _in_words(lines: list[dict[str, Any]]) -> str:
+    return " and ".join(f"{line['quantity']} {line['sku']}" for line in lines)
+
+
+def _place(
+    world: Any,
+    who: str,
+    *,
+    what: str,
+    card: str,
+    named: tuple[str, ...],
+    basket: dict[str, Any],
+    total: int | None = None,
+) -> str:
+    """Have somebody place an order of this basket; say what the answer is."""
+    number = len(world.people.orders) + 1
+    world.people.orders.append(Placed(number, who, f"place-{number}"))
+    body = (
+        {"shipping_address": AddressFactory(name=canary_of(who))} | basket | ({"payment_method": card} if card else {})
+    )
     words = f"{who} places order {number}: {what} with {CARDS[card]}"
-    headers = {"Prefer": "respond-async"} if choices.chance(15) else {}
-    wish = Wish(who, "orders", f"place-{number}", body, words, number, is_placing=True, headers=headers)
+    headers = {"Prefer": "respond-async"} if world.choices.chance(15) else {}
+    wish = Wish(
+        who, "orders", f"place-{number}", body, words, number, is_placing=True, headers=headers, codes=named, total=total
+    )  # fmt: skip
     return _ask(world, wish)
+
+
+def _ask_for_a_quote(world: Any) -> str:
+    """Have somebody ask what a basket costs, and keep the quote."""
+    who, lines, codes = world.choices.among((*CUSTOMERS, GUEST)), _draw_lines(world), draw_codes(world)
+    world.say(f"{who} asks what {_in_words(lines)} cost{f' by {codes[0]}' if codes else ''}")
+    body = {"lines": lines, "destination": {"country": "PT"}, "codes": codes}
+    answer = world.people.post(who, "quotes", body, {})
+    if answer.status == OK:
+        quoted = tuple(code for code in codes if code not in [each["code"] for each in answer.body["refused_codes"]])
+        world.quotes.append((who, quoted, answer.body))
+    return str(answer)
+
+
+def _place_by_quote(world: Any, quote: tuple[str, tuple[str, ...], dict[str, Any]]) -> str:
+    """Have whoever asked for a quote order by it, once."""
+    who, codes, told = quote
+    world.quotes.remove(quote)
+    world.happens(QUOTED)
+    card = world.choices.weighted(METHODS)
+    what = f"what was quoted at {told['total']['amount_minor']}"
+    total = told["total"]["amount_minor"]
+    return _place(world, who, what=what, card=card, named=codes, total=total, basket={"quote": told["id"]})
 
 
 def _pay(world: Any, placed: Placed) -> str:
@@ -183,7 +238,10 @@ def _answer_to(world: Any, wish: Wish) -> str:
         world.happens("customer and staff at once")
     world.asking.append(wish)
     try:
-        return str(world.people.ask(wish))
+        answer = world.people.ask(wish)
+        if world.has_codes and wish.is_placing:
+            note_answer(world, wish, answer)
+        return str(answer)
     finally:
         world.asking.pop()
 
@@ -193,13 +251,16 @@ def _ask_again(world: Any, wish: Wish) -> str:
     if other and world.choices.chance(20):
         world.happens("same key, other body")
         body = json.loads(json.dumps(wish.body))
-        if wish.is_placing:
+        if "quote" in body:
+            body["note"] = "by the same quote"
+        elif wish.is_placing:
             body["lines"][0]["quantity"] += 1
         else:
             body["amount"]["amount_minor"] += 1
         wish = Wish(
-            wish.who, wish.path, wish.key, body, f"{wish.words}, again with another body", wish.order, wish.is_placing
-        )
+            wish.who, wish.path, wish.key, body, f"{wish.words}, again with another body", wish.order, wish.is_placing,
+            codes=wish.codes, total=wish.total,
+        )  # fmt: skip
         return _ask(world, wish)
     world.happens("same request again")
     world.say(f"again: {wish.words}")

@@ -78,6 +78,8 @@ class World:
         self.kinds: Counter[str] = Counter()
         self.violations: list[str] = []
         self.excused_mails = self.excused_bookings = 0
+        self.has_codes = False
+        self.quotes: list[tuple[str, tuple[str, ...], dict[str, Any]]] = []
         self.calm = self.watched = False
         self.asking: list[Wish] = []
         self._known_after = -1
