@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from allauth.account.models import EmailAddress
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 
@@ -21,9 +22,11 @@ from payments.gateways.stripe import adapter as stripe_adapter
 from payments.models import Payment
 from shipping.models import Hold
 from shipping.services import booking
+from shop import tasks as shop_tasks
+from shop.accounts.guests import admit_guest
 from shop.events import relay
 from shop.models import Erasure, IdempotencyKey, User
-from shop.personal import erasure
+from shop.personal import erasure, guests
 from shop.personal.accounts import person_of
 from shop.tasks import erase_persons
 from tests.chaos.crashes.children import Lived, Tell
@@ -179,6 +182,37 @@ class LastUseDeclined(LastUse):
     def wrongs(self, lived: Lived, answer: Any) -> list[str]:
         uses = list(DiscountCode.objects.values_list("held", "used"))
         return Journey.wrongs(self, lived, answer) + ([] if uses == [(0, 0)] else [f"uses of the code: {uses}"])
+
+
+class TakenAlong(Confirm):
+    """An account verifies the mailbox of a guest who has paid an order: the order is the account's, once."""
+
+    name, floor, answer = "taken along", 6, 0
+
+    def prepare(self) -> None:
+        guest = admit_guest(email="ada@shop.example")
+        self.guest, self.account = guest.user, UserFactory()
+        self.shopper.headers = {"Authorization": f"Bearer {guest.token}"}
+        self.shopper.place(key=KEY)
+        EmailAddress.objects.create(user=self.account, email="ada@shop.example", verified=True, primary=True)
+
+    def act(self, tell: Tell) -> None:
+        self.resend()
+        shop_tasks.take_guests_along()
+        relay.drain_all()
+
+    def resend(self) -> None:
+        """Sign in: what a crash after the verification has lost is asked for again."""
+        guests.take_guests_along(user_id=self.account.pk)
+
+    def again(self) -> Any:
+        return None
+
+    def wrongs(self, lived: Lived, answer: Any) -> list[str]:
+        owners = list(Order.objects.values_list("customer_id", "guest_id"))
+        told = Outbox.objects.filter(type="order.taken_along").count()
+        wrong = [] if owners == [(self.account.pk, self.guest.pk)] else [f"the order is of {owners}"]
+        return super().wrongs(lived, answer) + wrong + ([] if told == 1 else [f"it is told {told} times"])
 
 
 class Decline(Journey):
@@ -517,6 +551,7 @@ JOURNEYS: tuple[type[Journey], ...] = (
     LastUse,
     NothingToPay,
     LastUseDeclined,
+    TakenAlong,
     Decline,
     AnotherCard,
     MoreTime,

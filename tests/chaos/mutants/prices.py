@@ -8,6 +8,7 @@ PURE = "tests/unit/orders/pricing/test_price.py"
 PRICED = "tests/unit/orders/test_price_order.py"
 RATES = "tests/unit/shipping/test_rates.py"
 QUOTES = "tests/integration/orders/test_quotes.py"
+BY_QUOTE = "tests/integration/orders/test_orders_by_quote.py"
 PAGES = "tests/integration/orders/test_rules_admin.py"
 SERVICES = "tests/integration/adapters/test_services.py"
 LIMIT = "tests/unit/shop_edge/test_time_limit.py"
@@ -69,6 +70,70 @@ MUTANTS = (
         old='_SALT = "orders.quote"',
         new='_SALT = "elsewhere"',
         killers=(f"{QUOTES}::test_a_text_that_the_shop_did_not_sign_is_not_a_quote",),
+    ),
+    Mutant(
+        removes="the signature of a quote",
+        promise="edge",
+        file="orders/services/quotes.py",
+        old="signing.loads(quote_id, salt=_SALT)",
+        new="signing.JSONSerializer().loads(signing.b64_decode(quote_id.split(':')[0].encode()))",
+        killers=(f"{QUOTES}::test_a_text_that_the_shop_did_not_sign_is_not_a_quote",),
+    ),
+    Mutant(
+        removes="the version of a quote",
+        promise="edge",
+        file="orders/services/quotes.py",
+        old="    if version != _VERSION:\n",
+        new="    if False:\n",
+        killers=(f"{QUOTES}::test_a_text_that_the_shop_did_not_sign_is_not_a_quote",),
+    ),
+    Mutant(
+        removes="the total of a quote from what an order is held to",
+        promise="I12",
+        file="orders/services/place_order.py",
+        old="(new.expected_total, new.quote and new.quote.total)",
+        new="(new.expected_total,)",
+        killers=(f"{BY_QUOTE}::test_a_price_that_has_changed_is_409_with_a_new_quote_by_which_one_can_order",),
+    ),
+    Mutant(
+        removes="the end of a quote's time",
+        promise="I12",
+        file="orders/services/place_order.py",
+        old="    if new.quote is not None and new.quote.is_over:\n",
+        new="    if False:\n",
+        killers=(f"{BY_QUOTE}::test_a_quote_whose_time_is_over_is_409_with_a_new_one",),
+    ),
+    Mutant(
+        removes="the codes from a quote",
+        promise="I12",
+        file="orders/services/quotes.py",
+        old="        codes=tuple(code.code for code in priced.codes),\n",
+        new="        codes=(),\n",
+        killers=(f"{BY_QUOTE}::test_an_order_by_a_quote_is_what_was_quoted",),
+    ),
+    Mutant(
+        removes="the prices of the lines from how shipping is shared out",
+        promise="I12",
+        file="orders/pricing/price.py",
+        old="        return discounted.left\n",
+        new="        return [1] * len(discounted.left)\n",
+        killers=(f"{PURE}::test_shipping_is_taxed_by_the_rule_of_its_lines",),
+    ),
+    Mutant(
+        removes="shipping from what is taxed",
+        promise="I12",
+        file="orders/pricing/price.py",
+        old="        base = [sum(pair) for pair in zip(base, shares, strict=True)]\n",
+        new="        base = [amount for amount, _share in zip(base, shares, strict=True)]\n",
+        killers=(f"{PURE}::test_vendure_989_the_tax_on_shipping_goes_back_with_the_lines",),
+    ),
+    Mutant(
+        removes="the running sum by which a line is refunded piece by piece",
+        promise="I12",
+        file="orders/pricing/sharing.py",
+        old=" - round_half_up(Fraction(amount * before, of))\n",
+        new=" - int(Fraction(amount * before, of))\n",
+        killers=(f"{PURE}::test_refunds_of_any_sequence_of_pieces_sum_to_the_charge",),
     ),
     Mutant(
         removes="the end of guessing codes",
