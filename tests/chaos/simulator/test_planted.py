@@ -208,11 +208,11 @@ PLANTS: dict[Plant, int] = {
     a_lost_dispute_holds_no_parcel: 1,
     a_person_is_erased_before_all_have_heard: 1,
     an_erasure_leaves_the_tokens: 1,
-    a_code_is_not_given_back: 5,
-    a_code_is_counted_twice: 17,
-    an_order_is_priced_without_its_code: 5,
-    an_order_costs_what_it_costs_now_whatever_was_quoted: 18,
-    a_guest_whose_orders_are_taken_along_keeps_them: 11,
+    a_code_is_not_given_back: 2,
+    a_code_is_counted_twice: 75,
+    an_order_is_priced_without_its_code: 2,
+    an_order_costs_what_it_costs_now_whatever_was_quoted: 2,
+    a_guest_whose_orders_are_taken_along_keeps_them: 21,
 }
 
 
