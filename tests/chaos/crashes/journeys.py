@@ -194,6 +194,7 @@ class TakenAlong(Confirm):
         self.guest, self.account = guest.user, UserFactory()
         self.shopper.headers = {"Authorization": f"Bearer {guest.token}"}
         self.shopper.place(key=KEY)
+        relay.drain_all()
         EmailAddress.objects.create(user=self.account, email="ada@shop.example", verified=True, primary=True)
 
     def act(self, tell: Tell) -> None:

@@ -96,14 +96,6 @@ MUTANTS = (
         killers=(f"{BY_QUOTE}::test_a_price_that_has_changed_is_409_with_a_new_quote_by_which_one_can_order",),
     ),
     Mutant(
-        removes="the end of a quote's time",
-        promise="I12",
-        file="orders/services/place_order.py",
-        old="    if new.quote is not None and new.quote.is_over:\n",
-        new="    if False:\n",
-        killers=(f"{BY_QUOTE}::test_a_quote_whose_time_is_over_is_409_with_a_new_one",),
-    ),
-    Mutant(
         removes="the codes from a quote",
         promise="I12",
         file="orders/services/quotes.py",
