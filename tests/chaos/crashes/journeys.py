@@ -187,7 +187,7 @@ class LastUseDeclined(LastUse):
 class TakenAlong(Confirm):
     """An account verifies the mailbox of a guest who has paid an order: the order is the account's, once."""
 
-    name, floor, answer = "taken along", 6, 0
+    name, floor, answer = "taken along", 24, 0
 
     def prepare(self) -> None:
         guest = admit_guest(email="ada@shop.example")
