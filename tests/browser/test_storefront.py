@@ -466,8 +466,10 @@ def test_an_account_changes_its_address_and_its_password(visit: Visit, shop: Sho
     page.reload()
     page.press("Sign out")
     page.until("!localStorage.getItem('shop.session')", "that the session is gone")
+    page.sees("Blue mug")
 
     page.press("Sign in")
+    page.sees("New here?")
     page.fill("Email", new)
     page.fill("Password", "a-long-enough-one-2")
     page.key("Enter")

@@ -18,11 +18,12 @@ export async function accountPage({ root, title, go }) {
     session.set(null);
     return go("/sign-in?next=/account", { replace: true });
   }
-  const leave = () =>
-    signOut().then(() => {
-      say("You have signed out");
-      go("/");
-    });
+  // Not once it is answered: whoever has gone on by then would be taken away from where they are.
+  const leave = () => {
+    signOut();
+    say("You have signed out");
+    go("/");
+  };
   return fill(
     root,
     h("h1", {}, "Account"),
