@@ -28,7 +28,7 @@ define install
     || $(1)/$(PIP) -r $(2)
 endef
 
-.PHONY: help demo run test test-all test-five prove prove-full bench soak chaos simulate check format requirements schema site model clean
+.PHONY: help demo run test test-all test-five prove prove-full bench soak chaos simulate check format requirements examples schema site model clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,10 @@ check: .venv/installed  ## Lint, types, doors, migrations, deployment settings, 
 format: .venv/installed  ## Put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+examples: .venv/installed  ## Take the examples of the API's description anew, from what the shop answers
+	EXAMPLES=write $(RUN) -m pytest -q tests/integration/orders/test_examples.py
+	$(MAKE) schema
 
 schema: .venv/installed  ## Write docs/openapi.yaml and docs/asyncapi.yaml anew
 	DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

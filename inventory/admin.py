@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.forms import BaseDialogForm
@@ -200,7 +200,27 @@ class ProductAdmin(ReadOnlyAdmin):
     actions_list: Any = ("add_one",)
     actions_detail: Any = ("edit", "receive", "write_off")
 
+    exclude = ("options",)
+    readonly_fields = ("options_in_words",)
     price_label = money("price_minor", description="price")
+
+    @display(description="options")
+    def options_in_words(self, obj: Product) -> str:
+        """Show what tells it from its group: color: blue, size: M."""
+        return ", ".join(f"{name}: {value}" for name, value in obj.options.items()) or "-"
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to the list, whose button adds a product: this address of Django's is what one types. Raises: PermissionDenied."""
+        if not self.has_create_permission(request):
+            raise PermissionDenied
+        self.message_user(
+            request,
+            'Press "Add product" to add one here. `manage.py import_products FILE` adds many from a CSV.',
+            messages.INFO,
+        )
+        return HttpResponseRedirect(reverse(f"{self.admin_site.name}:inventory_product_changelist"))
 
     def has_create_permission(self, request: HttpRequest) -> bool:
         """Ask for the permission to add products, which no form of Django's uses."""

@@ -29,6 +29,9 @@ CODE_LENGTH = 40
 CODE_PATTERN = r"^[A-Z0-9][A-Z0-9_-]{0,39}$"
 
 
+# Of the code of a way to ship: those of a rate service may be longer than the shop's own.
+SHIPPING_OPTION_LENGTH = 80
+
 # What the contexts' refusals mean for the order. A code that is missing here cancels it as "refused".
 REASON_OF_REFUSAL = {
     "insufficient_stock": CancelReason.OUT_OF_STOCK,

@@ -388,6 +388,11 @@ class ShippingRateInline(RuleInline):
     form = ShippingRateForm
 
 
+CODE_IN_WORDS = (
+    "A code has up to 40 small letters, digits, - and _, and begins with a letter or digit, such as standard."
+)
+
+
 class ShippingOptionForm(RuleForm):
     """An option as staff enter it."""
 
@@ -396,6 +401,7 @@ class ShippingOptionForm(RuleForm):
 
     class Meta:
         model = ShippingOption
+        error_messages = {"code": {"invalid": CODE_IN_WORDS}}
         fields = ("code", "name", "days_min", "days_max", "position", "active")
 
     def clean_code(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,18 @@ repeats_earlier_releases = False
 
 def judge(request: HttpRequest, response: HttpResponseBase) -> None:
     """Note what the description does not say of an answer."""
+    if log := os.environ.get("EXAMPLES_LOG"):
+        _log_problem(log, request, response)
     if repeats_earlier_releases and response.headers.get("Idempotent-Replayed") == "true":
         return
     noted.extend(each for each in violations(request, response) if each not in noted)
+
+
+def _log_problem(log: str, request: HttpRequest, response: HttpResponseBase) -> None:
+    """Keep a problem that was answered: `tests/examples.py` takes the description's examples out of these."""
+    if response.headers.get("Content-Type", "") == PROBLEM and request.method != "HEAD":
+        with Path(log).open("ab") as file:
+            file.write(json.dumps(json.loads(response.content)).encode() + b"\n")  # type: ignore[attr-defined]
 
 
 @functools.cache

@@ -189,6 +189,15 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
+    # A token that was given outlives the page; the operations are what one comes for, and the schemas stand at each.
+    "SWAGGER_UI_SETTINGS": {
+        "persistAuthorization": True,
+        "displayOperationId": True,
+        "displayRequestDuration": True,
+        "defaultModelsExpandDepth": -1,
+        "docExpansion": "list",
+        "filter": True,
+    },
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
@@ -199,6 +208,7 @@ SPECTACULAR_SETTINGS = {
         "shop.rest.openapi.complete",
     ],
 }
+API_EXAMPLES = BASE_DIR / "config" / "api_examples.json"
 IDEMPOTENCY_RETENTION_HOURS = env.int("IDEMPOTENCY_RETENTION_HOURS", 48)
 # How long personal data is kept where nobody asks for its erasure (docs/personal-data.md); 0: without an end.
 CONTACT_RETENTION_DAYS = env.int("CONTACT_RETENTION_DAYS", 3650)

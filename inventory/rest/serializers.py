@@ -12,7 +12,7 @@ from inventory import queries
 from inventory.catalogue import MAX_CATEGORY, MAX_SEARCH
 from inventory.models import Product
 from inventory.rules import AVAILABILITIES, availability
-from shop.rest.fields import MoneyField
+from shop.rest.fields import MoneyField, OneOfField
 
 SORTED_BY = [
     ("sku", "by SKU"),
@@ -118,10 +118,10 @@ class ProductQuerySerializer(serializers.Serializer[Any]):
         help_text="Words; each begins some word of the SKU, the name, the category, an option or the description.",
     )
     category = serializers.CharField(max_length=MAX_CATEGORY, required=False, allow_blank=True)
-    in_stock = serializers.ChoiceField(
+    in_stock = OneOfField(
         [("true", "only what can be bought now"), ("false", "also what is sold out, as without it")], required=False
     )
-    sort = serializers.ChoiceField(
+    sort = OneOfField(
         SORTED_BY,
         required=False,
         help_text="`sku` unless it is sent.",

@@ -20,6 +20,7 @@ from notifications.models import Email, EmailKind, EmailStatus
 from notifications.services import limits
 from orders import api as orders
 from shop import transactions
+from shop.countries import country_name
 from shop.errors import Fault, Refusal
 from shop.events import outbox
 from shop.events.outbox import fact
@@ -105,6 +106,7 @@ def write(
         # to a stranger must not carry a text of the sender's choice.
         "greeting": f"Hello {order.shipping_address.name}" if is_paid else "Hello",
         "shows_address": is_paid,
+        "country": country_name(order.shipping_address.country),
         "shop_name": parseaddr(settings.DEFAULT_FROM_EMAIL)[0] or "The shop",
         **more,
     }

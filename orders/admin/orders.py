@@ -50,6 +50,7 @@ from shop.admin import (
     status_badge,
 )
 from shop.cards import refuse_card_number
+from shop.countries import country_name
 from shop.money import Money
 from shop.story.timeline import lines_of, story_of
 from shop.text import words
@@ -97,7 +98,12 @@ class ContactInline(ReadOnlyInline):
 
     model = Contact
     verbose_name_plural = "delivery to"
-    fields = readonly_fields = ("name", "email", "line1", "line2", "postal_code", "city", "region", "country")
+    fields = readonly_fields = ("name", "email", "line1", "line2", "postal_code", "city", "region", "in_country")
+
+    @display(description="country")
+    def in_country(self, obj: Contact) -> str:
+        """Show its name."""
+        return country_name(obj.country)
 
 
 class ContactDetailsInline(ReadOnlyInline):
@@ -117,8 +123,13 @@ class ContactDetailsInline(ReadOnlyInline):
         "billing_postal_code",
         "billing_city",
         "billing_region",
-        "billing_country",
+        "in_billing_country",
     )
+
+    @display(description="billing country")
+    def in_billing_country(self, obj: ContactDetails) -> str:
+        """Show its name."""
+        return country_name(obj.billing_country)
 
 
 class CodeUseInline(ReadOnlyInline):

@@ -26,6 +26,10 @@ from shop.admin import (
 )
 from shop.money import Money
 
+CODE_IN_WORDS = (
+    "A code has up to 40 capital letters, digits, - and _, and begins with a letter or digit, such as WELCOME10."
+)
+
 
 class TaxRateForm(RuleForm):
     """A tax as staff enter it."""
@@ -66,6 +70,7 @@ class FeeForm(RuleForm):
 
     class Meta:
         model = Fee
+        error_messages = {"code": {"invalid": CODE_IN_WORDS}}
         fields = ("code", "label", "amount", "currency", "below", "country", "active")
 
     def clean_code(self) -> str:
@@ -106,6 +111,7 @@ class DiscountCodeForm(RuleForm):
 
     class Meta:
         model = DiscountCode
+        error_messages = {"code": {"invalid": CODE_IN_WORDS}}
         fields = (
             "code",
             "label",

@@ -110,6 +110,7 @@ def _describe(schema: Decorator, told: Decorator) -> Decorator:
 PLACING = _describe(
     extend_schema(
         operation_id="place_order",
+        summary="Place an order and pay it",
         request=PlaceOrderSerializer,
         parameters=[PREFER],
         responses=_CHECKOUT
@@ -155,11 +156,13 @@ PLACING = _describe(
     ),
 )
 LISTING = _describe(
-    extend_schema(operation_id="list_orders", responses=OrderPageOut, parameters=PAGE_PARAMETERS),
+    extend_schema(
+        operation_id="list_orders", summary="List your orders", responses=OrderPageOut, parameters=PAGE_PARAMETERS
+    ),
     documented(headers={200: ("Link", "Cache-Control")}),
 )
 READING = _describe(
-    extend_schema(operation_id="get_order", responses=OrderOut, parameters=[IF_NONE_MATCH]),
+    extend_schema(operation_id="get_order", summary="Show an order", responses=OrderOut, parameters=[IF_NONE_MATCH]),
     documented(
         problems={404: [OrderNotFound]},
         headers={200: ("ETag", "Cache-Control"), 304: ("ETag", "Cache-Control")},
@@ -174,6 +177,7 @@ READING = _describe(
 RECEIVING = _describe(
     extend_schema(
         operation_id="get_receipt",
+        summary="Show the receipt of an order",
         responses={
             (200, "text/html"): OpenApiResponse(str, description="The receipt"),
             (200, "application/pdf"): OpenApiResponse(bytes, description="The receipt"),
@@ -191,6 +195,7 @@ RECEIVING = _describe(
 PAYING = _describe(
     extend_schema(
         operation_id="pay_order",
+        summary="Pay an order, or go on after the customer has authenticated",
         request=PaymentMethodSerializer,
         parameters=[IF_MATCH],
         responses=_CHECKOUT
@@ -251,6 +256,7 @@ EXTENDING = _describe(
 CANCELING = _describe(
     extend_schema(
         operation_id="cancel_order",
+        summary="Cancel an order",
         request=NothingSerializer,
         parameters=[IF_MATCH],
         responses={
@@ -274,7 +280,12 @@ CANCELING = _describe(
     ),
 )
 LISTING_REFUNDS = _describe(
-    extend_schema(operation_id="list_refunds", responses=RefundPageOut, parameters=PAGE_PARAMETERS),
+    extend_schema(
+        operation_id="list_refunds",
+        summary="List the refunds of an order",
+        responses=RefundPageOut,
+        parameters=PAGE_PARAMETERS,
+    ),
     documented(
         problems={404: [OrderNotFound]},
         headers={200: ("Link", "Cache-Control")},

@@ -22,7 +22,6 @@ class AdjustmentOut(serializers.Serializer[Any]):
     rate = serializers.CharField(allow_null=True, help_text="in percent, such as `19.00`; null for a fixed amount")
     amount = MoneyField(help_text="negative for a discount")
     included = serializers.BooleanField(help_text="the prices contain it already: show it, and do not add it")
-    sku = serializers.CharField(allow_null=True, help_text="the product it is for; null: the whole order")
 
 
 def represent_adjustments(adjustments: Iterable[Adjustment]) -> list[dict[str, Any]]:
@@ -35,7 +34,6 @@ def represent_adjustments(adjustments: Iterable[Adjustment]) -> list[dict[str, A
             "rate": None if each.rate is None else percentage(each.rate),
             "amount": money_json(each.amount),
             "included": each.included,
-            "sku": None,
         }
         for each in adjustments
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -19,7 +19,7 @@ from orders.pricing.priced import Priced
 from orders.rest.documents import INVENTORY_FAULTS
 from orders.rest.prices import AdjustmentOut, represent_adjustments
 from orders.rest.serializers import CountryField, OrderedLineSerializer, moment
-from orders.rules import CODE_LENGTH
+from orders.rules import CODE_LENGTH, SHIPPING_OPTION_LENGTH
 from orders.services.price_order import MAX_CODES, RefusedCode, Shortcoming
 from orders.services.quotes import QuotedOrder, quote_order
 from shipping import api as shipping
@@ -44,7 +44,7 @@ class QuoteSerializer(StrictSerializer):
     lines = BoundedListField(child=OrderedLineSerializer(), min_length=1, max_length=settings.ORDER_MAX_LINES)
     destination = DestinationSerializer()
     shipping_option = TextField(
-        max_length=80,
+        max_length=SHIPPING_OPTION_LENGTH,
         required=False,
         allow_blank=True,
         help_text="the code of one of `shipping_options`; default: the cheapest",
@@ -188,81 +188,6 @@ def refuse_guessing(request: Request) -> None:
     WrongCodes().refuse_too_many(request)
 
 
-_MONEY = {"currency": "EUR", "exponent": 2}
-_STANDARD = {
-    "code": "standard",
-    "name": "Standard delivery",
-    "price": _MONEY | {"amount_minor": 490, "formatted": "4.90"},
-    "days_min": 2,
-    "days_max": 4,
-}
-EXAMPLES = [
-    OpenApiExample(
-        "Two mugs to Berlin with a code",
-        request_only=True,
-        value={
-            "lines": [{"sku": "MUG", "quantity": 2}],
-            "destination": {"country": "DE", "postal_code": "10115"},
-            "codes": ["WELCOME10"],
-        },
-    ),
-    OpenApiExample(
-        "Two mugs to Berlin with a code",
-        response_only=True,
-        status_codes=["200"],
-        value={
-            "id": "WzEsW1siTVVHIiwyXV0sInN0YW5kYXJkIixbIldFTENPTUUxMCJdLGZhbHNlLDI3NDAsIkVVUiIsMTc5NjAyOTIwMF0:1vTexW:2tFyY",
-            "valid_until": "2026-11-30T09:00:00Z",
-            "lines": [
-                {
-                    "sku": "MUG",
-                    "name": "Mug",
-                    "quantity": 2,
-                    "unit_price": _MONEY | {"amount_minor": 1250, "formatted": "12.50"},
-                    "line_total": _MONEY | {"amount_minor": 2500, "formatted": "25.00"},
-                    "total": _MONEY | {"amount_minor": 2740, "formatted": "27.40"},
-                }
-            ],
-            "shipping_options": [_STANDARD],
-            "shipping_option": "standard",
-            "adjustments": [
-                {
-                    "kind": "discount",
-                    "label": "Welcome: 10 % off",
-                    "code": "WELCOME10",
-                    "rate": "10.00",
-                    "amount": _MONEY | {"amount_minor": -250, "formatted": "-2.50"},
-                    "included": False,
-                    "sku": None,
-                },
-                {
-                    "kind": "shipping",
-                    "label": "Standard delivery",
-                    "code": "standard",
-                    "rate": None,
-                    "amount": _MONEY | {"amount_minor": 490, "formatted": "4.90"},
-                    "included": False,
-                    "sku": None,
-                },
-                {
-                    "kind": "tax",
-                    "label": "VAT 19 %",
-                    "code": "DE",
-                    "rate": "19.00",
-                    "amount": _MONEY | {"amount_minor": 437, "formatted": "4.37"},
-                    "included": True,
-                    "sku": None,
-                },
-            ],
-            "subtotal": _MONEY | {"amount_minor": 2500, "formatted": "25.00"},
-            "total": _MONEY | {"amount_minor": 2740, "formatted": "27.40"},
-            "unavailable": [],
-            "refused_codes": [],
-        },
-    ),
-]
-
-
 class QuotesView(StrictQueryView):
     """What an order would cost."""
 
@@ -277,7 +202,6 @@ class QuotesView(StrictQueryView):
             200: OpenApiResponse(QuoteOut, description="What it costs now"),
             422: OpenApiResponse(description="This cannot be ordered so; nothing can be priced"),
         },
-        examples=EXAMPLES,
     )
     @documented(
         problems={

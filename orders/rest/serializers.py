@@ -15,7 +15,7 @@ from rest_framework import serializers
 from orders.models import DECIDED, OrderStatus
 from orders.queries import Address, OrderState
 from orders.rest.prices import AdjustmentOut, represent_adjustments
-from orders.rules import CODE_LENGTH, CancelReason
+from orders.rules import CODE_LENGTH, SHIPPING_OPTION_LENGTH, CancelReason
 from orders.services import NewOrder, extensions_left, read_quote
 from orders.services.price_order import MAX_CODES
 from payments import api as payments
@@ -129,7 +129,7 @@ class PlaceOrderSerializer(StrictSerializer):
     expected_total = MoneyField(required=False, help_text="what the customer was shown; 409 if it has changed")
     shipping_option = TextField(
         required=False,
-        max_length=40,
+        max_length=SHIPPING_OPTION_LENGTH,
         help_text="the code of one of a quote's `shipping_options`; default: the cheapest",
     )
     codes = BoundedListField(

@@ -68,6 +68,15 @@ class SessionTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unt
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, Any]]:
         """Describe the two ways to send the token."""
         return [
-            {"type": "http", "scheme": "bearer", "description": "The session token of the sign-in API."},
-            {"type": "apiKey", "in": "header", "name": "X-Session-Token"},
+            {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "The `token` of `make_guest`, or `meta.session_token` of `sign_in`.",
+            },
+            {
+                "type": "apiKey",
+                "in": "header",
+                "name": "X-Session-Token",
+                "description": "The same `meta.session_token`, for the operations of sign-in. A guest has none.",
+            },
         ]

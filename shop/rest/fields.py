@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.exceptions import ValidationError as InvalidText
 from rest_framework import serializers
@@ -47,6 +47,16 @@ class StrictSerializer(serializers.Serializer[Any]):
         if problems:
             raise serializers.ValidationError(problems)
         return value
+
+
+class OneOfField(serializers.ChoiceField):
+    """A text out of a few, which are named where it is another one."""
+
+    default_error_messages = {"invalid_choice": "Send one of: {choices_in_words}."}
+
+    def fail(self, key: str, **kwargs: Any) -> NoReturn:
+        """Refuse it, and name the choices. Raises: ValidationError."""
+        super().fail(key, choices_in_words=", ".join(str(choice) for choice in self.choices), **kwargs)
 
 
 class BoundedListField(serializers.ListField):

@@ -15,6 +15,7 @@ from drf_spectacular.utils import OpenApiParameter
 from shop.errors import Busy, Fault
 from shop.rest.arrival import BodyUnreadable, HeaderRepeated, LengthRequired
 from shop.rest.documented import ALWAYS, HEADERS, Documented
+from shop.rest.examples import add_examples
 from shop.rest.idempotency import (
     NOT_FINAL,
     CardNumberSent,
@@ -22,7 +23,7 @@ from shop.rest.idempotency import (
     IdempotencyKeyMissing,
     IdempotencyKeyReused,
 )
-from shop.rest.introduction import INTRODUCTION
+from shop.rest.introduction import INTRODUCTION, TAGS
 from shop.rest.keys import HEADER
 from shop.rest.preconditions import PreconditionFailed
 from shop.rest.problem_schemas import Kind, ProblemComponents
@@ -151,7 +152,9 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
                 _complete_operation(path, method.upper(), operation, problems)
     if public:
         result["info"]["description"] = INTRODUCTION
+        result["tags"] = TAGS
         add_sign_in(result, problems)
+        add_examples(result)
     if shared := _share_responses(result):
         components["responses"] = shared
     schemas.update(MONEY)

@@ -61,6 +61,8 @@ class PoliciesMiddleware:
 class DocsView(SpectacularSwaggerSplitView):
     """The page of the API's description, its script apart from it."""
 
+    template_name = "shop/api_page.html"
+
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """Put the policy on the page. The chain of programs, which it is answered through, has none."""
         response[HEADER] = DOCS

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -34,6 +34,10 @@ from shop.resilience.contention import is_contention
 CONTENT_TYPE = "application/problem+json"
 # For limits that are not a rate: they end when the caller acts, such as by paying an order.
 RETRY_AFTER_LIMIT_SECONDS = 60
+SIGN_IN_FIRST = (
+    "Send a token as `Authorization: Bearer <token>`. POST /api/v1/guests gives one for an email address, "
+    "POST /_allauth/app/v1/auth/login one for an account."
+)
 R = TypeVar("R", bound=HttpResponse)
 
 log = structlog.get_logger(__name__)
@@ -140,11 +144,11 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Response |
 
     A bug is let through: Django logs it with the request's id and `server_error` answers.
     """
-    problem = _problem_for(error)
+    problem = _problem_for(error, context)
     return problem.response() if problem else None
 
 
-def _problem_for(error: Exception) -> Problem | None:
+def _problem_for(error: Exception, context: Mapping[str, Any]) -> Problem | None:
     if isinstance(error, (Refusal, Fault)):
         if isinstance(error, Fault) and not isinstance(error, Overloaded):  # which is counted, and by design
             log.warning("request.fault", code=error.code, detail=error.detail)
@@ -152,7 +156,8 @@ def _problem_for(error: Exception) -> Problem | None:
     if (unavailable := database_problem(error)) is not None:
         return unavailable
     if isinstance(error, exceptions.APIException):
-        return _problem_for_api_exception(error)
+        problem = _problem_for_api_exception(error)
+        return dataclasses.replace(problem, detail=_in_words(error, context) or problem.detail)
     return next((edge_problem(code) for kind, code in _DJANGO_CODES if isinstance(error, kind)), None)
 
 
@@ -204,6 +209,22 @@ def _problem_for_api_exception(error: exceptions.APIException) -> Problem:
     if isinstance(error, exceptions.ValidationError):
         errors = tuple(pointed(error.detail))
     return Problem(code, title, error.status_code, detail, errors=errors, headers=headers)
+
+
+def _in_words(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
+    """Return what to do about an error of which REST framework says only what it is."""
+    if isinstance(error, exceptions.NotAuthenticated):
+        return SIGN_IN_FIRST
+    if isinstance(error, exceptions.MethodNotAllowed):
+        return methods_in_words(str(error.args[0]) if error.args else "", context["view"].allowed_methods)
+    return ""
+
+
+def methods_in_words(method: str, allowed: Iterable[str]) -> str:
+    """Say which methods an address takes."""
+    named = sorted(set(allowed))
+    words = " and ".join(filter(None, (", ".join(named[:-1]), *named[-1:])))
+    return f"This address takes {words}{f', not {method}' if method else ''}."
 
 
 def pointed(detail: Any, pointer: str = "#") -> Iterator[dict[str, str]]:

@@ -16,6 +16,8 @@ from shop.rest.problem import CONTENT_TYPE, EDGE_PROBLEMS
 Schema = dict[str, Any]
 # An error class, or the code of one of EDGE_PROBLEMS.
 Kind = type[ShopError] | str
+# The component of a 401 of sign-in: its code is not_authenticated, and it says what is pending.
+SIGNED_OUT = "NotSignedInProblem"
 # Problems that name the members of the request that are wrong.
 WITH_ERRORS = {"invalid_request", "card_number_refused"}
 _TYPES: dict[Any, Schema] = {

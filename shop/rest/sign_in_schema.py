@@ -10,7 +10,7 @@ from typing import Any
 from shop.errors import Busy, Fault
 from shop.rest.arrival import BodyUnreadable, HeaderRepeated, LengthRequired
 from shop.rest.problem import CONTENT_TYPE
-from shop.rest.problem_schemas import ProblemComponents
+from shop.rest.problem_schemas import SIGNED_OUT, ProblemComponents
 
 Schema = dict[str, Any]
 PREFIX = "/_allauth/app/v1"
@@ -113,7 +113,7 @@ def add_sign_in(result: dict[str, Any], problems: ProblemComponents) -> None:
     not_signed_in = problems.component("not_authenticated")
     not_signed_in["description"] = "Nobody has signed in, or not to the end: data.flows says what is pending."
     not_signed_in["properties"] |= {"data": _ref("SignInFlows"), "meta": _ref("SessionMeta")}
-    result["components"]["schemas"] |= COMPONENTS | {"NotSignedInProblem": not_signed_in}
+    result["components"]["schemas"] |= COMPONENTS | {SIGNED_OUT: not_signed_in}
 
 
 def _paths(problems: ProblemComponents) -> dict[str, Any]:
@@ -236,7 +236,7 @@ def _operation(
             content = {"application/json": {"schema": _ref(told)}}
             responses[status] = {"description": "", "content": content, "headers": _HEADERS | _cached()}
         elif status == "401":
-            content = {CONTENT_TYPE: {"schema": _ref("NotSignedInProblem")}}
+            content = {CONTENT_TYPE: {"schema": _ref(SIGNED_OUT)}}
             challenge = {"WWW-Authenticate": {"$ref": "#/components/headers/WWW-Authenticate"}}
             responses[status] = {"description": told, "content": content, "headers": challenge | _HEADERS | _cached()}
         else:
@@ -258,7 +258,12 @@ def _operation(
     if body:
         responses["411"] = _refusal(problems, "The body has no Content-Length.", LengthRequired)
         responses["415"] = _refusal(problems, "The body is packed (`Content-Encoding`).", "unsupported_media_type")
-    described: Schema = {"operationId": operation, "description": says, "tags": ["sign-in"]}
+    described: Schema = {
+        "operationId": operation,
+        "summary": operation.replace("_", " ").capitalize(),
+        "description": says,
+        "tags": ["sign-in"],
+    }
     if body:
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": _ref(body)}}}
     if security:

@@ -83,6 +83,7 @@ def test_other_pages_of_the_admin_pass_their_policy(path: str, staff: Client):
 def test_the_page_of_the_description_passes_its_policy_and_its_script_is_apart(people: People):
     page = look(Client().get("/api/v1/docs"))
 
+    assert b'<html lang="en">' in Client().get("/api/v1/docs").content
     (ours,) = [source for source in page.scripts if "script" in source.rpartition("?")[2]]
     script = Client().get(ours)
     assert script["Content-Type"].startswith("application/javascript")

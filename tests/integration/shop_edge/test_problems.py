@@ -76,6 +76,7 @@ def test_another_method_is_405_and_says_which_are_allowed(api):
 
     problem(response, 405, "method_not_allowed")
     assert "POST" in response["Allow"]
+    assert response.json()["detail"] == "This address takes OPTIONS and POST, not DELETE."
 
 
 def test_asking_for_xml_is_406(api):

@@ -1,0 +1,143 @@
+"""The examples of the API's description, as they are taken from answers: ids, tokens and times are replaced, each by one of its kind.
+
+`python -m tests.examples LOG` takes the problems that tests got (EXAMPLES_LOG names the file, tests/contract.py notes them).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from local.processes import ROOT
+from orders.sagas import engine, steps
+from payments import api as payments
+from shop.coalescing import NotAnswered, QueueFull
+from shop.errors import Busy, ShopError
+from shop.money import Money
+from shop.rest.problem import problem_of
+from shop.rest.problem_schemas import SIGNED_OUT, name_of
+from tests.contract import description
+
+FILE = ROOT / "config" / "api_examples.json"
+BEGIN = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
+# Nothing in an example is a moment off: a slow machine must not change it.
+STEP = timedelta(minutes=5)
+ETAG = re.compile(r"\"[0-9a-f]{32}\"")
+UUIDS = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+MOMENT = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$")
+HOST = "https://shop.example"
+INSTANCE = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, 'trace')}"
+
+
+def raised() -> list[ShopError]:
+    """Return the errors that no test's client is answered with, as the code raises them: they come of races and outages."""
+    order_id, amount = uuid.uuid5(uuid.NAMESPACE_URL, "order"), Money(50, "EUR")
+    return [
+        payments.PaymentNotAuthorized(
+            f"nothing was taken for order {order_id}, so nothing goes back", order_id=order_id, status="VOIDED"
+        ),
+        payments.AuthorizationGone(f"the payment of order {order_id} is voided", order_id=order_id),
+        payments.PaymentClosed(f"the payment of order {order_id} is voided", order_id=order_id),
+        payments.PaymentRefusedByProvider(order_id=order_id),
+        payments.RefundDiffers(refund_id=order_id, amount=amount),
+        payments.UnchargeableAmount(f"{amount} is less than the card provider charges", amount=amount),
+        engine.PaymentUnavailable(),
+        steps.RefundNotMade("money of this order is still to go back", order_id=str(order_id)),
+        QueueFull(use_case="reserve_stock"),
+        NotAnswered(use_case="reserve_stock"),
+        Busy(),
+    ]
+
+
+def rendered() -> dict[str, dict[str, Any]]:
+    """Return the problems that these are told as."""
+    problems = [Cleaned().value(problem_of(error).body()) for error in raised()]
+    return {name_of(problem["code"]): problem | {"instance": INSTANCE} for problem in problems}
+
+
+class Cleaned:
+    """Replaces what differs from run to run, the same by the same."""
+
+    def __init__(self) -> None:
+        self.began = datetime.now(UTC)
+        self._known: dict[str, str] = {}
+
+    def put(self, found: str, shown: str) -> None:
+        """Have a value be shown as another one."""
+        self._known.setdefault(found, shown)
+
+    def value(self, value: Any, name: str = "") -> Any:
+        """Return a value of JSON as it is shown; `name` is the member's."""
+        if isinstance(value, dict):
+            return {each: self.value(inner, each) for each, inner in value.items()}
+        if isinstance(value, list):
+            return [self.value(inner, name) for inner in value]
+        if name == "at" and isinstance(value, float):
+            return BEGIN.timestamp()
+        return self._text(value, name) if isinstance(value, str) else value
+
+    def _text(self, text: str, name: str) -> str:
+        for found, shown in self._known.items():
+            text = text.replace(found, shown)
+        if MOMENT.match(text):
+            later = datetime.fromisoformat(text) - self.began
+            return (BEGIN + round(later / STEP) * STEP).isoformat().replace("+00:00", "Z")
+        if name == "trace_id":
+            return uuid.uuid5(uuid.NAMESPACE_URL, "trace").hex
+        text = ETAG.sub('"' + uuid.uuid5(uuid.NAMESPACE_URL, "etag").hex + '"', text)
+        text = re.sub(r"https?://testserver", HOST, text)
+        text = re.sub(r"(cursor=)[^&]+", r"\1bmV4dA", text)
+        return UUIDS.sub(self._uuid, text)
+
+    def _uuid(self, found: re.Match[str]) -> str:
+        count = len([each for each in self._known if UUIDS.fullmatch(each)])
+        shown = str(uuid.UUID(bytes=uuid.uuid5(uuid.NAMESPACE_URL, f"example {count}").bytes, version=4))
+        return self._known.setdefault(found[0], self._known.get(found[0], shown))
+
+
+def kept() -> dict[str, Any]:
+    """Return what is kept."""
+    found: dict[str, Any] = json.loads(FILE.read_text()) if FILE.exists() else {"operations": {}, "problems": {}}
+    return found
+
+
+def keep(part: str, values: dict[str, Any]) -> None:
+    """Write one part of it."""
+    FILE.write_text(json.dumps(kept() | {part: values}, indent=1, ensure_ascii=False, sort_keys=part == "") + "\n")
+
+
+def component_of(body: dict[str, Any]) -> str:
+    """Return the component of a problem that was answered."""
+    if body["code"] == "not_authenticated" and "data" in body:
+        return SIGNED_OUT
+    return name_of(body["code"])
+
+
+def take_problems(lines: Iterable[str]) -> dict[str, Any]:
+    """Return an example for each problem of the description: the one that says most in the fewest words."""
+    known = description()["components"]["schemas"].keys()
+    found: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        shown = Cleaned().value(json.loads(line))
+        component = component_of(shown)
+        if component in known and (component not in found or _goodness(shown) < _goodness(found[component])):
+            found[component] = shown
+    return found
+
+
+def _goodness(body: dict[str, Any]) -> tuple[Any, ...]:
+    """Order problems, the best first: with facts of its own, in words of its own, short; the same whichever came first."""
+    text = json.dumps(body, sort_keys=True)
+    return (-len(body.get("facts", ())), body["detail"] == body["title"], len(text), text)
+
+
+if __name__ == "__main__":
+    answered = take_problems(Path(sys.argv[1]).read_text().splitlines())
+    keep("problems", dict(sorted((rendered() | kept()["problems"] | answered).items())))
+    sys.stdout.write(f"{len(answered)} problems\n")
