@@ -396,12 +396,11 @@ CODE_IN_WORDS = (
 class ShippingOptionForm(RuleForm):
     """An option as staff enter it."""
 
-    code = LineField(widget=UnfoldAdminTextInputWidget)
+    code = LineField(widget=UnfoldAdminTextInputWidget, error_messages={"invalid": CODE_IN_WORDS})
     name = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
 
     class Meta:
         model = ShippingOption
-        error_messages = {"code": {"invalid": CODE_IN_WORDS}}
         fields = ("code", "name", "days_min", "days_max", "position", "active")
 
     def clean_code(self) -> str:

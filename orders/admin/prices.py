@@ -58,7 +58,7 @@ class FeeForm(RuleForm):
     """A fee as staff enter it."""
 
     amounts = {"amount": "amount_minor", "below": "below_minor"}
-    code = LineField(widget=UnfoldAdminTextInputWidget)
+    code = LineField(widget=UnfoldAdminTextInputWidget, error_messages={"invalid": CODE_IN_WORDS})
     label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
     country = CountryField(required=False)
     currency = CurrencyField()
@@ -70,7 +70,6 @@ class FeeForm(RuleForm):
 
     class Meta:
         model = Fee
-        error_messages = {"code": {"invalid": CODE_IN_WORDS}}
         fields = ("code", "label", "amount", "currency", "below", "country", "active")
 
     def clean_code(self) -> str:
@@ -99,7 +98,7 @@ class DiscountCodeForm(RuleForm):
     """A code as staff enter it."""
 
     amounts = {"amount": "amount_minor", "minimum": "minimum_minor"}
-    code = LineField(widget=UnfoldAdminTextInputWidget)
+    code = LineField(widget=UnfoldAdminTextInputWidget, error_messages={"invalid": CODE_IN_WORDS})
     label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
     amount = AmountField(required=False, help_text="So much off, such as 10.00. Empty for a percentage.")
     currency = CurrencyField(required=False)
@@ -111,7 +110,6 @@ class DiscountCodeForm(RuleForm):
 
     class Meta:
         model = DiscountCode
-        error_messages = {"code": {"invalid": CODE_IN_WORDS}}
         fields = (
             "code",
             "label",

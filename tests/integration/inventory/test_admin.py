@@ -48,11 +48,34 @@ def test_every_page_opens_and_edits_nothing_by_hand(shelf):
         ("outbox", None),
     ):
         assert client.get(reverse(f"admin:inventory_{model}_changelist")).status_code == 200
-        assert client.get(reverse(f"admin:inventory_{model}_add")).status_code == 403
+        assert client.get(reverse(f"admin:inventory_{model}_add")).status_code == (302 if model == "product" else 403)
         if key:
             url = reverse(f"admin:inventory_{model}_change", args=[key])
             assert client.get(url).status_code == 200
             assert client.post(url, {"status": "PAYING"}).status_code == 403
+
+
+def test_the_address_that_one_types_to_add_a_product_leads_to_where_it_is_added(shelf):
+    client = signed_in("add_product", "view_product")
+
+    page = client.get(reverse("admin:inventory_product_add"), follow=True)
+
+    assert page.status_code == 200
+    assert "import_products" in page.content.decode()
+    assert "Add product" in page.content.decode()
+
+
+def test_who_may_not_add_products_is_not_led_there(shelf):
+    assert signed_in("view_product").get(reverse("admin:inventory_product_add")).status_code == 403
+
+
+def test_the_options_of_a_product_are_told_in_words(shelf):
+    details = inventory.Details(group="shirt", options={"color": "blue", "size": "M"})
+    inventory.add_product(sku="SHIRT", name="Shirt", price=Money(1900, "EUR"), details=details)
+
+    page = signed_in().get(reverse("admin:inventory_product_change", args=[Product.objects.get().pk]))
+
+    assert "color: blue, size: M" in page.content.decode()
 
 
 def test_staff_receive_and_write_off_stock_with_a_form(shelf):

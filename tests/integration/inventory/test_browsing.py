@@ -212,6 +212,12 @@ def test_a_query_that_means_nothing_is_400_and_says_which_parameter(database: No
     assert [error["pointer"] for error in answer.json()["errors"]] == [f"#/{parameter}"]
 
 
+def test_a_choice_that_there_is_not_is_answered_with_those_that_there_are(database: None):
+    (error,) = Client().get("/api/v1/products?sort=foo").json()["errors"]
+
+    assert error["detail"] == "Send one of: sku, name, -name, price, -price, newest."
+
+
 def test_categories_are_those_of_which_something_is_for_sale(put: Put):
     put("CUP", category="Kitchen")
     put("PAN", category="Kitchen", stock=0)

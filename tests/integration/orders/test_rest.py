@@ -198,6 +198,7 @@ def test_nobody_in_particular_may_do_anything(method: str, path: str, shopper: S
     answer = call(Shopper(), method, path.format(order_id), OrderBodyFactory())
 
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    assert "POST /api/v1/guests" in answer.json()["detail"]
     assert answer["WWW-Authenticate"].startswith("Bearer")
 
 

@@ -103,6 +103,13 @@ def test_an_order_that_costs_nothing_sends_no_words_of_its_customer_to_anybody(k
     assert "\n\n\n" not in message.text
 
 
+def test_the_country_of_an_address_is_told_by_its_name():
+    message = render(email("order_confirmed"), order())
+
+    assert "BE, Germany" in message.text
+    assert "BE, Germany" in message.html
+
+
 def test_parcel_email_tells_carrier_and_number_and_manages_without():
     told = render(email("order_shipped"), order())
 
