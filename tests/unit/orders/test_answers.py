@@ -108,10 +108,7 @@ class Described:
     @property
     def adjustments(self) -> list[dict[str, Any]]:
         written = represent_adjustments(self.order.adjustments)
-        return [
-            vars(each) | {"rate": told["rate"], "sku": told["sku"]}
-            for each, told in zip(self.order.adjustments, written, strict=True)
-        ]
+        return [vars(each) | {"rate": told["rate"]} for each, told in zip(self.order.adjustments, written, strict=True)]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.order, name)
