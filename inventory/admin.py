@@ -207,7 +207,7 @@ class ProductAdmin(ReadOnlyAdmin):
     @display(description="options")
     def options_in_words(self, obj: Product) -> str:
         """Show what tells it from its group: color: blue, size: M."""
-        return ", ".join(f"{name}: {value}" for name, value in obj.options.items()) or "-"
+        return ", ".join(f"{name}: {value}" for name, value in sorted(obj.options.items())) or "-"
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -54,7 +54,7 @@ def test_the_page_of_an_order_tells_its_story_and_edits_nothing(order_id: uuid.U
 
     assert page.status_code == 200
     assert "checkout: capture_payment -&gt; done" in page.content.decode()
-    assert "Portugal" in page.content.decode()
+    assert "Germany" in page.content.decode()
     assert client.post(url, {"status": "CANCELED"}).status_code == 403
     assert client.get(reverse("admin:orders_order_add")).status_code == 403
 
