@@ -54,9 +54,14 @@ def test_the_page_of_an_order_tells_its_story_and_edits_nothing(order_id: uuid.U
 
     assert page.status_code == 200
     assert "checkout: capture_payment -&gt; done" in page.content.decode()
-    assert "Germany" in page.content.decode()
     assert client.post(url, {"status": "CANCELED"}).status_code == 403
     assert client.get(reverse("admin:orders_order_add")).status_code == 403
+
+
+def test_the_page_of_an_order_names_the_country_of_its_address(order_id: uuid.UUID):
+    page = signed_in("orders.view_contact").get(reverse("admin:orders_order_change", args=[order_id]))
+
+    assert "Portugal" in page.content.decode()
 
 
 def test_the_number_that_customers_know_finds_what_belongs_to_an_order_on_every_page(order_id: uuid.UUID):
