@@ -1,13 +1,13 @@
 """The examples of the API's description, as they are taken from answers: ids, tokens and times are replaced, each by one of its kind.
 
-`python -m tests.examples LOG` takes the problems that tests got (EXAMPLES_LOG names the file, tests/contract.py notes them).
+Those of `raised` are rendered. Others are what some test got: EXAMPLES_LOG=LOG pytest tests/..., then EXAMPLES_FROM=LOG make examples.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
-import sys
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from local.processes import ROOT
+from orders.rest.declined import TooManyDeclined
 from orders.sagas import engine, steps
 from payments import api as payments
 from shop.coalescing import NotAnswered, QueueFull
@@ -36,7 +37,7 @@ INSTANCE = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, 'trace')}"
 
 
 def raised() -> list[ShopError]:
-    """Return the errors that no test's client is answered with, as the code raises them: they come of races and outages."""
+    """Return the errors that no test's client is answered with, as the code raises them: they come of races, outages and many requests."""
     order_id, amount = uuid.uuid5(uuid.NAMESPACE_URL, "order"), Money(50, "EUR")
     return [
         payments.PaymentNotAuthorized(
@@ -51,6 +52,7 @@ def raised() -> list[ShopError]:
         steps.RefundNotMade("money of this order is still to go back", order_id=str(order_id)),
         QueueFull(use_case="reserve_stock"),
         NotAnswered(use_case="reserve_stock"),
+        TooManyDeclined(retry_after_seconds=1800),
         Busy(),
     ]
 
@@ -119,6 +121,13 @@ def component_of(body: dict[str, Any]) -> str:
     return name_of(body["code"])
 
 
+def all_problems(played: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of problems, with what was played now, what is rendered, and what a log has."""
+    log = os.environ.get("EXAMPLES_FROM")
+    answered = take_problems(Path(log).read_text().splitlines()) if log else {}
+    return dict(sorted((kept()["problems"] | answered | rendered() | played).items()))
+
+
 def take_problems(lines: Iterable[str]) -> dict[str, Any]:
     """Return an example for each problem of the description: the one that says most in the fewest words."""
     known = description()["components"]["schemas"].keys()
@@ -135,9 +144,3 @@ def _goodness(body: dict[str, Any]) -> tuple[Any, ...]:
     """Order problems, the best first: with facts of its own, in words of its own, short; the same whichever came first."""
     text = json.dumps(body, sort_keys=True)
     return (-len(body.get("facts", ())), body["detail"] == body["title"], len(text), text)
-
-
-if __name__ == "__main__":
-    answered = take_problems(Path(sys.argv[1]).read_text().splitlines())
-    keep("problems", dict(sorted((rendered() | kept()["problems"] | answered).items())))
-    sys.stdout.write(f"{len(answered)} problems\n")
