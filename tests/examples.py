@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from local.processes import ROOT
+from orders import services
 from orders.rest.declined import TooManyDeclined
 from orders.sagas import engine, steps
 from payments import api as payments
@@ -50,6 +51,8 @@ def raised() -> list[ShopError]:
         payments.UnchargeableAmount(f"{amount} is less than the card provider charges", amount=amount),
         engine.PaymentUnavailable(),
         steps.RefundNotMade("money of this order is still to go back", order_id=str(order_id)),
+        services.HoldEnded(order_id=order_id),
+        services.HoldExtensionsOff(order_id=order_id),
         QueueFull(use_case="reserve_stock"),
         NotAnswered(use_case="reserve_stock"),
         TooManyDeclined(retry_after_seconds=1800),

@@ -226,6 +226,7 @@ PAYING = _describe(
 EXTENDING = _describe(
     extend_schema(
         operation_id="extend_hold",
+        summary="Get more time to pay an order",
         request=NothingSerializer,
         parameters=[IF_MATCH],
         responses={

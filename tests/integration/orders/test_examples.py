@@ -135,6 +135,10 @@ def play_orders(played: Played, sandbox: Provider, token: str, order: dict[str, 
 
     paid = place("Paid at once", "pm_card_visa")
     waiting = place("The bank asks its customer", "pm_card_authenticationRequired")
+    hold = f"/api/v1/orders/{waiting}/extend-hold"
+    played.call("More time", "POST", hold, {}, token=token)
+    played.call("Refused", "POST", hold, {}, token=token)
+    played.call("Refused", "POST", f"/api/v1/orders/{paid}/extend-hold", {}, token=token)
     recorded = place("Recorded, not waited for", "pm_card_visa", Prefer="respond-async")
     pay("", recorded)
     declined = place("", "pm_card_chargeDeclinedInsufficientFunds")
