@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminTextInputWidget
 
@@ -25,6 +26,7 @@ from shop.admin import (
     money,
 )
 from shop.money import Money
+from shop.regions import find_region
 
 CODE_IN_WORDS = (
     "A code has up to 40 capital letters, digits, - and _, and begins with a letter or digit, such as WELCOME10."
@@ -35,13 +37,39 @@ class TaxRateForm(RuleForm):
     """A tax as staff enter it."""
 
     country = CountryField()
-    region = LineField(max_length=100, required=False, widget=UnfoldAdminTextInputWidget)
+    region = LineField(
+        max_length=100,
+        required=False,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Only this region of the country: ISO 3166-2 code or name, such as NY. Empty: all of the country.",
+    )
     tax_class = LineField(max_length=40, required=False, widget=UnfoldAdminTextInputWidget)
     label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
 
     class Meta:
         model = TaxRate
         fields = ("country", "region", "tax_class", "label", "percent", "included", "reverse_charge", "active")
+
+    def clean(self) -> dict[str, Any]:
+        """Keep the region by its code. Raises: ValidationError where it is none, or another active rate is for it."""
+        cleaned = super().clean()
+        country, text = cleaned.get("country", ""), cleaned.get("region", "")
+        if not country or not text:
+            return cleaned
+        region = find_region(country, text)
+        if region is None:
+            raise ValidationError(
+                {"region": f"{text} is not a region of {country} (ISO 3166-2). Write it like NY for US."}
+            )
+        cleaned["region"] = region.code
+        others = TaxRate.objects.filter(active=True, country=country, tax_class=cleaned.get("tax_class", ""))
+        if cleaned.get("active") and any(
+            other.pk != self.instance.pk and other.region and other.rule.region == region.code for other in others
+        ):
+            raise ValidationError(
+                {"region": "There is an active rate for this region and tax class. Set it inactive first."}
+            )
+        return cleaned
 
 
 @admin.register(TaxRate)

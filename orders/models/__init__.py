@@ -33,6 +33,7 @@ from orders.models.prices import (
     Fee,
     TaxRate,
     UseStatus,
+    region_of,
 )
 from orders.models.saga import (
     Saga,
@@ -68,4 +69,5 @@ __all__ = [
     "UseStatus",
     "Watermark",
     "new_order_number",
+    "region_of",
 ]

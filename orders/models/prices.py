@@ -11,6 +11,7 @@ from orders.models.order import Order
 from orders.pricing.rules import DiscountRule, FeeRule, TaxRule
 from orders.rules import CODE_LENGTH, CODE_PATTERN
 from shop.money import Money
+from shop.regions import Region, find_region
 
 
 def _is_country(column: str, *, required: bool) -> models.CheckConstraint:
@@ -18,6 +19,11 @@ def _is_country(column: str, *, required: bool) -> models.CheckConstraint:
         name=f"orders_{column}_country",
         condition=Q(country__regex=r"^[A-Z]{2}$" if required else r"^([A-Z]{2})?$"),
     )
+
+
+def region_of(country: str, text: str) -> Region:
+    """Return the region that a text means, as taxes compare it: the text in capitals where it names none."""
+    return (find_region(country, text) if text else None) or Region(text.upper())
 
 
 class TaxRate(models.Model):
@@ -67,8 +73,7 @@ class TaxRate(models.Model):
         """The rule as pricing takes it."""
         return TaxRule(
             country=self.country,
-            # As `price_order` writes that of an address.
-            region=self.region.upper(),
+            region=region_of(self.country, self.region).code,
             tax_class=self.tax_class,
             label=self.label,
             percent=self.percent,

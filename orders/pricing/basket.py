@@ -27,11 +27,15 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Destination:
-    """Where the parcel goes, as far as rules ask; `country` is ISO 3166-1 alpha-2."""
+    """Where the parcel goes, as far as rules ask; `country` is ISO 3166-1 alpha-2.
+
+    `within`: the larger regions of the country that the region lies in.
+    """
 
     country: str
     region: str = ""
     postal_code: str = ""
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ class TaxRule:
         return (
             self.tax_class == item.tax_class
             and self.country == destination.country
-            and self.region in ("", destination.region)
+            and self.region in ("", destination.region, *destination.within)
         )
 
 

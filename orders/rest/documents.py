@@ -137,6 +137,7 @@ PLACING = _describe(
                 inventory.UnknownProduct,
                 services.MixedCurrencies,
                 services.QuoteNotValid,
+                services.RegionNotKnown,
                 services.ShippingOptionNotOffered,
                 shipping.NoShippingThere,
                 payments.UnchargeableAmount,

@@ -34,7 +34,13 @@ class DestinationSerializer(StrictSerializer):
     """Where the parcel would go, as far as the price depends on it."""
 
     country = CountryField()
-    region = TextField(max_length=100, required=False, default="", allow_blank=True)
+    region = TextField(
+        max_length=100,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="ISO 3166-2 code or name, such as NY, where the shop's taxes differ by region",
+    )
     postal_code = TextField(max_length=20, required=False, default="", allow_blank=True)
 
 
@@ -208,6 +214,7 @@ class QuotesView(StrictQueryView):
             422: [
                 services.NothingForSale,
                 services.MixedCurrencies,
+                services.RegionNotKnown,
                 services.ShippingOptionNotOffered,
                 shipping.NoShippingThere,
             ],

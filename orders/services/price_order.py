@@ -14,11 +14,11 @@ from typing import Any
 
 from inventory import api as inventory
 from orders.gateways import get_taxes
-from orders.models import DiscountCode
+from orders.models import DiscountCode, region_of
 from orders.pricing.basket import Basket, Destination, Item
 from orders.pricing.price import WhyNot, apply_discounts, price, why_not
 from orders.pricing.priced import Priced
-from orders.pricing.rules import Rules, Shipping
+from orders.pricing.rules import Rules, Shipping, TaxRule
 from orders.queries import RULES, find_codes
 from orders.rules import CODE_LENGTH
 from shipping import api as shipping
@@ -26,6 +26,7 @@ from shop import transactions
 from shop.clock import now
 from shop.errors import Refusal
 from shop.money import Money
+from shop.regions import codes_of, find_region
 from shop.text import NotOneLine, clean_line
 
 MAX_CODES = 5
@@ -47,6 +48,18 @@ class ShippingOptionNotOffered(Refusal):
     title = "This order cannot be shipped that way; choose another shipping option"
     http_status = 422
     fact_types = {"shipping_option": str, "offered": list[str]}
+
+
+class RegionNotKnown(Refusal):
+    """The taxes of this country differ by region, and the address names one that does not exist: facts.regions are codes (ISO 3166-2).
+
+    A code, such as NY or US-NY, and a name, such as New York, are understood. Without it the order would go untaxed.
+    """
+
+    code = "region_not_known"
+    title = "This state or region is not known, and the taxes depend on it"
+    http_status = 422
+    fact_types = {"country": str, "region": str, "regions": list[str]}
 
 
 class NothingForSale(Refusal):
@@ -139,7 +152,7 @@ def price_order(
     so that neither the order in which they are typed nor their names change the price. `customer_id`: who asks, where
     that is known. Costs one statement where codes are given, and none otherwise while the rules are remembered.
 
-    Raises: NothingForSale, MixedCurrencies, ShippingOptionNotOffered, shipping's NoShippingThere; the Faults of a tax
+    Raises: NothingForSale, MixedCurrencies, RegionNotKnown, ShippingOptionNotOffered, shipping's NoShippingThere; the Faults of a tax
     or rate service that fails and that the settings let nobody stand in for.
     """
     transactions.forbid()
@@ -155,6 +168,7 @@ def price_order(
     )
     way = _choose(ways, shipping_option)
     taxes = get_taxes(destination=basket.destination, tax_classes=frozenset(item.tax_class for item in basket.items))
+    _require_region(basket.destination, taxes)
     return PricedOrder(
         priced=price(
             discounted,
@@ -191,10 +205,19 @@ def _basket(
     currencies = {item.unit_price.currency for item in items}
     if len(currencies) != 1:
         raise MixedCurrencies(currencies=sorted(currencies))
+    region = region_of(destination.country, destination.region)
     place = Destination(
-        country=destination.country, region=destination.region.upper(), postal_code=destination.postal_code
+        country=destination.country, region=region.code, postal_code=destination.postal_code, within=region.within
     )
     return Basket(items=items, destination=place, vat_number=vat_number)
+
+
+def _require_region(destination: Destination, taxes: Sequence[TaxRule]) -> None:
+    """Insist that a region is known where taxes depend on it: no tax is not what an unknown one means. Raises: RegionNotKnown."""
+    regional = {tax.region for tax in taxes if tax.country == destination.country and tax.region}
+    if not regional or destination.region in ("", *regional) or find_region(destination.country, destination.region):
+        return
+    raise RegionNotKnown(country=destination.country, region=destination.region, regions=codes_of(destination.country))
 
 
 def _item(offer: inventory.ProductOffer, quantity: int) -> Item:

@@ -159,4 +159,20 @@ MUTANTS = (
         new="        return True\n",
         killers=("tests/unit/shop_edge/test_remembered.py::test_it_is_read_once_and_again_when_it_is_too_old",),
     ),
+    Mutant(
+        removes="the region from what a taxed address needs",
+        promise="I12",
+        file="orders/services/price_order.py",
+        old='    if not regional or destination.region in ("", *regional) or find_region(destination.country, destination.region):\n',
+        new="    if True:\n",
+        killers=(f"{PRICED}::test_an_unknown_region_is_not_untaxed_where_taxes_depend_on_it",),
+    ),
+    Mutant(
+        removes="the place of a tax rule, by which two that say the same are two",
+        promise="I12",
+        file="orders/pricing/price.py",
+        old="[place for place, rule in enumerate(rules) if rule.applies(item, basket.destination)]",
+        new="[rules.index(rule) for rule in rules if rule.applies(item, basket.destination)]",
+        killers=(f"{PURE}::test_a_price_that_contains_one_tax_twice_contains_twice_its_rate",),
+    ),
 )

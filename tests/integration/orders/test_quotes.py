@@ -22,7 +22,7 @@ from orders.services import read_quote
 from shipping.models import ShippingOption, ShippingRate
 from shop import clock
 from shop.money import Money
-from tests.factories import ProductFactory, UserFactory
+from tests.factories import AddressFactory, ProductFactory, UserFactory
 from tests.integration.orders.conftest import Shopper
 from tests.security.conftest import state
 
@@ -276,6 +276,22 @@ def test_whoever_is_signed_in_is_answered_as_everybody_is(rules: None):
     answer = Shopper(UserFactory()).post("quotes", body, key=str(uuid.uuid4()))
 
     assert answer.json()["total"] == quote()["total"]
+
+
+@pytest.mark.parametrize("region", ["Nowhere", "N.Y.C."])
+def test_neither_a_quote_nor_an_order_is_untaxed_since_its_region_is_not_known(mug: str, region: str):
+    TaxRate.objects.create(country="US", region="NY", label="Sales tax", percent=Decimal("8.875"), included=False)
+    lines, shopper = [{"sku": "MUG", "quantity": 1}], Shopper(UserFactory())
+    asked = shopper.post("quotes", {"lines": lines, "destination": {"country": "US", "region": region}})
+    placed = shopper.place(shipping_address=AddressFactory(country="US", region=region))
+
+    for answer in (asked, placed):
+        assert problem(answer) == (422, "region_not_known")
+        assert answer.json()["facts"]["country"] == "US"
+        assert "NY" in answer.json()["facts"]["regions"]
+    taxed = shopper.place(shipping_address=AddressFactory(country="US", region="New York"))
+    assert (taxed.status_code, taxed.json()["adjustments"][0]["code"]) == (201, "US:NY")
+    assert taxed.json()["shipping_address"]["region"] == "New York"
 
 
 @pytest.fixture

@@ -99,6 +99,8 @@ def test_a_code_is_kept_in_capitals_with_its_lists(staff: Client):
     [
         ("taxrate", TAX | {"country": "XX"}, "not an ISO 3166 code"),
         ("taxrate", TAX | {"percent": "101"}, "orders_taxrate_percent"),
+        ("taxrate", TAX | {"country": "US", "region": "NYC"}, "NYC is not a region of US"),
+        ("taxrate", TAX | {"country": "VA", "region": "Rome"}, "Rome is not a region of VA"),
         ("fee", FEE | {"currency": "EUX"}, "not an ISO 4217 code"),
         ("fee", FEE | {"currency": "JPY"}, "JPY has no decimals"),
         ("fee", FEE | {"amount": "0"}, "orders_fee_amount"),
@@ -134,6 +136,20 @@ def test_a_second_active_rate_for_the_same_is_refused_until_the_first_one_is_not
     assert "Set it inactive first" in save(staff, "orders/taxrate", TAX | {"percent": "20"})
     assert save(staff, "orders/taxrate", {name: text for name, text in TAX.items() if name != "active"}, first.pk) == ""
     assert save(staff, "orders/taxrate", TAX | {"percent": "20"}) == ""
+
+
+def test_a_region_is_kept_by_its_code_and_has_one_active_rate_however_it_was_written(staff: Client):
+    TaxRate.objects.create(country="US", region="new york", label="As an earlier release took it", percent=4)
+
+    assert "There is an active rate for this region" in save(
+        staff, "orders/taxrate", TAX | {"country": "us", "region": "US-NY"}
+    )
+
+    (first,) = TaxRate.objects.all()
+    assert save(staff, "orders/taxrate", TAX | {"country": "us", "region": "New York"}, first.pk) == ""
+    assert save(staff, "orders/taxrate", TAX | {"country": "us", "region": "nj"}) == ""
+    assert "There is an active rate" in save(staff, "orders/taxrate", TAX | {"country": "us", "region": "NEW  JERSEY"})
+    assert list(TaxRate.objects.values_list("region", flat=True)) == ["NJ", "NY"]
 
 
 @pytest.mark.makes_facts_up

@@ -9,6 +9,7 @@ import pytest
 
 from inventory.api import ProductOffer
 from orders import services
+from orders.models import TaxRate
 from orders.pricing.basket import Destination
 from orders.pricing.rules import NO_RULES, FeeRule, Rules, TaxRule
 from orders.queries import RULES
@@ -116,6 +117,49 @@ def test_a_region_is_the_same_in_any_spelling():
 
     assert told(priced(("MUG", 1), country="US", region="ny")) == [("tax", "US:NY", 106)]
     assert told(priced(("MUG", 1), country="US", region="NJ")) == []
+
+
+@pytest.mark.parametrize("typed", ["NY", "ny", "US-NY", "us ny", "New York", "NEW YORK", "new  york."])
+def test_a_region_is_taxed_however_it_is_named(typed: str):
+    RULES.put(Rules(taxes=(tax("8.875", region="NY", country="US", included=False),)))
+
+    assert told(priced(("MUG", 1), country="US", region=typed)) == [("tax", "US:NY", 106)]
+
+
+@pytest.mark.parametrize("typed", ["NYC", "Nowhere", "CA-QC", "Québec", "0"])
+def test_an_unknown_region_is_not_untaxed_where_taxes_depend_on_it(typed: str):
+    RULES.put(Rules(taxes=(tax("8.875", region="NY", country="US", included=False),)))
+
+    with pytest.raises(services.RegionNotKnown) as refusal:
+        priced(("MUG", 1), country="US", region=typed)
+
+    facts = refusal.value.facts
+    assert (facts["country"], "NY" in facts["regions"], "AE" in facts["regions"]) == ("US", True, True)
+
+
+def test_a_region_may_be_anything_where_no_tax_depends_on_it():
+    RULES.put(Rules(taxes=(tax("8.875", region="NY", country="US", included=False), tax("19"))))
+
+    assert told(priced(("MUG", 1), region="Somewhere")) == [("tax", "DE", 190)]
+    assert told(priced(("MUG", 1), country="FR", region="Somewhere")) == []
+    assert told(priced(("MUG", 1), country="US", region="AP")) == []
+
+
+def test_a_region_is_taxed_by_the_rules_of_the_larger_one_that_it_lies_in():
+    RULES.put(Rules(taxes=(tax("7", region="CN", country="ES"), tax("21", country="PT"))))
+
+    assert told(priced(("MUG", 1), country="ES", region="Las Palmas")) == [("tax", "ES:CN", 78)]
+    assert told(priced(("MUG", 1), country="ES", region="Madrid, Comunidad de")) == []
+
+
+def test_a_rate_of_an_earlier_release_holds_for_the_region_that_it_names():
+    named, odd = (
+        TaxRate(country="US", region=region, label="Tax", percent=Decimal(5)).rule for region in ("new york", "zone 1")
+    )
+
+    assert (named.region, odd.region) == ("NY", "ZONE 1")
+    RULES.put(Rules(taxes=(odd,)))
+    assert told(priced(("MUG", 1), country="US", region="Zone 1")) == [("tax", "US:ZONE 1", 57)]
 
 
 def test_a_business_that_owes_the_tax_itself_pays_without_it():

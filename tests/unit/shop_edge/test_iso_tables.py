@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
+import pycountry
 import pytest
 
 from shop.countries import COUNTRIES
 from shop.currencies import EXPONENTS
 from shop.money import Money
+from shop.regions import codes_of, find_region
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,27 @@ def test_countries_are_those_of_iso_3166_and_kosovo():
     assert (
         not {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "TA", "UN", "XA", "XB", "ZZ", "UK", "AN", "YU"} & COUNTRIES
     )
+
+
+def test_every_region_is_found_by_its_codes_and_by_a_name_that_is_its_own():
+    names: dict[tuple[str, str], set[str]] = {}
+    for each in pycountry.subdivisions:
+        names.setdefault((each.country_code, each.name), set()).add(each.code)
+        short = each.code.partition("-")[2]
+        for text in (short, short.lower(), each.code, each.code.lower()):
+            found = find_region(each.country_code, text)
+            assert found is not None
+            assert found.code == short, (each.code, text)
+    for (country, name), codes in names.items():
+        found = find_region(country, name.upper())
+        assert found is None or len(codes) > 1 or found.code in codes_of(country)
+    assert {each.country_code for each in pycountry.subdivisions} <= COUNTRIES
+
+
+@pytest.mark.parametrize("text", ["", " ", "-", "\u200d", "Atlantis", "N", "NYNY"])
+def test_what_is_not_a_region_names_none(text: str):
+    assert find_region("US", text) is None
+
+
+def test_a_country_without_regions_has_none():
+    assert (find_region("VA", "Rome"), codes_of("VA"), codes_of("XK"), codes_of("")) == (None, [], [], [])
