@@ -56,6 +56,7 @@ def raised() -> list[ShopError]:
         QueueFull(use_case="reserve_stock"),
         NotAnswered(use_case="reserve_stock"),
         TooManyDeclined(retry_after_seconds=1800),
+        services.RegionNotKnown(country="CA", region="NOWHERE", regions=["NL", "ON", "QC"]),
         Busy(),
     ]
 
