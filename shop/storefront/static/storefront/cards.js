@@ -40,7 +40,7 @@ function testCards(chosen) {
     "fieldset",
     { class: "options" },
     h("legend", {}, "Card"),
-    h("p", { class: "hint" }, "This shop runs with test cards: no money moves."),
+    h("p", { class: "hint" }, "This shop runs with test cards: no money moves. Each is tried once for an order."),
     rows,
   );
   return { element, token: async () => element.querySelector("input:checked").value, spent() {} };

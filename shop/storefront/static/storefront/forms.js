@@ -52,8 +52,11 @@ function fieldOf(form, pointer) {
   return found instanceof Element ? found : null;
 }
 
+// Of its own form: another one may stand there by the time of a late answer, with fields of the same names.
+const notesOf = (input) => input.closest(".field")?.querySelector(".error");
+
 function mark(input, text) {
-  const notes = document.getElementById(`${input.id}-error`);
+  const notes = notesOf(input);
   if (!notes) return;
   input.closest("details")?.setAttribute("open", "");
   input.addEventListener("input", () => unmark(input), { once: true });
@@ -103,7 +106,7 @@ export function forget(place, form = null) {
 
 function unmark(input) {
   input.removeAttribute("aria-invalid");
-  const notes = document.getElementById(`${input.id}-error`);
+  const notes = notesOf(input);
   if (notes) notes.hidden = true;
 }
 

@@ -352,10 +352,15 @@ async function finishEarlierAttempt({ root, go }) {
   return null;
 }
 
-function arrive(order, go) {
+/** The basket and what was chosen for one order are not for the next: its codes, its note, its delivery. */
+function ordered(lines) {
   const { fields = {}, ...kept } = draft.get();
   draft.set({ ...kept, fields: { ...fields, code: "", note: "" }, codes: [], shipping_option: "" });
-  basket.takeOut(order.lines);
+  basket.takeOut(lines);
+}
+
+function arrive(order, go) {
+  ordered(order.lines);
   keepSecret(order);
   go(`/orders/${order.id}`, { replace: true });
 }
@@ -366,7 +371,7 @@ const waitsForCard = (problem) =>
 
 function leaveFor(problem, lines, go) {
   notice.leave(problem);
-  basket.takeOut(lines);
+  ordered(lines);
   go(`/orders/${problem.member("order_id")}`, { replace: true });
 }
 
