@@ -98,6 +98,9 @@ class ProductForm(BaseDialogForm):
         required=False,
         widget=UnfoldAdminTextInputWidget,
         help_text="Products with the same code here are one thing in several sizes or colors.",
+        error_messages={
+            "invalid": "A group has up to 64 letters, digits, ., - and _, and begins with a letter or digit."
+        },
     )
     options = forms.CharField(
         required=False,
@@ -124,6 +127,7 @@ class ProductForm(BaseDialogForm):
         required=False,
         widget=UnfoldAdminTextInputWidget,
         help_text="Which rates of tax apply; empty for the usual ones.",
+        error_messages={"invalid": "A tax class has up to 40 small letters, digits, - and _, such as reduced."},
     )
 
     def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
@@ -178,7 +182,14 @@ class ProductForm(BaseDialogForm):
 class NewProductForm(ProductForm):
     """A product with its SKU, which never changes."""
 
-    sku = forms.RegexField(SKU_PATTERN, label="SKU", widget=UnfoldAdminTextInputWidget)
+    sku = forms.RegexField(
+        SKU_PATTERN,
+        label="SKU",
+        widget=UnfoldAdminTextInputWidget,
+        error_messages={
+            "invalid": "A SKU has up to 64 letters, digits, ., - and _, and begins with a letter or digit, such as MUG-BLUE."
+        },
+    )
 
     field_order = ("sku", "name", "price", "currency", "active")
 
@@ -200,8 +211,11 @@ class ProductAdmin(ReadOnlyAdmin):
     actions_list: Any = ("add_one",)
     actions_detail: Any = ("edit", "receive", "write_off")
 
-    exclude = ("options",)
-    readonly_fields = ("options_in_words",)
+    fields = (
+        "sku", "name", "price_label", "active", "active_from", "active_to", "category", "group", "options_in_words",
+        "description", "images", "weight_grams", "tax_class", "created_at", "id",
+    )  # fmt: skip
+    readonly_fields = ("options_in_words", "price_label")
     price_label = money("price_minor", description="price")
 
     @display(description="options")

@@ -236,7 +236,7 @@ class ShippingRate(models.Model):
         ordering = ["id"]
 
     def __str__(self) -> str:
-        return f"{self.option_id}: {', '.join(self.countries) or 'all countries'}"
+        return ", ".join(self.countries) or "all countries"
 
 
 class Outbox(OutboxMessage):

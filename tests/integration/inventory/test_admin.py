@@ -69,13 +69,15 @@ def test_who_may_not_add_products_is_not_led_there(shelf):
     assert signed_in("view_product").get(reverse("admin:inventory_product_add")).status_code == 403
 
 
-def test_the_options_of_a_product_are_told_in_words(shelf):
+def test_the_options_and_the_price_of_a_product_are_told_in_words(shelf):
     details = inventory.Details(group="shirt", options={"color": "blue", "size": "M"})
     inventory.add_product(sku="SHIRT", name="Shirt", price=Money(1900, "EUR"), details=details)
 
     page = signed_in().get(reverse("admin:inventory_product_change", args=[Product.objects.get().pk]))
 
     assert "color: blue, size: M" in page.content.decode()
+    assert "€19.00" in page.content.decode()
+    assert "Price minor" not in page.content.decode()
 
 
 def test_staff_receive_and_write_off_stock_with_a_form(shelf):
@@ -126,6 +128,20 @@ def test_price_that_the_currency_cannot_have_is_refused_in_the_form(database, pr
 
     assert answer.status_code == 200
     assert not Product.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"sku": "A CUP"}, "A SKU has up to 64 letters"),
+        ({"group": "CUP S"}, "A group has up to 64 letters"),
+        ({"tax_class": "Reduced"}, "A tax class has up to 40 small letters"),
+    ],
+)
+def test_a_code_that_is_not_one_is_refused_in_words(database, wrong, words):
+    answer = act(signed_in(), "add_one", **{"sku": "CUP", "name": "Cup", "price": "1", "currency": "EUR"} | wrong)
+
+    assert words in answer.content.decode()
 
 
 @pytest.mark.parametrize("action", ["receive", "write_off", "edit"])
