@@ -139,7 +139,7 @@ class Tally(_RateThrottle):
     the other's note, as with every throttle here.
     """
 
-    # Of open ones: those that come to nothing are forgotten with the rate's time.
+    # Of open ones: those that come to nothing are forgotten with the rate's time. What counts is never forgotten for them.
     MOST = 200
 
     def __init__(self, scope: str, key: str, *, cache: str = "default") -> None:
@@ -190,9 +190,11 @@ class Tally(_RateThrottle):
     def _keep(self, noted: Mapping[str, tuple[float, str]]) -> None:
         if self.rate is None:
             return
-        newest = sorted(noted.items(), key=lambda each: each[1][0])[-self.MOST :]
+        oldest_first = sorted(noted.items(), key=lambda each: each[1][0])
+        counting = [each for each in oldest_first if not each[1][1]][-max(self.MOST, self.num_requests) :]
+        open_ones = [each for each in oldest_first if each[1][1]][-self.MOST :]
         try:
-            self.cache.set(self._key, dict(newest), self.duration)
+            self.cache.set(self._key, dict(counting + open_ones), self.duration)
         except Exception:
             log.exception("throttle.cache_unavailable")
 

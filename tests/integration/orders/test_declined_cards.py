@@ -185,6 +185,29 @@ def test_what_was_paid_in_the_end_is_forgotten(shopper: Shopper, drain: Callable
     assert len(tally.open_ones()) == 1
 
 
+def test_what_is_open_does_not_have_declined_cards_forgotten(limits: Callable[..., None]):
+    tally = Tally("declined_cards", "customer:somebody", cache="customers")
+    for number in range(3):
+        tally.note(f"declined {number}")
+    for number in range(Tally.MOST + 1):
+        tally.note(f"open {number}", open_about="an order")
+
+    assert tally.wait() > 0
+    assert len(tally.open_ones()) == Tally.MOST
+
+
+def test_a_limit_may_be_higher_than_what_is_kept_of_open_ones(limits: Callable[..., None]):
+    limits(one=f"{Tally.MOST + 1}/hour")
+    tally = Tally("declined_cards", "customer:somebody", cache="customers")
+    for number in range(Tally.MOST):
+        tally.note(f"declined {number}")
+    assert tally.wait() == 0
+
+    tally.note("the last one")
+
+    assert tally.wait() > 0
+
+
 def test_a_cache_that_is_away_closes_nothing(shopper: Shopper, monkeypatch: pytest.MonkeyPatch):
     def fail(*_arguments: Any, **_more: Any) -> None:
         raise ConnectionError
