@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.http import HttpRequest
 from rest_framework import status
@@ -70,9 +71,6 @@ from shop.rest.preconditions import conditional_response, etag_of, require_match
 from shop.rest.problem import problem_of
 from shop.rest.query import StrictQueryView
 
-# Of what the link in a mail is for.
-OF_ONE_ORDER = [OrderTokenAuthentication, SessionTokenAuthentication]
-
 
 class CustomerRequest(Request):
     """A request of somebody signed in, for the type checker."""
@@ -81,12 +79,7 @@ class CustomerRequest(Request):
 
 
 def _visible_order(request: Request, order_id: uuid.UUID) -> OrderState:
-    """Return the order if it is the caller's, or the caller is staff who may see all. Raises: OrderNotFound.
-
-    A link opens one order: its holder sees none of the same customer's others.
-    """
-    if isinstance(request.user, LinkHolder) and request.user.order_id != order_id:
-        raise OrderNotFound(order_id=str(order_id))
+    """Return the order if it is the caller's, or the caller is staff who may see all. Raises: OrderNotFound."""
     may_see_all = request.user.is_staff and request.user.has_perm("orders.view_order")
     return get_order(order_id=order_id, customer_id=None if may_see_all else request.user.pk)
 
@@ -166,10 +159,23 @@ class OrdersView(AdmittedView):
         return page
 
 
-class OrderView(StrictQueryView):
-    """One order."""
+class OneOrderView(StrictQueryView):
+    """What the link in a mail is for."""
 
-    authentication_classes = OF_ONE_ORDER
+    authentication_classes = [OrderTokenAuthentication, SessionTokenAuthentication]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Let the caller in; who holds the link of one order has none of the same customer's others. Raises: OrderNotFound.
+
+        It is judged here, since an answer that is kept under the customer's key is given before the order is looked at.
+        """
+        super().initial(request, *args, **kwargs)
+        if isinstance(request.user, LinkHolder) and request.user.order_id != kwargs["order_id"]:
+            raise OrderNotFound(order_id=str(kwargs["order_id"]))
+
+
+class OrderView(OneOrderView):
+    """One order."""
 
     @READING
     def get(self, request: Request, order_id: uuid.UUID) -> Response:
@@ -179,10 +185,9 @@ class OrderView(StrictQueryView):
         return conditional_response(request, body, version=tag_of(body))
 
 
-class OrderReceiptView(StrictQueryView):
+class OrderReceiptView(OneOrderView):
     """The receipt of an order."""
 
-    authentication_classes = OF_ONE_ORDER
     renderer_classes = (PageRenderer, PdfRenderer)
     content_negotiation_class = PreferredForm
 
@@ -193,10 +198,8 @@ class OrderReceiptView(StrictQueryView):
         return answer_receipt(request, order, payment=payments.get_payment(order_id=order_id))
 
 
-class OrderPaymentView(AdmittedView):
+class OrderPaymentView(OneOrderView, AdmittedView):
     """How an order is paid."""
-
-    authentication_classes = OF_ONE_ORDER
 
     @PAYING
     @idempotent
@@ -228,10 +231,8 @@ class OrderPaymentView(AdmittedView):
         return answer
 
 
-class OrderHoldView(StrictQueryView):
+class OrderHoldView(OneOrderView):
     """How long an order may be paid."""
-
-    authentication_classes = OF_ONE_ORDER
 
     @EXTENDING
     @idempotent
@@ -253,10 +254,8 @@ class OrderHoldView(StrictQueryView):
         return Response(represented, headers={"ETag": etag_of(tag_of(represented)), "Cache-Control": "no-store"})
 
 
-class OrderCancelView(AdmittedView):
+class OrderCancelView(OneOrderView, AdmittedView):
     """The end of an order before its parcel leaves."""
-
-    authentication_classes = OF_ONE_ORDER
 
     @CANCELING
     @idempotent

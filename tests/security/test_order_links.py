@@ -131,6 +131,17 @@ def test_a_link_opens_nothing_else_of_the_same_customer(guest: Guest):
     assert state() == before
 
 
+def test_a_link_repeats_no_answer_about_another_order(guest: Guest):
+    mine, other = id_in(guest.place()), id_in(unpaid(guest))
+    holder = Holder(token_for(mine))
+    assert guest.cancel(other, key="known").status_code == 200
+
+    repeated = holder.cancel(other, key="known")
+
+    assert (repeated.status_code, repeated.json()["code"]) == (404, "order_not_found")
+    assert Holder(token_for(other)).cancel(other, key="known")["Idempotent-Replayed"] == "true"
+
+
 def test_a_link_is_no_sign_in_and_a_sign_in_no_link(guest: Guest):
     order_id = id_in(guest.place())
 

@@ -64,8 +64,8 @@ MUTANTS = (
         removes="the one order that a link opens",
         promise="edge",
         file="orders/rest/views.py",
-        old="    if isinstance(request.user, LinkHolder) and request.user.order_id != order_id:\n",
-        new="    if False:\n",
+        old='        if isinstance(request.user, LinkHolder) and request.user.order_id != kwargs["order_id"]:\n',
+        new="        if False:\n",
         killers=(f"{LINKS}::test_a_link_opens_nothing_else_of_the_same_customer",),
     ),
     Mutant(
