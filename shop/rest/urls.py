@@ -25,7 +25,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 @require_safe
 def problems(request: HttpRequest) -> HttpResponse:
     """List every problem the API may answer."""
-    return render(request, "shop/problems.html", {"problems": known_problems().items()})
+    return _page(request, known_problems())
 
 
 @require_safe
@@ -34,7 +34,13 @@ def problem(request: HttpRequest, code: str) -> HttpResponse:
     known = known_problems()
     if code not in known:
         raise Http404
-    return render(request, "shop/problems.html", {"problems": [(code, known[code])]})
+    return _page(request, {code: known[code]})
+
+
+def _page(request: HttpRequest, known: dict[str, tuple[str, int, str]]) -> HttpResponse:
+    """Show problems; in what explains one every second part is code, which stands in backticks there."""
+    told = [(code, title, status, explanation.split("`")) for code, (title, status, explanation) in known.items()]
+    return render(request, "shop/problems.html", {"problems": told})
 
 
 urlpatterns = [

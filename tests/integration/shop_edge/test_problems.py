@@ -112,7 +112,10 @@ def test_a_fault_is_503_with_retry_after(api):
 
 
 def test_the_type_of_a_problem_is_a_page_that_explains_it(anonymous):
-    assert "test_declined" in anonymous.call("get", "/problems/").content.decode()
+    known = anonymous.call("get", "/problems/").content.decode()
+    assert "test_declined" in known
+    assert "<code>retry_after_seconds</code>" in known
+    assert "`" not in known
     page = anonymous.call("get", "/problems/test_declined")
 
     assert page.status_code == 200
