@@ -16,7 +16,7 @@ from inventory import api as inventory
 from orders.gateways import get_taxes
 from orders.models import DiscountCode, region_of
 from orders.pricing.basket import Basket, Destination, Item
-from orders.pricing.price import WhyNot, apply_discounts, price, why_not
+from orders.pricing.price import Discounted, WhyNot, apply_discounts, price, why_not
 from orders.pricing.priced import Priced
 from orders.pricing.rules import Rules, Shipping, TaxRule
 from orders.queries import RULES, find_codes
@@ -159,6 +159,11 @@ def price_order(
     basket = _basket(lines, offers, destination, vat_number)
     applied, refused = _judge_codes(codes, basket, customer_id)
     discounted = apply_discounts(basket, [code.rule for code in applied])
+    if idle := _idle(applied, discounted):
+        # What takes nothing off is not used: the others have left nothing, or it is less than a minor unit.
+        refused += [RefusedCode(code=code.code, reason=WhyNot.BELOW_MINIMUM) for code in idle]
+        applied = [code for code in applied if code not in idle]
+        discounted = apply_discounts(basket, [code.rule for code in applied])
     ways = shipping.get_shipping_offers(
         country=destination.country,
         region=destination.region,
@@ -246,6 +251,12 @@ def _judge_codes(
         else:
             refused.append(RefusedCode(code=code, reason=reason))
     return sorted(applied, key=lambda each: (each.percent is None, each.code)), refused
+
+
+def _idle(applied: Sequence[DiscountCode], discounted: Discounted) -> list[DiscountCode]:
+    """Return the codes that were applied and took nothing off."""
+    told = zip(applied, discounted.adjustments, strict=True)
+    return [code for code, adjustment in told if not adjustment.amount.minor]
 
 
 def _why_not(code: DiscountCode | None, basket: Basket, at: Any) -> WhyNot | None:

@@ -198,6 +198,18 @@ def test_all_off_is_confirmed_without_a_payment(shopper: Shopper, sandbox: Provi
     assert sandbox.ledger(id_in(answer)) == []
 
 
+def test_a_code_for_which_the_others_leave_nothing_is_refused_and_not_used(shopper: Shopper):
+    code()
+    code("FREE", percent=100)
+
+    answer = shopper.place(codes=["TEN", "FREE"])
+
+    facts = answer.json()["facts"]
+    assert (answer.status_code, facts["discount_code"], facts["reason"]) == (409, "TEN", "below_minimum")
+    assert (Order.objects.count(), counted()) == (0, (0, 0))
+    assert shopper.place(codes=["FREE"]).json()["status"] == "CONFIRMED"
+
+
 def test_the_last_use_goes_to_one_of_many_buyers(mug: str):
     code("A")
     code("B")

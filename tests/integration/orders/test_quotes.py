@@ -166,6 +166,16 @@ def test_a_code_that_does_not_apply_is_told_with_its_reason(rules: None, code: s
     assert found["total"]["amount_minor"] == 2990
 
 
+def test_a_code_that_takes_less_than_a_cent_off_is_told_and_not_in_the_quote(rules: None):
+    DiscountCode.objects.create(code="CRUMB", label="A crumb", percent=Decimal("0.001"))
+
+    found = quote(codes=["CRUMB", "TENOFF"])
+
+    assert [(each["code"], each["reason"]) for each in found["refused_codes"]] == [("CRUMB", "below_minimum")]
+    assert amounts(found) == amounts(quote(codes=["TENOFF"]))
+    assert read_quote(found["id"]).codes == ("TENOFF",)
+
+
 def test_the_order_in_which_codes_are_typed_changes_nothing(rules: None):
     one, other = quote(codes=["TENOFF", "WELCOME10"]), quote(codes=["WELCOME10", "tenoff", "TENOFF"])
 
