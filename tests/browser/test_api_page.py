@@ -47,10 +47,12 @@ def test_an_order_is_placed_from_the_page_with_a_token_that_is_pasted_once(page:
     assert status == "201"
 
     click(page, ".authorize")
-    page.until("document.querySelector('.auth-container input')", "where the token goes")
-    page.js("document.querySelector('.auth-container input').focus()")
+    # The cursor stands where the token goes.
+    page.until(
+        "document.activeElement.closest('.auth-container')?.innerText.startsWith('bearerToken')", "where the token goes"
+    )
     page.type(json.loads(guest)["token"])
-    click(page, ".auth-container .authorize")
+    page.js("document.activeElement.closest('.auth-container').querySelector('.authorize').click()")
     page.until(
         "[...document.querySelectorAll('.auth-container button')].some((e) => e.innerText === 'Logout')", "Logout"
     )
