@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator
 
@@ -27,7 +29,13 @@ def clean_mail_address(text: str) -> str:
 
 
 def same_mailbox(email: str) -> str:
-    """Return an email address without what does not change the mailbox: capitals, a part behind +, dots at Gmail."""
+    """Return an email address without what does not change the mailbox: capitals, a part behind +, dots at Gmail.
+
+    Its domain is as the mail server is asked for: whoever writes it in full-width letters, or as xn--, has one mailbox.
+    """
     name, _at, domain = email.casefold().rpartition("@")
+    if not domain.isascii():
+        with suppress(UnicodeError):  # of an address that no mail can be sent to
+            domain = domain.encode("idna").decode("ascii").casefold()
     name = name.partition("+")[0]
     return f"{name.replace('.', '') if domain in _IGNORE_DOTS else name}@{domain}"

@@ -559,6 +559,11 @@ def test_keys_stand_on_an_order_only_while_it_waits_for_its_payment(vase: str, s
         ("a.da@gmail.com", "ada@GMAIL.com", True),
         ("a.da@shop.example", "ada@shop.example", False),
         ("ada@shop.example", "ada@other.example", False),
+        ("ada@shop.example", "ada@\uff53hop\uff0eexample", True),
+        ("a.da@gmail.com", "ada@\uff47mail.com", True),
+        ("ada@b\u00fccher.example", "ada@XN--bcher-kva.example", True),
+        ("ada@b\u00fccher.example", "ada@bucher.example", False),
+        ("ada@shop.example", "ada@sh\u00b7op.example", False),
     ],
 )
 def test_one_mailbox_by_several_names(one: str, other: str, same: bool):
