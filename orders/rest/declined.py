@@ -47,16 +47,20 @@ class TooManyDeclined(Refusal):
 
 
 class CardsTried:
-    """The cards that were declined for whoever sends a request. `mailbox`: where a guest's mails go; "" for an account."""
+    """The cards that were declined for whoever sends a request. `guest_at`: where a guest's mails go; None for an account.
 
-    def __init__(self, request: Request, *, mailbox: str) -> None:
+    Guests and accounts of one address count apart: guests are made in no time, and must not close an office to its accounts.
+    """
+
+    def __init__(self, request: Request, *, guest_at: str | None) -> None:
+        kind = "accounts" if guest_at is None else "guests"
         self._tallies = {
             CUSTOMER: Tally("declined_cards", f"customer:{request.user.pk}", cache="customers"),
-            ADDRESS: Tally("declined_cards_of_many", f"address:{network_of(request)}"),
+            ADDRESS: Tally("declined_cards_of_many", f"address:{kind}:{network_of(request)}"),
         }
-        if mailbox:
+        if guest_at:
             # The cache may be a table: it holds no address of a mail.
-            digest = salted_hmac("orders.declined.mailbox", same_mailbox(mailbox), algorithm="sha256").hexdigest()
+            digest = salted_hmac("orders.declined.mailbox", same_mailbox(guest_at), algorithm="sha256").hexdigest()
             self._tallies[MAILBOX] = Tally("declined_cards_of_many", f"mailbox:{digest}")
 
     def refuse_too_many(self) -> None:

@@ -114,7 +114,7 @@ class OrdersView(AdmittedView):
         body = usual_order(request.data) or PlaceOrderSerializer.read(request.data)
         waits = not _responds_async(request)
         new = new_order(body, customer=request.user, call=call)
-        cards = CardsTried(request, mailbox=new.email if new.by_guest else "") if new.payment_method else None
+        cards = CardsTried(request, guest_at=new.email if new.by_guest else None) if new.payment_method else None
         if cards is not None:
             cards.refuse_too_many()
         placed = self._place(request, new, inline=waits)
@@ -213,7 +213,7 @@ class OrderPaymentView(OneOrderView, AdmittedView):
         untried, method = False, body.get("payment_method", "")
         # Links are for the orders of guests.
         by_guest = not isinstance(request.user, User) or request.user.is_guest
-        cards = CardsTried(request, mailbox=order.email if by_guest else "") if method else None
+        cards = CardsTried(request, guest_at=order.email if by_guest else None) if method else None
         if cards is not None:
             cards.refuse_too_many()
         if method:

@@ -173,6 +173,8 @@ class Tally(_RateThrottle):
         counted = sorted((at for at, about in self._noted().values() if not about), reverse=True)
         if self.rate is None or len(counted) < self.num_requests:
             return 0.0
+        if not self.num_requests:
+            return float(self.duration)
         return max(0.0, counted[self.num_requests - 1] + self.duration - self.timer())
 
     def _noted(self) -> dict[str, tuple[float, str]]:

@@ -125,6 +125,20 @@ def test_new_accounts_from_one_address_are_stopped_as_one(mug: str):
     assert from_address(Shopper(UserFactory()), "192.0.2.7").place(payment_method=GOOD).status_code == 201
 
 
+def test_guests_close_no_address_to_its_accounts(mug: str):
+    for number in range(5):
+        assert Guest(f"guest{number}@shop.example").place(payment_method=STOLEN).status_code == 402
+
+    assert is_stopped(Guest("another@shop.example").place(payment_method=GOOD))
+    assert Shopper(UserFactory()).place(payment_method=GOOD).status_code == 201
+
+
+def test_a_limit_of_none_takes_no_card_at_all(mug: str, limits: Callable[..., None]):
+    limits(one="0/hour")
+
+    assert is_stopped(Shopper(UserFactory()).place(payment_method=GOOD))
+
+
 def test_one_network_of_ipv6_is_one_address(mug: str):
     for number in range(5):
         answer = from_address(Shopper(UserFactory()), f"2001:db8::{number}:1").place(payment_method=STOLEN)
@@ -235,8 +249,9 @@ def test_at_the_limit_each_role_is_answered_by_its_rule(mug: str, staff: Shopper
     orders = {"owner": id_in(unpaid(owner)), "guest": id_in(unpaid(guest))}
     holder = Shopper()
     holder.headers = {"X-Order-Token": token_of(order_id=orders["guest"], epoch=1)}
-    for _card in range(5):
+    for number in range(5):
         assert Shopper(UserFactory()).place(payment_method=STOLEN).status_code == 402
+        assert Guest(f"guest{number}@shop.example").place(payment_method=STOLEN).status_code == 402
     callers = {
         "anonymous": Shopper(), "owner": owner, "another customer": Shopper(UserFactory()), "staff": staff, "guest": guest, "link": holder,
     }  # fmt: skip
