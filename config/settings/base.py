@@ -290,6 +290,8 @@ MAX_OPEN_ORDERS_PER_CUSTOMER = env.int("MAX_OPEN_ORDERS_PER_CUSTOMER", 5)
 MAX_HELD_UNPAID_PIECES = env.int("MAX_HELD_UNPAID_PIECES", 10)
 MAX_HELD_UNPAID_SHARE = env.float("MAX_HELD_UNPAID_SHARE", 0.2)
 MAX_HELD_UNPAID_PLACE_FACTOR = env.int("MAX_HELD_UNPAID_PLACE_FACTOR", 2)
+# Of a limited discount code, held without a payment by all orders together: this share of its uses left, and at least one.
+MAX_HELD_UNPAID_CODE_SHARE = env.float("MAX_HELD_UNPAID_CODE_SHARE", 0.2)
 LIMIT_HELD_UNPAID_BY_ADDRESS = env.bool("LIMIT_HELD_UNPAID_BY_ADDRESS", True)
 # How long the link in a mail opens a guest's order.
 ORDER_LINK_DAYS = env.int("ORDER_LINK_DAYS", 30)

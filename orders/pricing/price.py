@@ -30,6 +30,7 @@ class WhyNot(StrEnum):
     BELOW_MINIMUM = "below_minimum"
     USED_UP = "used_up"
     USED_BY_CUSTOMER = "used_before"
+    HELD = "held"
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,10 @@ class RefusedCodeOut(serializers.Serializer[Any]):
     """A discount code that takes nothing off this order."""
 
     code = serializers.CharField(help_text="in capitals; empty for a text that cannot be a code")
-    reason = serializers.ChoiceField(choices=[(reason.value, reason.value) for reason in WhyNot])
+    reason = serializers.ChoiceField(
+        choices=[(reason.value, reason.value) for reason in WhyNot],
+        help_text="`held`: too many unpaid orders hold it; only an order without a payment method is refused for that, and no quote",
+    )
     detail = serializers.CharField(help_text="for customers")
 
 

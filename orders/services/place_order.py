@@ -296,27 +296,41 @@ def _record(
         *room, placed_at, pay_before, _commits = row
         if placed_at is not None:
             if codes:
-                _hold(codes, order, mailbox)
+                _hold(codes, order, mailbox, judged=judged)
             announce(event)
             if not inline:
                 wake(RESUME_SWEEP, context="orders")
     return Room.of(*room), placed_at, pay_before
 
 
-def _hold(codes: Sequence[DiscountCode], order: OrderState, mailbox: int | None) -> None:
-    """Hold a use of each code for the order that the open transaction has placed. Raises: CodeNotUsable."""
+def _hold(codes: Sequence[DiscountCode], order: OrderState, mailbox: int | None, *, judged: bool) -> None:
+    """Hold a use of each code for the order that the open transaction has placed. Raises: CodeNotUsable.
+
+    `judged`: the order comes without a payment method, and such orders may hold only a part of a limited code's uses.
+    """
     rows = _HOLD_CODES.run(
         order_id=order.order_id,
         code_ids=[code.pk for code in codes],
         customer_id=order.customer_id,
         mailbox_key=mailbox,
+        judged=judged,
+        code_share=settings.MAX_HELD_UNPAID_CODE_SHARE,
     )
-    held = {code_id: bool(is_written) for code_id, is_written in rows}
+    found = {code_id: _why_not_held(*outcome) for code_id, *outcome in rows}
     for code in codes:
-        if not held.get(code.pk):
-            why = WhyNot.USED_BY_CUSTOMER if code.pk in held else WhyNot.USED_UP
+        why = found.get(code.pk, WhyNot.USED_UP)
+        if why is not None:
             log.info("order.code_not_usable", customer_id=str(order.customer_id), code=code.code, reason=str(why))
             raise CodeNotUsable(RefusedCode(code=code.code, reason=why))
+
+
+def _why_not_held(is_crowded: bool, is_free: bool, is_written: bool) -> WhyNot | None:
+    """Return why no use of a code was held, None where one was."""
+    if is_crowded:
+        return WhyNot.HELD
+    if not is_free:
+        return WhyNot.USED_UP
+    return None if is_written else WhyNot.USED_BY_CUSTOMER
 
 
 def _run(additions: Mapping[Statement, Mapping[str, str]], *, asynchronous: bool, **values: Any) -> tuple[Any, ...]:

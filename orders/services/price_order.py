@@ -98,6 +98,7 @@ EXPLANATIONS: Mapping[WhyNot, str] = {
     WhyNot.BELOW_MINIMUM: "The order is too small for this code.",
     WhyNot.USED_UP: "This code has been used as often as it may be.",
     WhyNot.USED_BY_CUSTOMER: "You have used this code before.",
+    WhyNot.HELD: "Too many unpaid orders use this code at the moment. Try again in a few minutes, or order with a card at once.",
 }
 
 

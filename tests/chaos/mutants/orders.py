@@ -15,6 +15,7 @@ BOOKING = "shipping/services/booking.py"
 TESTS = "tests/integration/orders"
 HELD = f"{TESTS}/test_held_unpaid.py"
 CODES = f"{TESTS}/test_codes.py"
+CODES_UNPAID = f"{TESTS}/test_codes_held_unpaid.py"
 ALONG = "tests/security/test_guests_taken_along.py"
 ROOM = "orders/migrations/0021_taken_along_limits_nobody.py"
 SHIPPING = "tests/integration/shipping"
@@ -663,9 +664,25 @@ MUTANTS = (
         removes="the refusal of an order whose code is not free",
         promise="I13",
         file=PLACING,
-        old="        if not held.get(code.pk):\n",
+        old="        if why is not None:\n",
         new="        if False:\n",
         killers=(f"{CODES}::test_the_last_use_goes_to_one_of_many_buyers",),
+    ),
+    Mutant(
+        removes="the lock of a code before its unpaid uses are counted",
+        promise="edge",
+        file="orders/migrations/0023_codes_held_unpaid.py",
+        old="ORDER BY code.id FOR NO KEY UPDATE;",
+        new="ORDER BY code.id;",
+        killers=(f"{CODES_UNPAID}::test_the_last_use_that_may_be_held_goes_to_one_of_two_that_waited_for_it",),
+    ),
+    Mutant(
+        removes="the difference between an order that brings a card and one that does not, where a code is held",
+        promise="edge",
+        file=PLACING,
+        old="_hold(codes, order, mailbox, judged=judged)",
+        new="_hold(codes, order, mailbox, judged=True)",
+        killers=(f"{CODES_UNPAID}::test_who_brings_a_card_is_never_refused_for_it",),
     ),
     Mutant(
         removes="the end of a quote's time",
