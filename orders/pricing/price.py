@@ -149,9 +149,10 @@ def _taxes(basket: Basket, base: Sequence[int], rules: Sequence[TaxRule]) -> Ite
         tax = round_half_up(exact)
         reversed_charge = rule.reverse_charge and bool(basket.vat_number)
         if reversed_charge:
-            # What the prices contain is taken out of them; what would come on top does not come.
-            tax = -tax if rule.included else 0
+            # What the prices contain is taken out of them; what would come on top does not come. Several taxes, each rounded up,
+            # may be more than there is.
             weights = [amount if place in found else 0 for amount, found in zip(left, by_line, strict=True)]
+            tax = -min(tax, sum(weights)) if rule.included else 0
         shares = share_out(tax, weights)
         if reversed_charge:
             left = [sum(pair) for pair in zip(left, shares, strict=True)]

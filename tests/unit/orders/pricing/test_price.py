@@ -228,6 +228,15 @@ def test_a_business_owes_the_tax_itself(included: bool, total: int) -> None:
     assert _price(item(11900), rules=rules).adjustments[0].label == "VAT"
 
 
+@pytest.mark.parametrize(("minor", "taxes"), [(2, 3), (3, 4), (4, 5)])
+def test_taxes_that_a_business_owes_itself_and_that_round_up_take_no_more_than_there_is(minor: int, taxes: int) -> None:
+    rules = Rules(taxes=(vat("100", reverse_charge=True),) * taxes)
+
+    priced = _price(item(minor), rules=rules, vat_number="DE123456789")
+
+    assert priced.total == Money(0, "EUR")
+
+
 def test_two_taxes_that_a_business_owes_itself_take_no_line_below_zero() -> None:
     ten = {"country": "CA", "percent": Decimal(10), "included": True, "reverse_charge": True}
     rules = Rules(taxes=(TaxRule(label="GST", **ten), TaxRule(label="QST", region="QC", **ten)))
