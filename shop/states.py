@@ -99,8 +99,8 @@ def change_status(
 ) -> int | None:
     """Move one row to the status that `event` tells of if it stands in one of `expected`; publish `event` with its version.
 
-    `to`: the status, where the model has no table STATUS_AFTER. `seen`: columns that must hold these values, too. `values` are further columns to write in the same
-    statement. Needs an open transaction of the model's context.
+    `to`: the status, where the model has no table STATUS_AFTER. `seen`: columns that must hold these values, too.
+    `values` are further columns to write in the same statement. Needs an open transaction of the model's context.
     Returns the new version, or None where the row was not in `expected` or not as `seen`: somebody else moved it first.
     Raises: IllegalTransition where the model's table does not hold the move, or `event` tells of another.
     """

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """An order may cost nothing. The release before writes no such order; one that it reads waits in vain for a payment method."""
+    """An order may cost nothing. The release before does not write such an order; one that it reads waits in vain for a payment method."""
 
     dependencies = [("orders", "0015_contact_details")]
 

@@ -90,6 +90,15 @@ def _require_match(request: Request, order: OrderState) -> None:
         require_match(request, tag_of(represent(order, payment=payments.get_payment(order_id=order.order_id))))
 
 
+def _own_order(request: Request, order_id: uuid.UUID) -> OrderState:
+    """Return an order that only its customer may act on. Raises: OrderNotFound, PermissionDenied, PreconditionFailed."""
+    order = _visible_order(request, order_id)
+    if not order.is_of(request.user.pk):
+        raise PermissionDenied
+    _require_match(request, order)
+    return order
+
+
 def _responds_async(request: HttpRequest | Request) -> bool:
     return "respond-async" in request.headers.get("Prefer", "").lower()
 
@@ -114,18 +123,18 @@ class OrdersView(AdmittedView):
         body = usual_order(request.data) or PlaceOrderSerializer.read(request.data)
         waits = not _responds_async(request)
         new = new_order(body, customer=request.user, call=call)
-        cards = CardsTried(request, guest_at=new.email if new.by_guest else None) if new.payment_method else None
-        if cards is not None:
+        method = new.payment_method
+        cards = CardsTried(request, guest_at=new.email if new.by_guest else None)
+        if method:
             cards.refuse_too_many()
         placed = self._place(request, new, inline=waits)
         if waits:
             reached = resume(order_id=placed.order_id, placed=placed)
-            method = str(body.get("payment_method", ""))
             answer = answer_checkout(request, reached, order_id=placed.order_id, payment_method=method)
         else:
             answer = answer_recorded(request, placed)
-        if cards is not None:
-            cards.note(answer, order_id=placed.order_id, payment_method=new.payment_method)
+        if method:
+            cards.note(answer, order_id=placed.order_id, payment_method=method)
         return answer
 
     def _place(self, request: CustomerRequest, new: services.NewOrder, *, inline: bool) -> OrderProgress:
@@ -206,17 +215,13 @@ class OrderPaymentView(OneOrderView, AdmittedView):
     def post(self, request: Request, call: KeyedCall, order_id: uuid.UUID) -> Answer:
         """Give an order its payment method, or go on after the customer has authenticated."""
         body = PaymentMethodSerializer.read(request.data)
-        order = _visible_order(request, order_id)
-        if not order.is_of(request.user.pk):
-            raise PermissionDenied
-        _require_match(request, order)
+        order = _own_order(request, order_id)
         untried, method = False, body.get("payment_method", "")
         # Links are for the orders of guests.
         by_guest = not isinstance(request.user, User) or request.user.is_guest
-        cards = CardsTried(request, guest_at=order.email if by_guest else None) if method else None
-        if cards is not None:
-            cards.refuse_too_many()
+        cards = CardsTried(request, guest_at=order.email if by_guest else None)
         if method:
+            cards.refuse_too_many()
             if not (order.cancel_reason or order.confirmed_at):
                 try:
                     provide_payment_method(order=order, payment_method=method)
@@ -226,7 +231,7 @@ class OrderPaymentView(OneOrderView, AdmittedView):
             untried = bool(order.cancel_reason) and not was_tried_with(order_id=order_id, payment_method=method)
         reached = resume_for_somebody(order_id=order_id)
         answer = answer_checkout(request, reached, order_id=order_id, untried=untried, payment_method=method)
-        if cards is not None and not untried:
+        if method and not untried:
             cards.note(answer, order_id=order_id, payment_method=method)
         return answer
 
@@ -239,10 +244,7 @@ class OrderHoldView(OneOrderView):
     def post(self, request: Request, call: KeyedCall, order_id: uuid.UUID) -> Answer:
         """Give an order that waits for its payment more time, once: its stock and discount codes stay held until the new `pay_before`."""
         NothingSerializer.read(request.data)
-        order = _visible_order(request, order_id)
-        if not order.is_of(request.user.pk):
-            raise PermissionDenied
-        _require_match(request, order)
+        order = _own_order(request, order_id)
         try:
             order = extend_hold(order=order, operation_id=call.operation_id("extend hold"))
         except services.HoldNotExtendable as refusal:

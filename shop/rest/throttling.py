@@ -148,11 +148,6 @@ class Tally(_RateThrottle):
         self._key = f"throttle:{scope}:{key}"
         super().__init__()
 
-    @property
-    def is_off(self) -> bool:
-        """Whether nobody is limited."""
-        return self.rate is None
-
     def open_ones(self) -> dict[str, str]:
         """Return what has no outcome yet, by name: what it is about."""
         return {name: about for name, (_at, about) in self._noted().items() if about}

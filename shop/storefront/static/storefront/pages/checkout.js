@@ -219,14 +219,13 @@ export async function checkoutPage({ root, query, title, signal, go }) {
   }
 
   function adjustment(told) {
-    const { kind, code: given, amount, included, sku } = told;
-    const where = sku ? ` (${basket.lines().find((line) => line.sku === sku)?.name ?? sku})` : "";
+    const { kind, code: given, amount, included } = told;
     const words = labelOf(told);
     const applied = kind === "discount" && wish.codes.find((each) => each.toUpperCase() === given);
     return h(
       "p",
       { class: included ? "sum included" : "sum" },
-      h("span", {}, included ? `including ${words}` : words + where, applied && h("button", { type: "button", class: "link", "aria-label": `Remove the code ${given}`, onclick: () => dropCode(applied) }, "Remove")),
+      h("span", {}, included ? `including ${words}` : words, applied && h("button", { type: "button", class: "link", "aria-label": `Remove the code ${given}`, onclick: () => dropCode(applied) }, "Remove")),
       h("span", {}, amount.amount_minor || kind !== "shipping" ? formatted(amount) : "Free"),
     );
   }
