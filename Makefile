@@ -4,17 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN := $(BIN)/python
 export PYTHONUNBUFFERED := 1
-PROOF := tests/chaos tests/laws tests/security tests/upgrade
+PROOF := tests/proof
 # What one runs all day: no slice of the proof, and not the sandbox's own suite. Of one context: its own tests, and the doors.
 OWN = $(wildcard tests/unit/$(CONTEXT) tests/integration/$(CONTEXT))
 DAILY = $(if $(CONTEXT),$(or $(OWN),$(error CONTEXT=$(CONTEXT) has no tests; name a folder of tests/integration)) tests/architecture,\
     tests $(addprefix --ignore=,$(PROOF) tests/unit/local/stripe))
 # What a database per context can change. Rules, refusals at the edge, and the files of docker/ are the same with one.
-FIVE := $(addprefix tests/,integration acceptance process chaos laws upgrade) tests/architecture/test_sql.py
+FIVE := $(addprefix tests/,integration acceptance process architecture/test_sql.py proof) --ignore=tests/proof/security
 # What pytest is told besides; .ci/run tells it by this what cannot come out differently (tests/layouts.py).
 OPTIONS :=
 # What judges how long a recovery takes needs the machine for itself.
-TIMED := tests/chaos/processes tests/chaos/broker
+TIMED := tests/proof/processes tests/proof/broker
 # What each test of the campaign found; the table is summed up from it.
 PROOF_LOG := docs/proof.jsonl
 CAMPAIGN = PROVE=full $(RUN) -m pytest -q --proof-log $(PROOF_LOG) --proof-file docs/proof.md
@@ -73,10 +73,10 @@ soak: .venv/installed  ## Keep the shop at 70 % of its capacity for MINUTES (5) 
 	@$(RUN) -m tests.load.soak --minutes $(or $(MINUTES),5) --faults $(or $(FAULTS),slow,away,holds)
 
 simulate: .venv/installed  ## Simulate N histories from SEED on; VERBOSE=1 tells each in words
-	@$(RUN) -m tests.chaos.simulator --histories $(or $(N),1000) --seed $(or $(SEED),20261125) $(if $(VERBOSE),--verbose) $(if $(SHRINK),--shrink)
+	@$(RUN) -m tests.proof.simulator --histories $(or $(N),1000) --seed $(or $(SEED),20261125) $(if $(VERBOSE),--verbose) $(if $(SHRINK),--shrink)
 
 chaos: .venv/installed  ## Kill, freeze and cut off real processes under a load of orders (ROUNDS, ORDERS, SEED choose)
-	PROVE=full $(RUN) -m pytest -q -s tests/chaos/processes
+	PROVE=full $(RUN) -m pytest -q -s tests/proof/processes
 
 check: .venv/installed  ## Lint, types, doors, migrations, deployment settings, descriptions of API and events
 	$(BIN)/ruff check .

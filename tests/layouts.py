@@ -20,7 +20,7 @@ import pytest
 
 PROPERTY: Final = "is_alike"
 CHANGED_THROUGH: Final = pytest.StashKey[set[str]]()
-WITHOUT_LAYOUT: Final = tuple(f"tests/chaos/{folder}/" for folder in ("model", "mutants", "power", "processes"))
+WITHOUT_LAYOUT: Final = tuple(f"tests/proof/{folder}/" for folder in ("model", "mutants", "power", "processes"))
 STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
 
 _started: list[str] = []

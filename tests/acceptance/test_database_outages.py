@@ -11,8 +11,8 @@ from django.db import connections
 
 from local.ports import free_port
 from tests.acceptance.conftest import Shop, database_urls, token_of
-from tests.chaos.processes.proxy import Proxy
 from tests.factories import ProductFactory, UserFactory
+from tests.proof.processes.proxy import Proxy
 from tests.stopwatch import Stopwatch
 
 OUTAGE_SECONDS = 8

@@ -23,11 +23,11 @@ from shop import topology
 from shop.events.broker import connect
 from shop.ids import new_id
 from tests.acceptance.conftest import Shop, token_of, wait_until
-from tests.chaos.rabbitmq import insist_on_rabbitmq
 from tests.deploy.files import DOCKER
 from tests.deploy.promql import parse
 from tests.factories import UserFactory
 from tests.integration.orders.conftest import id_in, table_away
+from tests.proof.rabbitmq import insist_on_rabbitmq
 from tests.rabbitmq import PrivateRabbitmq
 
 # Prometheus makes it itself, of each target.

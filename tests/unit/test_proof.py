@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import proof
+from tests.proof import report as proof
 
 
 def recorded(

@@ -20,9 +20,9 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from config import databases
 from config.db.postgresql import pool as pools
 from shop import transactions
-from tests.chaos.processes.proxy import Proxy
 from tests.integration.database.bench import ALIAS
 from tests.integration.database.conftest import Server
+from tests.proof.processes.proxy import Proxy
 from tests.stopwatch import Stopwatch
 
 PATIENCE = 60

@@ -14,8 +14,8 @@ from orders.services.order_links import token_of
 from shop.rest.throttling import Tally
 from tests.factories import UserFactory
 from tests.integration.orders.conftest import Shopper, id_in, make_due
+from tests.proof.security.test_guests import Guest, unpaid
 from tests.provider import Provider, sandbox
-from tests.security.test_guests import Guest, unpaid
 
 __all__ = ["sandbox"]
 

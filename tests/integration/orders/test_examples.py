@@ -22,9 +22,9 @@ from shipping.models import ShippingOption, ShippingRate
 from shop.money import Money
 from tests.contract import PROBLEM, operation_of
 from tests.examples import Cleaned, all_problems, component_of, keep, kept
+from tests.proof.security.test_accounts import code_for
+from tests.proof.security.test_sign_in_contract import key_in
 from tests.provider import Provider
-from tests.security.test_accounts import code_for
-from tests.security.test_sign_in_contract import key_in
 from tests.tokens import token_of
 
 SIGN_IN = "/_allauth/app/v1"

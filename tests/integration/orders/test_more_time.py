@@ -38,8 +38,8 @@ from tests.integration.orders.conftest import (
     status_of,
 )
 from tests.process.conftest import until
+from tests.proof.security.test_guests import Guest
 from tests.provider import Provider, in_threads
-from tests.security.test_guests import Guest
 from tests.sessions import waiting_at_all
 
 POOR, CHALLENGED = "pm_card_chargeDeclinedInsufficientFunds", "pm_card_authenticationRequired"

@@ -24,7 +24,7 @@ from shop import clock
 from shop.money import Money
 from tests.factories import AddressFactory, ProductFactory, UserFactory
 from tests.integration.orders.conftest import Shopper
-from tests.security.conftest import state
+from tests.proof.security.conftest import state
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 
 from config.handlers import ApiChain, TwoChains
 from tests.logs import captured
-from tests.security.conftest import routes
+from tests.proof.security.conftest import routes
 
 PROGRAM = [
     ("GET", "/api/v1/products", 200),

@@ -16,7 +16,7 @@ from django.db import connections
 from shop import transactions
 from shop.observability import metrics
 from shop.rest import health, probes
-from tests.chaos.processes.proxy import Proxy
+from tests.proof.processes.proxy import Proxy
 from tests.stopwatch import Stopwatch
 
 

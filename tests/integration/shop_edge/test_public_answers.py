@@ -12,7 +12,7 @@ from django.test import Client, RequestFactory
 from config.handlers import Handler
 from inventory import api as inventory
 from tests.factories import ProductFactory
-from tests.security.conftest import routes
+from tests.proof.security.conftest import routes
 
 PRODUCTS = ["/api/v1/products", "/api/v1/products/MUG-01"]
 

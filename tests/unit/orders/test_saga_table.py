@@ -1,4 +1,4 @@
-"""The sagas' tables; tests/chaos/model holds the statuses' tables against the checked model."""
+"""The sagas' tables; tests/proof/model holds the statuses' tables against the checked model."""
 
 import importlib
 import uuid

@@ -19,7 +19,7 @@ from shop.contexts import CONTEXTS
 from shop.events import catalogue
 from shop.events.event import Envelope, registry
 from tests.architecture.test_events import product_events
-from tests.upgrade.releases import recorded_releases
+from tests.proof.upgrade.releases import recorded_releases
 
 COMMITTED = Path(django_settings.BASE_DIR) / "docs" / "asyncapi.yaml"
 # AsyncAPI 3.0: what may stand in each object that the document uses.

@@ -18,7 +18,7 @@ from orders.pricing.priced import AdjustmentKind, Priced
 from orders.pricing.rules import NO_RULES, DiscountRule, FeeRule, Rules, Shipping, TaxRule
 from orders.pricing.sharing import amount_of_units, round_half_up, share_out
 from shop.money import Money
-from tests.proof import sized
+from tests.proof.report import sized
 from tests.unit.orders.pricing.baskets import Drawn, drawn_baskets, drawn_rules, item, vat
 
 GERMANY = Destination(country="DE")

@@ -1,0 +1,104 @@
+"""Mutants of the limit of emails to people who never paid: none, one that is passed by, or one that reaches paying customers."""
+
+from __future__ import annotations
+
+from tests.proof.mutants.mutant import Mutant
+
+LIMITS = "notifications/services/limits.py"
+ADMIT = "notifications/sql/admit_email.sql"
+SENDING = "notifications/services/sending.py"
+TESTS = "tests/integration/notifications/test_limits.py"
+STRANGER = f"{TESTS}::test_a_stranger_gets_so_many_emails_about_unpaid_orders_and_the_rest_is_withheld_with_its_reason"
+OTHERS = f"{TESTS}::test_every_other_email_goes_though_nothing_more_goes_to_strangers"
+LATER = f"{TESTS}::test_the_limit_is_one_of_time_and_staff_may_send_a_withheld_email_later"
+
+MUTANTS = (
+    Mutant(
+        removes="the limit of emails about unpaid orders to one mailbox",
+        promise="edge",
+        file=SENDING,
+        old="    if not limits.may_be_sent(email, order):\n",
+        new="    if False:\n",
+        killers=(STRANGER,),
+    ),
+    Mutant(
+        removes="the lock of a mailbox whose emails are counted",
+        promise="edge",
+        file=LIMITS,
+        old="    _LOCK.run(key=key)\n",
+        new="",
+        killers=(f"{TESTS}::test_two_workers_never_let_more_through_than_one_would",),
+    ),
+    Mutant(
+        removes="the spellings of one mailbox from the limit of emails to it",
+        promise="edge",
+        file=LIMITS,
+        old="same_mailbox(address), algorithm",
+        new="address, algorithm",
+        killers=(STRANGER,),
+    ),
+    Mutant(
+        removes="the time in which emails to a mailbox count",
+        promise="edge",
+        file=ADMIT,
+        old="                AND other.queued_at > now() - make_interval(secs => %(seconds)s::float8)\n",
+        new="                AND %(seconds)s::float8 > 0\n",
+        killers=(LATER,),
+    ),
+    Mutant(
+        removes="what lets an email through that was let through before",
+        promise="edge",
+        file=ADMIT,
+        old="        email.recipient_key = %(key)s::bigint\n        OR (",
+        new="        (",
+        killers=(f"{TESTS}::test_an_email_that_the_mail_server_refused_for_now_is_one_however_often_it_is_tried",),
+    ),
+    Mutant(
+        removes="the kind from what decides whether an email is limited",
+        promise="I8",
+        file=LIMITS,
+        old="    if email.kind != EmailKind.ORDER_CANCELED:",
+        new="    if email.kind == EmailKind.ORDER_CONFIRMED:",
+        killers=(OTHERS,),
+    ),
+    Mutant(
+        removes="the payment from what decides whether a cancel is told",
+        promise="I8",
+        file=LIMITS,
+        old=" or orders.was_paid(order_id=order.order_id)\n",
+        new="\n",
+        killers=(f"{TESTS}::test_who_paid_is_told_of_the_cancel_though_the_order_was_never_confirmed",),
+    ),
+    Mutant(
+        removes="the count of emails that were withheld",
+        promise="edge",
+        file=SENDING,
+        old="        metrics.WITHHELD.inc()\n",
+        new="",
+        killers=(STRANGER,),
+    ),
+    Mutant(
+        removes="the audit of emails that were withheld from who paid",
+        promise="I8",
+        file="notifications/audit.py",
+        old=" AND e.status = 'WITHHELD'\"\n",
+        new=" AND e.status = 'NOTHING'\"\n",
+        killers=("tests/integration/audit/test_planted.py",),
+    ),
+    Mutant(
+        removes="the digest of the mailbox from what an erasure reaches",
+        promise="edge",
+        file="notifications/services/personal.py",
+        old="            recipient_key=None,\n",
+        new="",
+        killers=(f"{TESTS}::test_an_erasure_forgets_which_mailbox_it_was",),
+    ),
+    Mutant(
+        removes="the way for staff to send what was withheld",
+        promise="edge",
+        file="notifications/services/emails.py",
+        old="expected={EmailStatus.FAILED, EmailStatus.WITHHELD}",
+        new="expected={EmailStatus.FAILED}",
+        killers=(LATER,),
+    ),
+)
