@@ -9,20 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from django.apps import apps
 from django.db import connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.test import client
 from django.test.utils import setup_databases, teardown_databases
-from psycopg.pq import TransactionStatus
 
 from config.handlers import TwoChains
 from orders.pricing.rules import NO_RULES
 from orders.queries import RULES
 from shipping.queries import OPTIONS
 from tests import contract, layouts, patience
-from tests.sessions import await_no_other_session
+from tests.driver.sessions import await_no_other_session, close_interrupted_sessions
+from tests.driver.tables import empty_tables
 from tests.sql_guard import SqlGuard, housekeeping
 
 UNIT = Path(__file__).parent / "unit"
@@ -95,44 +94,6 @@ def database(django_db_setup: None, django_db_blocker: object) -> Iterator[None]
             await_no_other_session("the test left sessions open: a thread closes its connections, a process ends")
 
 
-def close_interrupted_sessions() -> None:
-    """Close the connections of a test that ran out of time in the middle of a query: its failure is its own."""
-    for connection in connections.all(initialized_only=True):
-        session = connection.connection
-        if session is not None and session.pgconn.transaction_status != TransactionStatus.IDLE:
-            connection.in_atomic_block = False
-            connection.close()
-
-
-def empty_tables() -> None:
-    """Delete every row but Django's own catalog (content types, permissions, migrations)."""
-    kept = {"contenttypes", "sites"}
-    for alias in connections:
-        connection = connections[alias]
-        tables = [
-            connection.ops.quote_name(model._meta.db_table)
-            for model in apps.get_models(include_auto_created=True)
-            if model._meta.app_label not in kept
-            and model._meta.db_table != "auth_permission"
-            and model._meta.managed
-            and connection.settings_dict is not None
-            and _lives_on(model, alias)
-        ]
-        with connection.cursor() as cursor:
-            # Append-only tables refuse DELETE by trigger, and TRUNCATE of fifty tables takes ten times as long.
-            cursor.execute(
-                "SET session_replication_role = replica; "
-                + "".join(f"DELETE FROM {table}; " for table in tables)
-                + "SET session_replication_role = DEFAULT"
-            )
-
-
-def _lives_on(model: type, alias: str) -> bool:
-    from django.db import router
-
-    return router.allow_migrate_model(alias, model)
-
-
 @pytest.fixture(autouse=True)
 def sql_guard(request: pytest.FixtureRequest) -> Iterator[SqlGuard]:
     """Fail the test whose SQL crosses contexts: one statement naming two, or one transaction writing to two."""
@@ -166,7 +127,7 @@ def long_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 def drain(database: None) -> Callable[[], None]:
     """Return a function that delivers every event and runs every sweep until nothing moves any more."""
     from shop.events import relay
-    from tests.sweeps import order_sweeps
+    from tests.driver.sweeps import order_sweeps
 
     def run() -> None:
         for _round in range(50):

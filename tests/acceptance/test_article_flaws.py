@@ -19,20 +19,10 @@ from shop import transactions
 from shop.events import dead_letters, outbox, relay
 from shop.events.publishing import publish
 from shop.events.transport import InlineTransport
-from tests.integration.orders.conftest import (
-    Shopper,
-    dispatch,
-    execute,
-    id_in,
-    levels,
-    make_due,
-    payment,
-    placed,
-    reservation,
-    status_of,
-    table_away,
-)
-from tests.provider import Provider
+from tests.driver.orders import dispatch, levels, make_due, payment, placed, reservation, status_of
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute, table_away
 
 
 def test_the_order_is_stored_before_its_card_is_charged(shopper: Shopper, sandbox: Provider):

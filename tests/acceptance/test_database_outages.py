@@ -10,10 +10,11 @@ import requests
 from django.db import connections
 
 from local.ports import free_port
-from tests.acceptance.conftest import Shop, database_urls, token_of
-from tests.factories import ProductFactory, UserFactory
+from tests.driver.factories import ProductFactory, UserFactory
+from tests.driver.processes import Shop, database_urls
+from tests.driver.stopwatch import Stopwatch
+from tests.driver.tokens import token_of
 from tests.proof.processes.proxy import Proxy
-from tests.stopwatch import Stopwatch
 
 OUTAGE_SECONDS = 8
 

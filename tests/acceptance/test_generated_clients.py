@@ -17,10 +17,11 @@ import pytest
 import yaml
 
 from local.processes import ROOT
-from tests.acceptance.conftest import Shop, token_of
 from tests.contract import description
-from tests.factories import ProductFactory, UserFactory
-from tests.provider import Provider
+from tests.driver.factories import ProductFactory, UserFactory
+from tests.driver.processes import Shop
+from tests.driver.provider import Provider
+from tests.driver.tokens import token_of
 
 PACKAGE = "shop_client_of_a_test"
 ADA = {"email": "ada@shop.example", "password": "correct horse battery"}

@@ -18,22 +18,11 @@ from orders.sagas.entry import cancel_order, resume, resume_due
 from payments.models import Payment
 from shop.errors import Refusal
 from shop.events import relay
-from tests.factories import ProductFactory
-from tests.integration.orders.conftest import (
-    Shopper,
-    dispatch,
-    execute,
-    id_in,
-    levels,
-    make_due,
-    payment,
-    placed,
-    reservation,
-    saga_of,
-    status_of,
-    table_away,
-)
-from tests.provider import Provider, close_provider_connection, held, in_threads
+from tests.driver.factories import ProductFactory
+from tests.driver.orders import dispatch, levels, make_due, payment, placed, reservation, saga_of, status_of
+from tests.driver.provider import Provider, close_provider_connection, held, in_threads
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute, table_away
 
 
 def walk(order_id: uuid.UUID) -> None:

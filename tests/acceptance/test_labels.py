@@ -15,8 +15,8 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from local.processes import free_port
-from tests.acceptance.conftest import Shop, wait_until
 from tests.acceptance.test_probes import a_worker_of
+from tests.driver.processes import Shop, wait_until
 
 PATHS = (
     "/api/v1/products",

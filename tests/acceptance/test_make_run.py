@@ -22,8 +22,8 @@ from psycopg import sql
 
 from local.ports import free_port
 from local.processes import ROOT
-from tests.acceptance.conftest import PATIENCE_SECONDS
-from tests.factories import OrderBodyFactory
+from tests.driver.factories import OrderBodyFactory
+from tests.driver.processes import PATIENCE_SECONDS
 
 # What the environment of these tests says of other shops.
 OTHERS = re.compile(

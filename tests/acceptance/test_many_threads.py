@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connections
 
-from tests.acceptance.conftest import Shop, token_of
-from tests.factories import ProductFactory, UserFactory
-from tests.provider import Provider
+from tests.driver.factories import ProductFactory, UserFactory
+from tests.driver.processes import Shop
+from tests.driver.provider import Provider
+from tests.driver.tokens import token_of
 
 BUYERS = 96
 CONNECTIONS = 16

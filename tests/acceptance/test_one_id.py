@@ -15,10 +15,11 @@ from typing import Any, Self
 import pytest
 
 from local.processes import free_port
-from tests.acceptance.conftest import Shop, token_of, wait_until
 from tests.acceptance.test_processes import rabbitmq
 from tests.deploy.test_gateway import PATIENCE_SECONDS, _await_port, _local, _nginx
-from tests.factories import OrderBodyFactory, UserFactory
+from tests.driver.factories import OrderBodyFactory, UserFactory
+from tests.driver.processes import Shop, wait_until
+from tests.driver.tokens import token_of
 
 __all__ = ["rabbitmq"]
 

@@ -12,11 +12,13 @@ import pytest
 from django.db import connections
 
 from orders.models import Order
-from tests.acceptance.conftest import Shop, database_urls, token_of, wait_until
 from tests.acceptance.pgbouncer import SERVER_CONNECTIONS, pgbouncer
-from tests.factories import ProductFactory, UserFactory
-from tests.integration.orders.conftest import id_in, levels
-from tests.provider import Provider
+from tests.driver.factories import ProductFactory, UserFactory
+from tests.driver.orders import levels
+from tests.driver.processes import Shop, database_urls, wait_until
+from tests.driver.provider import Provider
+from tests.driver.shopper import id_in
+from tests.driver.tokens import token_of
 
 ORDERS = 24
 

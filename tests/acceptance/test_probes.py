@@ -12,10 +12,11 @@ from pathlib import Path
 import requests
 
 from local.ports import free_port
-from tests.acceptance.conftest import Shop, token_of
-from tests.factories import ProductFactory, UserFactory
-from tests.provider import Provider
-from tests.stopwatch import Stopwatch
+from tests.driver.factories import ProductFactory, UserFactory
+from tests.driver.processes import Shop
+from tests.driver.provider import Provider
+from tests.driver.stopwatch import Stopwatch
+from tests.driver.tokens import token_of
 
 
 def seconds_of(url: str) -> float:

@@ -13,11 +13,13 @@ import requests
 
 from local.rabbitmq import RabbitmqError
 from orders.models import Order, Outbox
-from tests.acceptance.conftest import Shop, token_of, wait_until
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import id_in, status_of
-from tests.provider import Provider
-from tests.rabbitmq import PrivateRabbitmq, server_script
+from tests.driver.factories import UserFactory
+from tests.driver.orders import status_of
+from tests.driver.processes import Shop, wait_until
+from tests.driver.provider import Provider
+from tests.driver.rabbitmq import PrivateRabbitmq, server_script
+from tests.driver.shopper import id_in
+from tests.driver.tokens import token_of
 
 
 @pytest.mark.timeout(400)

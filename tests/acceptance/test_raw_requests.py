@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from orders.models import Order
-from tests.acceptance.conftest import Shop, token_of
-from tests.factories import PASSWORD, OrderBodyFactory, UserFactory
-from tests.integration.orders.conftest import placed, status_of
-from tests.provider import Provider
+from tests.driver.factories import PASSWORD, OrderBodyFactory, UserFactory
+from tests.driver.orders import placed, status_of
+from tests.driver.processes import Shop
+from tests.driver.provider import Provider
+from tests.driver.tokens import token_of
 
 
 def send(shop: Shop, path: str, *headers: str, body: bytes) -> tuple[int, dict[str, Any]]:

@@ -22,13 +22,14 @@ from payments.models import Dispute
 from shop import topology
 from shop.events.broker import connect
 from shop.ids import new_id
-from tests.acceptance.conftest import Shop, token_of, wait_until
 from tests.deploy.files import DOCKER
 from tests.deploy.promql import parse
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import id_in, table_away
-from tests.proof.rabbitmq import insist_on_rabbitmq
-from tests.rabbitmq import PrivateRabbitmq
+from tests.driver.factories import UserFactory
+from tests.driver.processes import Shop, wait_until
+from tests.driver.rabbitmq import PrivateRabbitmq, insist_on_rabbitmq
+from tests.driver.shopper import id_in
+from tests.driver.tables import table_away
+from tests.driver.tokens import token_of
 
 # Prometheus makes it itself, of each target.
 MADE_BY_PROMETHEUS = {"up"}

@@ -10,10 +10,13 @@ from threading import Barrier
 import pytest
 
 from orders.models import Order
-from tests.acceptance.conftest import Shop, token_of
-from tests.factories import ProductFactory, UserFactory
-from tests.integration.orders.conftest import id_in, levels, violations
-from tests.provider import Provider
+from tests.driver.factories import ProductFactory, UserFactory
+from tests.driver.orders import levels
+from tests.driver.processes import Shop
+from tests.driver.provider import Provider
+from tests.driver.shop import violations
+from tests.driver.shopper import id_in
+from tests.driver.tokens import token_of
 
 BUYERS = 200
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +112,15 @@ def test_only_those_who_need_to_find_code_by_its_name():
 def test_a_migration_finds_models_of_its_own_context_only():
     assert {
         path: faults for owner, path, source in sources(migrations=True) if (faults := others_models(owner, source))
+    } == {}
+
+
+def test_nothing_is_imported_from_a_conftest():
+    line = re.compile(r"^\s*(?:from|import)\b.*\bconftest\b.*", re.MULTILINE)
+    assert {
+        str(path.relative_to(ROOT)): found
+        for path in (ROOT / "tests").rglob("*.py")
+        if (found := line.findall(path.read_text()))
     } == {}
 
 

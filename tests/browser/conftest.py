@@ -6,11 +6,8 @@ import os
 import re
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from email import message_from_string, policy
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,31 +16,13 @@ from django.db import connection
 from psycopg import sql
 
 from local.processes import ROOT
-from tests.browser.chromium import PATIENCE_SECONDS, Chromium, Page, browser_here
+from tests.browser.chromium import Chromium, Page, browser_here
+from tests.browser.running import Shop
 
 # What the environment of these tests says of other shops.
 OTHERS = re.compile(
     r"PYTEST_|\w*DATABASE_URL$|BROKER_URL$|DJANGO_SETTINGS_MODULE$|STRIPE_|EMAIL_URL$|STOREFRONT|SHOP_ROLE$|PORT$"
 )
-
-
-class Shop:
-    """Where the shop is, and where its mails are."""
-
-    def __init__(self, url: str, home: Path) -> None:
-        self.url = url
-        self.home = home
-
-    def link_mailed_to(self, address: str, *, to: str = "orders") -> str:
-        """Return the link to an order, or to another page, of the newest mail to somebody; wait until it is sent."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            for path in sorted((self.home / "mail").glob("*"), reverse=True):
-                mail = message_from_string(path.read_text(), policy=policy.default)
-                if mail["To"] == address and (body := mail.get_body(("plain",))):
-                    return re.findall(rf"\S+/{to}/\S+", body.get_content())[0]
-            assert time.monotonic() < deadline, f"no mail to {address}"
-            time.sleep(0.05)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.chromium import Chromium, Page
-from tests.browser.conftest import Shop
+from tests.browser.running import Shop
 
 pytestmark = pytest.mark.xdist_group("browser")
 LOADED = "document.querySelectorAll('.opblock').length > 20"

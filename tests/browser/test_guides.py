@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from local.processes import ROOT
-from tests.browser.conftest import Shop
+from tests.browser.running import Shop
 
 pytestmark = pytest.mark.xdist_group("browser")
 # Those that start a shop, or need the database of the one that runs in this checkout.

@@ -16,7 +16,7 @@ import requests
 from local.demo import data as demo_data
 from local.demo.journeys import ADDRESS
 from tests.browser.chromium import Answer, Page
-from tests.browser.conftest import Shop
+from tests.browser.running import Shop
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
 

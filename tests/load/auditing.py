@@ -50,7 +50,7 @@ def _measure(cluster: Cluster, orders: int) -> dict[str, Any]:
     from django.db import connections
 
     from local.stripe.server import Sandbox
-    from tests.ageing import grow_two_hours_older
+    from tests.driver.ageing import grow_two_hours_older
 
     call_command("migrate", verbosity=0)
     with Sandbox() as sandbox:
@@ -137,7 +137,7 @@ def _make_seeds() -> None:
 
 def _drain() -> None:
     from shop.events import relay
-    from tests.sweeps import order_sweeps
+    from tests.driver.sweeps import order_sweeps
 
     while relay.drain_all() + sum(sweep.run() for sweep in order_sweeps()):
         pass

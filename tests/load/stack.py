@@ -25,9 +25,9 @@ from local.processes import ROOT, Process, StartFailed, answers, free_port, pyth
 from local.rabbitmq import RabbitmqError, install_and_start_rabbitmq
 from local.stack import SANDBOX_KEY, SANDBOX_WEBHOOK_SECRET, Stack
 from shop.contexts import CONTEXTS
+from tests.driver.rabbitmq import PrivateRabbitmq
 from tests.load import generator
 from tests.load.machine import cpu_seconds
-from tests.rabbitmq import PrivateRabbitmq
 
 WEB_PROCESSES = 2
 WEB_THREADS = 16

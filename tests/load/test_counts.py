@@ -7,9 +7,9 @@ import os
 import pytest
 
 from local.rabbitmq import RabbitmqError
+from tests.driver.rabbitmq import server_script
 from tests.load import limits
 from tests.load.counts import count_orders, described, least
-from tests.rabbitmq import server_script
 
 
 def a_broker_can_be_had() -> bool:

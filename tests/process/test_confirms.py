@@ -13,8 +13,8 @@ from shop.events import broker as celery_transport
 from shop.events import relay
 from shop.events.broker import connect
 from shop.events.port import TransportUnavailable
+from tests.driver.waiting import until
 from tests.integration.events.bench import Struck, applied, ring
-from tests.process.conftest import until
 
 
 def free_all():

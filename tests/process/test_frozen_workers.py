@@ -10,8 +10,9 @@ import amqp
 from shop import topology
 from shop.events import consumer, relay
 from shop.events.consumer import Consumer
+from tests.driver.waiting import DEADLINE_SECONDS, until
 from tests.integration.events.bench import Struck, ring
-from tests.process.conftest import DEADLINE_SECONDS, Broker, until
+from tests.process.broker import Broker
 
 # A busy machine may hold a process up for a while.
 PATIENT_SECONDS = 8

@@ -14,9 +14,9 @@ from shop.events import dead_letters, frames, inbox, relay
 from shop.events.broker import connect
 from shop.events.trusted import distrust
 from shop.work.sweeps import sweeps
+from tests.driver.waiting import until
 from tests.integration.events.bench import applied, ring
 from tests.process.bell_tower import WRITE_DOWN
-from tests.process.conftest import until
 
 EVENTS, DEAD, TASKS = (
     ("events", "notifications.events"),

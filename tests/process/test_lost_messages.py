@@ -10,8 +10,8 @@ from shop.clock import now
 from shop.events import inbox, relay, republish, unheard
 from shop.events.broker import connect
 from shop.models import Subscription
+from tests.driver.waiting import until
 from tests.integration.events.bench import applied, ring
-from tests.process.conftest import until
 
 
 def purge(queue):

@@ -8,8 +8,8 @@ from django.db import connections
 from orders.models import Outbox
 from shop import transactions
 from shop.events import relay
+from tests.driver.waiting import until
 from tests.integration.events.bench import applied, ring
-from tests.process.conftest import until
 
 SESSIONS = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

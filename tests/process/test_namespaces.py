@@ -14,7 +14,8 @@ import pytest
 from local.processes import ROOT, Process, python
 from shop import topology
 from shop.events.broker import connect
-from tests.process.conftest import environment_of, until
+from tests.driver.waiting import until
+from tests.process.starting import environment_of
 
 
 class Neighbor:

@@ -8,8 +8,8 @@ import pytest
 from orders.models import Outbox
 from shop.events import inbox, relay
 from shop.events.port import TransportUnavailable
+from tests.driver.waiting import until
 from tests.integration.events.bench import applied, ring, ring_many
-from tests.process.conftest import until
 
 EVENTS = 2000
 

@@ -22,7 +22,8 @@ from shop.events.event import registry
 from shop.ids import new_id
 from shop.observability import tracing
 from tests.architecture.test_events import example_of, product_events
-from tests.process.conftest import Broker, until
+from tests.driver.waiting import until
+from tests.process.broker import Broker
 
 DOCUMENT = yaml.safe_load((Path(django_settings.BASE_DIR) / "docs" / "asyncapi.yaml").read_text())
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"

@@ -14,8 +14,8 @@ from shop import topology
 from shop.events import relay
 from shop.events.broker import connect
 from shop.models import RunningSweep
+from tests.driver.waiting import until
 from tests.integration.events.bench import applied, ring
-from tests.process.conftest import until
 
 ALL = {queue.routing_key for queue in topology.worker_queues()}
 

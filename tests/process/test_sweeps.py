@@ -10,8 +10,9 @@ from notifications.models import Email, EmailKind
 from shop import topology
 from shop.contexts import CONTEXTS
 from shop.events.broker import connect
+from tests.driver.waiting import until
 from tests.integration.events.bench import ring
-from tests.process.conftest import environment_of, until
+from tests.process.starting import environment_of
 
 WAKE = """
 import sys, time

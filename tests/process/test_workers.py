@@ -14,9 +14,9 @@ from orders.models import Outbox
 from shop import topology, transactions
 from shop.events import consumer, dead_letters, inbox, relay
 from shop.events.broker import connect
+from tests.driver.waiting import until
 from tests.integration.events.bench import applied, ring
 from tests.process.bell_tower import DEADLY, GATE, GATED, WRITE_DOWN
-from tests.process.conftest import until
 
 NAME = "worker@alike"
 NAMED_ALIKE = ("-m", "celery", "-A", "config", "worker", "--concurrency=1", f"--hostname={NAME}", "--loglevel=INFO",

@@ -18,10 +18,12 @@ from payments.models import WebhookEvent
 from shipping import gateways
 from shipping.gateways import CARRIERS, Carrier
 from shipping.rules import Stage
+from tests.driver.orders import make_due
+from tests.driver.shop import mug, settle, shopper, violations
+from tests.driver.shopper import Shopper, id_in
 from tests.integration.adapters import provider as short
 from tests.integration.adapters.carrier import ShortCarrier
 from tests.integration.adapters.provider import SHORT, ShortProvider, intent_of
-from tests.integration.orders.conftest import Shopper, id_in, make_due, mug, settle, shopper, violations
 from tests.load.free_provider import FreeProvider
 
 __all__ = ["mug", "settle", "shopper"]

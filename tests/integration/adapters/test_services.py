@@ -17,11 +17,11 @@ from orders.models import TaxRate
 from shipping.gateways import RateService
 from shipping.gateways import rates as rate_gateways
 from shipping.models import ShippingOption, ShippingRate
+from tests.driver.shop import mug
 from tests.integration.adapters import rates, taxes
 from tests.integration.adapters.rates import ShortRates
 from tests.integration.adapters.taxes import ShortTaxes
 from tests.integration.adapters.test_adapters import differences
-from tests.integration.orders.conftest import mug
 
 __all__ = ["mug"]
 

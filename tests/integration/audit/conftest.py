@@ -1,6 +1,6 @@
 """The fixtures that a shop with orders of every kind is made with."""
 
-from tests.integration.orders.conftest import mug, shopper
-from tests.provider import sandbox
+from tests.driver.provider import sandbox
+from tests.driver.shop import mug, shopper
 
 __all__ = ["mug", "sandbox", "shopper"]

@@ -15,8 +15,9 @@ from django.db import connections
 from local.ports import free_port
 from local.processes import ROOT, python
 from shop.contexts import CONTEXTS
-from tests.integration.orders.conftest import Shopper, execute, id_in
-from tests.provider import Provider
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("TEST_DATABASES") != "five", reason="without its one database the audit can judge nothing"

@@ -21,8 +21,12 @@ from payments.models import Payment, Refund
 from shipping.models import Shipment
 from shop import audit, transactions
 from shop.events import unheard
-from tests.ageing import grow_two_hours_older
-from tests.factories import ProductFactory, UserFactory
+from tests.driver.ageing import grow_two_hours_older
+from tests.driver.factories import ProductFactory, UserFactory
+from tests.driver.orders import dispatch, placed, status_of
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 from tests.integration.audit.corruptions import (
     AWAITING,
     CANCELED,
@@ -36,8 +40,6 @@ from tests.integration.audit.corruptions import (
     SHIPPED,
     Corruption,
 )
-from tests.integration.orders.conftest import Shopper, dispatch, execute, id_in, placed, status_of
-from tests.provider import Provider
 
 HOUR = timedelta(hours=1)
 

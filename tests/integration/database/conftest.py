@@ -3,9 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connections, models
@@ -15,23 +13,7 @@ from psycopg import sql
 
 from config.databases import databases_from_env
 from tests.integration.database.bench import ALIAS, Bench
-
-
-class Server:
-    """The PostgreSQL server that the tests make databases on."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def execute(self, statement: sql.Composable | str, database: str = "postgres") -> list[tuple]:
-        with psycopg.connect(self.url_of(database), autocommit=True) as connection:
-            cursor = connection.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-    def url_of(self, database: str, user: str | None = None) -> str:
-        parts = urlsplit(self.url)
-        location = parts.netloc if user is None else f"{user}@{parts.netloc.rpartition('@')[2]}"
-        return parts._replace(netloc=location, path=f"/{database}").geturl()
+from tests.integration.database.server import Server
 
 
 @pytest.fixture(scope="session")

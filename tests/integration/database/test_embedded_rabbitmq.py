@@ -9,8 +9,8 @@ import kombu
 import pytest
 
 from local.rabbitmq import RabbitmqError, ensure_rabbitmq
-from tests.rabbitmq import PrivateRabbitmq, server_script
-from tests.stopwatch import Stopwatch
+from tests.driver.rabbitmq import PrivateRabbitmq, server_script
+from tests.driver.stopwatch import Stopwatch
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.timeout(300)]
 QUEUE = kombu.Queue("kept", durable=True, queue_arguments={"x-queue-type": "quorum"})

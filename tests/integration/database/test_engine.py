@@ -13,7 +13,7 @@ from psycopg import sql
 from config.databases import databases_from_env
 from config.db.schemas import SEARCH_PATH
 from tests.integration.database.bench import ALIAS, Bench
-from tests.integration.database.conftest import Server
+from tests.integration.database.server import Server
 
 
 def test_introspection_finds_tables_of_every_schema(bench: Bench) -> None:

@@ -20,10 +20,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from config import databases
 from config.db.postgresql import pool as pools
 from shop import transactions
+from tests.driver.stopwatch import Stopwatch
 from tests.integration.database.bench import ALIAS
-from tests.integration.database.conftest import Server
+from tests.integration.database.server import Server
 from tests.proof.processes.proxy import Proxy
-from tests.stopwatch import Stopwatch
 
 PATIENCE = 60
 # How long a request waits for a connection where nothing else is set.

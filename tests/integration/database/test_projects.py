@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.postgres import PROJECT_ROOT
-from tests.integration.database.conftest import Server
+from tests.integration.database.server import Server
 
 SETTINGS = """
 import os

@@ -15,6 +15,7 @@ from notifications.models import Outbox as Effects
 from shop import transactions
 from shop.events import publishing, subscribers
 from shop.events.event import Event, registry
+from shop.events.inbox import InboxEntry
 from shop.ids import new_id
 
 APPLIED = "bench.applied"
@@ -104,3 +105,10 @@ def applied(subscriber: str | None = None) -> list[tuple[UUID, int]]:
     if subscriber:
         effects = effects.filter(payload__subscriber=subscriber)
     return list(effects.values_list("aggregate_id", "aggregate_version"))
+
+
+def entry_of(subscriber: str) -> InboxEntry:
+    """Return the one inbox row of a subscriber."""
+    from notifications.models import Inbox
+
+    return Inbox.objects.get(subscriber=subscriber)

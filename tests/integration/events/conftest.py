@@ -11,7 +11,6 @@ from django.db import connections
 
 from shop.events import relay
 from shop.events.event import Envelope
-from shop.events.inbox import InboxEntry
 from shop.events.port import TransportUnavailable
 from tests.integration.events import bench
 
@@ -74,10 +73,3 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     double = Wire()
     monkeypatch.setattr(relay, "transport", lambda: double)
     return double
-
-
-def entry_of(subscriber: str) -> InboxEntry:
-    """Return the one inbox row of a subscriber."""
-    from notifications.models import Inbox
-
-    return Inbox.objects.get(subscriber=subscriber)

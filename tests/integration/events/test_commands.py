@@ -6,8 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from shop.events import relay
-from tests.integration.events.bench import applied, apply, hear, ring
-from tests.integration.events.conftest import entry_of
+from tests.integration.events.bench import applied, apply, entry_of, hear, ring
 
 
 def told(*arguments):

@@ -12,8 +12,7 @@ from shop import topology
 from shop.errors import NotFound
 from shop.events import dead_letters, inbox, relay
 from shop.tasks import prune_events
-from tests.integration.events.bench import applied, apply, hear, ring
-from tests.integration.events.conftest import entry_of
+from tests.integration.events.bench import applied, apply, entry_of, hear, ring
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from orders.models import Outbox
 from shop import transactions
 from shop.events import batches, inbox, relay
 from shop.events.inbox import DeliveryStatus
-from tests.integration.events.bench import Rung, applied, apply, hear, ring
-from tests.integration.events.conftest import entry_of
+from tests.integration.events.bench import Rung, applied, apply, entry_of, hear, ring
 
 
 def attributes_of(bell):

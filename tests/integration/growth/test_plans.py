@@ -22,10 +22,10 @@ from shop.admin import searching
 from shop.admin.tiles import Dashboard
 from shop.observability import metrics
 from shop.work.sweeps import sweeps
-from tests.factories import OrderBodyFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper
+from tests.driver.factories import OrderBodyFactory, ProductFactory, UserFactory
+from tests.driver.provider import Provider, sandbox
+from tests.driver.shopper import Shopper
 from tests.load.million import seed
-from tests.provider import Provider, sandbox
 
 __all__ = ["sandbox"]
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from inventory import api as inventory
 from inventory.models import Product
 from shop.money import Money
-from tests.integration.inventory.conftest import levels, reservation_in
+from tests.integration.inventory.reservations import levels, reservation_in
 
 pytestmark = pytest.mark.usefixtures("audited")
 

@@ -5,8 +5,8 @@ import pytest
 from inventory import api as inventory
 from inventory.models import Outbox, Reservation
 from shop.story.timeline import story_of
-from tests.facts import lose_facts
-from tests.integration.inventory.conftest import execute, inventory_violations, pass_expiry, reservation_in, reserve
+from tests.driver.facts import lose_facts
+from tests.integration.inventory.reservations import execute, inventory_violations, pass_expiry, reservation_in, reserve
 
 NO_LAW = "ALTER TABLE inventory_stock DROP CONSTRAINT inventory_stock_law, DROP CONSTRAINT inventory_stock_available"
 LAW = (

@@ -16,7 +16,7 @@ from inventory import api as inventory
 from inventory import queries
 from shop import transactions
 from shop.money import Money
-from tests.integration.inventory.conftest import execute, reservation_in
+from tests.integration.inventory.reservations import execute, reservation_in
 
 pytestmark = pytest.mark.usefixtures("audited")
 

@@ -17,9 +17,17 @@ from inventory.services import ledger, together
 from inventory.services import reservation_store as store
 from inventory.services.reservation_store import Wish
 from shop import transactions
-from tests.integration.inventory.conftest import at_once, execute, levels, noting, reservation_in, reserve, status_of
-from tests.process.conftest import until
-from tests.sessions import waiting_for
+from tests.driver.sessions import waiting_for
+from tests.driver.waiting import until
+from tests.integration.inventory.reservations import (
+    at_once,
+    execute,
+    levels,
+    noting,
+    reservation_in,
+    reserve,
+    status_of,
+)
 
 pytestmark = pytest.mark.usefixtures("both_ways", "audited")
 

@@ -15,7 +15,7 @@ from inventory.services import expiry, ledger, reservation_store
 from shop.clock import database_now, now
 from shop.transactions import alias_for
 from shop.work.sweeps import sweeps
-from tests.integration.inventory.conftest import (
+from tests.integration.inventory.reservations import (
     at_once,
     execute,
     levels,

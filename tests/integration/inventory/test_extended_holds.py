@@ -12,7 +12,9 @@ import pytest
 from inventory import api as inventory
 from inventory.models import Outbox, Reservation
 from inventory.services import expiry, ledger
-from tests.integration.inventory.conftest import (
+from tests.driver.sessions import waiting_at_all
+from tests.driver.waiting import until
+from tests.integration.inventory.reservations import (
     at_once,
     execute,
     levels,
@@ -21,8 +23,6 @@ from tests.integration.inventory.conftest import (
     reserve,
     status_of,
 )
-from tests.process.conftest import until
-from tests.sessions import waiting_at_all
 
 pytestmark = pytest.mark.usefixtures("both_ways", "audited")
 MORE = 600

@@ -14,7 +14,7 @@ from inventory import api as inventory
 from inventory.models import Outbox, Product, StockMovement
 from inventory.services import import_products as importing
 from shop.money import Money
-from tests.integration.inventory.conftest import at_once, levels
+from tests.integration.inventory.reservations import at_once, levels
 
 pytestmark = pytest.mark.usefixtures("audited")
 

@@ -10,9 +10,9 @@ import pytest
 from inventory import api as inventory
 from inventory.models import Reservation, ReservationLine
 from inventory.services import ledger
-from tests.integration.inventory.conftest import at_once, levels, reserve, status_of
-from tests.process.conftest import until
-from tests.sessions import waiting_at_all
+from tests.driver.sessions import waiting_at_all
+from tests.driver.waiting import until
+from tests.integration.inventory.reservations import at_once, levels, reserve, status_of
 
 
 @pytest.mark.makes_facts_up

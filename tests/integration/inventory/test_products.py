@@ -13,7 +13,7 @@ from inventory import api as inventory
 from inventory.models import Product
 from shop import transactions
 from shop.money import Money
-from tests.integration.inventory.conftest import execute, reserve
+from tests.integration.inventory.reservations import execute, reserve
 
 pytestmark = pytest.mark.usefixtures("audited")
 

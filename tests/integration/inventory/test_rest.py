@@ -5,7 +5,7 @@ from django.test import Client
 
 from inventory import api as inventory
 from shop.money import Money
-from tests.integration.inventory.conftest import reservation_in
+from tests.integration.inventory.reservations import reservation_in
 
 pytestmark = pytest.mark.usefixtures("audited")
 

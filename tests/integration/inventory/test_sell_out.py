@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from inventory.models import Outbox, Reservation, ReservationLine
-from tests.acceptance.conftest import database_urls
+from tests.driver.processes import database_urls
 from tests.integration.inventory.buyers import buy_all
-from tests.integration.inventory.conftest import levels
+from tests.integration.inventory.reservations import levels
 
 pytestmark = pytest.mark.usefixtures("audited")
 

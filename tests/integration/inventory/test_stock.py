@@ -10,7 +10,7 @@ from inventory.models import Outbox, Stock, StockMovement
 from payments import api as payments
 from shop import transactions
 from shop.money import Money
-from tests.integration.inventory.conftest import execute, levels, noting, reserve
+from tests.integration.inventory.reservations import execute, levels, noting, reserve
 
 pytestmark = pytest.mark.usefixtures("both_ways", "audited")
 

@@ -10,7 +10,7 @@ from inventory import api as inventory
 from inventory.models import Stock
 from shop.errors import Refusal
 from shop.money import Money
-from tests.integration.inventory.conftest import inventory_violations, pass_expiry, status_of
+from tests.integration.inventory.reservations import inventory_violations, pass_expiry, status_of
 
 QUANTITY = st.integers(1, 6)
 

@@ -8,7 +8,7 @@ from inventory import api as inventory
 from inventory.api import InsufficientStock, ReservationClosed, ReservationMismatch, ReservationNotFound
 from inventory.models import TRANSITIONS, Outbox, Reservation
 from shop.states import IllegalTransition, change_status
-from tests.integration.inventory.conftest import levels, reservation_in, reserve, status_of
+from tests.integration.inventory.reservations import levels, reservation_in, reserve, status_of
 
 pytestmark = pytest.mark.usefixtures("both_ways", "audited")
 

@@ -2,26 +2,18 @@
 
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from django.core.mail.backends.locmem import EmailBackend
-from django.db.models.functions import Now
 
 from notifications.models import Email
 from orders import services as orders
-from orders.events import OrderCanceled, OrderConfirmed, OrderRefunded, OrderRefundIssued, OrderShipped
 from orders.models import Order
 from orders.queries import Address
-from shop import clock
-from shop.events.event import Envelope, Event
+from shop.events.event import Event
 from shop.events.inbox import DeliveryStatus, deliver
-from shop.ids import derived_id, new_id
-from shop.money import Money
-from tests.factories import NewOrderFactory, offers
-
-ADDRESS = "ada@example.com"
-TOTAL = Money(2500, "EUR")
+from tests.driver.factories import NewOrderFactory, offers
+from tests.integration.notifications.emails import ADDRESS, FACTS, envelope_of
 
 
 class MisbehavingBackend(EmailBackend):
@@ -59,33 +51,6 @@ def placed_order(database: None) -> Callable[..., uuid.UUID]:
     return make
 
 
-FACTS = {
-    "tell_customer_order_confirmed": lambda order_id: OrderConfirmed(order_id=order_id, total=TOTAL),
-    "tell_customer_order_canceled": lambda order_id: OrderCanceled(order_id=order_id, reason="card_declined"),
-    "tell_customer_parcel_left": lambda order_id: OrderShipped(order_id=order_id, carrier="DHL", tracking_number="T1"),
-    "tell_customer_order_refunded": lambda order_id: OrderRefunded(order_id=order_id, total=TOTAL),
-    "tell_customer_refund_issued": lambda order_id: OrderRefundIssued(
-        order_id=order_id, refund_id=derived_id("first refund", order_id), amount=Money(500, "EUR")
-    ),
-}
-
-
-def envelope_of(
-    fact: Event, order_id: uuid.UUID, *, event_id: uuid.UUID | None = None, context: str = "orders"
-) -> Envelope:
-    """Return a fact about an order as it travels."""
-    return Envelope(
-        event_id=event_id or new_id(),
-        type=fact.type,
-        version=fact.version,
-        context=context,
-        aggregate_id=order_id,
-        aggregate_version=4,
-        occurred_at=clock.now(),
-        data=fact.payload(),
-    )
-
-
 @pytest.fixture
 def hear(database: None) -> Callable[..., DeliveryStatus | None]:
     """Return a function that delivers to a handler the fact it listens to, under an event id that can be repeated."""
@@ -111,8 +76,3 @@ def queued_email(placed_order, hear) -> Callable[..., Email]:
         return Email.objects.get(order_id=order_id)
 
     return make
-
-
-def make_due(email: Email) -> None:
-    """Let the moment of the next attempt come."""
-    Email.objects.filter(pk=email.pk, due_at__isnull=False).update(due_at=Now() - timedelta(seconds=1))

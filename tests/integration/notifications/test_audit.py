@@ -10,7 +10,7 @@ from notifications.models import Email, Inbox
 from notifications.services import emails, sending
 from shop.audit import checks
 from shop.ids import new_id
-from tests.integration.notifications.conftest import make_due
+from tests.integration.notifications.emails import make_due
 
 # Here facts are delivered that nobody has told, for orders that do not exist.
 OF_OTHERS = {

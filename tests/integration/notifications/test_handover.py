@@ -14,7 +14,7 @@ from notifications.services import emails, sending
 from shop import transactions
 from shop.events import relay
 from shop.work import background, handover
-from tests.integration.notifications.conftest import FACTS
+from tests.integration.notifications.emails import FACTS
 
 SWEEP = "notifications.send_due_emails"
 DEADLINE = 60

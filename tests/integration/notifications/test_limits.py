@@ -22,11 +22,11 @@ from notifications.services import emails, limits, personal, sending
 from orders import api as orders
 from orders.models import Order
 from shop import transactions
-from tests.factories import UserFactory
-from tests.integration.notifications.conftest import FACTS, make_due
+from tests.driver.factories import UserFactory
+from tests.driver.sessions import waiting_for
+from tests.integration.notifications.emails import FACTS, make_due
 from tests.integration.notifications.test_audit import found
 from tests.integration.notifications.test_sending import facts_of, record_refunds
-from tests.sessions import waiting_for
 
 PATIENCE_SECONDS = 60.0
 CANCELED = "tell_customer_order_canceled"

@@ -27,7 +27,7 @@ from shop.events.inbox import DeliveryStatus, deliver
 from shop.ids import new_id
 from shop.money import Money
 from shop.work.rows import Claimed
-from tests.integration.notifications.conftest import ADDRESS, FACTS, envelope_of, make_due
+from tests.integration.notifications.emails import ADDRESS, FACTS, envelope_of, make_due
 
 KINDS = {
     "tell_customer_order_confirmed": "order_confirmed",

@@ -17,9 +17,10 @@ from orders.services import personal
 from shipping.queries import OPTIONS
 from shipping.rules import Option, Rate
 from shop.money import Money
-from tests.factories import AddressFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in
-from tests.provider import Provider
+from tests.driver.factories import AddressFactory, ProductFactory, UserFactory
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 
 def eur(minor: int) -> Money:

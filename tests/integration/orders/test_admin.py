@@ -21,9 +21,9 @@ from payments import services as payments_services
 from payments.models import Refund
 from shop.money import Money
 from shop.story import timeline
-from tests.factories import ProductFactory, UserFactory
-from tests.integration.orders.conftest import placed, saga_of, status_of
-from tests.provider import Provider
+from tests.driver.factories import ProductFactory, UserFactory
+from tests.driver.orders import placed, saga_of, status_of
+from tests.driver.provider import Provider
 
 
 def signed_in(*permissions: str) -> Client:

@@ -14,13 +14,15 @@ import pytest
 from prometheus_client import REGISTRY
 
 from orders.models import Order
+from orders.sagas.entry import resume
 from payments.gateways.stripe.adapter import StripeProvider
 from shop.models import IdempotencyKey
 from shop.resilience.admission import Place, orders_at_work
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import Shopper, id_in, placed, resume, status_of
-from tests.logs import captured
-from tests.provider import PATIENCE_SECONDS, Provider, in_threads
+from tests.driver.factories import UserFactory
+from tests.driver.logs import captured
+from tests.driver.orders import placed, status_of
+from tests.driver.provider import PATIENCE_SECONDS, Provider, in_threads
+from tests.driver.shopper import Shopper, id_in
 from tests.sql_guard import SqlGuard
 
 

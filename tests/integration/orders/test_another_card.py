@@ -12,20 +12,11 @@ from django.core import mail
 from orders.models import Order
 from orders.sagas import steps
 from payments.models import Payment
-from tests.factories import OrderBodyFactory
-from tests.integration.orders.conftest import (
-    Shopper,
-    execute,
-    id_in,
-    levels,
-    make_due,
-    pass_deadline,
-    payment,
-    reservation,
-    saga_of,
-    status_of,
-)
-from tests.provider import Provider, held, in_threads
+from tests.driver.factories import OrderBodyFactory
+from tests.driver.orders import levels, make_due, pass_deadline, payment, reservation, saga_of, status_of
+from tests.driver.provider import Provider, held, in_threads
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 POOR, STOLEN = "pm_card_chargeDeclinedInsufficientFunds", "pm_card_chargeDeclinedStolenCard"
 GOOD, OTHER, CHALLENGED = "pm_card_visa", "pm_card_mastercard", "pm_card_authenticationRequired"

@@ -15,8 +15,11 @@ from orders.models import Order
 from orders.sagas.entry import resume, resume_due
 from shop.events import dead_letters, relay
 from shop.events.inbox import bury, inbox_of
-from tests.integration.orders.conftest import Shopper, execute, id_in, placed, status_of, table_away, violations
-from tests.provider import Provider
+from tests.driver.orders import placed, status_of
+from tests.driver.provider import Provider
+from tests.driver.shop import violations
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute, table_away
 
 HOUR = "interval '1 hour'"
 

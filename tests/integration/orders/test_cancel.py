@@ -14,17 +14,9 @@ from orders.models import ORDER_TRANSITIONS
 from orders.rules import CancelReason
 from orders.sagas.entry import cancel_order, resume, resume_due
 from orders.services import OrderBeingConfirmed
-from tests.integration.orders.conftest import (
-    STATUSES,
-    Shopper,
-    levels,
-    make_due,
-    payment,
-    placed,
-    reservation,
-    status_of,
-)
-from tests.provider import Provider, close_provider_connection, in_threads
+from tests.driver.orders import STATUSES, levels, make_due, payment, placed, reservation, status_of
+from tests.driver.provider import Provider, close_provider_connection, in_threads
+from tests.driver.shopper import Shopper
 
 # status -> (answer, status or code) of a cancel, of a payment, of a partial refund by staff
 MATRIX = {

@@ -19,9 +19,12 @@ from orders.rules import CancelReason
 from orders.sagas import entry
 from orders.sagas.entry import cancel_order, place_order, resume
 from orders.services.take_along import take_along
-from tests.factories import NewOrderFactory, OrderBodyFactory, UserFactory
-from tests.integration.orders.conftest import ADDRESS, Shopper, execute, id_in, status_of, violations
-from tests.provider import Provider
+from tests.driver.factories import NewOrderFactory, OrderBodyFactory, UserFactory
+from tests.driver.orders import ADDRESS, status_of
+from tests.driver.provider import Provider
+from tests.driver.shop import violations
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 BUYERS = 6
 

@@ -18,11 +18,14 @@ from orders.models import CodeUse, DiscountCode, Order
 from orders.rules import CancelReason
 from orders.sagas.entry import cancel_order, place_order, resume
 from shop import transactions
-from tests.factories import NewOrderFactory, OrderBodyFactory
-from tests.integration.orders.conftest import ADDRESS, Shopper, execute, id_in, status_of, violations
-from tests.process.conftest import until
-from tests.provider import in_threads
-from tests.sessions import waiting_at_all
+from tests.driver.factories import NewOrderFactory, OrderBodyFactory
+from tests.driver.orders import ADDRESS, status_of
+from tests.driver.provider import in_threads
+from tests.driver.sessions import waiting_at_all
+from tests.driver.shop import violations
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
+from tests.driver.waiting import until
 
 # Of 20 uses, a fifth is 4.
 USES, MOST = 20, 4

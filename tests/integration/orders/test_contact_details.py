@@ -15,8 +15,9 @@ from orders.models import Contact, ContactDetails
 from orders.queries import get_order
 from orders.rest.serializers import represent
 from orders.services.personal import KEEPER
-from tests.factories import AddressFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in
+from tests.driver.factories import AddressFactory
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 from tests.integration.orders.test_admin import signed_in
 from tests.integration.orders.test_cost import COSTS, measure
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import pytest
 from django.db import connections
 
-from tests.factories import ProductFactory
-from tests.integration.orders.conftest import Shopper
+from tests.driver.factories import ProductFactory
+from tests.driver.shopper import Shopper
 from tests.sql_guard import WRITES
 
 # By context: statements, and commits that wrote. One line, an existing session, one database; BEGIN, COMMIT and

@@ -12,10 +12,11 @@ from prometheus_client import REGISTRY
 from orders.models import Order
 from orders.services.order_links import token_of
 from shop.rest.throttling import Tally
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import Shopper, id_in, make_due
+from tests.driver.factories import UserFactory
+from tests.driver.orders import make_due
+from tests.driver.provider import Provider, sandbox
+from tests.driver.shopper import Shopper, id_in
 from tests.proof.security.test_guests import Guest, unpaid
-from tests.provider import Provider, sandbox
 
 __all__ = ["sandbox"]
 

@@ -27,23 +27,15 @@ from shop.clock import now
 from shop.events import relay
 from shop.money import Money
 from shop.observability.metrics import gauges
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import (
-    Shopper,
-    dispatch,
-    execute,
-    levels,
-    payment,
-    placed,
-    saga_of,
-    sent_back,
-    status_of,
-    violations,
-)
+from tests.driver.factories import UserFactory
+from tests.driver.logs import captured
+from tests.driver.orders import dispatch, levels, payment, placed, saga_of, sent_back, status_of
+from tests.driver.provider import Provider, post_signed, refunds_refused
+from tests.driver.shop import violations
+from tests.driver.shopper import Shopper
+from tests.driver.tables import execute
 from tests.integration.orders.test_refunds import refund
 from tests.integration.orders.test_returned_refunds import RETURNED, explained
-from tests.logs import captured
-from tests.provider import Provider, post_signed, refunds_refused
 
 
 class Bank:

@@ -21,11 +21,11 @@ from orders.models import DiscountCode, Order, TaxRate
 from shipping.models import ShippingOption, ShippingRate
 from shop.money import Money
 from tests.contract import PROBLEM, operation_of
+from tests.driver.provider import Provider
+from tests.driver.tokens import token_of
 from tests.examples import Cleaned, all_problems, component_of, keep, kept
 from tests.proof.security.test_accounts import code_for
 from tests.proof.security.test_sign_in_contract import key_in
-from tests.provider import Provider
-from tests.tokens import token_of
 
 SIGN_IN = "/_allauth/app/v1"
 ADDRESS = {
@@ -202,7 +202,7 @@ def play_refusals(played: Played, token: str, order: dict[str, Any]) -> None:
 
 
 def staff_token() -> str:
-    from tests.factories import UserFactory
+    from tests.driver.factories import UserFactory
 
     return token_of(UserFactory(is_staff=True, permissions=("orders.view_order", "orders.refund_order")))
 

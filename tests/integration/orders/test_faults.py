@@ -24,21 +24,11 @@ from payments.gateways.stripe import adapter as stripe_adapter
 from shop import transactions
 from shop.observability.metrics import gauges
 from shop.story.timeline import story_of
-from tests.integration.orders.conftest import (
-    Shopper,
-    execute,
-    id_in,
-    levels,
-    make_due,
-    pass_deadline,
-    payment,
-    placed,
-    reservation,
-    saga_of,
-    status_of,
-    violations,
-)
-from tests.provider import Provider
+from tests.driver.orders import levels, make_due, pass_deadline, payment, placed, reservation, saga_of, status_of
+from tests.driver.provider import Provider
+from tests.driver.shop import violations
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 CALLS = {
     "create": "/v1/payment_intents",

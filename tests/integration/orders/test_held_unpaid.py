@@ -22,21 +22,13 @@ from shop import coalescing, transactions
 from shop.mail_address import same_mailbox
 from shop.money import Money
 from shop.rest.problem import known_problems
-from tests.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import (
-    Shopper,
-    execute,
-    id_in,
-    levels,
-    pass_deadline,
-    payment,
-    reservation,
-    saga_of,
-    status_of,
-)
+from tests.driver.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
+from tests.driver.orders import levels, pass_deadline, payment, reservation, saga_of, status_of
+from tests.driver.provider import Provider, in_threads
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
+from tests.driver.waiting import until
 from tests.integration.orders.test_open_orders import waiting_for
-from tests.process.conftest import until
-from tests.provider import Provider, in_threads
 
 # Of 156 pieces, a fifth is 31.
 STOCK, MOST = 156, 31

@@ -27,9 +27,11 @@ from shop.events.outbox import outbox_of
 from shop.events.past import Kept, facts_about, watermark_of
 from shop.story.timeline import story_of
 from shop.work.sweeps import sweeps
-from tests.facts import lose_facts
-from tests.integration.orders.conftest import Shopper, dispatch, execute, id_in, placed, status_of
-from tests.provider import Provider
+from tests.driver.facts import lose_facts
+from tests.driver.orders import dispatch, placed, status_of
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 MONTH = timedelta(days=31)
 YEARS = timedelta(days=4000)

@@ -15,7 +15,7 @@ from shop import transactions
 from shop.clock import now
 from shop.events.batches import deliver_batch
 from shop.events.publishing import publish
-from tests.integration.orders.conftest import placed
+from tests.driver.orders import placed
 from tests.sql_guard import SqlGuard
 
 HEARER = "orders.resume_waiting_order"

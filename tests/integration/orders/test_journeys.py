@@ -16,19 +16,10 @@ from orders.models import Order
 from payments import api as payments
 from payments.models import Payment
 from shop.money import Money
-from tests.integration.orders.conftest import (
-    Shopper,
-    execute,
-    id_in,
-    levels,
-    pass_deadline,
-    payment,
-    placed,
-    reservation,
-    saga_of,
-    status_of,
-)
-from tests.provider import Provider
+from tests.driver.orders import levels, pass_deadline, payment, placed, reservation, saga_of, status_of
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 
 def test_an_order_is_confirmed_shipped_delivered_and_mailed(
@@ -306,7 +297,7 @@ def test_respond_async_records_the_order_and_answers_202_at_once(
 
 
 def _without_payment_method() -> dict[str, object]:
-    from tests.factories import OrderBodyFactory
+    from tests.driver.factories import OrderBodyFactory
 
     body: dict[str, object] = OrderBodyFactory()
     del body["payment_method"]

@@ -11,9 +11,10 @@ from django.db import IntegrityError
 from inventory import api as inventory
 from orders.models import Order
 from shop.money import Money
-from tests.factories import OrderBodyFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, id_in, levels, placed
-from tests.provider import Provider, in_threads
+from tests.driver.factories import OrderBodyFactory, UserFactory
+from tests.driver.orders import levels, placed
+from tests.driver.provider import Provider, in_threads
+from tests.driver.shopper import Shopper, id_in
 
 
 @pytest.mark.parametrize("path", ["orders", "orders/{}/payment", "orders/{}/cancel"])

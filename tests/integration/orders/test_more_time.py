@@ -24,23 +24,14 @@ from shop import transactions
 from shop.rest import idempotency
 from shop.states import change_status
 from shop.story.timeline import lines_of, story_of
-from tests.factories import OrderBodyFactory, UserFactory
-from tests.integration.orders.conftest import (
-    Shopper,
-    execute,
-    id_in,
-    levels,
-    make_due,
-    pass_deadline,
-    placed,
-    reservation,
-    saga_of,
-    status_of,
-)
-from tests.process.conftest import until
+from tests.driver.factories import OrderBodyFactory, UserFactory
+from tests.driver.orders import levels, make_due, pass_deadline, placed, reservation, saga_of, status_of
+from tests.driver.provider import Provider, in_threads
+from tests.driver.sessions import waiting_at_all
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
+from tests.driver.waiting import until
 from tests.proof.security.test_guests import Guest
-from tests.provider import Provider, in_threads
-from tests.sessions import waiting_at_all
 
 POOR, CHALLENGED = "pm_card_chargeDeclinedInsufficientFunds", "pm_card_authenticationRequired"
 MORE = timedelta(seconds=900)

@@ -7,7 +7,7 @@ import pytest
 from orders.models import Order
 from shop.audit import violations
 from tests import contract
-from tests.integration.orders.conftest import Shopper, id_in
+from tests.driver.shopper import Shopper, id_in
 
 pytestmark = pytest.mark.makes_facts_up
 

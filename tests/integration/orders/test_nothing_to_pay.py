@@ -15,19 +15,12 @@ from orders.sagas.entry import resume
 from orders.sagas.steps import reserve_stock
 from payments.models import Payment
 from shop.money import Money
-from tests.factories import OrderBodyFactory, ProductFactory
-from tests.integration.orders.conftest import (
-    Shopper,
-    execute,
-    id_in,
-    levels,
-    pass_deadline,
-    placed,
-    reservation,
-    status_of,
-    violations,
-)
-from tests.provider import Provider
+from tests.driver.factories import OrderBodyFactory, ProductFactory
+from tests.driver.orders import levels, pass_deadline, placed, reservation, status_of
+from tests.driver.provider import Provider
+from tests.driver.shop import violations
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 FREE = "LEAFLET"
 

@@ -16,11 +16,12 @@ from orders.models import Contact, Order, OrderLine, OrderStatus, Saga
 from orders.sagas.entry import resume
 from shop import transactions
 from shop.rest.problem import known_problems
-from tests.factories import OrderBodyFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, id_in, levels, pass_deadline, payment, status_of
-from tests.process.conftest import until
-from tests.provider import Provider, in_threads
-from tests.sessions import waiting_for
+from tests.driver.factories import OrderBodyFactory, UserFactory
+from tests.driver.orders import levels, pass_deadline, payment, status_of
+from tests.driver.provider import Provider, in_threads
+from tests.driver.sessions import waiting_for
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.waiting import until
 
 CAP = 3
 

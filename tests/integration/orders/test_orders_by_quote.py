@@ -18,9 +18,10 @@ from shipping.queries import OPTIONS
 from shipping.rules import Option, Rate
 from shop.clock import now
 from shop.money import Money
-from tests.factories import AddressFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in
-from tests.provider import Provider
+from tests.driver.factories import AddressFactory
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 
 @pytest.fixture(autouse=True)

@@ -14,18 +14,9 @@ from orders.sagas.engine import Saga, Step, WaitingForOutside
 from orders.sagas.entry import cancel_order, resume_due
 from orders.services import request_cancel
 from payments.gateways.stripe import adapter as stripe_adapter
-from tests.integration.orders.conftest import (
-    Shopper,
-    id_in,
-    levels,
-    make_due,
-    payment,
-    placed,
-    reservation,
-    saga_of,
-    status_of,
-)
-from tests.provider import Provider
+from tests.driver.orders import levels, make_due, payment, placed, reservation, saga_of, status_of
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
 
 
 class Died(BaseException):

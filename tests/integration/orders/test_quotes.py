@@ -22,9 +22,9 @@ from orders.services import read_quote
 from shipping.models import ShippingOption, ShippingRate
 from shop import clock
 from shop.money import Money
-from tests.factories import AddressFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper
-from tests.proof.security.conftest import state
+from tests.driver.factories import AddressFactory, ProductFactory, UserFactory
+from tests.driver.shopper import Shopper
+from tests.driver.tables import state
 
 
 @pytest.fixture

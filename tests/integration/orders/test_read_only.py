@@ -10,8 +10,10 @@ from django.db import OperationalError, connections
 from psycopg import errors
 
 from orders.models import Order
+from orders.sagas.entry import resume
 from shop import transactions
-from tests.integration.orders.conftest import Shopper, id_in, placed, resume, status_of
+from tests.driver.orders import placed, status_of
+from tests.driver.shopper import Shopper, id_in
 
 
 @pytest.fixture

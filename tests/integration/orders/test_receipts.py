@@ -14,8 +14,8 @@ from orders.pricing.rules import NO_RULES, Rules
 from orders.queries import RULES
 from orders.services.personal import KEEPER
 from shipping.queries import OPTIONS
-from tests.factories import AddressFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, id_in
+from tests.driver.factories import AddressFactory, ProductFactory, UserFactory
+from tests.driver.shopper import Shopper, id_in
 from tests.integration.orders.test_adjustments import tax, way
 
 PDF, PAGE = "application/pdf", "text/html"

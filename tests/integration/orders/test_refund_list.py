@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import Shopper, id_in
-from tests.provider import Provider, refunds_refused
+from tests.driver.factories import UserFactory
+from tests.driver.provider import Provider, refunds_refused
+from tests.driver.shopper import Shopper, id_in
 
 
 @pytest.fixture

@@ -23,22 +23,11 @@ from shop import transactions
 from shop.events import relay
 from shop.models import IdempotencyKey
 from shop.money import Money
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import (
-    Shopper,
-    dispatch,
-    execute,
-    id_in,
-    levels,
-    make_due,
-    payment,
-    placed,
-    reservation,
-    saga_of,
-    sent_back,
-    status_of,
-)
-from tests.provider import Provider, in_threads, refunds_refused
+from tests.driver.factories import UserFactory
+from tests.driver.orders import dispatch, levels, make_due, payment, placed, reservation, saga_of, sent_back, status_of
+from tests.driver.provider import Provider, in_threads, refunds_refused
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 
 
 def confirmed() -> uuid.UUID:

@@ -14,9 +14,10 @@ from inventory import api as inventory
 from orders.models import Order
 from orders.sagas.entry import resume
 from shop.money import Money
-from tests.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, id_in, levels, placed, status_of
-from tests.provider import Provider
+from tests.driver.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
+from tests.driver.orders import levels, placed, status_of
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
 
 ROUTES = (
     ("get", "orders/{}"),

@@ -20,10 +20,12 @@ from orders.sagas.entry import cancel_order, resume
 from payments import tasks
 from payments.models import Payment
 from shop.observability.metrics import gauges
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import Shopper, payment, placed, sent_back, status_of, violations
+from tests.driver.factories import UserFactory
+from tests.driver.orders import payment, placed, sent_back, status_of
+from tests.driver.provider import Provider, refunds_refused
+from tests.driver.shop import violations
+from tests.driver.shopper import Shopper
 from tests.integration.orders.test_refunds import confirmed, refund
-from tests.provider import Provider, refunds_refused
 
 RETURNED = "pm_card_pendingRefund"
 

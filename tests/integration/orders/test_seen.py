@@ -14,9 +14,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from shop.observability import tracing
 from shop.work.sweeps import sweeps
-from tests.integration.orders.conftest import Shopper, id_in, status_of
-from tests.logs import captured
-from tests.provider import Provider, post_signed
+from tests.driver.logs import captured
+from tests.driver.orders import status_of
+from tests.driver.provider import Provider, post_signed
+from tests.driver.shopper import Shopper, id_in
 
 LINES = 8
 SPANS = 40

@@ -34,9 +34,9 @@ from shop.ids import new_id
 from shop.money import Money
 from shop.observability import tracing
 from shop.work import background, handover, sweeps
-from tests.factories import NewOrderFactory, offers
-from tests.logs import captured
-from tests.provider import Provider
+from tests.driver.factories import NewOrderFactory, offers
+from tests.driver.logs import captured
+from tests.driver.provider import Provider
 
 pytestmark = pytest.mark.makes_facts_up
 TOTAL = Money(2500, "EUR")

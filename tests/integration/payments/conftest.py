@@ -10,14 +10,11 @@ from django.db.models.functions import Now
 
 from payments import api as payments
 from payments.models import Dispute, Payment, Refund, StrayIntent, WebhookEvent
-from shop.audit import Violation, checks
 from shop.ids import new_id
-from shop.money import Money
-from tests.provider import Provider, in_threads, post_webhook, sandbox
+from tests.driver.provider import Provider, in_threads, post_webhook, sandbox
+from tests.integration.payments.books import PRICE
 
 __all__ = ["in_threads", "post_webhook", "sandbox"]
-
-PRICE = Money(4900, "EUR")
 
 
 @pytest.fixture
@@ -48,8 +45,3 @@ def all_due(database: None) -> Callable[[], None]:
             model.objects.filter(due_at__isnull=False).update(due_at=Now())
 
     return run
-
-
-def violations() -> list[Violation]:
-    """Return what the audit of payments finds."""
-    return [found for check in checks() if check.context == "payments" for found in check.run()]

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from payments import api as payments
-from tests.integration.payments.conftest import violations
+from tests.integration.payments.books import violations
 
 SUBMIT = {"_form_submitted": "True"}
 

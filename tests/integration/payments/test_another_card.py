@@ -14,9 +14,9 @@ from payments import tasks
 from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Payment
 from shop.money import Money
-from tests.integration.payments.conftest import in_threads, violations
+from tests.driver.provider import held, in_threads
+from tests.integration.payments.books import violations
 from tests.integration.payments.test_authorize import status, told
-from tests.provider import held
 
 POOR, STOLEN = "pm_card_chargeDeclinedInsufficientFunds", "pm_card_chargeDeclinedStolenCard"
 GOOD, OTHER, CHALLENGED = "pm_card_visa", "pm_card_mastercard", "pm_card_authenticationRequired"

@@ -23,7 +23,8 @@ from shop import transactions
 from shop.clock import now
 from shop.ids import new_id
 from shop.money import Money
-from tests.integration.payments.conftest import PRICE, in_threads, violations
+from tests.driver.provider import in_threads
+from tests.integration.payments.books import PRICE, violations
 
 
 def told(order_id):

@@ -9,8 +9,8 @@ from payments import tasks
 from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Outbox, Payment, Refund
 from payments.services.void import REFUNDS
-from tests.integration.payments.conftest import in_threads, violations
-from tests.provider import refunds_refused
+from tests.driver.provider import in_threads, refunds_refused
+from tests.integration.payments.books import violations
 
 
 def status(order_id):

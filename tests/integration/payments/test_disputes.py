@@ -21,8 +21,8 @@ from payments.story import tell_story
 from shop.clock import now
 from shop.ids import new_id
 from shop.money import Money
-from tests.integration.payments.conftest import PRICE, in_threads, violations
-from tests.provider import refunds_refused
+from tests.driver.provider import in_threads, refunds_refused
+from tests.integration.payments.books import PRICE, violations
 
 ALL = ("created", "updated", "closed", "funds_withdrawn", "funds_reinstated")
 NOTHING = Money(0, "EUR")

@@ -24,7 +24,7 @@ from shop.clock import now
 from shop.events.event import registry
 from shop.ids import new_id
 from shop.money import Money
-from tests.integration.payments.conftest import violations
+from tests.integration.payments.books import violations
 
 
 def reconcile():

@@ -18,7 +18,8 @@ from payments.story import tell_story
 from shop.clock import now
 from shop.ids import new_id
 from shop.money import Money
-from tests.integration.payments.conftest import in_threads, violations
+from tests.driver.provider import in_threads
+from tests.integration.payments.books import violations
 
 
 def refund(order_id, minor=None, refund_id=None):

@@ -21,7 +21,7 @@ from shop import retention
 from shop.clock import now
 from shop.ids import new_id
 from shop.statements import Statement
-from tests.integration.payments.conftest import violations
+from tests.integration.payments.books import violations
 
 
 def status(order_id):

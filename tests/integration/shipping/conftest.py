@@ -2,10 +2,8 @@
 
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
-from django.db.models.functions import Now
 
 from local.carrier.gateway import SandboxCarrier
 from orders import services as orders
@@ -14,15 +12,15 @@ from orders.models import Order
 from orders.queries import Address
 from shipping import api as shipping
 from shipping import gateways
-from shipping.models import Shipment, SurplusBooking
+from shipping.models import Shipment
 from shipping.services import booking, shipments
 from shop import clock
-from shop.audit import checks
 from shop.events.event import Envelope
 from shop.events.inbox import DeliveryStatus, deliver
 from shop.ids import new_id
 from shop.money import Money
-from tests.factories import NewOrderFactory, offers
+from tests.driver.factories import NewOrderFactory, offers
+from tests.integration.shipping.shipments import make_due
 
 SUBSCRIBER = "shipping.create_shipment_for_order"
 
@@ -104,23 +102,3 @@ def booked_twice(shipment_in, monkeypatch) -> Callable[[], Shipment]:
         return shipment
 
     return make
-
-
-def make_due(row: Shipment | SurplusBooking) -> None:
-    """Let the moment that the row waits for come."""
-    rows = type(row).objects.filter(pk=row.pk, due_at__isnull=False)
-    rows.update(due_at=Now() - timedelta(seconds=1))
-
-
-# Here facts are delivered that nobody has told, for orders that do not exist.
-OF_OTHERS = {"each confirmed order has its shipment", "every fact that was heard was told"}
-
-
-def found() -> list[tuple[str, str]]:
-    """Return what the audit finds in shipping: the promise and its subject."""
-    return [
-        (violation.promise, violation.subject)
-        for check in checks()
-        if check.context == "shipping" and check.title not in OF_OTHERS
-        for violation in check.run()
-    ]

@@ -8,8 +8,8 @@ from django.db.models.functions import Now
 from shipping.models import Inbox, Outbox, Shipment, ShipmentStatus, SurplusBooking, Watermark
 from shop.events.past import Kept
 from shop.ids import new_id
-from tests.facts import lose_facts
-from tests.integration.shipping.conftest import found
+from tests.driver.facts import lose_facts
+from tests.integration.shipping.shipments import found
 
 
 @pytest.mark.parametrize("status", [str(status) for status in ShipmentStatus])

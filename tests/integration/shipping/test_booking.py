@@ -17,7 +17,7 @@ from shipping.queries import tell_story
 from shipping.services import booking, bookings, shipments, surplus
 from shop import transactions
 from shop.story.timeline import Upcoming
-from tests.integration.shipping.conftest import make_due
+from tests.integration.shipping.shipments import make_due
 
 
 def test_sandbox_carrier_books_dispatches_and_delivers_by_itself(shipment_in):

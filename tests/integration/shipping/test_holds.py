@@ -29,9 +29,9 @@ from shop.events.event import Envelope
 from shop.events.inbox import DeliveryStatus, deliver
 from shop.ids import new_id
 from shop.money import Money
-from tests.factories import UserFactory
-from tests.integration.shipping.conftest import found, make_due
-from tests.sessions import waiting_for
+from tests.driver.factories import UserFactory
+from tests.driver.sessions import waiting_for
+from tests.integration.shipping.shipments import found, make_due
 
 HOLD, SETTLE = "shipping.hold_parcel_while_disputed", "shipping.settle_hold_of_dispute"
 KEEP = "shipping.keep_parcel_of_refunded_payment"

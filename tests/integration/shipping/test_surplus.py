@@ -12,7 +12,7 @@ from shipping.gateways import Booking, CarrierUnavailable
 from shipping.models import Shipment, SurplusBooking
 from shipping.queries import dashboard_figures, tell_story
 from shipping.services import booking, bookings, surplus
-from tests.integration.shipping.conftest import found, make_due
+from tests.integration.shipping.shipments import found, make_due
 
 
 def test_second_booking_is_remembered_with_what_takes_it_back(booked_twice):

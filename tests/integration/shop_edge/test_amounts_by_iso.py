@@ -12,7 +12,7 @@ from django.db import connections
 from shop import transactions
 from shop.currencies import EXPONENTS
 from shop.money import Money
-from tests.factories import ProductFactory
+from tests.driver.factories import ProductFactory
 
 MIGRATIONS = {
     "inventory": import_module("inventory.migrations.0003_amounts_by_iso_4217"),

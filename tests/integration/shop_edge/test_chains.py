@@ -14,8 +14,8 @@ from django.test import client as django_client
 from prometheus_client import REGISTRY
 
 from config.handlers import ApiChain, TwoChains
-from tests.logs import captured
-from tests.proof.security.conftest import routes
+from tests.driver.logs import captured
+from tests.driver.routes import routes
 
 PROGRAM = [
     ("GET", "/api/v1/products", 200),

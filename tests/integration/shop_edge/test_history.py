@@ -16,7 +16,7 @@ from shop import transactions
 from shop.audit import checks, statuses
 from shop.events.past import Kept
 from shop.ids import new_id
-from tests.facts import lose_facts
+from tests.driver.facts import lose_facts
 
 LONG_AGO = timedelta(days=31)
 JUDGED_HERE = "each move of each .* has its event|each .* moved along its table only|every event heard is applied .*"

@@ -12,7 +12,7 @@ from shop import tasks
 from shop.errors import Fault
 from shop.models import IdempotencyKey
 from shop.rest import idempotency
-from tests.integration.shop_edge.conftest import signed_in
+from tests.integration.shop_edge.callers import signed_in
 from tests.integration.shop_edge.urls import Declined, Work
 
 WAIT = 60

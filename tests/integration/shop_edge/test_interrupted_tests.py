@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connections
 
 from shop import transactions
-from tests.conftest import close_interrupted_sessions
+from tests.driver.sessions import close_interrupted_sessions
 
 
 def test_session_that_still_waits_for_its_answer_is_closed():

@@ -16,8 +16,8 @@ from payments.models import StrayIntent, WebhookEvent
 from shop.work import lookout, sweeps
 from shop.work.lookout import Lookout
 from shop.work.sweeps import Sweep
+from tests.driver.sweeps import ASIDE
 from tests.integration.events.bench import ring
-from tests.sweeps import ASIDE
 
 DEADLINE = 60
 

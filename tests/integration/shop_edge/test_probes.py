@@ -16,8 +16,8 @@ from django.db import connections
 from shop import transactions
 from shop.observability import metrics
 from shop.rest import health, probes
+from tests.driver.stopwatch import Stopwatch
 from tests.proof.processes.proxy import Proxy
-from tests.stopwatch import Stopwatch
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,8 @@ from django.test import Client, RequestFactory
 
 from config.handlers import Handler
 from inventory import api as inventory
-from tests.factories import ProductFactory
-from tests.proof.security.conftest import routes
+from tests.driver.factories import ProductFactory
+from tests.driver.routes import routes
 
 PRODUCTS = ["/api/v1/products", "/api/v1/products/MUG-01"]
 

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 
 from local.processes import Process, StartFailed
 from orders.models import Outbox
+from tests.driver.rabbitmq import PrivateRabbitmq
 from tests.integration.events.bench import Rung, ring
-from tests.process.conftest import Broker
+from tests.process.broker import Broker
 from tests.proof.broker.judge import violations
 from tests.proof.broker.outsider import Outsider
 from tests.proof.broker.subscribers import SUBSCRIBERS, Fact, committed, handled_by, waiting
-from tests.rabbitmq import PrivateRabbitmq
 
 # Of ten outages of the broker so many take something else along.
 WORKER_DIES_TOO = 0.2
 BROKER_DIES_AGAIN_AT_ONCE = 0.2
-# Of a worker, as tests/process/conftest.py starts it; each consumes.
+# Of a worker, as tests/process/starting.py starts it; each consumes.
 WORKER_PROCESSES = 2
 # The last faults come while events are still being committed.
 FAULTS_END_AT = 0.85

@@ -9,14 +9,8 @@ from pathlib import Path
 import pytest
 
 from local.processes import Process
-from tests.process.conftest import (  # noqa: F401  fixtures
-    Broker,
-    beat,
-    broker,
-    broker_of_session,
-    start,
-    worker,
-)
+from tests.process.broker import Broker, broker, broker_of_session  # noqa: F401  fixtures
+from tests.process.starting import beat, start, worker  # noqa: F401  fixtures
 from tests.proof.broker.campaign import Campaign
 from tests.proof.broker.outsider import Outsider
 from tests.proof.report import SEED

@@ -8,7 +8,7 @@ from typing import Any
 from orders.models import Outbox
 from shop.events.inbox import DeliveryStatus, inbox_of
 from tests.integration.events.bench import Rung
-from tests.process.conftest import Broker
+from tests.process.broker import Broker
 from tests.proof.broker.outsider import Outsider
 from tests.proof.broker.subscribers import SUBSCRIBERS, handled_by
 

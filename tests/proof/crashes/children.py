@@ -14,9 +14,9 @@ from typing import Any
 from django.db import connections
 
 from shop import coalescing
+from tests.driver.provider import close_provider_connection
+from tests.driver.sessions import await_no_other_session
 from tests.proof.crashes.points import Points
-from tests.provider import close_provider_connection
-from tests.sessions import await_no_other_session
 
 CHILD_SECONDS = 120
 Tell = Callable[[Any], None]

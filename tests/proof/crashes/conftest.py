@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,16 @@ from uuid import uuid4
 
 import pytest
 
-from payments.gateways.stripe import adapter as stripe_adapter
-from shop import coalescing, topology
+from shop import topology
 from shop.events import transport
 from shop.events.broker import connect
-from tests.process.conftest import broker_of_session  # noqa: F401  a fixture
+from tests.driver.provider import Provider
+from tests.driver.provider_process import provider, sandbox_process
+from tests.process.broker import broker_of_session  # noqa: F401  a fixture
 from tests.proof.crashes.over_rabbitmq import OverRabbitmq, let_go
-from tests.provider import SECRET, Provider, close_provider_connection
+from tests.proof.together import together
+
+__all__ = ["provider", "sandbox_process", "together"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,38 +28,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents and "queues" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.rabbitmq)
             item.add_marker(pytest.mark.xdist_group("rabbitmq"))
-
-
-@pytest.fixture(scope="session")
-def sandbox_process() -> Iterator[str]:
-    """Start the sandbox; give its address."""
-    command = [sys.executable, "-m", "local.stripe", "--port", "0", "--secret-key", "sk_test_sandbox"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        yield ready.split()[-1]
-        process.terminate()
-
-
-@pytest.fixture
-def provider(sandbox_process: str, database: None, settings: Any) -> Iterator[Provider]:
-    settings.STRIPE_API_BASE = sandbox_process
-    settings.BREAKER_MINIMUM_CALLS = 1000
-    settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
-    running = Provider(sandbox_process)
-    yield running
-    running.close()
-    close_provider_connection()
-    stripe_adapter.BREAKER.reset()
-
-
-@pytest.fixture
-def together(database: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have even a lone order's stock be written by the thread that writes for many."""
-    settings.COALESCE = True
-    monkeypatch.setattr(coalescing.Batch, "alone_if_nobody_else_asks", False)
-    yield
-    coalescing.stop()
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,13 @@ from django.db.models import Model
 from inventory.models import Reservation
 from shop import transactions
 from shop.events.outbox import OutboxMessage
-from tests.integration.orders.conftest import execute, violations
+from tests.driver.shop import violations
+from tests.driver.sweeps import order_sweeps
+from tests.driver.tables import execute
 from tests.proof.choosing import Choose
 from tests.proof.crashes.children import Lived, live
 from tests.proof.crashes.journeys import Journey
 from tests.proof.heard import unheard
-from tests.sweeps import order_sweeps
 
 Walked = TypeVar("Walked", bound=Journey)
 STILL_ROUNDS = 2

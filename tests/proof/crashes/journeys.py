@@ -29,11 +29,12 @@ from shop.models import Erasure, IdempotencyKey, User
 from shop.personal import erasure, guests
 from shop.personal.accounts import person_of
 from shop.tasks import erase_persons
-from tests.conftest import empty_tables
-from tests.factories import OrderBodyFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in, levels, pass_deadline
+from tests.driver.factories import OrderBodyFactory, ProductFactory, UserFactory
+from tests.driver.orders import levels, pass_deadline
+from tests.driver.provider import Provider, post_signed
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import empty_tables, execute
 from tests.proof.crashes.children import Lived, Tell
-from tests.provider import Provider, post_signed
 
 KEY = "6f1b0c52-the-storefront-keeps-it"
 CHALLENGED = "pm_card_authenticationRequired"

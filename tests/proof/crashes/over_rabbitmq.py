@@ -25,7 +25,7 @@ from shop import topology
 from shop.events import broker, dead_letters, inbox, relay, subscribers, transport
 from shop.events.broker import connect
 from shop.events.inbox import DeliveryStatus
-from tests.process.conftest import until
+from tests.driver.waiting import until
 from tests.proof.crashes.children import Lived, Tell, live
 from tests.proof.crashes.enumeration import settle, violations_at_rest
 from tests.proof.crashes.journeys import Journey

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
+from tests.driver.provider import Provider
 from tests.proof.choosing import after_each, containing, drawn_from, every_one
 from tests.proof.crashes.enumeration import enumerate_crashes
 from tests.proof.crashes.journeys import JOURNEYS, Challenge, Confirm, Decline, Journey, RefundInPart
 from tests.proof.crashes.points import FOR_MANY
 from tests.proof.report import Record, sized
-from tests.provider import Provider
 
 IN_FULL = (Confirm, RefundInPart)
 POINTS = sized(slice=after_each, short=after_each, full=every_one)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from tests.driver.provider import Provider
 from tests.proof.choosing import after_each, drawn_from
 from tests.proof.crashes.enumeration import enumerate_pairs
 from tests.proof.crashes.journeys import Cancel, Confirm, Journey
 from tests.proof.report import EXTENT, Record, sized
-from tests.provider import Provider
 
 PARTS = {Confirm: 24, Cancel: 12}
 """So many tests share the first deaths among them, and the workers of pytest-xdist share the tests."""

@@ -21,6 +21,7 @@ from shop.events import claims, dead_letters, subscribers
 from shop.events.worker import DeadLetteringConsumer
 from shop.statements import Statement
 from shop.tasks import deliver_event, deliver_events
+from tests.driver.provider import Provider
 from tests.proof.choosing import beginning_with
 from tests.proof.crashes.enumeration import Enumeration, enumerate_crashes
 from tests.proof.crashes.journeys import Confirm
@@ -32,7 +33,6 @@ from tests.proof.crashes.over_rabbitmq import (
     Published,
     recover_and_judge,
 )
-from tests.provider import Provider
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 # The package names the function, which is called as its module is.

@@ -18,9 +18,11 @@ from shipping import api as shipping
 from shipping.services import booking
 from shop.events import relay
 from shop.money import Money
-from tests.integration.orders.conftest import Shopper, execute, placed, sent_back
-from tests.proof.handlers.conftest import Bus
-from tests.provider import Provider, post_signed
+from tests.driver.orders import placed, sent_back
+from tests.driver.provider import Provider, post_signed
+from tests.driver.shopper import Shopper
+from tests.driver.tables import execute
+from tests.proof.handlers.moments import Bus
 
 
 @dataclass(frozen=True)

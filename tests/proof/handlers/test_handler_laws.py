@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.orders.conftest import Shopper
-from tests.proof.handlers.conftest import Bus, Delivery, Moment, subscriptions
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper
+from tests.proof.handlers.moments import Bus, Delivery, Moment, subscriptions
 from tests.proof.handlers.scenes import SCENES, Stage
 from tests.proof.report import Record
-from tests.provider import Provider
 
 Scene = Callable[[Stage], None]
 SHUFFLES = 5

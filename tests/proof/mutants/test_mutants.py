@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.driver.rabbitmq import insist_on_rabbitmq
 from tests.proof.mutants.catalog import MUTANTS
 from tests.proof.mutants.copies import ROOT, Copy
 from tests.proof.mutants.mutant import Mutant, StaleMutant
-from tests.proof.rabbitmq import insist_on_rabbitmq
 from tests.proof.report import Record, drawn, sized
 
 # One copy of the tree is enough for the few mutants of the suite.

@@ -13,37 +13,15 @@ from django.db import connections
 from psycopg import sql
 
 from local.postgres import EmbeddedPostgres
-from tests.conftest import empty_tables
-from tests.provider import sandbox
+from tests.driver.provider import sandbox
+from tests.driver.tables import empty_tables
+from tests.proof.power.server import Power
 
 __all__ = ["sandbox"]
 
 SERVER = ("HOST", "PORT", "USER", "PASSWORD")
 # The writer of the log would make everything durable within 0.6 s: here a commit that waits does, or nothing.
 UNHURRIED = "ALTER SYSTEM SET wal_writer_delay = '10s'"
-
-
-class Power:
-    """The server's power: cut, it is gone with all that was in its memory, and comes back with what is on the disk."""
-
-    def __init__(self, cluster: EmbeddedPostgres) -> None:
-        self._cluster = cluster
-        self.cuts = 0
-
-    def cut(self) -> None:
-        """Kill the server and start it anew. Connections that are open are dead."""
-        self._cluster.kill()
-        self._cluster.start()
-        self.cuts += 1
-
-    def end(self) -> None:
-        """Cut it once nothing is under way any more."""
-        self.cut()
-        self.forget_connections()
-
-    def forget_connections(self) -> None:
-        """Close this thread's connections, as the end of a request does with dead ones."""
-        connections.close_all()
 
 
 @pytest.fixture(scope="session")

@@ -13,16 +13,16 @@ from uuid import UUID
 
 import pytest
 
-from tests.integration.orders.conftest import id_in
+from tests.driver.provider import Provider
+from tests.driver.shopper import id_in
 from tests.proof.choosing import drawn_from, every_one
 from tests.proof.crashes.children import Lived
 from tests.proof.crashes.enumeration import settle, violations_at_rest
 from tests.proof.crashes.journeys import Confirm
 from tests.proof.crashes.points import Points
 from tests.proof.heard import unheard
-from tests.proof.power.conftest import Power
+from tests.proof.power.server import Power
 from tests.proof.report import Record, sized
-from tests.provider import Provider
 
 ONE_IN = sized(slice=6, short=3, full=1)
 

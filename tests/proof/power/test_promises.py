@@ -19,10 +19,10 @@ from shipping.models import Shipment
 from shipping.services import booking
 from shop.events import relay
 from shop.events.transport import transport
-from tests.factories import ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, id_in
-from tests.proof.power.conftest import Power
-from tests.provider import Provider, post_signed
+from tests.driver.factories import ProductFactory, UserFactory
+from tests.driver.provider import Provider, post_signed
+from tests.driver.shopper import Shopper, id_in
+from tests.proof.power.server import Power
 
 CHALLENGED = "pm_card_authenticationRequired"
 # The package names the function, which is called as its module is.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.driver.rabbitmq import insist_on_rabbitmq
 from tests.proof.processes.shop import ChaosShop
-from tests.proof.rabbitmq import insist_on_rabbitmq
 
 
 @pytest.fixture(scope="module")

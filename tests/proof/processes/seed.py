@@ -23,8 +23,8 @@ def main() -> None:
 
     from inventory import api as inventory
     from shop.money import Money
-    from tests.acceptance.conftest import token_of
-    from tests.factories import UserFactory
+    from tests.driver.factories import UserFactory
+    from tests.driver.tokens import token_of
 
     for sku, stock in SKUS:
         inventory.add_product(sku=sku, name=f"The {sku.lower()}", price=Money(1250, "EUR"))

@@ -27,8 +27,8 @@ from local.stack import SANDBOX_KEY, Stack
 from shop import topology
 from shop.contexts import CONTEXTS
 from shop.events.broker import connect
+from tests.driver.rabbitmq import PrivateRabbitmq, server_script
 from tests.proof.processes.proxy import HOST, Proxy
-from tests.rabbitmq import PrivateRabbitmq, server_script
 
 Rows = list[tuple[Any, ...]]
 CUSTOMERS: Final = 6

@@ -12,8 +12,11 @@ from django.db import connection
 
 from shop import clock
 from shop.contexts import CONTEXTS
-from tests.factories import OrderBodyFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in, mug, settle, shop_at_rest, shopper
+from tests.driver.factories import OrderBodyFactory
+from tests.driver.provider import Provider, sandbox
+from tests.driver.shop import mug, settle, shop_at_rest, shopper
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 from tests.proof.processes.books import (
     Books,
     count_of_orders,
@@ -22,7 +25,6 @@ from tests.proof.processes.books import (
     unknown_payments,
 )
 from tests.proof.processes.checker import judge
-from tests.provider import Provider, sandbox
 
 __all__ = ["mug", "sandbox", "settle", "shop_at_rest", "shopper"]
 

@@ -18,7 +18,9 @@ from shop.errors import ShopError
 from shop.events import inbox, subscribers
 from shop.personal import erasure
 from shop.personal.accounts import person_of
-from tests.integration.orders.conftest import execute, pass_deadline
+from tests.driver.orders import pass_deadline
+from tests.driver.provider import post_signed
+from tests.driver.tables import execute
 from tests.proof.crashes.enumeration import make_everything_due, run_sweeps
 from tests.proof.races.overlap import Call
 from tests.proof.races.stage import (
@@ -36,7 +38,6 @@ from tests.proof.races.stage import (
     refunding,
     unpaid,
 )
-from tests.provider import post_signed
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.proof.crashes.conftest import provider, sandbox_process, together
+from tests.driver.provider import Provider
+from tests.driver.provider_process import provider, sandbox_process
 from tests.proof.races.overlap import Pair
 from tests.proof.races.stage import Stage
-from tests.provider import Provider
+from tests.proof.together import together
 
 __all__ = ["provider", "sandbox_process", "together"]
 

@@ -16,7 +16,8 @@ from orders.rules import CancelReason
 from payments.models import Refund, StrayIntent
 from shop.models import Erasure
 from shop.tasks import erase_persons
-from tests.integration.orders.conftest import execute, levels, pass_deadline
+from tests.driver.orders import levels, pass_deadline
+from tests.driver.tables import execute
 from tests.proof.crashes.enumeration import settle, violations_at_rest
 from tests.proof.heard import unheard
 from tests.proof.races.overlap import Met

@@ -16,8 +16,8 @@ from typing import Any
 
 from django.db import connections
 
+from tests.driver.provider import close_provider_connection
 from tests.proof.crashes.points import Points
-from tests.provider import close_provider_connection
 
 PATIENCE_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.005

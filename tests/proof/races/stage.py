@@ -25,10 +25,11 @@ from shop.clock import now
 from shop.events import inbox, subscribers
 from shop.events.outbox import OutboxMessage
 from shop.models import IdempotencyKey
-from tests.factories import OrderBodyFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, id_in, status_of
-from tests.proof.handlers.conftest import context_models
-from tests.provider import Provider, post_signed
+from tests.driver.factories import OrderBodyFactory, ProductFactory, UserFactory
+from tests.driver.orders import status_of
+from tests.driver.provider import Provider, post_signed
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import context_models
 
 CHALLENGED = "pm_card_authenticationRequired"
 POOR = "pm_card_chargeDeclinedInsufficientFunds"

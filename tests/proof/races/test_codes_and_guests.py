@@ -16,8 +16,9 @@ import pytest
 from orders.models import CodeUse, DiscountCode, Order
 from orders.services.take_along import take_along
 from shop.accounts.guests import admit_guest
-from tests.factories import OrderBodyFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, pass_deadline
+from tests.driver.factories import OrderBodyFactory, UserFactory
+from tests.driver.orders import pass_deadline
+from tests.driver.shopper import Shopper
 from tests.proof.crashes.enumeration import settle, violations_at_rest
 from tests.proof.heard import unheard
 from tests.proof.races import stage as scenes

@@ -9,9 +9,10 @@ from allauth.mfa.totp.internal import auth as totp
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import PASSWORD, UserFactory
-from tests.integration.orders.conftest import Shopper
-from tests.proof.security.conftest import People, routes
+from tests.driver.factories import PASSWORD, UserFactory
+from tests.driver.routes import routes
+from tests.driver.shopper import Shopper
+from tests.proof.security.people import People
 
 ACCOUNT = "_allauth/app/v1/account/"
 NEW_PASSWORD = "a-longer-passphrase-7"

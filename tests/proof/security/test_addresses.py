@@ -15,7 +15,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from shop.models import User
-from tests.factories import PASSWORD, UserFactory
+from tests.driver.factories import PASSWORD, UserFactory
 
 VICTIM, TROJAN = "victim@home.example", "trojan@elsewhere.example"
 HERS, HIS = "victims-zebra-1x", "attackers-zebra-1"

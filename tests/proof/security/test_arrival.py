@@ -13,11 +13,11 @@ from django.test import Client
 
 from orders.models import Order
 from shop.rest.arrival import SINGLE_HEADERS
-from tests.factories import PASSWORD, OrderBodyFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, id_in
-from tests.proof.security.conftest import state
+from tests.driver.factories import PASSWORD, OrderBodyFactory, UserFactory
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import state
 from tests.proof.security.test_webhooks import signature as sign
-from tests.provider import Provider
 
 SIGN_IN = "/_allauth/app/v1/auth/login"
 

@@ -11,9 +11,12 @@ import pytest
 from django.test import Client
 
 from orders.rest.serializers import OrderedLineSerializer
-from tests.factories import AddressFactory, OrderBodyFactory
-from tests.integration.orders.conftest import Shopper, placed
-from tests.proof.security.conftest import People, routes, state
+from tests.driver.factories import AddressFactory, OrderBodyFactory
+from tests.driver.orders import placed
+from tests.driver.routes import routes
+from tests.driver.shopper import Shopper
+from tests.driver.tables import state
+from tests.proof.security.people import People
 from tests.proof.security.test_routes import API, BODIES, path
 
 UNSAFE = sorted(route for method, route in API if method == "POST" and route.startswith("api/"))

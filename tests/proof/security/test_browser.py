@@ -17,7 +17,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.db import connections
 
 from shop.rest import policies
-from tests.proof.security.conftest import People
+from tests.proof.security.people import People
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 pytestmark = pytest.mark.browser

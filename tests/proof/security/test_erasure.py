@@ -26,10 +26,13 @@ from notifications.services.emails import send_again
 from notifications.services.sending import send_due_emails
 from orders.api import get_order
 from orders.models import Contact, Order
+from orders.queries import Address
 from orders.rules import CancelReason
-from orders.sagas.entry import cancel_order
+from orders.sagas.entry import cancel_order, resume
 from payments.models import Payment
+from shipping import api as shipping
 from shipping.models import Shipment
+from shipping.services import booking
 from shop import audit, clock
 from shop.events import relay, unheard
 from shop.models import Erasure, IdempotencyKey, User
@@ -37,25 +40,13 @@ from shop.personal import accounts, erasure, keepers, retention
 from shop.personal.accounts import person_of
 from shop.personal.export import export_person
 from shop.tasks import erase_persons, prune_events, prune_staff_log
-from tests.factories import PASSWORD, AddressFactory, OrderBodyFactory, UserFactory
-from tests.integration.orders import conftest as shop
-from tests.integration.orders.conftest import (
-    STATUSES,
-    Address,
-    Shopper,
-    execute,
-    id_in,
-    make_due,
-    mug,
-    order_in,
-    pass_deadline,
-    shop_at_rest,
-    staff,
-    status_of,
-)
-from tests.proof.handlers.conftest import rows_of
+from tests.driver.factories import PASSWORD, AddressFactory, OrderBodyFactory, UserFactory
+from tests.driver.orders import STATUSES, make_due, pass_deadline, placed, status_of
+from tests.driver.provider import Provider, in_threads, sandbox
+from tests.driver.shop import mug, order_in, shop_at_rest, staff
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute, rows_of
 from tests.proof.report import Record
-from tests.provider import Provider, in_threads, sandbox
 
 __all__ = ["mug", "order_in", "sandbox", "shop_at_rest", "staff"]
 
@@ -83,7 +74,7 @@ ENDED = {"DELIVERED", "CANCELED", "REFUNDED"}
 @pytest.fixture(autouse=True)
 def canary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every order of the stage go to the person."""
-    monkeypatch.setattr(shop, "ADDRESS", ADDRESS)
+    monkeypatch.setattr("tests.driver.orders.ADDRESS", ADDRESS)
 
 
 class LateClock:
@@ -203,7 +194,7 @@ def end_every_order(settle: Callable[[], None]) -> None:
         cancel_order(order_id=order.pk, reason=CancelReason.CUSTOMER_REQUEST)
     settle()
     for shipment in Shipment.objects.filter(status="DISPATCHED"):
-        shop.shipping.confirm_delivery(shipment_id=shipment.pk)
+        shipping.confirm_delivery(shipment_id=shipment.pk)
     settle()
     assert set(Order.objects.values_list("status", flat=True)) <= ENDED
 
@@ -339,7 +330,7 @@ def test_an_order_that_a_request_under_way_still_places_is_erased_as_well(shoppe
     erasure_id = asked(shopper)
     # The second look finds nothing, and is too early to be the last.
     assert [erasure.carry_out(erasure_id) for _twice in range(2)] == [False, False]
-    late = shop.placed(customer_id=shopper.user.pk)
+    late = placed(customer_id=shopper.user.pk)
     pass_settling(erasure_id)
 
     assert not erasure.carry_out(erasure_id)
@@ -385,12 +376,12 @@ def test_workers_that_carry_out_one_erasure_at_once_do_no_harm(whole_life: Shopp
 
 
 def test_an_order_that_goes_on_meanwhile_is_not_disturbed(shopper: Shopper, settle: Callable[[], None]):
-    order_ids = [shop.placed(customer_id=shopper.user.pk) for _each in range(4)]
+    order_ids = [placed(customer_id=shopper.user.pk) for _each in range(4)]
     erasure_id = asked(shopper)
 
     outcomes = in_threads(
         lambda: erasure.carry_out(erasure_id),
-        *[lambda order_id=order_id: shop.resume(order_id=order_id) for order_id in order_ids],
+        *[lambda order_id=order_id: resume(order_id=order_id) for order_id in order_ids],
     )
     assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     settle()
@@ -433,9 +424,8 @@ def test_no_mail_and_no_parcel_goes_to_who_is_erased(shopper: Shopper, settle: C
 
     failed.refresh_from_db()
     assert (failed.status, failed.last_error.split(":")[0], mail.outbox) == ("FAILED", "recipient_erased", [])
-    shipping = shop.booking
-    with pytest.raises(shipping.AddressErased):
-        shipping._what_goes_where(get_order(order_id=order_id))
+    with pytest.raises(booking.AddressErased):
+        booking._what_goes_where(get_order(order_id=order_id))
     # The fact of the second try stands beside no move of the audit's: it is put back as it was.
     Email.objects.filter(pk=failed.pk).delete()
 
@@ -529,7 +519,7 @@ def test_an_address_that_an_account_never_confirmed_finds_nobody_else_s_orders(
 
 
 def test_a_guest_is_found_by_the_address_of_an_order(settle: Callable[[], None], mug: str, sandbox: Provider):
-    order_id = shop.placed()
+    order_id = placed()
     settle()
     assert status_of(order_id) in ENDED
 
@@ -539,7 +529,7 @@ def test_a_guest_is_found_by_the_address_of_an_order(settle: Callable[[], None],
 
 
 def test_an_address_is_found_whatever_its_letters(settle: Callable[[], None], mug: str, sandbox: Provider):
-    order_id = shop.placed()
+    order_id = placed()
     settle()
     Contact.objects.filter(pk=order_id).update(email="Ada@stra\u00dfe.example")
 

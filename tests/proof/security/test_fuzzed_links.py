@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import FlakyStrategyDefinition
 
 from inventory import api as inventory
-from tests.factories import OrderBodyFactory
+from tests.driver.factories import OrderBodyFactory
 from tests.proof.report import Record, sized
-from tests.proof.security.conftest import People
+from tests.proof.security.people import People
 from tests.proof.security.test_fuzzing import CONFIG, DESCRIPTION, from_an_address
 
 WALKS = sized(slice=10, short=20, full=300)

@@ -25,7 +25,7 @@ from schemathesis.generation import GenerationMode
 
 from config.wsgi import application
 from tests.proof.report import SEED, Record, sized
-from tests.proof.security.conftest import People
+from tests.proof.security.people import People
 
 DESCRIPTION = Path(django_settings.BASE_DIR) / "docs" / "openapi.yaml"
 EXAMPLES = sized(slice=6, short=15, full=400)

@@ -20,10 +20,12 @@ from shop.personal import erasure
 from shop.personal.accounts import is_erased, person_of
 from shop.personal.export import export_person
 from shop.tasks import prune_guests
-from tests.factories import PASSWORD, AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in, mug, shop_at_rest
+from tests.driver.factories import PASSWORD, AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
+from tests.driver.provider import Provider, sandbox
+from tests.driver.shop import mug, shop_at_rest
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
 from tests.proof.security.test_accounts import SIGNED_IN, ask
-from tests.provider import Provider, sandbox
 
 __all__ = ["mug", "sandbox", "shop_at_rest"]
 

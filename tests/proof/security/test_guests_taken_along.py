@@ -23,12 +23,15 @@ from shop.personal import erasure, guests
 from shop.personal.accounts import person_of
 from shop.story.timeline import story_of
 from shop.tasks import take_guests_along
-from tests.factories import PASSWORD, UserFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in, mug, settle, shop_at_rest, status_of
+from tests.driver.factories import PASSWORD, UserFactory
+from tests.driver.orders import status_of
+from tests.driver.provider import Provider, sandbox
+from tests.driver.shop import mug, settle, shop_at_rest
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute
+from tests.driver.waiting import until
 from tests.integration.orders.test_open_orders import waiting_for
-from tests.process.conftest import until
 from tests.proof.security.test_guests import ELSEWHERE, EMAIL, Guest, code_of, unpaid
-from tests.provider import Provider, sandbox
 
 __all__ = ["mug", "sandbox", "settle", "shop_at_rest"]
 

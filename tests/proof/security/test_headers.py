@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.proof.security.conftest import People
+from tests.proof.security.people import People
 from tests.proof.security.test_routes import API, BODIES, call, path
 
 ON_EVERY_ANSWER = {

@@ -8,9 +8,10 @@ import uuid
 import pytest
 from django.test import Client
 
-from tests.factories import AddressFactory, OrderBodyFactory
-from tests.integration.orders.conftest import Shopper
-from tests.proof.security.conftest import People, state
+from tests.driver.factories import AddressFactory, OrderBodyFactory
+from tests.driver.shopper import Shopper
+from tests.driver.tables import state
+from tests.proof.security.people import People
 from tests.proof.security.test_routes import API, BODIES, call, path
 
 OURS = [(method, route) for method, route in API if route.startswith("api/v1/") and "schema" not in route]

@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from shop.models import User
 from shop.personal.accounts import person_of
-from tests.factories import PASSWORD, UserFactory
+from tests.driver.factories import PASSWORD, UserFactory
 
 migration: Any = importlib.import_module("shop.migrations.0006_one_spelling_of_an_address")
 

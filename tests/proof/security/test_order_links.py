@@ -21,12 +21,13 @@ from notifications.services.order_links import send_order_links
 from orders.models import Order
 from orders.queries import get_order
 from orders.services import link_to, order_links
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in, mug, shop_at_rest
-from tests.logs import captured
-from tests.proof.security.conftest import state
+from tests.driver.factories import UserFactory
+from tests.driver.logs import captured
+from tests.driver.provider import sandbox
+from tests.driver.shop import mug, shop_at_rest
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute, state
 from tests.proof.security.test_guests import EMAIL, Guest, unpaid
-from tests.provider import sandbox
 
 __all__ = ["mug", "sandbox", "shop_at_rest"]
 

@@ -22,13 +22,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from shop.events import relay
 from shop.events.inbox import retry_due
 from shop.observability import tracing
-from tests.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
-from tests.integration.orders.conftest import Shopper, execute, id_in, placed, table_away
-from tests.logs import captured
-from tests.proof.handlers.conftest import rows_of
+from tests.driver.factories import AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
+from tests.driver.logs import captured
+from tests.driver.orders import placed
+from tests.driver.provider import Provider
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import execute, rows_of, table_away
 from tests.proof.report import Record
-from tests.proof.security.conftest import People
-from tests.provider import Provider
+from tests.proof.security.people import People
 
 log = structlog.get_logger(__name__)
 REFUSED = (422, "card_number_refused")

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from shop.accounts.users import User
-from tests.proof.security.conftest import People
+from tests.proof.security.people import People
 
 RUNS_NOTHING = ("application/json", "text/template")
 LISTS = sorted(f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry)

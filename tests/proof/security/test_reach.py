@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from shop.models import User
-from tests.factories import PASSWORD, UserFactory
+from tests.driver.factories import PASSWORD, UserFactory
 
 NEW = "a-longer-passphrase-7"
 KEEPER = (

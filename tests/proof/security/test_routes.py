@@ -15,10 +15,12 @@ from django.db.models import Model
 from django.test import Client
 
 from orders.services.order_links import token_of
-from tests.factories import OrderBodyFactory
-from tests.integration.orders.conftest import Shopper, id_in
+from tests.driver.factories import OrderBodyFactory
+from tests.driver.routes import routes
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import state
 from tests.proof.report import Record
-from tests.proof.security.conftest import ROLES, People, routes, state
+from tests.proof.security.people import ROLES, People
 from tests.proof.security.test_guests import Guest
 
 QUOTE = {"lines": [{"sku": "MUG", "quantity": 1}], "destination": {"country": "PT"}}

@@ -13,10 +13,11 @@ from django.db import OperationalError, connections
 from django.test import Client
 
 from shop.models import User
-from tests.factories import PASSWORD, UserFactory
-from tests.proof.security.conftest import People, routes
+from tests.driver.factories import PASSWORD, UserFactory
+from tests.driver.provider import Provider
+from tests.driver.routes import routes
+from tests.proof.security.people import People
 from tests.proof.security.test_webhooks import signature
-from tests.provider import Provider
 
 SIGN_IN = "/_allauth/app/v1/auth/login"
 SIGN_UP = "/_allauth/app/v1/auth/signup"

@@ -13,7 +13,7 @@ from django.test import Client
 
 from shop.rest.sign_in_schema import COMPONENTS, PREFIX
 from tests.contract import description
-from tests.proof.security.conftest import routes
+from tests.driver.routes import routes
 
 ADA = {"email": "ada@shop.example", "password": "correct horse battery"}
 OTHER = "another horse battery"

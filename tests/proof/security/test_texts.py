@@ -13,9 +13,10 @@ from inventory.models import Product
 from orders.models import Contact
 from shop.models import User
 from shop.money import Money
-from tests.factories import AddressFactory
-from tests.integration.orders.conftest import Shopper, id_in
-from tests.proof.security.conftest import People, state
+from tests.driver.factories import AddressFactory
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import state
+from tests.proof.security.people import People
 
 JAPANESE = "\u5c71\u7530\u3000\u592a\u90ce"
 PERSIAN = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"

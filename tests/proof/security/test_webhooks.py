@@ -12,10 +12,11 @@ import stripe
 from django.test import Client
 
 from payments.models import WebhookEvent
-from tests.integration.orders.conftest import Shopper, id_in, payment
+from tests.driver.orders import payment
+from tests.driver.provider import SECRET, Provider, post_signed
+from tests.driver.shopper import Shopper, id_in
+from tests.driver.tables import state
 from tests.proof.report import Record
-from tests.proof.security.conftest import state
-from tests.provider import SECRET, Provider, post_signed
 
 
 @pytest.fixture

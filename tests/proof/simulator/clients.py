@@ -15,7 +15,7 @@ from rest_framework.test import APIRequestFactory, force_authenticate
 from orders.models import Order
 from shop.accounts.guests import admit_guest
 from shop.models import User
-from tests.factories import UserFactory
+from tests.driver.factories import UserFactory
 
 STAFF_MAY = ("orders.view_order", "orders.cancel_order", "orders.refund_order")
 CUSTOMERS = ("customer 1", "customer 2")

@@ -9,7 +9,7 @@ from typing import Any
 
 from shipping.services import booking
 from shop.events import inbox, relay
-from tests.factories import ProductFactory
+from tests.driver.factories import ProductFactory
 from tests.proof.simulator.codes import make_codes
 from tests.proof.simulator.wishes import CHALLENGED, GOOD, SKUS, place
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from payments.models import Payment
-from tests.factories import AddressFactory
+from tests.driver.factories import AddressFactory
 from tests.proof.simulator.clients import CUSTOMERS, GUEST, Placed, Wish, canary_of
 from tests.proof.simulator.codes import QUOTED, draw_codes, note_answer
 from tests.proof.simulator.offer import Action, Offer

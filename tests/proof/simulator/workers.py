@@ -8,9 +8,9 @@ from typing import Any
 
 from payments import tasks as payment_tasks
 from shop.work.sweeps import Sweep
+from tests.driver.sweeps import order_sweeps
 from tests.proof.simulator.due import ready_among
 from tests.proof.simulator.offer import Action, Offer
-from tests.sweeps import order_sweeps
 
 WEIGHTS = {
     "shop.relay_outbox": 20,

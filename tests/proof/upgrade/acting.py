@@ -15,11 +15,11 @@ from payments.models import Refund
 from shop.events import dead_letters
 from shop.events.quarantine import release_quarantined
 from shop.models import User
-from tests.factories import UserFactory
-from tests.integration.orders.conftest import Shopper
+from tests.driver.factories import UserFactory
+from tests.driver.provider import Provider, post_signed
+from tests.driver.shopper import Shopper
 from tests.proof.crashes.journeys import KEY
 from tests.proof.upgrade.releases import Scene
-from tests.provider import Provider, post_signed
 
 REFUND = {"amount": {"amount_minor": 500, "currency": "EUR"}, "reason": "a chip in the glaze"}
 Act = Callable[[Scene, Provider], None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ from django.core.cache import cache
 from orders.gateways import inventory_breaker
 from payments.gateways.stripe import adapter as stripe_adapter
 from tests import contract
-from tests.provider import SECRET, Provider, close_provider_connection
-
-Serve = Callable[[Path], AbstractContextManager[Provider]]
+from tests.driver.provider import SECRET, Provider, close_provider_connection
+from tests.proof.upgrade.restoring import Serve
 
 
 @pytest.fixture(autouse=True)

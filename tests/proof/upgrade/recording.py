@@ -24,14 +24,14 @@ from shop.clock import now
 from shop.events.event import registry
 from shop.events.outbox import OutboxMessage
 from shop.models import IdempotencyKey, User
+from tests.driver.provider import SECRET, Provider, close_provider_connection
+from tests.driver.tables import context_models, rows_of
 from tests.proof.crashes.children import live
 from tests.proof.crashes.enumeration import settle
 from tests.proof.crashes.journeys import Journey
-from tests.proof.handlers.conftest import context_models, rows_of
 from tests.proof.upgrade.releases import Json, Release
 from tests.proof.upgrade.scenes import NEXT, WAITS, WAYS, StockCounted
 from tests.proof.upgrade.shapes import shape_of, states_seen, states_there_are
-from tests.provider import SECRET, Provider, close_provider_connection
 
 SKU = re.compile(r"(?<![A-Za-z0-9])MUG(?![A-Za-z0-9])")
 

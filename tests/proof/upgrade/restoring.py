@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from django.db.migrations.executor import MigrationExecutor
 from local.stripe.store import Store
 from shop import transactions
 from shop.clock import now
+from tests.driver.provider import Provider
 from tests.proof.upgrade.releases import Json, Release
 
+Serve = Callable[[Path], AbstractContextManager[Provider]]
 MOMENTS = ("created", "canceled_at", "capture_before", "available_on")
 
 

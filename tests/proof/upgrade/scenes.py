@@ -21,8 +21,10 @@ from payments.services import reconcile_payments
 from shipping.services import booking
 from shop.events import relay
 from shop.events.event import Envelope
-from tests.factories import AddressFactory, OrderBodyFactory
-from tests.integration.orders.conftest import id_in, make_due, table_away
+from tests.driver.factories import AddressFactory, OrderBodyFactory
+from tests.driver.orders import make_due
+from tests.driver.shopper import id_in
+from tests.driver.tables import table_away
 from tests.proof.crashes.children import Tell
 from tests.proof.crashes.enumeration import make_everything_due
 from tests.proof.crashes.journeys import CHALLENGED, JOURNEYS, KEY, Challenge, Confirm, Journey

@@ -15,8 +15,8 @@ from payments.models import StrayIntent, WebhookEvent
 from shop.events.inbox import InboxEntry
 from shop.events.outbox import OutboxMessage
 from shop.states import StatusModel
-from tests.proof.handlers.conftest import context_models
-from tests.provider import Provider
+from tests.driver.provider import Provider
+from tests.driver.tables import context_models
 
 
 def shape_of(sandbox: Provider, order_id: uuid.UUID) -> str:

@@ -12,9 +12,8 @@ import pytest
 from shop.events import inbox, subscribers
 from shop.events.event import Envelope, registry
 from tests.proof.report import Record
-from tests.proof.upgrade.conftest import Serve
 from tests.proof.upgrade.releases import Json, Release, present_version, recorded_releases
-from tests.proof.upgrade.restoring import databases_of, write_books
+from tests.proof.upgrade.restoring import Serve, databases_of, write_books
 
 RELEASES = recorded_releases()
 GOLDEN = [

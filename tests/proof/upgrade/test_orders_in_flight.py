@@ -15,14 +15,13 @@ from notifications.models import Email
 from orders.models import Order, Saga
 from payments.models import Refund
 from shipping.models import Shipment
-from tests.integration.orders.conftest import levels, pass_deadline
+from tests.driver.orders import levels, pass_deadline
+from tests.driver.provider import Provider
 from tests.proof.crashes.enumeration import settle, violations_at_rest
 from tests.proof.report import Record
 from tests.proof.upgrade.acting import AT_ONCE, IN_THEIR_TIME, nobody
-from tests.proof.upgrade.conftest import Serve
 from tests.proof.upgrade.releases import Release, Scene, present_version, recorded_releases
-from tests.proof.upgrade.restoring import databases_of, write_books
-from tests.provider import Provider
+from tests.proof.upgrade.restoring import Serve, databases_of, write_books
 
 RELEASES = recorded_releases()
 

@@ -15,13 +15,13 @@ from orders.models import Saga
 from orders.sagas.entry import resume_due
 from payments import api as payments
 from payments.models import Payment
-from tests.integration.orders.conftest import levels, status_of
+from tests.driver.orders import levels, status_of
+from tests.driver.provider import Provider
+from tests.driver.provider_process import provider, sandbox_process
 from tests.proof.crashes.children import live
-from tests.proof.crashes.conftest import provider, sandbox_process
 from tests.proof.crashes.enumeration import make_due, settle, violations_at_rest
 from tests.proof.crashes.journeys import Confirm
 from tests.proof.heard import unheard
-from tests.provider import Provider
 
 __all__ = ["provider", "sandbox_process"]
 

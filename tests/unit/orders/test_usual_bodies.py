@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orders.rest.serializers import PlaceOrderSerializer
 from orders.rest.usual import usual_order
 from shop.rest.problem import plain
-from tests.factories import OrderBodyFactory
+from tests.driver.factories import OrderBodyFactory
 
 ODD = st.sampled_from(
     ["", " ", "a ", " a", "a\n", "a\u202e", "\x00", "\ud800", "x" * 21, "x" * 65, "x" * 201, None, 1, []]

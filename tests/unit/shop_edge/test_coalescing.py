@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 from shop import coalescing, transactions
 from shop.coalescing import Batch, NotAnswered, QueueFull
-from tests.process.conftest import until
+from tests.driver.waiting import until
 
 
 class Kitchen:

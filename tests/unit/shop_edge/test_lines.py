@@ -8,7 +8,7 @@ import structlog
 
 from shop.observability import lines
 from shop.observability.lines import one_line
-from tests.logs import captured
+from tests.driver.logs import captured
 
 log = structlog.get_logger(__name__)
 

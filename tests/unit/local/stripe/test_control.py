@@ -7,7 +7,7 @@ import stripe
 
 from local.stripe import Sandbox
 
-from .conftest import Control, Shop
+from .clients import Control, Shop
 
 
 def test_ledger_adds_up_what_moved(shop: Shop, control: Control) -> None:

@@ -13,7 +13,7 @@ import stripe
 from local.stripe import Sandbox
 from local.stripe.cards import CHALLENGES, DECLINES
 
-from .conftest import Control, Shop
+from .clients import Control, Shop
 
 DECLINED = [
     ("pm_card_chargeDeclined", "card_declined", "generic_decline"),

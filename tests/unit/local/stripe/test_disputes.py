@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
-from .conftest import Control, Shop
+from .clients import Control, Shop
 
 
 def disputed(shop: Shop, card: str = "pm_card_createDispute") -> stripe.Dispute:

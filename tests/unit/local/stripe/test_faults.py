@@ -13,7 +13,7 @@ import stripe
 from local.stripe import Sandbox
 from local.stripe.faults import KINDS
 
-from .conftest import Control, Shop, until
+from .clients import Control, Shop, until
 
 CREATE = "/v1/payment_intents"
 

@@ -10,7 +10,7 @@ import stripe
 
 from local.stripe import Sandbox
 
-from .conftest import Control, Shop, until
+from .clients import Control, Shop, until
 
 
 def headers(thing: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import stripe
 
-from .conftest import Control, Shop
+from .clients import Control, Shop
 
 
 def test_created_confirmed_and_captured_intent_ends_with_the_money(shop: Shop) -> None:

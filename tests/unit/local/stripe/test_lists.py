@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import stripe
 
-from .conftest import Control, Shop
+from .clients import Control, Shop
 
 
 def test_automatic_paging_sees_every_intent_once_newest_first(shop: Shop) -> None:

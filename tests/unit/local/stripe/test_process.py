@@ -16,7 +16,7 @@ import stripe
 
 from local.stripe import Sandbox
 
-from .conftest import Control, Receiver, Shop, until
+from .clients import Control, Receiver, Shop, until
 
 ROOT = Path(__file__).parents[4]
 Launch = Callable[..., tuple[subprocess.Popen[str], str]]

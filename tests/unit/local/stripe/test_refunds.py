@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import stripe
 
-from .conftest import Control, Shop
+from .clients import Control, Shop
 
 
 def test_partial_refunds_add_up_to_the_capture_and_no_further(shop: Shop, control: Control) -> None:

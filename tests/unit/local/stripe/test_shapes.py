@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import stripe
 
-from .conftest import Control, Receiver, Shop, until
+from .clients import Control, Receiver, Shop, until
 
 FACTS: dict[str, Any] = json.loads((Path(__file__).parent / "stripe_shapes.json").read_text())
 PLAIN = {

@@ -14,7 +14,7 @@ import stripe
 from local.stripe import Sandbox
 from local.stripe.webhooks import WORKERS, _read_answer
 
-from .conftest import Control, Receiver, Shop, until
+from .clients import Control, Receiver, Shop, until
 
 FIVE = [
     "charge.captured",

@@ -18,7 +18,7 @@ from local.stripe import Sandbox
 from local.stripe.errors import StripeError
 from local.stripe.params import parse_form
 
-from .conftest import Shop
+from .clients import Shop
 
 BEARER = {"Authorization": "Bearer sk_test_sandbox"}
 

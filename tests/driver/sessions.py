@@ -6,6 +6,7 @@ import time
 
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
+from psycopg.pq import TransactionStatus
 
 PATIENCE_SECONDS = 60.0
 
@@ -58,3 +59,12 @@ def _other_sessions(alias: str, databases: list[str]) -> list[str]:
             [databases, own],
         )
         return [line for (line,) in cursor.fetchall()]
+
+
+def close_interrupted_sessions() -> None:
+    """Close the connections of a test that ran out of time in the middle of a query: its failure is its own."""
+    for connection in connections.all(initialized_only=True):
+        session = connection.connection
+        if session is not None and session.pgconn.transaction_status != TransactionStatus.IDLE:
+            connection.in_atomic_block = False
+            connection.close()

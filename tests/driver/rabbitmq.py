@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import pytest
+
 from local.lifeline import Lifeline
 from local.ports import free_port
 from local.rabbitmq import START_TIMEOUT_SECONDS, RabbitmqError, ensure_rabbitmq
@@ -220,3 +222,13 @@ def _read(file: Path) -> str:
         return file.read_text(errors="replace")
     except OSError:
         return ""
+
+
+def insist_on_rabbitmq() -> None:
+    """Skip the test, or in CI fail it, where no RabbitMQ is installed."""
+    try:
+        server_script()
+    except RabbitmqError as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
