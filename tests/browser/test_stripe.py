@@ -17,9 +17,9 @@ import pytest
 import requests
 from django.test import Client
 
+from tests.browser.buying import PHONE, Visit, fill_in, lose_answers, put_into_basket, sent_orders
 from tests.browser.chromium import Answer, Page
 from tests.browser.running import Shop
-from tests.browser.test_storefront import PHONE, Visit, fill_in, lose_answers, put_into_basket, sent_orders
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
 

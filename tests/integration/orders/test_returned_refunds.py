@@ -25,7 +25,7 @@ from tests.driver.orders import payment, placed, sent_back, status_of
 from tests.driver.provider import Provider, refunds_refused
 from tests.driver.shop import violations
 from tests.driver.shopper import Shopper
-from tests.integration.orders.test_refunds import confirmed, refund
+from tests.integration.orders.refunding import confirmed, refund
 
 RETURNED = "pm_card_pendingRefund"
 

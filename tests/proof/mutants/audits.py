@@ -9,11 +9,11 @@ KEPT_UNLISTED = (
     "::test_the_audit_names_what_is_kept_and_in_no_list_not_what_staff_are_called_for"
 )
 OVERTAKEN = (
-    "tests/integration/orders/test_disputes.py"
+    "tests/integration/orders/disputes/test_disputed_orders.py"
     "::test_a_cancel_that_the_dispute_overtook_waits_for_the_bank_and_ends_with_it"
 )
 WON_AGAIN = (
-    "tests/integration/orders/test_disputes.py"
+    "tests/integration/orders/disputes/test_disputed_orders.py"
     "::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank"
 )
 ORDERS = "orders/audit.py"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
+APPEALS = "tests/integration/orders/disputes/test_appeals.py"
+DISPUTED_ORDERS = "tests/integration/orders/disputes/test_disputed_orders.py"
+PARCELS_AND_STORIES = "tests/integration/orders/disputes/test_parcels_and_stories.py"
 DISPUTES = "payments/services/disputes.py"
 BOOKS = "payments/services/dispute_books.py"
 RECONCILE = "payments/services/reconcile.py"
@@ -21,7 +24,6 @@ STEPS = "orders/sagas/steps.py"
 ENTRY = "orders/sagas/entry.py"
 VOID = "payments/services/void.py"
 TESTS = "tests/integration/payments/test_disputes.py"
-ORDERS = "tests/integration/orders/test_disputes.py"
 REFUNDS = "tests/integration/orders/test_refunds.py"
 VOIDS = "tests/integration/payments/test_capture_and_void.py"
 PARCELS = "tests/integration/shipping/test_holds.py"
@@ -91,7 +93,7 @@ MUTANTS = (
         file=REFUND,
         old="                refuse_disputed(load(payment.pk))\n",
         new="                pass\n",
-        killers=(f"{ORDERS}::test_cancels_before_the_dispute_is_heard_wait_for_the_bank_and_use_up_no_try",),
+        killers=(f"{DISPUTED_ORDERS}::test_cancels_before_the_dispute_is_heard_wait_for_the_bank_and_use_up_no_try",),
     ),
     Mutant(
         removes="what is not counted among the tries of an order's refund",
@@ -99,7 +101,7 @@ MUTANTS = (
         file=STEPS,
         old="refused += not refusal.by_dispute",
         new="refused += 1",
-        killers=(f"{ORDERS}::test_refunds_that_were_refused_for_a_dispute_do_not_count_as_tries",),
+        killers=(f"{DISPUTED_ORDERS}::test_refunds_that_were_refused_for_a_dispute_do_not_count_as_tries",),
     ),
     Mutant(
         removes="what is not counted among the tries of a void's refund",
@@ -140,8 +142,8 @@ MUTANTS = (
         old='"covered_minor": Greatest(promised - kept, Value(0))}',
         new='"covered_minor": Value(0)}',
         killers=(
-            f"{ORDERS}::test_what_a_running_order_is_owed_is_owed_again_once_an_appeal_is_won",
-            f"{ORDERS}::test_what_an_ended_order_is_owed_is_owed_again_once_an_appeal_is_won",
+            f"{APPEALS}::test_what_a_running_order_is_owed_is_owed_again_once_an_appeal_is_won",
+            f"{APPEALS}::test_what_an_ended_order_is_owed_is_owed_again_once_an_appeal_is_won",
         ),
     ),
     Mutant(
@@ -150,7 +152,7 @@ MUTANTS = (
         file=STEPS,
         old="    if payment.lost.minor:\n",
         new="    if False:\n",
-        killers=(f"{ORDERS}::test_money_of_a_canceled_order_that_an_appeal_brings_back_is_owed",),
+        killers=(f"{APPEALS}::test_money_of_a_canceled_order_that_an_appeal_brings_back_is_owed",),
     ),
     Mutant(
         removes="what an appeal brings back of an order that was canceled unpaid",
@@ -158,7 +160,9 @@ MUTANTS = (
         file="payments/services/void.py",
         old="            if payment.lost_minor:\n",
         new="            if False:\n",
-        killers=(f"{ORDERS}::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank",),
+        killers=(
+            f"{DISPUTED_ORDERS}::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank",
+        ),
     ),
     Mutant(
         removes="the news of a refund of what an appeal brought back",
@@ -166,7 +170,9 @@ MUTANTS = (
         file=RECORD_REFUND,
         old="again=again or returned\n",
         new="again=again\n",
-        killers=(f"{ORDERS}::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank",),
+        killers=(
+            f"{DISPUTED_ORDERS}::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank",
+        ),
     ),
     Mutant(
         removes="the audit's eye for what is owed and forgotten",
@@ -333,8 +339,8 @@ MUTANTS = (
         old="        by_bank=payment.lost,\n",
         new="        by_bank=Money.zero(currency),\n",
         killers=(
-            f"{ORDERS}::test_a_lost_order_that_has_not_left_is_canceled_by_staff_without_a_second_refund",
-            f"{ORDERS}::test_what_the_bank_returned_beside_our_refund_is_told_as_such",
+            f"{DISPUTED_ORDERS}::test_a_lost_order_that_has_not_left_is_canceled_by_staff_without_a_second_refund",
+            f"{PARCELS_AND_STORIES}::test_what_the_bank_returned_beside_our_refund_is_told_as_such",
         ),
     ),
     Mutant(
@@ -343,7 +349,9 @@ MUTANTS = (
         file="orders/story.py",
         old="    if payment is None or not payment.lost.minor:\n",
         new="    if True:\n",
-        killers=(f"{ORDERS}::test_a_lost_order_that_has_not_left_is_canceled_by_staff_without_a_second_refund",),
+        killers=(
+            f"{DISPUTED_ORDERS}::test_a_lost_order_that_has_not_left_is_canceled_by_staff_without_a_second_refund",
+        ),
     ),
     Mutant(
         removes="the whole of the money from the story of an order that goes on",
@@ -351,7 +359,7 @@ MUTANTS = (
         file="orders/story.py",
         old="            if returned >= order.total.minor:\n",
         new="            if False:\n",
-        killers=(f"{ORDERS}::test_the_story_tells_a_part_the_rest_and_all_of_the_money_apart",),
+        killers=(f"{PARCELS_AND_STORIES}::test_the_story_tells_a_part_the_rest_and_all_of_the_money_apart",),
     ),
     Mutant(
         removes="the figure of held parcels without those that have left",
@@ -391,7 +399,7 @@ MUTANTS = (
         file=STEPS,
         old="look_again_seconds=DISPUTE_SECONDS, until_deadline=False)",
         new="look_again_seconds=DISPUTE_SECONDS)",
-        killers=(f"{ORDERS}::test_a_cancel_that_the_dispute_overtook_waits_for_the_bank_and_ends_with_it",),
+        killers=(f"{DISPUTED_ORDERS}::test_a_cancel_that_the_dispute_overtook_waits_for_the_bank_and_ends_with_it",),
     ),
     Mutant(
         removes="the refusal to cancel an order whose payment is disputed",
@@ -399,7 +407,7 @@ MUTANTS = (
         file=ENTRY,
         old="    if payment is not None and payment.is_charged_back and get_order(order_id=order_id).status == OrderStatus.CONFIRMED:\n",
         new="    if False:\n",
-        killers=(f"{ORDERS}::test_a_disputed_order_is_not_canceled_with_a_refund",),
+        killers=(f"{DISPUTED_ORDERS}::test_a_disputed_order_is_not_canceled_with_a_refund",),
     ),
     Mutant(
         removes="the return of stock before the refund that a dispute keeps waiting",
@@ -407,7 +415,7 @@ MUTANTS = (
         file="orders/sagas/checkout.py",
         old="        Step(return_stock),\n        Step(refund_payment, then=OrderStatus.REFUNDED),\n",
         new="        Step(refund_payment),\n        Step(return_stock, then=OrderStatus.REFUNDED),\n",
-        killers=(f"{ORDERS}::test_a_cancel_that_the_dispute_overtook_waits_for_the_bank_and_ends_with_it",),
+        killers=(f"{DISPUTED_ORDERS}::test_a_cancel_that_the_dispute_overtook_waits_for_the_bank_and_ends_with_it",),
     ),
     Mutant(
         removes="the release of stock while a dispute keeps its money",
@@ -415,7 +423,9 @@ MUTANTS = (
         file=STEPS,
         old="        release_stock(order)\n        raise _wait_for_the_bank()",
         new="        raise _wait_for_the_bank()",
-        killers=(f"{ORDERS}::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank",),
+        killers=(
+            f"{DISPUTED_ORDERS}::test_a_canceled_unpaid_order_whose_money_was_taken_and_disputed_waits_for_the_bank",
+        ),
     ),
     Mutant(
         removes="the release of stock while its refund is refused",
@@ -423,6 +433,8 @@ MUTANTS = (
         file=STEPS,
         old="        release_stock(order)\n        raise _look_before_next_try(order, refusal)",
         new="        raise _look_before_next_try(order, refusal)",
-        killers=(f"{ORDERS}::test_stock_of_a_canceled_unpaid_order_does_not_wait_for_a_refund_that_is_refused",),
+        killers=(
+            f"{DISPUTED_ORDERS}::test_stock_of_a_canceled_unpaid_order_does_not_wait_for_a_refund_that_is_refused",
+        ),
     ),
 )

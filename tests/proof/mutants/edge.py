@@ -43,7 +43,7 @@ MUTANTS = (
         old="return Money.zero(payment.currency) if payment.dispute_status in rules.CHARGEBACKS else payment.refundable",
         new="return payment.refundable",
         killers=(
-            "tests/integration/orders/test_disputes.py::test_form_of_a_refund_offers_nothing_during_a_chargeback",
+            "tests/integration/orders/disputes/test_parcels_and_stories.py::test_form_of_a_refund_offers_nothing_during_a_chargeback",
         ),
     ),
     Mutant(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
+CARDS_THAT_WAIT = "tests/integration/orders/held_unpaid/test_cards_that_wait.py"
+MANY_AS_ONE = "tests/integration/orders/held_unpaid/test_many_as_one.py"
 CHECKOUT = "orders/sagas/checkout.py"
 ENGINE = "orders/sagas/engine.py"
 JOURNEYS = "tests/integration/orders/test_journeys.py"
@@ -13,7 +15,6 @@ PLACING = "orders/services/place_order.py"
 CANCELING = "orders/services/cancel_order.py"
 BOOKING = "shipping/services/booking.py"
 TESTS = "tests/integration/orders"
-HELD = f"{TESTS}/test_held_unpaid.py"
 CODES = f"{TESTS}/test_codes.py"
 CODES_UNPAID = f"{TESTS}/test_codes_held_unpaid.py"
 ALONG = "tests/proof/security/test_guests_taken_along.py"
@@ -80,7 +81,7 @@ MUTANTS = (
         file="payments/services/refund.py",
         old="    if wanted.currency != payment.currency:\n        raise RefundInOtherCurrency",
         new="    if False:\n        raise RefundInOtherCurrency",
-        killers=(f"{TESTS}/test_refunds.py::test_a_refund_in_another_currency_is_refused_as_such",),
+        killers=(f"{TESTS}/test_refunds_in_part.py::test_a_refund_in_another_currency_is_refused_as_such",),
     ),
     Mutant(
         removes="the question which payment method a canceled order was paid with",
@@ -130,7 +131,9 @@ MUTANTS = (
         file="orders/sql/place_order.sql",
         old=" AND room.over_sku IS NULL\n",
         new="\n",
-        killers=(f"{TESTS}/test_held_unpaid.py::test_a_hold_of_nearly_everything_is_refused_and_leaves_nothing",),
+        killers=(
+            f"{TESTS}/held_unpaid/test_without_a_card.py::test_a_hold_of_nearly_everything_is_refused_and_leaves_nothing",
+        ),
     ),
     Mutant(
         removes="the locks of an email and an address while what is held for them is counted",
@@ -140,7 +143,7 @@ MUTANTS = (
         "        PERFORM pg_advisory_xact_lock(greatest(email, address));\n",
         new="        NULL;\n",
         killers=(
-            f"{TESTS}/test_held_unpaid.py::test_the_last_of_the_room_is_taken_once_by_accounts_that_waited_for_it",
+            f"{TESTS}/held_unpaid/test_many_as_one.py::test_the_last_of_the_room_is_taken_once_by_accounts_that_waited_for_it",
         ),
     ),
     Mutant(
@@ -149,7 +152,7 @@ MUTANTS = (
         file="orders/sql/place_order.sql",
         old="%(payment_method)s::text = '' AND %(total_minor)s::bigint > 0, NULL,",
         new="true, NULL,",
-        killers=(f"{HELD}::test_an_order_that_pays_does_not_wait_for_others_at_its_address",),
+        killers=(f"{MANY_AS_ONE}::test_an_order_that_pays_does_not_wait_for_others_at_its_address",),
     ),
     Mutant(
         removes="the limit of what a card holds that waits for its customer",
@@ -157,7 +160,7 @@ MUTANTS = (
         file="orders/sagas/steps.py",
         old="        if order.unjudged:\n",
         new="        if False:\n",
-        killers=(f"{HELD}::test_a_card_that_waits_for_its_customer_holds_no_more_than_no_card",),
+        killers=(f"{CARDS_THAT_WAIT}::test_a_card_that_waits_for_its_customer_holds_no_more_than_no_card",),
     ),
     Mutant(
         removes="the room that a card must find before it waits",
@@ -165,7 +168,7 @@ MUTANTS = (
         file="orders/sql/begin_to_wait.sql",
         old="        AND room.over_sku IS NULL\n",
         new="\n",
-        killers=(f"{HELD}::test_a_card_that_waits_for_its_customer_holds_no_more_than_no_card",),
+        killers=(f"{CARDS_THAT_WAIT}::test_a_card_that_waits_for_its_customer_holds_no_more_than_no_card",),
     ),
     Mutant(
         removes="the memory that a card has yet to be judged, where the provider's answer was lost",
@@ -173,7 +176,7 @@ MUTANTS = (
         file="orders/sql/get_progress.sql",
         old="o.cancel_reason, o.unjudged,",
         new="o.cancel_reason, false,",
-        killers=(f"{HELD}::test_a_card_of_which_the_answer_was_lost_is_judged_once_that_is_there",),
+        killers=(f"{CARDS_THAT_WAIT}::test_a_card_of_which_the_answer_was_lost_is_judged_once_that_is_there",),
     ),
     Mutant(
         removes="the end of judging once an order waits",
@@ -181,7 +184,7 @@ MUTANTS = (
         file="orders/sql/begin_to_wait.sql",
         old="        unjudged = false\n",
         new="        unjudged = unjudged\n",
-        killers=(f"{HELD}::test_an_order_that_waits_is_judged_once",),
+        killers=(f"{CARDS_THAT_WAIT}::test_an_order_that_waits_is_judged_once",),
     ),
     Mutant(
         removes="the wait that a card begins in one statement with its judgement",
@@ -189,7 +192,7 @@ MUTANTS = (
         file="orders/sql/begin_to_wait.sql",
         old="    FROM moved WHERE %(expected)s::text <> 'AWAITING_PAYMENT'\n",
         new="    FROM moved WHERE false\n",
-        killers=(f"{HELD}::test_two_workers_of_one_order_judge_it_once",),
+        killers=(f"{CARDS_THAT_WAIT}::test_two_workers_of_one_order_judge_it_once",),
     ),
     Mutant(
         removes="the freedom of an order on its walk, which holds for a moment only",
@@ -197,7 +200,7 @@ MUTANTS = (
         file=ROOM,
         old="                        AND (placed.status = 'AWAITING_PAYMENT' OR NOT placed.pays_at_once)\n",
         new="",
-        killers=(f"{HELD}::test_an_order_that_is_only_recorded_is_judged_by_the_worker",),
+        killers=(f"{CARDS_THAT_WAIT}::test_an_order_that_is_only_recorded_is_judged_by_the_worker",),
     ),
     Mutant(
         removes="the right of whoever has a card not to be kept out by those without one",
@@ -208,7 +211,7 @@ MUTANTS = (
         "                                OR placed.pays_at_once OR waiting IS NULL\n"
         "                            )\n",
         new="",
-        killers=(f"{HELD}::test_those_without_a_card_keep_out_nobody_who_has_one",),
+        killers=(f"{MANY_AS_ONE}::test_those_without_a_card_keep_out_nobody_who_has_one",),
     ),
     Mutant(
         removes="the right of whoever has verified a mailbox not to be limited by those who name it",
@@ -216,7 +219,7 @@ MUTANTS = (
         file=ROOM,
         old="(placed.email_verified OR NOT verified) AND",
         new="",
-        killers=(f"{HELD}::test_whoever_has_verified_a_mailbox_is_not_limited_by_those_who_name_it",),
+        killers=(f"{MANY_AS_ONE}::test_whoever_has_verified_a_mailbox_is_not_limited_by_those_who_name_it",),
     ),
     Mutant(
         removes="the one customer behind accounts that have verified one mailbox",
@@ -224,7 +227,7 @@ MUTANTS = (
         file=ROOM,
         old="(placed.email_verified OR NOT verified) AND",
         new="NOT verified AND",
-        killers=(f"{HELD}::test_accounts_that_have_verified_one_mailbox_are_one_customer",),
+        killers=(f"{MANY_AS_ONE}::test_accounts_that_have_verified_one_mailbox_are_one_customer",),
     ),
     Mutant(
         removes="the proof that an address belongs to an account",
@@ -232,7 +235,7 @@ MUTANTS = (
         file="shop/accounts/verified.py",
         old="user_id=user_id, verified=True",
         new="user_id=user_id",
-        killers=(f"{HELD}::test_an_address_that_was_entered_and_not_verified_frees_nobody",),
+        killers=(f"{MANY_AS_ONE}::test_an_address_that_was_entered_and_not_verified_frees_nobody",),
     ),
     Mutant(
         removes="the several customers who live at one place",
@@ -240,7 +243,7 @@ MUTANTS = (
         file=ROOM,
         old="                place_factor * greatest(",
         new="                greatest(",
-        killers=(f"{HELD}::test_a_place_holds_so_many_times_what_one_customer_may",),
+        killers=(f"{MANY_AS_ONE}::test_a_place_holds_so_many_times_what_one_customer_may",),
     ),
     Mutant(
         removes="the one place behind many second lines",
@@ -248,7 +251,7 @@ MUTANTS = (
         file="orders/services/held_unpaid.py",
         old="parts = (address.country, address.postal_code, address.line1)",
         new="parts = (address.country, address.postal_code, address.line1, address.line2)",
-        killers=(f"{HELD}::test_one_place_in_several_spellings",),
+        killers=(f"{MANY_AS_ONE}::test_one_place_in_several_spellings",),
     ),
     Mutant(
         removes="the one place behind many ways to write a letter",
@@ -256,7 +259,7 @@ MUTANTS = (
         file="orders/services/held_unpaid.py",
         old='    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())\n',
         new="    return text.casefold()\n",
-        killers=(f"{HELD}::test_a_place_holds_so_many_times_what_one_customer_may",),
+        killers=(f"{MANY_AS_ONE}::test_a_place_holds_so_many_times_what_one_customer_may",),
     ),
     Mutant(
         removes="the customer's own orders from what a refusal names",
@@ -264,7 +267,7 @@ MUTANTS = (
         file=ROOM,
         old="    IF unpaid >= most_orders OR over_sku IS NOT NULL THEN\n",
         new="    IF unpaid >= most_orders THEN\n",
-        killers=(f"{HELD}::test_what_is_held_with_and_without_a_card_adds_up",),
+        killers=(f"{CARDS_THAT_WAIT}::test_what_is_held_with_and_without_a_card_adds_up",),
     ),
     Mutant(
         removes="the freedom of an account from what strangers ordered for its mailbox",
@@ -280,7 +283,7 @@ MUTANTS = (
         file=ROOM,
         old="                    placed.customer_id = customer AND placed.guest_id IS NULL\n                    AND placed.status IN",
         new="                    placed.status IN",
-        killers=(f"{HELD}::test_a_place_holds_so_many_times_what_one_customer_may",),
+        killers=(f"{MANY_AS_ONE}::test_a_place_holds_so_many_times_what_one_customer_may",),
     ),
     Mutant(
         removes="what is free of a product as the share is taken of it, where another worker judges",
@@ -288,7 +291,7 @@ MUTANTS = (
         file="orders/sagas/steps.py",
         old="            for sku in refusal.skus:\n                del reserved[sku]\n",
         new="            raise refusal\n",
-        killers=(f"{HELD}::test_nobody_is_kept_from_what_is_not_for_sale_any_more",),
+        killers=(f"{CARDS_THAT_WAIT}::test_nobody_is_kept_from_what_is_not_for_sale_any_more",),
     ),
     Mutant(
         removes="the end of an order's keys once it is paid",
@@ -296,7 +299,9 @@ MUTANTS = (
         file="orders/sql/advance_order.sql",
         old="        email_key = CASE WHEN %(to)s::text = 'AWAITING_PAYMENT' THEN email_key END,\n",
         new="        email_key = email_key,\n",
-        killers=(f"{TESTS}/test_held_unpaid.py::test_keys_stand_on_an_order_only_while_it_waits_for_its_payment",),
+        killers=(
+            f"{TESTS}/held_unpaid/test_many_as_one.py::test_keys_stand_on_an_order_only_while_it_waits_for_its_payment",
+        ),
     ),
     Mutant(
         removes="the one mailbox behind many addresses",
@@ -304,7 +309,7 @@ MUTANTS = (
         file="shop/mail_address.py",
         old='    name = name.partition("+")[0]\n',
         new="",
-        killers=(f"{TESTS}/test_held_unpaid.py::test_one_mailbox_by_several_names",),
+        killers=(f"{TESTS}/held_unpaid/test_many_as_one.py::test_one_mailbox_by_several_names",),
     ),
     Mutant(
         removes="the status that an order is moved from",
@@ -432,7 +437,7 @@ MUTANTS = (
         file=ENTRY,
         old='refund_id = derived_id("refund", order_id, operation)',
         new='refund_id = derived_id("refund", order_id, operation, uuid.uuid4())',
-        killers=(f"{TESTS}/test_refunds.py::test_a_part_whose_answer_is_lost_is_refunded_once",),
+        killers=(f"{TESTS}/test_refunds_in_part.py::test_a_part_whose_answer_is_lost_is_refunded_once",),
     ),
     Mutant(
         removes="the user in the id of a refund",
@@ -440,7 +445,7 @@ MUTANTS = (
         file="orders/rest/views.py",
         old="operation=str(call.operation_id())",
         new="operation=call.key",
-        killers=(f"{TESTS}/test_refunds.py::test_two_staff_with_the_same_key_make_two_refunds",),
+        killers=(f"{TESTS}/test_refunds_in_part.py::test_two_staff_with_the_same_key_make_two_refunds",),
     ),
     Mutant(
         removes="the wait for the part that is still on its way back",
@@ -448,7 +453,7 @@ MUTANTS = (
         file=STEPS,
         old="        if payment.status == payments.PaymentStatus.REFUNDED:\n",
         new="        if True:\n",
-        killers=(f"{TESTS}/test_refunds.py::test_a_cancel_waits_for_the_part_that_is_still_on_its_way",),
+        killers=(f"{TESTS}/test_refunds_in_part.py::test_a_cancel_waits_for_the_part_that_is_still_on_its_way",),
     ),
     Mutant(
         removes="the one shipment of an order",
