@@ -19,7 +19,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from local.demo.journeys import JOURNEYS, Journey, JourneyFailed, Shopper, say
+from local.demo.customers import JourneyFailed, Shopper
+from local.demo.journey import Journey, say
+from local.demo.journeys import JOURNEYS
 from local.processes import StartFailed
 from local.stack import Stack, prepare_django
 

@@ -1,204 +1,16 @@
-"""The demo's journeys: what a storefront does over HTTP, which faults meet it, and how each must end."""
+"""The demo's journeys: which faults meet them, and how each must end."""
 
 from __future__ import annotations
 
-import sys
 import threading
-import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import requests
 
-from local.demo import data as demo_data
-from local.stack import Stack
+from local.demo.customers import Guest
+from local.demo.journey import Journey, intents_of, say, wait_for
 from shop.money import Money
-
-ADDRESS = {
-    "name": "Ada Example",
-    "line1": "1 Harbor Street",
-    "city": "Lisbon",
-    "postal_code": "1100-001",
-    "country": "PT",
-}
-PATIENCE_SECONDS = 45
-# An order that is confirmed goes on to be shipped; a journey that is about the payment does not wait for the parcel.
-CONFIRMED = ("CONFIRMED", "SHIPPED", "DELIVERED")
-
-
-class JourneyFailed(RuntimeError):
-    """The demo cannot go on."""
-
-
-class Customer:
-    """Whoever orders, with the token of a storefront, speaking HTTP only; and the sandbox's control panel beside it."""
-
-    def __init__(self, stack: Stack, token: str) -> None:
-        self.stack = stack
-        self._headers = {"Authorization": f"Bearer {token}"}
-
-    def place(self, sku: str, *, quantity: int = 1, payment_method: str, key: str = "") -> requests.Response:
-        """POST an order of one product."""
-        body = {"lines": [{"sku": sku, "quantity": quantity}], "payment_method": payment_method}
-        return self.order_by(body, key=key)
-
-    def order_by(self, body: dict[str, Any], *, key: str = "", country: str = ADDRESS["country"]) -> requests.Response:
-        """POST an order as the body says, to an address in that country."""
-        return requests.post(
-            f"{self.stack.url}/api/v1/orders",
-            headers=self._headers | {"Idempotency-Key": key or str(uuid.uuid4())},
-            json={"shipping_address": ADDRESS | {"country": country}} | body,
-            timeout=30,
-        )
-
-    def quote(self, sku: str, *, country: str = ADDRESS["country"], **more: Any) -> requests.Response:
-        """POST a quote of one product."""
-        return requests.post(
-            f"{self.stack.url}/api/v1/quotes",
-            headers=self._headers,
-            json={"lines": [{"sku": sku, "quantity": 1}], "destination": {"country": country}} | more,
-            timeout=30,
-        )
-
-    def pay(self, order_id: str, *, payment_method: str) -> requests.Response:
-        """POST a payment method for an order."""
-        return requests.post(
-            f"{self.stack.url}/api/v1/orders/{order_id}/payment",
-            headers=self._headers | {"Idempotency-Key": str(uuid.uuid4())},
-            json={"payment_method": payment_method},
-            timeout=30,
-        )
-
-    def orders(self) -> list[dict[str, Any]]:
-        """GET the newest orders."""
-        found: list[dict[str, Any]] = requests.get(
-            f"{self.stack.url}/api/v1/orders", headers=self._headers, timeout=10
-        ).json()["results"]
-        return found
-
-    def order(self, order_id: str) -> dict[str, Any]:
-        """GET one order."""
-        found: dict[str, Any] = requests.get(
-            f"{self.stack.url}/api/v1/orders/{order_id}", headers=self._headers, timeout=10
-        ).json()
-        return found
-
-    def sandbox(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Work the sandbox's control panel."""
-        url = f"{self.stack.sandbox_url}/sandbox/{path}"
-        answer = requests.get(url, timeout=10) if body is None else requests.post(url, json=body, timeout=10)
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
-
-
-class Shopper(Customer):
-    """A customer with an account, signed in."""
-
-    def __init__(self, stack: Stack) -> None:
-        login = requests.post(
-            f"{stack.url}/_allauth/app/v1/auth/login",
-            json={"email": demo_data.SHOPPER.email, "password": demo_data.SHOPPER.password},
-            timeout=10,
-        )
-        if login.status_code != requests.codes.ok:
-            raise JourneyFailed(f"the demo shopper cannot sign in: {login.status_code} {login.text[:300]}")
-        super().__init__(stack, login.json()["meta"]["session_token"])
-
-
-class Guest(Customer):
-    """A customer without an account."""
-
-    def __init__(self, stack: Stack) -> None:
-        made = requests.post(f"{stack.url}/api/v1/guests", json={"email": "guest@shop.example"}, timeout=10)
-        if made.status_code != requests.codes.created:
-            raise JourneyFailed(f"nobody can order as a guest: {made.status_code} {made.text[:300]}")
-        super().__init__(stack, made.json()["token"])
-
-
-class Journey:
-    """One journey: begin it, watch it to its end, judge the end."""
-
-    title = ""
-    takes_long = False
-    ends_as: tuple[str, ...] = CONFIRMED
-    mails: tuple[str, ...] = ("confirmed",)
-
-    def __init__(self, shopper: Customer) -> None:
-        self.shopper = shopper
-        self.order_id = ""
-        self._told: set[tuple[object, str]] = set()
-        self._first: Any = None
-        self.wrong: list[str] = []
-
-    def begin(self) -> None:
-        """Place the order and do what the customer does."""
-        raise NotImplementedError(self.title)
-
-    def finish(self) -> list[str]:
-        """Tell the order's timeline until it has ended; return the journey's title if it ended otherwise."""
-        reached = self._watch()
-        self.expect(reached, f"it ended {' or '.join(self.ends_as)} with {len(self.mails)} mails sent")
-        self.judge()
-        for line in self.wrong:
-            say(f"    WRONG: {line}")
-        if not self.wrong:
-            say(f"    as it should: {self.ends_as[0].lower()}, {' and '.join(self.mails)} mail sent")
-        return [self.title] if self.wrong else []
-
-    def judge(self) -> None:
-        """Check what the journey promises besides its status."""
-
-    def expect(self, condition: bool, what: str) -> None:
-        """Note what did not hold."""
-        if not condition:
-            self.wrong.append(f"not so: {what}")
-
-    def told(self, response: requests.Response, status: int, *, path: str = "/api/v1/orders") -> dict[str, Any]:
-        """Say how the API answered."""
-        body: dict[str, Any] = response.json()
-        outcome = body.get("code") or f"{body.get('status')}, next action: {body.get('next_action')}"
-        say(f"    POST {path} -> {response.status_code} {outcome}")
-        self.expect(response.status_code == status, f"the answer was {status}: {response.text[:300]}")
-        return body
-
-    def answered(self, response: requests.Response, status: int, *, path: str = "/api/v1/orders") -> dict[str, Any]:
-        """Say how the API answered, and remember the order it names."""
-        body = self.told(response, status, path=path)
-        self.order_id = self.order_id or str(body.get("id") or body.get("facts", {}).get("order_id", ""))
-        if not self.order_id:
-            raise JourneyFailed(f"{self.title}: the answer names no order: {response.text[:500]}")
-        return body
-
-    def ledger(self) -> dict[str, Any]:
-        """Return the provider's own books on this order."""
-        found: dict[str, Any] = self.shopper.sandbox(f"ledger?order_id={self.order_id}")
-        return found
-
-    def captures(self) -> int:
-        """Return how often the provider took this order's money."""
-        return sum(int(intent.get("captures", 0)) for intent in _intents(self.ledger()))
-
-    def _watch(self) -> bool:
-        from shop.story.timeline import story_of
-
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            story = story_of(uuid.UUID(self.order_id))
-            for happening in story.happened:
-                mark = (happening.at, happening.what)
-                if mark not in self._told:
-                    self._told.add(mark)
-                    self._first = self._first or happening.at
-                    offset = (happening.at - self._first).total_seconds()
-                    say(f"    {offset:+8.3f}s  {happening.context:<14} {happening.what}")
-            mailed = sum(happening.fact == "email.sent" for happening in story.happened)
-            if self.shopper.order(self.order_id)["status"] in self.ends_as and mailed >= len(self.mails):
-                return True
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.1)
 
 
 class ConfirmedShippedMailed(Journey):
@@ -256,7 +68,7 @@ class AnotherCard(Journey):
 
     def judge(self) -> None:
         """Find one intent and one charge."""
-        self.expect(len(_intents(self.ledger())) == 1, "one intent at the provider")
+        self.expect(len(intents_of(self.ledger())) == 1, "one intent at the provider")
         self.expect(self.captures() == 1, "one charge at the provider")
 
 
@@ -273,7 +85,7 @@ class OutOfStock(Journey):
 
     def judge(self) -> None:
         """Find that the provider was not even asked."""
-        self.expect(not _intents(self.ledger()), "the provider was never asked")
+        self.expect(not intents_of(self.ledger()), "the provider was never asked")
 
 
 class Authenticated(Journey):
@@ -358,10 +170,10 @@ class Killed(Journey):
         before = {order["id"] for order in self.shopper.orders()}
         client = threading.Thread(target=self._place_and_lose, daemon=True)
         client.start()
-        self.order_id = _wait_for(
+        self.order_id = wait_for(
             lambda: next((o["id"] for o in self.shopper.orders() if o["id"] not in before), ""), "the order is recorded"
         )
-        _wait_for(self.captures, "the provider has the money")
+        wait_for(self.captures, "the provider has the money")
         web = self.shopper.stack.processes["web"]
         web.kill()
         say("    the money is taken; the web server is killed; the customer's request ends without an answer")
@@ -410,7 +222,7 @@ class GuestByQuote(Journey):
 
     def judge(self) -> None:
         """Find one charge, of the total that was quoted last."""
-        charged = [intent["captured"] for intent in _intents(self.ledger()) if intent["captures"]]
+        charged = [intent["captured"] for intent in intents_of(self.ledger()) if intent["captures"]]
         self.expect(charged == [self._new["total"]["amount_minor"]], f"one charge of the new total: {charged}")
         order = self.shopper.order(self.order_id)
         self.expect(order["adjustments"] == self._new["adjustments"], "code, shipping and tax are those of the quote")
@@ -424,7 +236,7 @@ class NothingToPay(Journey):
     def begin(self) -> None:
         """Order with the code, twice; name no card."""
         _give_away("GIFT", country="DE")
-        quoted = _wait_for(self._free_quote, "an order with the code costs nothing")
+        quoted = wait_for(self._free_quote, "an order with the code costs nothing")
         say(f"    a quote: total {quoted['total']['formatted']} {quoted['total']['currency']}")
         placed = self.answered(self.shopper.order_by({"quote": quoted["id"]}, country="DE"), 201)
         self.expect(placed["payment"] is None, "the order has no payment")
@@ -438,7 +250,7 @@ class NothingToPay(Journey):
 
     def judge(self) -> None:
         """Find that the provider was not even asked."""
-        self.expect(not _intents(self.ledger()), "the provider was never asked")
+        self.expect(not intents_of(self.ledger()), "the provider was never asked")
 
 
 JOURNEYS: tuple[type[Journey], ...] = (
@@ -474,23 +286,3 @@ def _give_away(code: str, *, country: str) -> None:
     codes.create(code=code, label="A gift", percent=100, max_uses=1)
     option = options.create(code="fetch", name="Fetched at the shop", days_min=0, days_max=1)
     rates.create(option=option, countries=[country], currency="EUR", price_minor=0)
-
-
-def _intents(ledger: dict[str, Any]) -> list[dict[str, Any]]:
-    found = ledger.get("payment_intents", [])
-    return list(found.values()) if isinstance(found, dict) else list(found)
-
-
-def _wait_for(ask: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (answer := ask()):
-        if time.monotonic() > deadline:
-            raise JourneyFailed(f"it did not come about that {what}")
-        time.sleep(0.02)
-    return answer
-
-
-def say(line: str, *, end: str = "\n") -> None:
-    """Print a line at once."""
-    sys.stdout.write(line + end)
-    sys.stdout.flush()

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from local.demo import data as demo_data
-from local.demo.journeys import ADDRESS
+from local.demo.customers import ADDRESS
 from tests.browser.chromium import Page
 from tests.browser.running import Shop
 

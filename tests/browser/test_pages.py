@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.demo import data as demo_data
-from local.demo.journeys import ADDRESS
+from local.demo.customers import ADDRESS
 from tests.browser.buying import PHONE, Visit, fill_in, put_into_basket, sign_in
 from tests.browser.chromium import Page
 from tests.browser.running import Shop

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from local.demo.journeys import ADDRESS
+from local.demo.customers import ADDRESS
 from tests.browser.buying import (
     PHONE,
     Visit,

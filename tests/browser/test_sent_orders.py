@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.demo.journeys import ADDRESS
+from local.demo.customers import ADDRESS
 from tests.browser.buying import (
     PHONE,
     Visit,

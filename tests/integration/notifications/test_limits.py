@@ -25,8 +25,8 @@ from shop import transactions
 from tests.driver.factories import UserFactory
 from tests.driver.sessions import waiting_for
 from tests.integration.notifications.emails import FACTS, make_due
+from tests.integration.notifications.records import facts_of, record_refunds
 from tests.integration.notifications.test_audit import found
-from tests.integration.notifications.test_sending import facts_of, record_refunds
 
 PATIENCE_SECONDS = 60.0
 CANCELED = "tell_customer_order_canceled"

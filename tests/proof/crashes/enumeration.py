@@ -18,7 +18,7 @@ from tests.driver.sweeps import order_sweeps
 from tests.driver.tables import execute
 from tests.proof.choosing import Choose
 from tests.proof.crashes.children import Lived, live
-from tests.proof.crashes.journeys import Journey
+from tests.proof.crashes.journeys.journey import Journey
 from tests.proof.heard import unheard
 
 Walked = TypeVar("Walked", bound=Journey)

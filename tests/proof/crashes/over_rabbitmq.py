@@ -28,7 +28,7 @@ from shop.events.inbox import DeliveryStatus
 from tests.driver.waiting import until
 from tests.proof.crashes.children import Lived, Tell, live
 from tests.proof.crashes.enumeration import settle, violations_at_rest
-from tests.proof.crashes.journeys import Journey
+from tests.proof.crashes.journeys.journey import Journey
 from tests.proof.heard import unheard
 
 EVENTS = tuple(f"{context}.events" for context in topology.HEARING)

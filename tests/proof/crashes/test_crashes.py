@@ -18,7 +18,11 @@ import pytest
 from tests.driver.provider import Provider
 from tests.proof.choosing import after_each, containing, drawn_from, every_one
 from tests.proof.crashes.enumeration import enumerate_crashes
-from tests.proof.crashes.journeys import JOURNEYS, Challenge, Confirm, Decline, Journey, RefundInPart
+from tests.proof.crashes.journeys.afterwards import RefundInPart
+from tests.proof.crashes.journeys.catalog import JOURNEYS
+from tests.proof.crashes.journeys.journey import Journey
+from tests.proof.crashes.journeys.paying import Challenge
+from tests.proof.crashes.journeys.placing import Confirm, Decline
 from tests.proof.crashes.points import FOR_MANY
 from tests.proof.report import Record, sized
 

@@ -13,7 +13,9 @@ import pytest
 from tests.driver.provider import Provider
 from tests.proof.choosing import after_each, drawn_from
 from tests.proof.crashes.enumeration import enumerate_pairs
-from tests.proof.crashes.journeys import Cancel, Confirm, Journey
+from tests.proof.crashes.journeys.journey import Journey
+from tests.proof.crashes.journeys.paying import Cancel
+from tests.proof.crashes.journeys.placing import Confirm
 from tests.proof.report import EXTENT, Record, sized
 
 PARTS = {Confirm: 24, Cancel: 12}

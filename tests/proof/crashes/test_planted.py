@@ -24,7 +24,7 @@ from shop.tasks import deliver_event, deliver_events
 from tests.driver.provider import Provider
 from tests.proof.choosing import beginning_with
 from tests.proof.crashes.enumeration import Enumeration, enumerate_crashes
-from tests.proof.crashes.journeys import Confirm
+from tests.proof.crashes.journeys.placing import Confirm
 from tests.proof.crashes.over_rabbitmq import (
     Applied,
     AppliedTogether,

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
+HEARD = "tests/integration/payments/disputes/test_heard.py"
+REFUNDS_MEANWHILE = "tests/integration/payments/disputes/test_refunds_meanwhile.py"
+TOLD = "tests/integration/payments/disputes/test_told.py"
+BOOKINGS_TAKEN_BACK = "tests/integration/shipping/test_bookings_taken_back.py"
+LEFT_TO_STAFF = "tests/integration/shipping/test_left_to_staff.py"
 APPEALS = "tests/integration/orders/disputes/test_appeals.py"
 DISPUTED_ORDERS = "tests/integration/orders/disputes/test_disputed_orders.py"
 PARCELS_AND_STORIES = "tests/integration/orders/disputes/test_parcels_and_stories.py"
@@ -23,7 +28,6 @@ UNBOOKING = "shipping/services/unbooking.py"
 STEPS = "orders/sagas/steps.py"
 ENTRY = "orders/sagas/entry.py"
 VOID = "payments/services/void.py"
-TESTS = "tests/integration/payments/test_disputes.py"
 REFUNDS = "tests/integration/orders/test_refunds.py"
 VOIDS = "tests/integration/payments/test_capture_and_void.py"
 PARCELS = "tests/integration/shipping/test_holds.py"
@@ -35,7 +39,7 @@ MUTANTS = (
         file="payments/gateways/stripe/words.py",
         old='    "charge.dispute.created": NoticeKind.DISPUTE,\n',
         new="",
-        killers=(f"{TESTS}::test_signed_webhook_of_a_dispute_is_kept_and_the_dispute_recorded",),
+        killers=(f"{HEARD}::test_signed_webhook_of_a_dispute_is_kept_and_the_dispute_recorded",),
     ),
     Mutant(
         removes="the search for disputes whose webhooks were lost",
@@ -43,7 +47,7 @@ MUTANTS = (
         file=RECONCILE,
         old="        run.disputes += 1\n        _sync_dispute(run, payment, seen)\n",
         new="        run.disputes += 1\n",
-        killers=(f"{TESTS}::test_a_dispute_whose_webhooks_were_all_lost_is_found_by_the_hourly_reconciliation",),
+        killers=(f"{HEARD}::test_a_dispute_whose_webhooks_were_all_lost_is_found_by_the_hourly_reconciliation",),
     ),
     Mutant(
         removes="the fence against an older answer about a dispute",
@@ -51,7 +55,7 @@ MUTANTS = (
         file=DISPUTES,
         old="        if (None if dispute is None else dispute.answers) != answers:\n            return None\n",
         new="",
-        killers=(f"{TESTS}::test_an_older_answer_never_overwrites_a_newer_one",),
+        killers=(f"{HEARD}::test_an_older_answer_never_overwrites_a_newer_one",),
     ),
     Mutant(
         removes="the refusal of a refund while a chargeback is open",
@@ -59,7 +63,7 @@ MUTANTS = (
         file=REFUND,
         old="            refuse_disputed(payment)\n",
         new="            pass\n",
-        killers=(f"{TESTS}::test_a_refund_is_refused_while_a_chargeback_is_open_and_made_once_it_is_won",),
+        killers=(f"{REFUNDS_MEANWHILE}::test_a_refund_is_refused_while_a_chargeback_is_open_and_made_once_it_is_won",),
     ),
     Mutant(
         removes="the search for the dispute for which a refund was refused",
@@ -67,7 +71,7 @@ MUTANTS = (
         file=REFUND,
         old="                _explain_by_dispute(refund, payment)\n",
         new="                pass\n",
-        killers=(f"{TESTS}::test_a_refund_that_is_refused_for_a_dispute_nobody_has_heard_of_finds_it",),
+        killers=(f"{REFUNDS_MEANWHILE}::test_a_refund_that_is_refused_for_a_dispute_nobody_has_heard_of_finds_it",),
     ),
     Mutant(
         removes="the new key of a refund that was refused for a dispute not listed yet",
@@ -76,7 +80,7 @@ MUTANTS = (
         old="key_is_spent=True, order_id=payment.pk",
         new="key_is_spent=False, order_id=payment.pk",
         killers=(
-            f"{TESTS}::test_a_refund_that_is_refused_for_a_dispute_not_listed_yet_is_sent_again_under_its_own_id",
+            f"{REFUNDS_MEANWHILE}::test_a_refund_that_is_refused_for_a_dispute_not_listed_yet_is_sent_again_under_its_own_id",
         ),
     ),
     Mutant(
@@ -85,7 +89,9 @@ MUTANTS = (
         file=REFUND,
         old=" or refund.attempts >= TRIES_UNEXPLAINED:",
         new=":",
-        killers=(f"{TESTS}::test_a_refund_that_is_refused_for_a_dispute_that_is_never_listed_fails_in_the_end",),
+        killers=(
+            f"{REFUNDS_MEANWHILE}::test_a_refund_that_is_refused_for_a_dispute_that_is_never_listed_fails_in_the_end",
+        ),
     ),
     Mutant(
         removes="the wait for a dispute that a refused refund has found",
@@ -125,7 +131,7 @@ MUTANTS = (
         file=REFUND,
         old=' + F("settled_minor") + F("lost_minor")\n',
         new=' + F("settled_minor")\n',
-        killers=(f"{TESTS}::test_what_a_lost_dispute_took_is_not_refunded_again",),
+        killers=(f"{REFUNDS_MEANWHILE}::test_what_a_lost_dispute_took_is_not_refunded_again",),
     ),
     Mutant(
         removes="what a lost dispute took from what is owed",
@@ -133,7 +139,7 @@ MUTANTS = (
         file=DISPUTES,
         old="    balance_owed(payment.pk)\n",
         new="",
-        killers=(f"{TESTS}::test_what_is_owed_is_lowered_by_what_a_lost_dispute_gave_the_customer",),
+        killers=(f"{REFUNDS_MEANWHILE}::test_what_is_owed_is_lowered_by_what_a_lost_dispute_gave_the_customer",),
     ),
     Mutant(
         removes="what is owed again once an appeal is won",
@@ -184,7 +190,7 @@ MUTANTS = (
             ' p.refunded_minor + p.settled_minor + p.owed_minor + p.lost_minor"\n'
         ),
         new="",
-        killers=(f"{TESTS}::test_a_payment_that_says_otherwise_than_its_disputes_is_named",),
+        killers=(f"{TOLD}::test_a_payment_that_says_otherwise_than_its_disputes_is_named",),
     ),
     Mutant(
         removes="the fee of a dispute from the two books",
@@ -192,7 +198,7 @@ MUTANTS = (
         file=DISPUTES,
         old="    return dispute.withdrawn_minor, dispute.fee_minor, dispute.account_currency if moved",
         new="    return dispute.withdrawn_minor, 1500, dispute.account_currency if moved",
-        killers=(f"{TESTS}::test_books_that_differ_in_a_cent_are_named_and_repaired",),
+        killers=(f"{TOLD}::test_books_that_differ_in_a_cent_are_named_and_repaired",),
     ),
     Mutant(
         removes="the way back through the two books of disputes",
@@ -200,7 +206,7 @@ MUTANTS = (
         file=BOOKS,
         old="        if dispute.provider_dispute_id not in listed and is_missing_there(dispute):\n",
         new="        if False:\n",
-        killers=(f"{TESTS}::test_a_dispute_that_the_provider_has_never_heard_of_is_named",),
+        killers=(f"{TOLD}::test_a_dispute_that_the_provider_has_never_heard_of_is_named",),
     ),
     Mutant(
         removes="the audit of what a payment says of its disputes",
@@ -208,7 +214,7 @@ MUTANTS = (
         file=AUDIT,
         old="    if (payment.dispute_status, payment.lost_minor) == (status, lost):\n",
         new="    if True:\n",
-        killers=(f"{TESTS}::test_a_payment_that_says_otherwise_than_its_disputes_is_named",),
+        killers=(f"{TOLD}::test_a_payment_that_says_otherwise_than_its_disputes_is_named",),
     ),
     Mutant(
         removes="the audit of open disputes that nobody asks about",
@@ -216,7 +222,7 @@ MUTANTS = (
         file=AUDIT,
         old='  AND (d.due_at >= now() - %(resolved)s) IS NOT TRUE"\n',
         new='  AND false"\n',
-        killers=(f"{TESTS}::test_an_open_dispute_that_nobody_asks_about_is_named",),
+        killers=(f"{TOLD}::test_an_open_dispute_that_nobody_asks_about_is_named",),
     ),
     Mutant(
         removes="the hold of a parcel that waits for its carrier",
@@ -256,7 +262,7 @@ MUTANTS = (
         file=HANDLERS,
         old="    if event.lost.minor:\n",
         new="    if False:\n",
-        killers=(f"{PARCELS}::test_a_lost_dispute_leaves_the_parcel_to_staff_who_release_it",),
+        killers=(f"{LEFT_TO_STAFF}::test_a_lost_dispute_leaves_the_parcel_to_staff_who_release_it",),
     ),
     Mutant(
         removes="the taking back of what was booked before the dispute",
@@ -264,7 +270,9 @@ MUTANTS = (
         file=HOLDS,
         old="    open_now.exclude(status=ShipmentStatus.PENDING, due_at=None).update(due_at=Now())\n",
         new="",
-        killers=(f"{PARCELS}::test_what_was_booked_before_the_dispute_is_taken_back_and_booked_again_once_it_is_won",),
+        killers=(
+            f"{BOOKINGS_TAKEN_BACK}::test_what_was_booked_before_the_dispute_is_taken_back_and_booked_again_once_it_is_won",
+        ),
     ),
     Mutant(
         removes="the look at the hold when a booking is recorded",
@@ -272,7 +280,9 @@ MUTANTS = (
         file="shipping/sql/record_booking.sql",
         old="AND hold.released_at IS NULL\n            ) THEN",
         new="AND false\n            ) THEN",
-        killers=(f"{PARCELS}::test_a_hold_that_was_not_there_when_the_shipment_was_made_is_seen_by_the_booking",),
+        killers=(
+            f"{BOOKINGS_TAKEN_BACK}::test_a_hold_that_was_not_there_when_the_shipment_was_made_is_seen_by_the_booking",
+        ),
     ),
     Mutant(
         removes="the look at the row that a hold has made due while the booking waited for it",
@@ -280,7 +290,7 @@ MUTANTS = (
         file="shipping/sql/record_booking.sql",
         old="WHEN due_at <= clock_timestamp() OR EXISTS",
         new="WHEN EXISTS",
-        killers=(f"{PARCELS}::test_a_hold_that_commits_while_the_booking_waits_for_the_row_makes_it_due",),
+        killers=(f"{BOOKINGS_TAKEN_BACK}::test_a_hold_that_commits_while_the_booking_waits_for_the_row_makes_it_due",),
     ),
     Mutant(
         removes="the due moment of a booking to take back from a tracker's answer",
@@ -289,7 +299,7 @@ MUTANTS = (
         old="When(status=ShipmentStatus.BOOKED, due_at__lte=_this_moment()",
         new="When(status=ShipmentStatus.PENDING, due_at__lte=_this_moment()",
         killers=(
-            f"{PARCELS}::test_a_tracker_that_was_asking_when_the_dispute_was_heard_does_not_put_the_taking_back_off",
+            f"{BOOKINGS_TAKEN_BACK}::test_a_tracker_that_was_asking_when_the_dispute_was_heard_does_not_put_the_taking_back_off",
         ),
     ),
     Mutant(
@@ -298,7 +308,9 @@ MUTANTS = (
         file=UNBOOKING,
         old="            unbook_shipment(shipment)\n",
         new="            pass\n",
-        killers=(f"{PARCELS}::test_what_was_booked_before_the_dispute_is_taken_back_and_booked_again_once_it_is_won",),
+        killers=(
+            f"{BOOKINGS_TAKEN_BACK}::test_what_was_booked_before_the_dispute_is_taken_back_and_booked_again_once_it_is_won",
+        ),
     ),
     Mutant(
         removes="the search for a held booking whose answer was lost",
@@ -306,7 +318,9 @@ MUTANTS = (
         file=UNBOOKING,
         old="due.carrier_asked_at IS NOT NULL",
         new="false",
-        killers=(f"{PARCELS}::test_a_booking_whose_answer_was_lost_before_the_dispute_is_found_and_taken_back",),
+        killers=(
+            f"{BOOKINGS_TAKEN_BACK}::test_a_booking_whose_answer_was_lost_before_the_dispute_is_found_and_taken_back",
+        ),
     ),
     Mutant(
         removes="what the end of a dispute says of money that went back in full",
@@ -314,7 +328,9 @@ MUTANTS = (
         file=HANDLERS,
         old="money_is_back=event.refunded_in_full\n",
         new="money_is_back=False\n",
-        killers=(f"{PARCELS}::test_a_parcel_whose_money_went_back_in_full_is_left_to_staff_by_the_end_of_its_dispute",),
+        killers=(
+            f"{LEFT_TO_STAFF}::test_a_parcel_whose_money_went_back_in_full_is_left_to_staff_by_the_end_of_its_dispute",
+        ),
     ),
     Mutant(
         removes="the hearing of a disputed payment that went back in full",
@@ -322,7 +338,9 @@ MUTANTS = (
         file=HANDLERS,
         old="    if event.full:\n",
         new="    if False:\n",
-        killers=(f"{PARCELS}::test_a_parcel_whose_money_went_back_in_full_is_left_to_staff_by_the_end_of_its_dispute",),
+        killers=(
+            f"{LEFT_TO_STAFF}::test_a_parcel_whose_money_went_back_in_full_is_left_to_staff_by_the_end_of_its_dispute",
+        ),
     ),
     Mutant(
         removes="what a dispute's end counts as gone back in full",
@@ -330,7 +348,7 @@ MUTANTS = (
         file=DISPUTES,
         old="    return 0 < payment.captured_minor <= gone\n",
         new="    return False\n",
-        killers=(f"{TESTS}::test_the_end_of_an_inquiry_that_was_refunded_says_that_the_money_went_back_in_full",),
+        killers=(f"{TOLD}::test_the_end_of_an_inquiry_that_was_refunded_says_that_the_money_went_back_in_full",),
     ),
     Mutant(
         removes="what the bank has returned from the mail of a canceled order",
@@ -367,7 +385,7 @@ MUTANTS = (
         file="shipping/queries.py",
         old="    waiting = Shipment.objects.filter(status__in=MAY_LEAVE)\n",
         new="    waiting = Shipment.objects.all()\n",
-        killers=(f"{PARCELS}::test_the_dashboard_counts_no_parcel_that_a_dispute_no_longer_stops",),
+        killers=(f"{LEFT_TO_STAFF}::test_the_dashboard_counts_no_parcel_that_a_dispute_no_longer_stops",),
     ),
     Mutant(
         removes="the figure of refused refunds without those made good for",
@@ -375,7 +393,7 @@ MUTANTS = (
         file="payments/queries.py",
         old="Q(Exists(keeps)) & ~Q(Exists(sent_again",
         new="~Q(Exists(keeps)) | Q(Exists(sent_again",
-        killers=(f"{TESTS}::test_the_dashboard_counts_a_refused_refund_until_its_money_went_back",),
+        killers=(f"{REFUNDS_MEANWHILE}::test_the_dashboard_counts_a_refused_refund_until_its_money_went_back",),
     ),
     Mutant(
         removes="the choice of the actions that a shipment's page offers",
@@ -383,7 +401,7 @@ MUTANTS = (
         file="shipping/admin.py",
         old=".removeprefix(prefix) in possible]",
         new=".removeprefix(prefix)]",
-        killers=(f"{PARCELS}::test_a_shipment_s_page_says_that_it_is_held_and_offers_only_what_is_not_refused",),
+        killers=(f"{LEFT_TO_STAFF}::test_a_shipment_s_page_says_that_it_is_held_and_offers_only_what_is_not_refused",),
     ),
     Mutant(
         removes="the notice of a hold from a shipment's page",
@@ -391,7 +409,7 @@ MUTANTS = (
         file="shipping/admin.py",
         old="            self.message_user(request, notice, messages.WARNING)\n",
         new="            pass\n",
-        killers=(f"{PARCELS}::test_a_shipment_s_page_says_that_it_is_held_and_offers_only_what_is_not_refused",),
+        killers=(f"{LEFT_TO_STAFF}::test_a_shipment_s_page_says_that_it_is_held_and_offers_only_what_is_not_refused",),
     ),
     Mutant(
         removes="the patience of a cancel that a dispute overtook",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
+CAUSES = "tests/integration/notifications/test_causes.py"
 CARDS_THAT_WAIT = "tests/integration/orders/held_unpaid/test_cards_that_wait.py"
 MANY_AS_ONE = "tests/integration/orders/held_unpaid/test_many_as_one.py"
 CHECKOUT = "orders/sagas/checkout.py"
@@ -537,7 +538,7 @@ MUTANTS = (
             "            again = Email.objects.filter(order_id=email.order_id, kind=email.kind)\n"
             '            again.update(status="PENDING", due_at=Now())\n'
         ),
-        killers=(f"{MAILS}::test_each_cause_is_mailed_once_however_often_it_is_heard",),
+        killers=(f"{CAUSES}::test_each_cause_is_mailed_once_however_often_it_is_heard",),
     ),
     Mutant(
         removes="the turn of an order's mails where their writer sends them",

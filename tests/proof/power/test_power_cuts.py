@@ -18,7 +18,7 @@ from tests.driver.shopper import id_in
 from tests.proof.choosing import drawn_from, every_one
 from tests.proof.crashes.children import Lived
 from tests.proof.crashes.enumeration import settle, violations_at_rest
-from tests.proof.crashes.journeys import Confirm
+from tests.proof.crashes.journeys.placing import Confirm
 from tests.proof.crashes.points import Points
 from tests.proof.heard import unheard
 from tests.proof.power.server import Power

@@ -18,7 +18,7 @@ from shop.models import User
 from tests.driver.factories import UserFactory
 from tests.driver.provider import Provider, post_signed
 from tests.driver.shopper import Shopper
-from tests.proof.crashes.journeys import KEY
+from tests.proof.crashes.journeys.journey import KEY
 from tests.proof.upgrade.releases import Scene
 
 REFUND = {"amount": {"amount_minor": 500, "currency": "EUR"}, "reason": "a chip in the glaze"}

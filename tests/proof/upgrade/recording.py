@@ -28,7 +28,7 @@ from tests.driver.provider import SECRET, Provider, close_provider_connection
 from tests.driver.tables import context_models, rows_of
 from tests.proof.crashes.children import live
 from tests.proof.crashes.enumeration import settle
-from tests.proof.crashes.journeys import Journey
+from tests.proof.crashes.journeys.journey import Journey
 from tests.proof.upgrade.releases import Json, Release
 from tests.proof.upgrade.scenes import NEXT, WAITS, WAYS, StockCounted
 from tests.proof.upgrade.shapes import shape_of, states_seen, states_there_are

@@ -27,8 +27,11 @@ from tests.driver.shopper import id_in
 from tests.driver.tables import table_away
 from tests.proof.crashes.children import Tell
 from tests.proof.crashes.enumeration import make_everything_due
-from tests.proof.crashes.journeys import CHALLENGED, JOURNEYS, KEY, Challenge, Confirm, Journey
-from tests.proof.crashes.journeys import Refund as Refunded
+from tests.proof.crashes.journeys.afterwards import Refund as Refunded
+from tests.proof.crashes.journeys.catalog import JOURNEYS
+from tests.proof.crashes.journeys.journey import CHALLENGED, KEY, Journey
+from tests.proof.crashes.journeys.paying import Challenge
+from tests.proof.crashes.journeys.placing import Confirm
 
 DELIVERED = {"order_confirmed": 1, "order_shipped": 1}
 

@@ -20,7 +20,7 @@ from tests.driver.provider import Provider
 from tests.driver.provider_process import provider, sandbox_process
 from tests.proof.crashes.children import live
 from tests.proof.crashes.enumeration import make_due, settle, violations_at_rest
-from tests.proof.crashes.journeys import Confirm
+from tests.proof.crashes.journeys.placing import Confirm
 from tests.proof.heard import unheard
 
 __all__ = ["provider", "sandbox_process"]
