@@ -66,7 +66,7 @@ prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/pro
 	if [ -n "$$rest" ]; then $(CAMPAIGN) -n 2 --dist load --maxschedchunk 1 $$rest || failed=1; fi; \
 	exit $$failed
 
-bench: .venv/installed  ## Measure what an order costs beside the article's way, django-oscar, pgbench, Celery (ROWS=rate8,hot64)
+bench: .venv/installed  ## Measure what an order costs beside a plain Django shop, django-oscar, pgbench, Celery (ROWS=rate8,hot64)
 	@$(RUN) -m tests.load $(ROWS)
 
 soak: .venv/installed  ## Keep the shop at 70 % of its capacity for MINUTES (5) while dependencies fail (FAULTS=slow,away,holds)

@@ -97,7 +97,7 @@ class ProductForm(BaseDialogForm):
         GROUP_PATTERN,
         required=False,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Products with the same code here are one thing in several sizes or colors.",
+        help_text="Products with the same code are one thing in several sizes or colors.",
         error_messages={
             "invalid": "A group has up to 64 letters, digits, ., - and _, and begins with a letter or digit."
         },
@@ -105,7 +105,7 @@ class ProductForm(BaseDialogForm):
     options = forms.CharField(
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-        help_text="What tells it from its group, one a line: size=M",
+        help_text="What distinguishes it within its group, one per line: size=M",
     )
     description = forms.CharField(
         required=False, max_length=MAX_DESCRIPTION, widget=UnfoldAdminTextareaWidget(attrs={"rows": 5})
@@ -113,7 +113,7 @@ class ProductForm(BaseDialogForm):
     images = forms.CharField(
         required=False,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="One a line: its address, a space, and what it shows. https://cdn.example/mug.jpg A blue mug",
+        help_text="One per line: the address, a space, and what the picture shows. https://cdn.example/mug.jpg A blue mug",
     )
     weight_grams = forms.IntegerField(
         required=False,
@@ -220,13 +220,13 @@ class ProductAdmin(ReadOnlyAdmin):
 
     @display(description="options")
     def options_in_words(self, obj: Product) -> str:
-        """Show what tells it from its group: color: blue, size: M."""
+        """Show what distinguishes it within its group: color: blue, size: M."""
         return ", ".join(f"{name}: {value}" for name, value in sorted(obj.options.items())) or "-"
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Lead to the list, whose button adds a product: this address of Django's is what one types. Raises: PermissionDenied."""
+        """Redirect to the list, whose button adds a product: people type this address of Django's. Raises: PermissionDenied."""
         if not self.has_create_permission(request):
             raise PermissionDenied
         self.message_user(

@@ -71,7 +71,7 @@ class Details:
 
 
 def read_images(text: str) -> tuple[Image, ...]:
-    """Return pictures from text as people write it: one a line, or with | between; the URL, a space, what it shows."""
+    """Return pictures from text as people write it: one per line, or with | between; the URL, a space, what it shows."""
     return tuple(Image(url, alt.strip()) for url, _, alt in (entry.partition(" ") for entry in _entries(text)))
 
 
@@ -81,7 +81,7 @@ def write_images(images: Sequence[Image]) -> str:
 
 
 def read_options(text: str) -> dict[str, str]:
-    """Return options from text as people write it: size=M, one a line, or with | between. Raises: InvalidProduct."""
+    """Return options from text as people write it: size=M, one per line, or with | between. Raises: InvalidProduct."""
     options: dict[str, str] = {}
     for entry in _entries(text):
         name, equals, value = (part.strip() for part in entry.partition("="))

@@ -1,4 +1,4 @@
-"""The business's own figures about stock that a database cannot be asked for later."""
+"""Business figures about stock that the database cannot answer later."""
 
 from __future__ import annotations
 

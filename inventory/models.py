@@ -254,7 +254,7 @@ class Reservation(StatusModel):
 
 
 class ReservationLine(models.Model):
-    """So many units of one SKU kept for one order; written with its reservation and never changed."""
+    """Units of one SKU kept for one order; written with its reservation and never changed."""
 
     id = models.BigAutoField(primary_key=True)
     reservation = models.ForeignKey(Reservation, on_delete=models.PROTECT, related_name="lines", db_index=False)

@@ -24,7 +24,7 @@ class InvalidQuantity(Refusal):
 
 @dataclass(frozen=True)
 class Line:
-    """So many units of one SKU."""
+    """A number of units of one SKU."""
 
     sku: str
     quantity: int
@@ -40,7 +40,7 @@ class Shortage:
 
 
 def is_sku(text: str) -> bool:
-    """Say whether `text` can be a SKU at all."""
+    """Return whether `text` can be a SKU at all."""
     return re.fullmatch(SKU_PATTERN, text) is not None
 
 

@@ -45,7 +45,7 @@ def _draw(port: int) -> bool:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nothing listens on a port and a server could."""
+    """Return whether nothing listens on a port and a server could."""
     with socket.socket() as server, socket.socket() as client:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -49,7 +49,7 @@ class Process:
             )
 
     def is_running(self) -> bool:
-        """Say whether it lives."""
+        """Return whether it lives."""
         return self._child is not None and self._child.poll() is None
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float = 60) -> None:

@@ -62,12 +62,12 @@ class Stack:
 
     @property
     def uses_sandbox(self) -> bool:
-        """Say whether payments go to the sandbox rather than to Stripe."""
+        """Return whether payments go to the sandbox rather than to Stripe."""
         return not os.environ.get("STRIPE_API_KEY")
 
     @property
     def uses_broker(self) -> bool:
-        """Say whether events go over RabbitMQ."""
+        """Return whether events go over RabbitMQ."""
         return bool(os.environ.get("BROKER_URL"))
 
     def start_database(self) -> None:
@@ -122,10 +122,10 @@ class Stack:
         self._run("beat", python("-m", "celery", "-A", "config", "beat", "--loglevel=INFO", schedule), {})
 
     def check(self) -> None:
-        """Raise StartFailed if a process has ended by itself."""
+        """Raise StartFailed if a process has ended on its own."""
         for process in self.processes.values():
             if not process.is_running():
-                raise StartFailed(f"{process.name} ended by itself; the end of its log:\n{process.tail()}")
+                raise StartFailed(f"{process.name} ended on its own; the end of its log:\n{process.tail()}")
 
     def stop(self) -> None:
         """Stop everything that this stack started."""

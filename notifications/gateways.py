@@ -93,7 +93,7 @@ def _headers(message: Message) -> dict[str, str]:
 
 
 def _is_permanent(error: Exception) -> bool:
-    """Say whether this recipient or this mail is refused for good; a refused login or sender is our own trouble."""
+    """Return whether this recipient or this mail is refused for good; a refused login or sender is our own trouble."""
     match error:
         case ValidationError() | BadHeaderError():
             return True

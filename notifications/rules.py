@@ -30,7 +30,7 @@ REASONS = {
     "staff_request": "Our team canceled it. If this surprises you, reply to this email and we will explain.",
     "payment_abandoned": "The payment was not completed in time, so we released what we had set aside for you.",
     "payment_expired": "The payment was not completed in time, so we released what we had set aside for you.",
-    "reservation_expired": "The time for which we could set your articles aside ran out before the payment was complete.",
+    "reservation_expired": "The time for which we could set your items aside ran out before the payment was complete.",
     "authorization_gone": "Your bank withdrew its approval of the payment before we could confirm the order.",
     "payment_unavailable": "Our payment provider could not be reached for too long. We are sorry; please try again later.",
     "too_much_held_unpaid": "Your bank asked you to approve the payment, and we cannot set so much aside until that is done. "

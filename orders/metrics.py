@@ -1,4 +1,4 @@
-"""The business's own figures about orders."""
+"""Business figures about orders."""
 
 from __future__ import annotations
 

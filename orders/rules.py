@@ -70,7 +70,7 @@ def ids_of_full_refunds(order_id: uuid.UUID) -> list[uuid.UUID]:
 
 
 def is_full_refund(refund_id: uuid.UUID, order_id: uuid.UUID) -> bool:
-    """Say whether a refund is one of those that cancel a confirmed order."""
+    """Return whether a refund is one of those that cancel a confirmed order."""
     return refund_id in ids_of_full_refunds(order_id)
 
 

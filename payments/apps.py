@@ -47,7 +47,7 @@ class PaymentsConfig(AppConfig):
         )
         register_gauge(
             "shop_dispute_answer_seconds",
-            "Time left to answer the most urgent dispute; not there where none is to be answered",
+            "Time left to answer the most urgent dispute; absent when none is to be answered",
             context="payments",
             read=seconds_to_answer,
         )

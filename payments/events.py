@@ -117,7 +117,7 @@ class PaymentRefunded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentSettledOtherwise(Event):
-    """Staff paid `amount`, which a refund had failed to give back, by another way."""
+    """Staff paid `amount`, which a refund had failed to give back, another way."""
 
     type = "payment.settled_otherwise"
 
@@ -215,7 +215,7 @@ class PaymentDisputeChanged(Event):
 class PaymentDisputeClosed(Event):
     """A dispute is over. `lost`: what it took of the payment for good, zero where it was won or came to nothing.
 
-    `refunded_in_full`: refunds gave, or are giving, the whole capture back, or staff paid it back by another way.
+    `refunded_in_full`: refunds gave, or are giving, the whole capture back, or staff paid it back another way.
     """
 
     type = "payment.dispute_closed"

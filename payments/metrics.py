@@ -1,4 +1,4 @@
-"""The business's own figures about payments."""
+"""Business figures about payments."""
 
 from __future__ import annotations
 

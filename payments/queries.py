@@ -1,4 +1,4 @@
-"""Reads: what a payment is to other contexts, and what of it waits."""
+"""Reads: payments as other contexts see them, and what waits."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PaymentState:
     amount: Money
     captured: Money
     refunded: Money
-    # Of refunds that did not arrive, until a human makes good for it; and what was paid back by another way.
+    # Of refunds that did not arrive, until a human makes good for it; and what was paid back another way.
     owed: Money
     settled: Money
     # What disputes took back for good, and how its disputes stand: "" where there are none.
@@ -247,7 +247,7 @@ def sum_given_back(*, order_id: UUID, refund_ids: Collection[UUID]) -> int:
 
 
 def has_refund(*, refund_id: UUID) -> bool:
-    """Say whether a refund of this id was asked for, whatever became of it."""
+    """Return whether a refund of this id was asked for, whatever became of it."""
     return Refund.objects.filter(pk=refund_id).exists()
 
 

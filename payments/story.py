@@ -37,7 +37,7 @@ _IN_WORDS = {
     "payment.captured": "the money was taken",
     "payment.voided": "the payment was closed: no money was taken, and none can be",
     "payment.refunded": "money was given back",
-    "payment.settled_otherwise": "staff paid what was owed by another way",
+    "payment.settled_otherwise": "staff paid what was owed another way",
     "refund.requested": "a refund was written down",
     "refund.pending": "{provider} accepted the refund; the bank works on it",
     "refund.succeeded": "the refund is done",

@@ -292,7 +292,7 @@ class HoldAdmin(ReadOnlyAdmin):
 
 @admin.register(SurplusBooking)
 class SurplusBookingAdmin(ReadOnlyAdmin):
-    """Bookings too many: taken back by themselves, or left to staff where the carrier refuses."""
+    """Surplus bookings: taken back automatically, or left to staff where the carrier refuses."""
 
     list_display = (
         "id",

@@ -46,7 +46,7 @@ class ShipmentDispatched(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ShipmentDelivered(Event):
-    """The parcel has arrived. Says again how it travelled, for those who hear this before the dispatch."""
+    """The parcel has arrived. Says again how it traveled, for those who hear this before the dispatch."""
 
     type = "shipment.delivered"
     order_id: UUID

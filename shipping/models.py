@@ -121,7 +121,7 @@ class Shipment(StatusModel, DueModel):
 
 
 class SurplusBooking(DueModel):
-    """A booking too many at the carrier, kept until it is taken back: by a sweep, or by staff where the carrier refuses.
+    """A surplus booking at the carrier, kept until it is taken back: by a sweep, or by staff where the carrier refuses.
 
     `due_at` waits for the sweep; null while it is not taken back: the carrier has refused, a human is next.
     """

@@ -101,7 +101,7 @@ def dashboard_figures() -> dict[str, object]:
         "held until a bank decides": shown_count(held.filter(held_now(for_staff=False))),
         "held for staff to decide": shown_count(held.exclude(held_now(for_staff=False))),
         "on their way": shown_count(Shipment.objects.filter(status=ShipmentStatus.DISPATCHED)),
-        "booked too often for staff": shown_count(SurplusBooking.objects.filter(taken_back_at=None, due_at=None)),
+        "surplus bookings for staff": shown_count(SurplusBooking.objects.filter(taken_back_at=None, due_at=None)),
     }
 
 
@@ -225,15 +225,13 @@ def _happened_to_surplus(row: SurplusBooking) -> Iterator[Happening]:
     facts: dict[str, object] = {"carrier_reference": row.carrier_reference}
     yield Happening(row.recorded_at, CONTEXT, f"the parcel was booked once too often with {row.carrier}", facts)
     if row.taken_back_at is not None:
-        yield Happening(row.taken_back_at, CONTEXT, f"the booking too many was settled with {row.carrier}", facts)
+        yield Happening(row.taken_back_at, CONTEXT, f"the surplus booking was settled with {row.carrier}", facts)
 
 
 def _upcoming_for_surplus(row: SurplusBooking) -> Upcoming:
     if row.due_at is None:
-        return Upcoming(
-            CONTEXT, f"staff settle the booking too many with the carrier ({row.last_error})", by_staff=True
-        )
-    return Upcoming(CONTEXT, "the booking too many is taken back at the carrier", row.due_at)
+        return Upcoming(CONTEXT, f"staff settle the surplus booking with the carrier ({row.last_error})", by_staff=True)
+    return Upcoming(CONTEXT, "the surplus booking is taken back at the carrier", row.due_at)
 
 
 def _read_options() -> tuple[Option, ...]:

@@ -1,4 +1,4 @@
-"""Decisions about shipments: which statuses there are, where each may lead, what a tracking number looks like."""
+"""Decisions about shipments: how far a parcel is, what a tracking number looks like, and what the shop's rates cost."""
 
 from __future__ import annotations
 

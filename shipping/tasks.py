@@ -14,7 +14,7 @@ def book_due_shipments() -> int:
 
 @sweep(every_seconds=2, due=booking.TRACKING.rows.due)
 def track_shipments() -> int:
-    """Ask the carrier how far the parcels are whose moment has come."""
+    """Ask the carriers how far the parcels are that are due to be asked about."""
     return booking.track_shipments()
 
 

@@ -1,4 +1,4 @@
-"""Who does what is being done. Every fact is written with it, and with the request that it was done in.
+"""Who is acting. Every fact is written with its actor, and with the request that it was done in.
 
 | actor | who |
 | --- | --- |
@@ -35,7 +35,7 @@ _process = ""
 
 @contextmanager
 def acting(actor: str) -> Iterator[None]:
-    """Have `actor` be the one who does what the block does."""
+    """Make `actor` the one who acts in this block."""
     token = _acting.set(actor[:LONGEST])
     try:
         yield
@@ -45,7 +45,7 @@ def acting(actor: str) -> Iterator[None]:
 
 @contextmanager
 def serving(request: HttpRequest) -> Iterator[None]:
-    """Have whoever is signed in be the one who does what the request asks for."""
+    """Make whoever is signed in the actor of this request."""
     token = _serving.set(request)
     try:
         yield
@@ -54,7 +54,7 @@ def serving(request: HttpRequest) -> Iterator[None]:
 
 
 def speak_for_process(actor: str) -> None:
-    """Have `actor` be the one who does what nobody else in this process does."""
+    """Make `actor` the one who acts in this process where nobody else is named."""
     global _process  # noqa: PLW0603  a process is one command
     _process = actor[:LONGEST]
 
@@ -79,7 +79,7 @@ def current_request_id() -> str | None:
 
 @lru_cache(maxsize=128)
 def _as_uuid(request_id: str) -> str | None:
-    """Return an id as a UUID is written, None where it is none: whoever stands before the shop may name requests otherwise."""
+    """Return an id as a UUID is written, None where it is not one: a proxy before the shop may name requests in another form."""
     try:
         return str(uuid.UUID(request_id))
     except ValueError:

@@ -36,7 +36,7 @@ MAX_TELEPHONE = 15  # digits, by ITU-T E.164
 
 
 def holds_card_number(text: str, *, shortest: int = SHORTEST) -> bool:
-    """Say whether a card number of at least `shortest` digits stands in a text."""
+    """Return whether a card number of at least `shortest` digits stands in a text."""
     return next(_places(text, shortest), None) is not None
 
 

@@ -58,7 +58,7 @@ class QueueFull(Busy):
     """More wait for the same than can be answered soon; nothing was done."""
 
     code = "queue_full"
-    title = "Too many ask for this at once; try again"
+    title = "Too many requests for this at once; try again"
     fact_types = {"use_case": str}
 
 
@@ -286,7 +286,7 @@ def stop() -> None:
 
 
 def _begin_anew() -> None:
-    """In a child process: it has neither its parent's threads nor those who wait for them."""
+    """Forget the parent's threads in a child process: it has neither them nor those who wait for them."""
     global _workers_lock  # noqa: PLW0603  a thread of the parent may hold the old one
     _workers_lock = threading.Lock()
     _workers.clear()

@@ -58,7 +58,7 @@ class Fault(ShopError):
 
 
 class Busy(Fault):
-    """Our own side was busy: a lock, a place in a queue or a connection was not to be had in time.
+    """Our own side was busy: a lock, a place in a queue or a connection was not available in time.
 
     Nothing was done. It says nothing about the dependency, so no breaker counts it.
     """

@@ -23,7 +23,7 @@ class CurrencyMismatch(TypeError):
 
 
 def is_currency(code: str) -> bool:
-    """Say whether `code` is a three-letter ISO 4217 code in capitals."""
+    """Return whether `code` is a three-letter ISO 4217 code in capitals."""
     return code in EXPONENTS
 
 

@@ -1,4 +1,4 @@
-"""Deleting what is past its retention: in small transactions, so that nobody waits for a long one, and along the ids.
+"""Deleting what is past its retention: in small transactions, so that none blocks others for long, and along the ids.
 
 Ids rise with time. So the old rows stand in front, and no index by age has to be kept up with every order: what was
 passed over there (a delivery that waits for a human) costs a look, and the first page of young rows is the end.

@@ -126,7 +126,7 @@ def prune_staff_log() -> int:
 
 @sweep(every_seconds=60, due=erasure.ERASING.rows.due)
 def erase_persons() -> int:
-    """Go on with the erasures that are due: of a crash, of a time in which orders were under way, of the last look."""
+    """Resume the erasures that are due: after a crash, once orders have ended, or for a last look."""
     return take_turn(erasure.ERASING)
 
 

@@ -2,7 +2,7 @@
 
 # Note [One line of text]
 Spaces of any kind (the full-width one of a Japanese keyboard, no-break, thin) become plain ones. Joiners are kept: Persian,
-Hindi and many emoji are misspelt without them. What only hints where a line may break is left out. Refused is what breaks
+Hindi and many emoji are misspelled without them. What only hints where a line may break is left out. Refused is what breaks
 a line, controls a device, turns the direction of what follows, or is no character: texts stand on labels and in mails.
 What Unicode has not named yet is taken: it is a later release's letter.
 """

@@ -1,4 +1,4 @@
-"""Import a CSV of products: each line adds a product or brings it to what the line says, and its units are received.
+"""Import a CSV of products: each line adds a product or updates it to what the line says, and its units are received.
 
 Idempotent: a product is known by its SKU, units by SKU and reference.
 """
@@ -78,9 +78,9 @@ def import_products(
     dry_run: bool = False,
     progress: Progress = lambda _doing, _done, _of: None,
 ) -> ImportReport:
-    """Bring the products to what the lines of a CSV say; with an error in any line nothing is written.
+    """Update the products to what the lines of a CSV say; with an error in any line nothing is written.
 
-    `keep_going` leaves lines with errors out instead. All products are one transaction; then units are received under
+    `keep_going` skips lines with errors instead. All products are one transaction; then units are received under
     `reference`, and a run that ended in between is finished by running it again.
 
     Raises: UnreadableFile, InvalidProduct, ChangedMeanwhile, InventoryUnavailable.
@@ -148,7 +148,7 @@ def _told(error: Refusal) -> str:
 
 
 def _without_clashes(plans: Sequence[_Plan]) -> tuple[list[_Plan], list[LineError]]:
-    """Part the lines whose product would be, in its group, the second one with its options.
+    """Separate the lines whose product would be the second one with its options in its group.
 
     What such a line is about stays as it is, and may so be in the way of another line: until none is.
     """

@@ -73,7 +73,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a product shall be, and how many of it arrived."""
+    """What a product is to be, and how many units of it arrived."""
 
     name: str
     price: Money
@@ -132,7 +132,7 @@ def _checked_header(cells: list[str]) -> list[str]:
     if unknown := [column for column in columns if column not in COLUMNS]:
         raise UnreadableFile(f"unknown columns: {', '.join(map(repr, unknown))}; known are {', '.join(COLUMNS)}")
     if twice := sorted({column for column in columns if columns.count(column) > 1}):
-        raise UnreadableFile(f"columns that stand twice: {', '.join(twice)}")
+        raise UnreadableFile(f"columns that appear twice: {', '.join(twice)}")
     if "sku" not in columns:
         raise UnreadableFile("there is no column sku in the first line")
     return columns

@@ -54,17 +54,17 @@ class SandboxCarrier:
         """Say how far the parcel is, and when the next thing happens to it."""
         transactions.go_outside()
         row = _row(carrier_reference)
-        travelled = clock.database_now(alias=transactions.alias_for("shipping")) - row.booked_at
+        traveled = clock.database_now(alias=transactions.alias_for("shipping")) - row.booked_at
         transit = timedelta(seconds=settings.SANDBOX_CARRIER_TRANSIT_SECONDS)
         number = _tracking_number(row)
         if row.voided_at is not None:
             return Progress(stage=Stage.BOOKED)
-        if travelled >= 2 * transit:
+        if traveled >= 2 * transit:
             return Progress(stage=Stage.DELIVERED, tracking_number=number)
-        if travelled >= transit:
-            left = (2 * transit - travelled).total_seconds()
+        if traveled >= transit:
+            left = (2 * transit - traveled).total_seconds()
             return Progress(stage=Stage.DISPATCHED, tracking_number=number, check_after_seconds=left)
-        return Progress(stage=Stage.BOOKED, check_after_seconds=(transit - travelled).total_seconds())
+        return Progress(stage=Stage.BOOKED, check_after_seconds=(transit - traveled).total_seconds())
 
     def void(self, *, carrier_reference: str) -> None:
         """Take the booking back unless the parcel has left."""

@@ -46,7 +46,7 @@ REMOVE_CLUSTER: Final = """
 class EmbeddedPostgres:
     """One PostgreSQL cluster on a loopback port, with password login for its superuser.
 
-    Safe to use from several processes at once: a lock in its home serialises start and stop.
+    Safe to use from several processes at once: a lock in its home serializes start and stop.
     """
 
     def __init__(self, data_dir: Path | None = None, port: int | None = None, durable: bool = True) -> None:
@@ -150,7 +150,7 @@ class EmbeddedPostgres:
         self._postmaster.end(signal.SIGKILL)
 
     def is_running(self) -> bool:
-        """Tell whether the server runs and accepts connections."""
+        """Return whether the server runs and accepts connections."""
         return self._home is not None and self._postmaster.pid() is not None and self._answers()
 
     def ensure_database(self, name: str = DATABASE) -> None:

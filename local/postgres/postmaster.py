@@ -128,7 +128,7 @@ class Postmaster:
 
 
 def lives(pid: int) -> bool:
-    """Tell whether this process lives; one that is dead but not yet reaped doesn't."""
+    """Return whether this process lives; one that is dead but not yet reaped doesn't."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

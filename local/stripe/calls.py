@@ -91,7 +91,7 @@ class Api:
         )
 
     def _authorize(self, request: Request) -> bool:
-        """Say whether it is a shopper's publishable key. Raises: StripeError (401)."""
+        """Return whether it is a shopper's publishable key. Raises: StripeError (401)."""
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         key = ""
         if scheme.lower() == "bearer":
@@ -118,7 +118,7 @@ class Api:
         return intent["metadata"] if intent else {}
 
     def is_replay(self, *, call: Call) -> bool:
-        """Say whether the call's key has its answer already."""
+        """Return whether the call's key has its answer already."""
         if call.key is None:
             return False
         with self._store.transaction() as tx:

@@ -59,7 +59,7 @@ class Fault:
         }
 
     def spent(self) -> bool:
-        """Say whether it has hit as often as asked."""
+        """Return whether it has hit as often as asked."""
         return self.times is not None and self.hits >= self.times
 
 

@@ -173,7 +173,7 @@ def release(tx: Transaction, *, intent: Json, amount: int) -> Json:
 
 
 def expire_authorization(tx: Transaction, *, intent_id: str, reason: str = "expired") -> Json:
-    """Let the bank's hold run out, as it does seven days on: Stripe cancels the intent by itself."""
+    """Let the bank's hold run out, as it does seven days on: Stripe cancels the intent automatically."""
     intent = find(tx, intent_id=intent_id)
     if intent["status"] != "requires_capture":
         raise errors.unexpected_state(

@@ -1,4 +1,4 @@
-"""Sagas and facts: to look at only."""
+"""Sagas and facts: read-only."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class CodeUseInline(ReadOnlyInline):
 
 
 class SagaInline(ReadOnlyInline):
-    """How far its processes are."""
+    """How far its sagas are."""
 
     model = Saga
     fields = readonly_fields = ("name", "waits_for", "due_at", "attempts", "parked_at", "finished_at", "last_error")
@@ -348,7 +348,7 @@ class OrderAdmin(ReadOnlyAdmin):
         icon="link_off",
         dialog=confirmation(
             "Revoke links",
-            "The links in all mails about this order that were sent by now open it no more; its customer can ask for a new one.",
+            "The links in all mails sent so far about this order stop working; its customer can ask for a new one.",
             submit="Revoke",
             about=_in_a_line,
         ),
@@ -371,7 +371,7 @@ class OrderAdmin(ReadOnlyAdmin):
 def _walk(order_id: uuid.UUID) -> Otherwise | None:
     """Walk an order as far as it goes now; return what else came of it. Raises: the Fault that it met, as in every action."""
     if not services.resume_saga_now(order_id=order_id):
-        return Otherwise("nothing to resume: no saga of it is unfinished")
+        return Otherwise("nothing to resume: it has no unfinished saga")
     reached = resume(order_id=order_id)
     if reached.fault is not None:
         raise reached.fault
@@ -381,7 +381,7 @@ def _walk(order_id: uuid.UUID) -> Otherwise | None:
 
 
 def _sum_up_cancel(order: OrderState) -> Otherwise | None:
-    """Return what came of a cancel that is not through: what is left of it, the sweep finishes."""
+    """Return how far a cancel came that is not finished: the sweep does the rest."""
     if order.status in CALLED_OFF:
         return None
     return Otherwise(f"is {order.status}, and goes on automatically")

@@ -128,11 +128,11 @@ class DiscountCodeForm(RuleForm):
     amounts = {"amount": "amount_minor", "minimum": "minimum_minor"}
     code = LineField(widget=UnfoldAdminTextInputWidget, error_messages={"invalid": CODE_IN_WORDS})
     label = LineField(max_length=80, widget=UnfoldAdminTextInputWidget)
-    amount = AmountField(required=False, help_text="So much off, such as 10.00. Empty for a percentage.")
-    currency = CurrencyField(required=False)
-    minimum = AmountField(
-        required=False, help_text="Only orders in which the products that it makes cheaper cost at least this."
+    amount = AmountField(
+        required=False, help_text="The amount that is taken off, such as 10.00. Empty for a percentage."
     )
+    currency = CurrencyField(required=False)
+    minimum = AmountField(required=False, help_text="Only orders in which the discounted products cost at least this.")
     skus = CodesField(required=False, label="SKUs")
     categories = CodesField(required=False)
 

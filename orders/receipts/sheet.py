@@ -174,7 +174,7 @@ def _paid(receipt: Receipt, locale: str) -> Iterator[Sum]:
     yield Sum("Paid", money(receipt.paid))
     back = (
         ("Refunded", receipt.refunded),
-        ("Paid back by another way", receipt.paid_back_otherwise),
+        ("Paid back another way", receipt.paid_back_otherwise),
         ("Returned by your bank", receipt.lost),
     )
     for label, amount in back:

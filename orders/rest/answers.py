@@ -76,7 +76,7 @@ def answer_checkout(
         try:
             payment = payments.refresh_payment(order_id=order_id)
         except Fault as unanswered:
-            # The order is recorded and waits; only what its customer authenticates with could not be had.
+            # The order is recorded and waits; only what its customer authenticates with is not available.
             fault = fault or unanswered
     return _answer(request, order, payment=payment, fault=fault)
 
@@ -140,7 +140,7 @@ def explain_cancel(order: OrderState, *, untried: bool = False) -> Problem:
     facts = dict(order.refusal or {})
     untried = untried and facts.get("code") in OF_A_PAYMENT_METHOD
     if untried:
-        facts = {"detail": "The order was canceled before; this payment method was not tried"}
+        facts = {"detail": "The order was already canceled; this payment method was not tried"}
     if "attempts_left" in facts:
         facts["attempts_left"] = 0  # it was canceled, whatever might have been tried
     code = str(facts.pop("code", OrderIsCanceled.code))

@@ -1,4 +1,4 @@
-"""Whoever tries cards that are not theirs is stopped: so many declined ones within an hour, and no further payment (ADR 46).
+"""Card testing is stopped: after a number of declined cards within an hour, no further payment is taken (ADR 46).
 
 Counted are the bank's refusals, each card of an order once, for three: the customer, a guest's mailbox, and where the
 request comes from. A payment that had no outcome when it was answered is asked about before the next one.
@@ -35,7 +35,7 @@ for _of in OF:
 
 
 class TooManyDeclined(Refusal):
-    """So many cards were declined lately, for this customer, for this guest's mailbox or from this address, that no other is tried.
+    """Too many cards were declined lately for this customer, this guest's mailbox or this address, so no other is tried.
 
     No card was asked, and nothing was recorded. It ends within the hour, after Retry-After.
     """

@@ -121,7 +121,7 @@ PLACING = _describe(
             ),
             422: OpenApiResponse(
                 description="The Idempotency-Key was used for another request, or the request holds a card number, or "
-                "these products cannot be ordered so. Nothing was recorded"
+                "these products cannot be ordered this way. Nothing was recorded"
             ),
             429: OpenApiResponse(
                 description="Too many requests, or too many unpaid orders: pay or cancel one of facts.open_orders. Or too many "
@@ -265,7 +265,7 @@ CANCELING = _describe(
             200: OpenApiResponse(OrderOut, description="Canceled, or refunded"),
             202: OpenApiResponse(OrderOut, description="Being canceled: ask for the order"),
             409: OpenApiResponse(
-                description="Being confirmed this moment, shipped already, or disputed at the customer's bank"
+                description="Being confirmed at this moment, shipped already, or disputed at the customer's bank"
             ),
             503: _BUSY,
         },

@@ -47,7 +47,7 @@ class OrderTokenAuthentication(BaseAuthentication):
             return None
         opened = open_by(token=token) if len(token) <= MAX_TOKEN_LENGTH and token.isascii() else None
         if opened is None:
-            raise exceptions.AuthenticationFailed("This link opens nothing, or no longer; ask for a new one.")
+            raise exceptions.AuthenticationFailed("This link is not valid, or no longer valid; ask for a new one.")
         structlog.contextvars.bind_contextvars(user_id=str(opened.customer_id))
         return LinkHolder(opened.customer_id, opened.order_id), None
 

@@ -70,7 +70,7 @@ class QuoteSerializer(StrictSerializer):
 
 
 class QuoteLineOut(serializers.Serializer[Any]):
-    """A line at the price of now."""
+    """A line at its present price."""
 
     sku = serializers.CharField()
     name = serializers.CharField()
@@ -86,19 +86,19 @@ class ShippingOptionOut(serializers.Serializer[Any]):
     code = serializers.CharField()
     name = serializers.CharField()
     price = MoneyField()
-    days_min = serializers.IntegerField(help_text="it arrives after so many days at the earliest")
-    days_max = serializers.IntegerField()
+    days_min = serializers.IntegerField(help_text="the earliest that it arrives, in days")
+    days_max = serializers.IntegerField(help_text="the latest that it arrives, in days")
 
 
 class UnavailableOut(serializers.Serializer[Any]):
-    """A product that cannot be had as it is wanted at this moment."""
+    """A product that is not available in the wanted quantity at this moment."""
 
     sku = serializers.CharField()
     wanted = serializers.IntegerField(help_text="in all lines together")
     available = serializers.IntegerField()
     reason = serializers.ChoiceField(
         choices=[(reason.value, reason.value) for reason in Shortcoming],
-        help_text="`not_for_sale`: it has no price and no line; `not_enough`: it is priced as often as it is wanted",
+        help_text="`not_for_sale`: it has no price and no line; `not_enough`: it is priced in the quantity that was asked for",
     )
 
 
@@ -108,7 +108,7 @@ class RefusedCodeOut(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="in capitals; empty for a text that cannot be a code")
     reason = serializers.ChoiceField(
         choices=[(reason.value, reason.value) for reason in WhyNot],
-        help_text="`held`: too many unpaid orders hold it; only an order without a payment method is refused for that, and no quote",
+        help_text="`held`: too many unpaid orders hold it; that refuses only an order without a payment method, never a quote",
     )
     detail = serializers.CharField(help_text="for customers")
 
@@ -205,11 +205,11 @@ class QuotesView(StrictQueryView):
     @extend_schema(
         operation_id="quote_order",
         tags=["quotes"],
-        summary="Say what an order would cost",
+        summary="Get the price of an order",
         request=QuoteSerializer,
         responses={
             200: OpenApiResponse(QuoteOut, description="What it costs now"),
-            422: OpenApiResponse(description="This cannot be ordered so; nothing can be priced"),
+            422: OpenApiResponse(description="This cannot be ordered as it was sent; nothing can be priced"),
         },
     )
     @documented(
@@ -228,7 +228,7 @@ class QuotesView(StrictQueryView):
     def post(self, request: Request) -> Response:
         """Price these lines for this place, without an account, an Idempotency-Key or a reservation.
 
-        Codes that do not apply stand in `refused_codes`, and products that cannot be had in `unavailable`: neither fails
+        Codes that do not apply stand in `refused_codes`, and products that are not available in `unavailable`: neither fails
         the rest. Call it as often as the customer changes the basket; too many codes that do not exist are answered 429.
         """
         wanted = QuoteSerializer.read(request.data)

@@ -169,7 +169,7 @@ class PlaceOrderSerializer(StrictSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Insist that what a quote says is not said a second time."""
         if "quote" in attrs and (twice := {"lines", "shipping_option", "codes"}.intersection(attrs)):
-            raise serializers.ValidationError({name: ["The quote says this."] for name in sorted(twice)})
+            raise serializers.ValidationError({name: ["Leave this out: the quote says it."] for name in sorted(twice)})
         return attrs
 
 
@@ -265,7 +265,7 @@ class OrderOut(serializers.Serializer[Any]):
     placed_at = serializers.DateTimeField()
     pay_before = serializers.DateTimeField()
     hold_extensions_left = serializers.IntegerField(
-        help_text="how often more time to pay can be had, by `POST /orders/{id}/extend-hold`: 1 while it waits for its payment, then 0"
+        help_text="how often `POST /orders/{id}/extend-hold` can still give more time to pay: 1 while it waits for its payment, then 0"
     )
     confirmed_at = serializers.DateTimeField(allow_null=True)
     cancel_reason = serializers.ChoiceField(

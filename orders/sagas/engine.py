@@ -117,7 +117,7 @@ class Saga:
         return self.steps[-1].then
 
     def drives(self, status: str) -> bool:
-        """Say whether this saga moves an order of that status."""
+        """Return whether this saga moves an order of that status."""
         return status in self.stages() or status == self.unwinding
 
 

@@ -52,7 +52,7 @@ def reserve_stock(order: OrderProgress) -> None:
 
 
 def release_stock(order: OrderProgress) -> None:
-    """Give the stock back, whatever became of it, and shut the door on a reserve that arrives late."""
+    """Give the stock back, whatever became of it, and refuse a reserve that arrives late."""
     inventory_breaker.call(inventory.release_stock, order_id=order.order_id)
 
 

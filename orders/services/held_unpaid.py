@@ -23,7 +23,7 @@ from shop.mail_address import same_mailbox
 # Written where an order stops waiting for its payment.
 NO_KEYS: dict[str, Any] = {"email_key": None, "address_key": None, "unjudged": False}
 _TOO_MUCH = {
-    "customer": "You would hold {wanted} and {held} more of {sku} without having paid, and {allowed} may be held",
+    "customer": "With this order you would hold {wanted} of {sku} unpaid, on top of {held} that you hold already; {allowed} may be held",
     "email": "Too much of {sku} would be held unpaid for this email address, where others' orders may count",
     "address": "Too much of {sku} would be held unpaid for this delivery address, where others' orders may count",
 }

@@ -72,7 +72,7 @@ class NothingForSale(Refusal):
 
 
 class Shortcoming(StrEnum):
-    """Why a line cannot be had as it is wanted."""
+    """Why a line is not available as it is wanted."""
 
     NOT_FOR_SALE = "not_for_sale"
     NOT_ENOUGH = "not_enough"
@@ -80,7 +80,7 @@ class Shortcoming(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Unavailable:
-    """A product that cannot be had as often as it is wanted, in all lines together. It was true a moment ago."""
+    """A product that is not available in the quantity wanted in all lines together. It was true a moment ago."""
 
     sku: str
     wanted: int

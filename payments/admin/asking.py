@@ -1,4 +1,4 @@
-"""What the pages share from which the provider may be asked."""
+"""What the pages share that let staff ask the provider."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shop.admin import ReadOnlyAdmin
 
 
 class AsksProvider(ReadOnlyAdmin):
-    """A page to look at, from which staff may have the provider asked."""
+    """A read-only page from which staff may have the provider asked."""
 
     def has_ask_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Ask for the permission to have the provider asked."""

@@ -1,4 +1,4 @@
-"""What the provider told, what it holds of nobody, and the facts: to look at only."""
+"""The provider's notices, the money there that no payment of ours stands for, and the facts: read-only."""
 
 from __future__ import annotations
 

@@ -98,9 +98,9 @@ def _left_in_a_line(object_id: object) -> str:
     if payment is None:
         return "There is no such payment."
     if not payment.refundable.minor:  # one that was closed before it began has no currency of its own
-        return f"Nothing is left to refund, of order {payment.pk}"
+        return f"Nothing is left to refund for order {payment.pk}"
     taken = Money(payment.captured_minor, payment.currency)
-    return f"{payment.refundable.localized()} of {taken.localized()} is left to refund, of order {payment.pk}"
+    return f"{payment.refundable.localized()} of {taken.localized()} is left to refund for order {payment.pk}"
 
 
 def _owed_in_a_line(object_id: object) -> str:
@@ -226,13 +226,13 @@ class PaymentAdmin(AsksProvider):
         return self.back_to(request, object_id)
 
     @action(
-        description="Owed money paid otherwise",
+        description="Owed money paid another way",
         permissions=("refund",),
         url_path="settle",
         icon="account_balance",
         dialog=confirmation(
-            "Owed money paid otherwise",
-            "You have paid the customer all that is owed by another way, a bank transfer say. It will not be refunded "
+            "Owed money paid another way",
+            "You have paid the customer all that is owed in another way, such as a bank transfer. It will not be refunded "
             "any more.",
             submit="It was paid",
             about=_owed_in_a_line,
@@ -242,7 +242,7 @@ class PaymentAdmin(AsksProvider):
         """Record that what is owed was paid by another way."""
         if payment := self.get_object(request, object_id):
             self.attempt(
-                request, payment, "paid what was owed otherwise", lambda: services.settle_owed(order_id=payment.pk)
+                request, payment, "paid what was owed another way", lambda: services.settle_owed(order_id=payment.pk)
             )
         return self.back_to(request, object_id)
 

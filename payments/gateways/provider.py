@@ -110,7 +110,7 @@ class PaymentUnknown(Fault):
     """
 
     code = "payment_unknown"
-    title = "The card provider did not answer; what happened is being found out"
+    title = "The card provider did not answer; the outcome is being checked"
     retry_after_seconds = 2
     fact_types = {"operation": str, "key_is_spent": bool, "order_id": UUID | None, "http_status": int | None}
 

@@ -1,4 +1,4 @@
-"""Disputes in both books, either way: what the provider lists and we have otherwise, and what only we have.
+"""Disputes in both books, compared both ways: what the provider lists and we record differently, and what only we have.
 
 The list and our rows may be a moment old: whatever differs is asked for once more before anything is said of it.
 """

@@ -1,4 +1,4 @@
-"""The other way through the two books: money that we call taken or held, of which the provider has never heard.
+"""The reverse comparison of the two books: money that we record as taken or held, of which the provider has never heard.
 
 Ours is read a page at a time and held against what the provider lists of the page's time; what is not listed is asked for by
 its id. So memory doesn't grow with the number of orders, and a list that lags behind accuses nobody. A page is long: what

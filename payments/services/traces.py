@@ -1,4 +1,4 @@
-"""In whose trace a sweep asks the provider: that of the order whose money it is about; see docs/adr/0032-one-id.md.
+"""The trace in which a sweep asks the provider: that of the order whose money it is about; see docs/adr/0032-one-id.md.
 
 A payment's first fact is told in the trace in which its order was placed. Its refunds, disputes, webhooks and stray intents
 go on in that one too, whoever caused them, so that one trace shows all that became of an order's money.

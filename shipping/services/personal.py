@@ -17,7 +17,7 @@ _OPEN = Q(due_at__isnull=False) | ~Q(status__in=ENDED)
 
 
 def export(order_ids: Sequence[UUID]) -> Records:
-    """Return the shipments, what held them, and the bookings too many."""
+    """Return the shipments, what held them, and the surplus bookings."""
     return {
         "shipments": records_of(Shipment.objects.filter(order_id__in=order_ids).order_by("pk")),
         "holds": records_of(Hold.objects.filter(order_id__in=order_ids).order_by("pk")),
@@ -32,7 +32,7 @@ def waiting(order_ids: Sequence[UUID]) -> dict[UUID, str]:
     for order_id in SurplusBooking.objects.filter(order_id__in=order_ids, taken_back_at=None).values_list(
         "order_id", flat=True
     ):
-        found.setdefault(order_id, "a booking too many is not taken back")
+        found.setdefault(order_id, "a surplus booking is not taken back")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Bookings too many, taken back at the carrier: each is a row that stays due until the carrier has given it up."""
+"""Surplus bookings, taken back at the carrier: each is a row that stays due until the carrier has given it up."""
 
 from __future__ import annotations
 

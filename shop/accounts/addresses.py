@@ -122,7 +122,7 @@ class ChangeAddressInput(AddEmailForm, inputs.Input):
 
 
 class AddressView(ManageEmailView):
-    """The account's address, and the wish for another."""
+    """The account's address, and the request to change it."""
 
     input_class = ManageEmailView.input_class | {"POST": ChangeAddressInput}
 
@@ -148,7 +148,7 @@ class ConfirmAddressView(VerifyEmailView):
     input_class = ConfirmAddressInput
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Confirm, or say that somebody else was quicker."""
+        """Confirm the address, or refuse where it is somebody else's by now."""
         try:
             answer: HttpResponse = super().post(request, *args, **kwargs)
         except (AddressTaken, IntegrityError):

@@ -1,4 +1,4 @@
-"""Signing in to the admin: as slow for who guesses as the API's sign-in, and with a second factor where there is one."""
+"""Signing in to the admin: limits guessing as the API's sign-in does, and asks for a second factor where there is one."""
 
 from __future__ import annotations
 

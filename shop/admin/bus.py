@@ -138,7 +138,7 @@ class InboxAdmin(ReadOnlyAdmin):
 
     @display(description="envelope")
     def envelope_json(self, obj: Any) -> SafeString:
-        """Show the event as it travelled; an applied one keeps none."""
+        """Show the event as it traveled; an applied one keeps none."""
         return pretty_json(obj.envelope) if obj.envelope is not None else SafeString("-")
 
     @display(description="error")

@@ -33,7 +33,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Otherwise:
-    """What came of an action that is not, or not yet, what staff asked for."""
+    """The outcome of an action that did not, or did not yet, do what staff asked for."""
 
     what: str
 
@@ -143,7 +143,7 @@ def preformatted(text: str, *, scrolls: bool = False) -> SafeString:
 
 
 def shown_once(method: Method) -> Method:
-    """Have a method that shows something dear of a row do so once a request: unfold reads a field several times a page."""
+    """Compute what a method shows of a row once per request, since it is expensive: unfold reads a field several times a page."""
 
     @wraps(method)
     def shown(self: Any, obj: Model) -> Any:

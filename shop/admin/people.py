@@ -129,7 +129,7 @@ class UserAdmin(WithinReach, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,
     @bulk_action(
         description="Erase the person",
         consequence="Each account is closed for good, and its personal data is erased everywhere but in orders under way,"
-        " whose data is erased once they have ended. There is no way back.",
+        " whose data is erased once they have ended. This cannot be undone.",
         permissions=("erase",),
     )
     def erase_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> None:

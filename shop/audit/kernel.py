@@ -22,7 +22,7 @@ KERNEL_LAWS = (
     Law(
         "I10",
         "every guest is taken along",
-        "SELECT 'taking of guest ' || guest_id, format('due since %%s: no worker goes on with it', due_at) FROM shop_guesttaking"
+        "SELECT 'taking of guest ' || guest_id, format('overdue since %%s: no worker is processing it', due_at) FROM shop_guesttaking"
         " WHERE due_at IS NULL OR due_at < now() - interval '15 minutes' ORDER BY guest_id",
     ),
     Law(

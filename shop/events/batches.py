@@ -1,9 +1,9 @@
 """Many deliveries in one transaction of their context: what a message of many holds, and the inline transport's.
 
-Where one fails, the batch is taken apart: its neighbours pass, and it alone is tried again.
+Where one fails, the batch is taken apart: its neighbors pass, and it alone is retried.
 
 Note [A batch that was delivered before]
-It may hold what killed the worker. Applied as a batch again, it would take its neighbours down up to ten times. So its
+It may hold what killed the worker. Applied as a batch again, it would take its neighbors down up to ten times. So its
 deliveries become RETRYING rows, due now, and each has a transaction of its own.
 
 Note [Order in a batch]

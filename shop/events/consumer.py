@@ -216,7 +216,7 @@ def _deliveries_in(message: Any) -> list[Delivery]:
             return [(str(keywords["subscriber"]), keywords["attributes"])]
         return [(str(subscriber), attributes) for subscriber, attributes in keywords["deliveries"]]
     except Exception as error:
-        # A body can be wrong in any way, such as nested too deeply; its neighbours must not be given back with it.
+        # A body can be wrong in any way, such as nested too deeply; its neighbors must not be given back with it.
         raise _Unreadable(repr(error)) from error
 
 

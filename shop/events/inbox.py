@@ -235,7 +235,7 @@ def bury(*, context: str, subscriber: str, attributes: dict[str, Any], error: st
 
 
 def is_storable(attributes: Any) -> bool:
-    """Say whether a jsonb column can hold this; PostgreSQL knows no NUL, no half of a surrogate pair and no NaN."""
+    """Return whether a jsonb column can hold this; PostgreSQL knows no NUL, no half of a surrogate pair and no NaN."""
     try:
         text = json.dumps(attributes, ensure_ascii=False, allow_nan=False)
         text.encode()
@@ -295,7 +295,7 @@ def _due_statement(context: str) -> Statement:
 
 
 def _give_up(context: str, entry_id: int) -> None:
-    """Leave a delivery to a human that no attempt has lived to record the outcome of."""
+    """Leave a delivery to a human whose every attempt died before it could record an outcome."""
     rows = inbox_of(context)._default_manager.using(transactions.alias_for(context))
     with transactions.transaction(context):
         rows.filter(pk=entry_id, status=DeliveryStatus.RETRYING).update(

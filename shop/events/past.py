@@ -1,4 +1,4 @@
-"""The history: what became of facts once the outbox has let go of them, one append-only table per context.
+"""The history: where facts are kept once they have left the outbox, one append-only table per context.
 
 The outbox is a queue. A trigger moves each row that is deleted from it to the history, in the same statement, so that no
 deletion loses a fact: not the sweep's, and not that of a release that knows no history. Another trigger refuses to change

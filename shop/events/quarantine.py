@@ -1,4 +1,4 @@
-"""The way back of outbox rows that the relay set aside: a human gives them to it again, once the cause is gone."""
+"""Releasing outbox rows that the relay set aside: a human gives them to it again, once the cause is gone."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def quarantined(context: str) -> QuerySet[OutboxMessage]:
 def release_quarantined(context: str, *, staff: str, ids: Collection[int] | None = None) -> int:
     """Give the quarantined rows of `context`, or those of `ids`, to the relay with fresh attempts; return how many.
 
-    Safe to call again and at once: a row that is not set aside (any more) is left alone. What was told of the same
-    aggregate in the meantime has overtaken it, which every subscriber bears.
+    Safe to call again and at once: a row that is not set aside (any more) is left alone. Later events
+    of the same aggregate may already be published; subscribers tolerate that order.
     """
     with transactions.transaction(context):
         rows = quarantined(context).order_by()

@@ -1,4 +1,4 @@
-"""By which transport facts reach their subscribers: RabbitMQ (broker.py), or this process, where no broker is configured."""
+"""The transport that carries facts to their subscribers: RabbitMQ (broker.py), or this process, where no broker is configured."""
 
 from __future__ import annotations
 

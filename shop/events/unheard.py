@@ -237,7 +237,7 @@ def _terms(subscriber: subscribers.Subscriber) -> str:
 
 
 def _terms_of(wants: subscribers.Wants) -> str:
-    """Return what tells one `wants` from another, in every process of a release: what it does, and its name."""
+    """Return what distinguishes one `wants` from another, in every process of a release: what it does, and its name."""
     code = getattr(wants, "__code__", None)
     does = b"" if code is None else _digest(code)
     return f"{hashlib.sha256(does).hexdigest()[:16]}:{getattr(wants, '__qualname__', '')}"[:80]

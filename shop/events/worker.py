@@ -1,4 +1,4 @@
-"""The worker's consumer: what no task can be made of goes to the dead letters, and neither vanishes nor kills it."""
+"""The worker's consumer: a message that is not a task goes to the dead letters; it neither vanishes nor kills the worker."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the system says about itself: structured logs, traces, metrics, health."""
+"""What the system says about itself: structured logs, traces, metrics. Health checks are in shop/rest/."""

@@ -6,7 +6,7 @@ counters and histograms for good: a web process ends after WEB_MAX_REQUESTS, a w
 Note [No figure counts twice]
 A sum that goes up and down again looks like a counter that began anew, and Prometheus adds all of it. So figures are read
 under a shared lock, and files are put in place of others under an exclusive one. What is to be put in place is noted in a
-journal first: a process that dies in the midst leaves it, and whoever folds or reads next goes on.
+journal first: a process that dies halfway leaves it, and whoever folds or reads next finishes the work.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Erasing a person: asked for once, carried out context by context, and gone on with until nothing is left.
+"""Erasing a person: asked for once, carried out context by context, and resumed until nothing is left.
 
 # Note [How an erasure ends]
 The account goes first, so that no new order comes. Each context then erases in transactions of its own what its ended
@@ -157,7 +157,7 @@ def carry_out(erasure_id: uuid.UUID) -> bool:
 
 
 def _end_sessions(erasure: Erasure, person: Person) -> bool:
-    """Go on with the walk through the sessions, or begin one; return whether some of it is left."""
+    """Resume the walk through the sessions, or begin one; return whether some of it is left."""
     clean_since = erasure.sessions_clean_since
     present = clock.database_now(alias=transactions.alias_for("shop"))
     if clean_since is not None and (clean_since >= erasure.asked_at + SETTLED or present < erasure.asked_at + SETTLED):
@@ -196,9 +196,9 @@ def oldest_open() -> Reading:
 
 
 def _check_erasures() -> Iterator[Violation]:
-    """Name the erasures that are due and that no worker goes on with."""
+    """Name the erasures that are overdue: no worker resumes them."""
     for row in Erasure.objects.filter(finished_at=None, due_at__lt=Now() - OVERDUE):
-        yield Violation("I10", f"erasure {row.pk}", f"due since {row.due_at:%F %T} UTC: no worker goes on with it")
+        yield Violation("I10", f"erasure {row.pk}", f"overdue since {row.due_at:%F %T} UTC: no worker is processing it")
 
 
 def register_audit_check() -> None:

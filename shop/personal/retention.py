@@ -1,4 +1,4 @@
-"""What is kept of who got an order ends with its retention, also where nobody asks (docs/personal-data.md)."""
+"""Who got an order is erased once its retention is over, also where nobody asks (docs/personal-data.md)."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How the system meets an outside that fails: backoff, timeouts, circuit breakers."""
+"""How the system meets an outside that fails, and a rush: backoff, time limits, circuit breakers, admission."""

@@ -1,4 +1,4 @@
-"""Admission: how many orders a web process works on at once; whoever comes beyond that is told to come again, at once.
+"""Admission: how many orders a web process works on at once; whoever comes beyond that is refused at once and told when to retry.
 
 An order keeps a thread for as long as the provider takes. Without a bound, a rush fills every thread and each order
 waits for all before it; with it the wait of those who are let in is bounded, and the threads that are left over answer
@@ -26,7 +26,7 @@ TURNED_AWAY = Counter("shop_orders_turned_away", "Requests that found no place a
 
 
 class Overloaded(Busy):
-    """As many orders are being worked on as this process bears. Nothing was recorded: repeat with the same key."""
+    """This process is working on as many orders as it can. Nothing was recorded: repeat with the same key."""
 
     code = "overloaded"
     title = "The shop is busy; try again in a moment"

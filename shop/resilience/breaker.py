@@ -205,7 +205,7 @@ class _Reporter(pybreaker.CircuitBreakerListener):
 
 @dataclass(frozen=True)
 class _Permit:
-    """Leave to make one call; `era` tells the calls before an opening from those after it."""
+    """Permission to make one call; `era` tells the calls before an opening from those after it."""
 
     era: int
     probe: bool
@@ -238,7 +238,7 @@ class _StateMachine(pybreaker.CircuitBreaker):
             return bool(super().open())
 
     def enter(self) -> _Permit:
-        """Return leave to call. Raises: BreakerOpen while open, and to all but the one probe while half-open."""
+        """Return permission to call. Raises: BreakerOpen while open, and to all but the one probe while half-open."""
         with self._lock:
             if self.current_state == pybreaker.STATE_CLOSED:
                 return _Permit(self._era, probe=False)

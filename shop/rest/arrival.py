@@ -20,11 +20,11 @@ from shop.errors import Refusal
 from shop.rest.cors import answer_preflight
 from shop.rest.problem import database_problem, edge_problem, problem_of
 
-# Note [Headers that may stand once]
-# A server joins a header that stands twice with a comma, and so do proxies: of two equal keys one other key is made.
+# Note [Headers that may appear only once]
+# A server joins a header that appears twice with a comma, and so do proxies: two equal keys become one other key.
 # These say who calls or what a repetition repeats, and no value of theirs holds a comma. Equal values count as one;
 # different ones are refused. Of the others: If-Match and If-None-Match are lists, for which joining is right.
-# The signature of a webhook is judged where it is read. Host and Content-Type may stand once by HTTP itself, and the server
+# The signature of a webhook is judged where it is read. Host and Content-Type may appear only once by HTTP itself, and the server
 # refuses a second. X-Forwarded-For is a list that is read from its trusted end. A joined Cookie, Origin or X-CSRFToken
 # matches nothing, so that nobody is signed in by it.
 SINGLE_HEADERS = {
@@ -44,7 +44,7 @@ class HeaderRepeated(Refusal):
     """A header that says who calls, or what is repeated, has one value: sent twice with different ones, it is refused."""
 
     code = "header_repeated"
-    title = "A header that may stand once has more than one value"
+    title = "A header that may appear only once has more than one value"
     http_status = 400
 
 
@@ -123,7 +123,7 @@ def refuse_on_arrival(request: HttpRequest) -> HttpResponse | None:
 
 
 def settle_headers(meta: dict[str, Any]) -> None:
-    """Leave one value in each of SINGLE_HEADERS. Raises: HeaderRepeated. See Note [Headers that may stand once]."""
+    """Leave one value in each of SINGLE_HEADERS. Raises: HeaderRepeated. See Note [Headers that may appear only once]."""
     for name, header in SINGLE_HEADERS.items():
         value = meta.get(name)
         if value is not None and "," in value:
@@ -161,7 +161,7 @@ def settle_body(request: HttpRequest) -> None:
 
 
 def refuse_packed(meta: dict[str, Any]) -> HttpResponse | None:
-    """Return the refusal of a body that is packed: no parser here unpacks one. None for any other, and where there is none.
+    """Return the refusal of a compressed body: no parser here decompresses one. None for any other, and where there is none.
 
     The 415 names what is taken in its Accept-Encoding (RFC 9110, section 12.5.3).
     """

@@ -35,7 +35,7 @@ class SessionTokenAuthentication(BaseAuthentication):
             return None
         found = signed_in(token, key=key_to_look_up(request)) if _looks_like_token(token) else None
         if found is None or not found[0].is_active:
-            raise exceptions.AuthenticationFailed("This token is not valid, or no longer; sign in again.")
+            raise exceptions.AuthenticationFailed("This token is not valid, or no longer valid; sign in again.")
         user, session, kept_answer = found
         structlog.contextvars.bind_contextvars(user_id=str(user.pk))
         return user, SignedIn(session, kept_answer)

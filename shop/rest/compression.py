@@ -1,4 +1,4 @@
-"""Answers that are the same for all callers, packed with gzip for those who take it (RFC 9110, section 12.5.3)."""
+"""Answers that are the same for all callers, compressed with gzip for those who take it (RFC 9110, section 12.5.3)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _GZIP = re.compile(r"(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q=([\d.]+)\s*)?(?=,|$)")
 
 
 class Compression(GZipMiddleware):
-    """Django's, which reads `gzip;q=0` as a yes, and has only a packed answer say that it depends on the header."""
+    """Django's, which reads `gzip;q=0` as a yes, and has only a compressed answer say that it depends on the header."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> Any:
-        """Pack the answer for who takes it; whatever is answered, a 304 too, varies with Accept-Encoding."""
+        """Compress the answer for who takes it; whatever is answered, a 304 too, varies with Accept-Encoding."""
         patch_vary_headers(response, ("Accept-Encoding",))
         if not takes_gzip(request.headers.get("Accept-Encoding", "")):
             return response

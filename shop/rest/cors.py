@@ -26,7 +26,7 @@ PREFLIGHT_SECONDS = 7200
 
 
 def answer_preflight(request: HttpRequest) -> HttpResponse | None:
-    """Return what a browser asks before it calls from an allowed origin; None for any other request."""
+    """Return the answer to a browser's preflight from an allowed origin; None for any other request."""
     if request.method != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in request.META:
         return None
     if _allowed_origin(request) is None:

@@ -16,7 +16,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": "The version of this representation, for If-None-Match and If-Match.",
     },
     "Location": {"schema": {"type": "string", "format": "uri"}, "description": "Where the order is."},
-    "Link": {"schema": {"type": "string"}, "description": "The neighbours of this page, RFC 8288: `next` and `prev`."},
+    "Link": {"schema": {"type": "string"}, "description": "The neighboring pages, RFC 8288: `next` and `prev`."},
     "Cache-Control": {"schema": {"type": "string"}, "description": "RFC 9111."},
     "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth asking again."},
     "Idempotent-Replayed": {

@@ -63,7 +63,7 @@ class ApiMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Note what a view raised, which Django then makes an answer of; 503 where the database was not to be had.
+        """Note what a view raised, which Django then makes an answer of; 503 where the database was not available.
 
         Views of REST framework answer that themselves; those of webhooks and accounts do not.
         """

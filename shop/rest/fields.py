@@ -22,7 +22,7 @@ MOST_NAMED = 20
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer that refuses fields it does not know, so that a misspelt or forbidden one is never ignored."""
+    """A serializer that refuses fields it does not know, so that a misspelled or forbidden one is never ignored."""
 
     default_error_messages = {"unknown": "This field is not known here."}
 
@@ -50,7 +50,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class OneOfField(serializers.ChoiceField):
-    """A text out of a few, which are named where it is another one."""
+    """One of a few texts; the refusal of any other names them."""
 
     default_error_messages = {"invalid_choice": "Send one of: {choices_in_words}."}
 
@@ -60,7 +60,7 @@ class OneOfField(serializers.ChoiceField):
 
 
 class BoundedListField(serializers.ListField):
-    """A list that is counted before its elements are looked at: one that is too long costs nothing and names no element."""
+    """A list that is counted before its elements are read: one that is too long costs nothing, and no element is named."""
 
     def to_internal_value(self, data: Any) -> list[Any]:
         """Validate each element of a list that is not too long."""
@@ -167,7 +167,7 @@ class MoneyField(serializers.Field[Money, Any, dict[str, Any], Any]):
         "shape": 'Money looks like {{"amount_minor": 2450, "currency": "EUR"}}.',
         "amount": "amount_minor is a whole number of minor units, from 0 to one million million.",
         "currency": "currency is an ISO 4217 code in capitals.",
-        "exponent": "exponent is not that of the currency in ISO 4217.",
+        "exponent": "exponent does not match the currency in ISO 4217.",
     }
 
     def to_representation(self, value: Money) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class GuestOut(serializers.Serializer[Any]):
 
     token = serializers.CharField(help_text="sent as the token of a sign-in is, to `/api/v1` only")
     email = serializers.EmailField()
-    expires_at = serializers.DateTimeField(help_text="until then the token is good")
+    expires_at = serializers.DateTimeField(help_text="the token is valid until then")
 
 
 class GuestsView(StrictQueryView):

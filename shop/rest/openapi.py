@@ -42,13 +42,13 @@ _MONEY_MEMBERS: dict[str, Any] = {
     "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217"},
     "exponent": {
         "type": "integer",
-        "description": "ISO 4217's: so many decimals has the minor unit. Where it is sent, it must be the currency's.",
+        "description": "The currency's number of decimals in ISO 4217. If it is sent, it must match the currency.",
         "examples": [2],
     },
     "formatted": {
         "type": "string",
         "examples": ["24.50"],
-        "description": "For people. Where it is sent, it is ignored.",
+        "description": "For people. Ignored if it is sent.",
     },
 }
 MONEY: dict[str, Any] = {
@@ -74,11 +74,11 @@ _TEXTS = {
     "403": "This user may not do this, or the token came over plain HTTP.",
     "404": "Nothing of that name exists for this caller.",
     "406": "This address answers in none of the types that `Accept` names.",
-    "409": "The state of things does not allow it.",
+    "409": "The current state does not allow it.",
     "411": "The body has no Content-Length, and this server cannot tell where it ends.",
     "412": "It has changed since the caller read it.",
     "413": "The body is larger than 64 KiB.",
-    "415": "The body is not JSON, or it is packed (`Content-Encoding`).",
+    "415": "The body is not JSON, or it is compressed (`Content-Encoding`).",
     "422": "The Idempotency-Key was used for another request, or the request holds a card number.",
     "429": "Too many requests; Retry-After says when.",
     "500": "A bug; it is logged under the request's id.",

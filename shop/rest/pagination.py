@@ -27,7 +27,7 @@ PAGE_QUERY = frozenset({"cursor", "limit"})
 class CursorPagination(pagination.CursorPagination):
     """Newest first by default, by an id whose order is the order of making; the cursor is opaque.
 
-    `ordering` may be set by the view (`ordering = ("sku",)`), also by what the queryset computes. `?limit=` asks for a page size up to 100. The neighbours
+    `ordering` may be set by the view (`ordering = ("sku",)`), also by what the queryset computes. `?limit=` asks for a page size up to 100. The neighboring pages
     are in the body (`next`, `previous`) and in the Link header (RFC 8288).
     """
 
@@ -67,12 +67,12 @@ class CursorPagination(pagination.CursorPagination):
         return fields
 
     def get_paginated_response(self, data: Any) -> Response:
-        """Return the page with its neighbours."""
+        """Return the page with its neighbors."""
         return self.answer(data, next_link=self.get_next_link(), previous_link=self.get_previous_link())
 
     @staticmethod
     def answer(data: Any, *, next_link: str | None, previous_link: str | None) -> Response:
-        """Return a page with its neighbours in the body and in the Link header."""
+        """Return a page with its neighbors in the body and in the Link header."""
         links = {"next": next_link, "previous": previous_link}
         response = Response({**links, "results": data})
         if link := ", ".join(f'<{url}>; rel="{relation}"' for relation, url in links.items() if url):

@@ -28,7 +28,7 @@ class JSONParser(parsers.JSONParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        """Return the parsed body. Raises: PayloadTooLarge, ParseError. A packed one is refused on arrival."""
+        """Return the parsed body. Raises: PayloadTooLarge, ParseError. A compressed one is refused on arrival."""
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         raw = stream.read(limit + 1)
         if len(raw) > limit:
@@ -53,7 +53,7 @@ def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object whose names differ: of two members with one name, readers on the way take different ones."""
     made = dict(members)
     if len(made) < len(members):
-        raise ValueError("a name stands twice in one object")
+        raise ValueError("a name appears twice in one object")
     return made
 
 

@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110, section 13) on the version of an aggregate."""
+"""Conditional requests (RFC 9110, section 13), by the version of what is answered: a number, or a hash of the representation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def etag_of(version: int | str) -> str:
 
 
 def is_fresh(request: Request, etag: str) -> bool:
-    """Say whether the caller holds this version already (If-None-Match, compared weakly)."""
+    """Return whether the caller holds this version already (If-None-Match, compared weakly)."""
     header = request.headers.get("If-None-Match", "")
     return bool(header) and (
         "*" in parse_etags(header) or etag in {tag.removeprefix("W/") for tag in parse_etags(header)}
@@ -46,7 +46,7 @@ def require_match(request: Request, version: int | str) -> None:
 def publicly_cached(request: Request, response: Response, *, seconds: int) -> Response:
     """Let every cache keep an answer that is the same for all callers; 304 where the caller holds it already.
 
-    The tag is weak: packed or not, it is the same answer, and a 304 names the tag of the 200 (RFC 9110, 15.4.5).
+    The tag is weak: compressed or not, it is the same answer, and a 304 names the tag of the 200 (RFC 9110, 15.4.5).
     """
     text = json.dumps(response.data, sort_keys=True, default=str)
     etag = etag_of(hashlib.sha256(text.encode()).hexdigest()[:32])

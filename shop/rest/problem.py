@@ -98,7 +98,7 @@ EDGE_PROBLEMS: dict[str, tuple[str, int]] = {
     "invalid_request": ("The request is not valid", 400),
     "malformed_request": ("The request cannot be read", 400),
     "not_authenticated": ("Sign in first", 401),
-    "authentication_failed": ("The token is not valid, or no longer", 401),
+    "authentication_failed": ("The token is not valid, or no longer valid", 401),
     "permission_denied": ("You may not do this", 403),
     "https_required": ("Send this over HTTPS; a token that crossed the network in the open is to be revoked", 403),
     "not_found": ("Not found", 404),
@@ -162,7 +162,7 @@ def _problem_for(error: Exception, context: Mapping[str, Any]) -> Problem | None
 
 
 def database_problem(error: Exception) -> Problem | None:
-    """Return what a caller is told where the database was not to be had; None where the error is another one."""
+    """Return what a caller is told where the database was not available; None where the error is another one."""
     if is_contention(error):
         # A lock, or a pool without a free connection: nothing is broken, and nothing was done.
         log.warning("request.busy", error=repr(error))

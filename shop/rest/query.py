@@ -1,4 +1,4 @@
-"""What may stand behind the "?" of an address: what the view names, once each. The rest is refused, as unknown members are."""
+"""What the query of an address may hold: what the view names, once each. The rest is refused, as unknown members are."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refuse_unknown(request: Request, known: frozenset[str]) -> None:
         if name not in known:
             problems[name] = ["This query parameter is not known here."]
         elif len(values) > 1:
-            problems[name] = ["This query parameter may stand once."]
+            problems[name] = ["This query parameter may appear only once."]
     if problems:
         raise ValidationError(problems)
 

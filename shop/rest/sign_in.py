@@ -55,7 +55,7 @@ class SignInMiddleware:
 
 
 def not_texts(body: Any) -> tuple[dict[str, str], ...]:
-    """Name the members that are texts and hold something else: allauth would take the text of a list for a password."""
+    """Name the members that must be texts and hold something else: allauth would take the text of a list for a password."""
     if not isinstance(body, dict):
         return ({"pointer": "#", "detail": "The body must be an object."},)
     wrong = sorted(name for name in TEXTS & body.keys() if not isinstance(body[name], str))

@@ -32,7 +32,7 @@ def _ref(name: str) -> Schema:
 
 COMPONENTS: dict[str, Schema] = {
     "Account": _object(
-        "Who has signed in.",
+        "The account that is signed in.",
         ["id", "display", "email", "has_usable_password"],
         id={"type": "string", "format": "uuid"},
         display={"type": "string"},
@@ -40,10 +40,13 @@ COMPONENTS: dict[str, Schema] = {
         has_usable_password={"type": "boolean"},
     ),
     "AuthenticationMethod": _object(
-        "How they did.", ["method", "at"], method={"type": "string"}, at={"type": "number", "description": "Unix time"}
+        "How it signed in.",
+        ["method", "at"],
+        method={"type": "string"},
+        at={"type": "number", "description": "Unix time"},
     ),
     "SessionData": _object(
-        "Who has signed in, and how.",
+        "The account that is signed in, and how it signed in.",
         ["user", "methods"],
         user=_ref("Account"),
         methods={"type": "array", "items": _ref("AuthenticationMethod")},
@@ -54,7 +57,7 @@ COMPONENTS: dict[str, Schema] = {
         is_authenticated={"type": ["boolean", "null"]},
         session_token={
             "type": "string",
-            "description": "Where it is new: send it as `Authorization: Bearer` to the API, as `X-Session-Token` here.",
+            "description": "Only when it is new. Send it as `Authorization: Bearer` to the API, as `X-Session-Token` here.",
         },
     ),
     "Session": _object(
@@ -73,11 +76,11 @@ COMPONENTS: dict[str, Schema] = {
     "SignInFlows": _object(
         "What may be done to sign in.", ["flows"], flows={"type": "array", "items": _ref("SignInFlow")}
     ),
-    "Done": _object("It is done, or would be if there were such an account.", ["status"], status={"type": "integer"}),
+    "Done": _object("Done, or nothing to do because there is no such account.", ["status"], status={"type": "integer"}),
     "SignInRequest": _object("An account and its password.", ["email", "password"], email=_EMAIL, password=_PASSWORD),
     "SignUpRequest": _object("A new account.", ["email", "password"], email=_EMAIL, password=_PASSWORD),
     "VerifyEmailRequest": _object("The key of the mail.", ["key"], key=_TEXT),
-    "PasswordResetMailRequest": _object("Whose password.", ["email"], email=_EMAIL),
+    "PasswordResetMailRequest": _object("The email address of the account.", ["email"], email=_EMAIL),
     "ResetPasswordRequest": _object(
         "The key of the mail, and a new password.", ["key", "password"], key=_TEXT, password=_PASSWORD
     ),
@@ -87,7 +90,9 @@ COMPONENTS: dict[str, Schema] = {
         current_password=_PASSWORD,
         new_password=_PASSWORD,
     ),
-    "ReauthenticateRequest": _object("The password of who has signed in.", ["password"], password=_PASSWORD),
+    "ReauthenticateRequest": _object(
+        "The password of the account that is signed in.", ["password"], password=_PASSWORD
+    ),
     "ChangeAddressRequest": _object("The new address.", ["email"], email=_EMAIL),
     "AccountAddress": _object(
         "An address of the account.",
@@ -97,7 +102,7 @@ COMPONENTS: dict[str, Schema] = {
         verified={"type": "boolean", "description": "Its owner has confirmed it."},
     ),
     "AccountAddresses": _object(
-        "The account's address, also while it waits for another to be confirmed.",
+        "The account's address; the old one while a new one waits to be confirmed.",
         ["status", "data"],
         status={"type": "integer"},
         data={"type": "array", "items": _ref("AccountAddress")},
@@ -111,7 +116,7 @@ def add_sign_in(result: dict[str, Any], problems: ProblemComponents) -> None:
     for path, item in _paths(problems).items():
         result["paths"][f"{PREFIX}{path}"] = item
     not_signed_in = problems.component("not_authenticated")
-    not_signed_in["description"] = "Nobody has signed in, or not to the end: data.flows says what is pending."
+    not_signed_in["description"] = "Nobody is signed in, or a sign-in is not complete: data.flows says what is pending."
     not_signed_in["properties"] |= {"data": _ref("SignInFlows"), "meta": _ref("SessionMeta")}
     result["components"]["schemas"] |= COMPONENTS | {SIGNED_OUT: not_signed_in}
 
@@ -127,7 +132,7 @@ def _paths(problems: ProblemComponents) -> dict[str, Any]:
     return {
         "/auth/signup": {
             "post": call(
-                "sign_up", "Make an account.", body="SignUpRequest", s200="Session", s401=pending, s409="Signed in already"
+                "sign_up", "Create an account.", body="SignUpRequest", s200="Session", s401=pending, s409="Signed in already"
             )
         },
         "/auth/login": {
@@ -138,7 +143,7 @@ def _paths(problems: ProblemComponents) -> dict[str, Any]:
         "/auth/2fa/authenticate": {
             "post": call(
                 "give_second_factor",
-                "Go on with a sign-in whose mfa_authenticate is pending.",
+                "Continue a sign-in whose mfa_authenticate is pending.",
                 body="SecondFactorRequest",
                 security=_NOBODY_OR_TOKEN,
                 s200="Session",
@@ -148,7 +153,7 @@ def _paths(problems: ProblemComponents) -> dict[str, Any]:
         },
         "/auth/session": {
             "get": call(
-                "get_session", "Return who has signed in.", security=_TOKEN, s200="Session", s401="Not signed in"
+                "get_session", "Return the account that is signed in.", security=_TOKEN, s200="Session", s401="Not signed in"
             ),
             "delete": call("sign_out", "End the session. It is answered 401: nobody is signed in.", security=_TOKEN,
                            s401="Signed out"),
@@ -156,12 +161,12 @@ def _paths(problems: ProblemComponents) -> dict[str, Any]:
         "/auth/email/verify": {
             "post": call(
                 "verify_email",
-                "Show that mail reaches the account.",
+                "Prove that mail to its address reaches the owner of the account.",
                 body="VerifyEmailRequest",
                 security=_NOBODY_OR_TOKEN,
                 s200="Session",
                 s401="The address is verified: sign in",
-                s409="No address waits for that",
+                s409="No address is waiting to be verified",
             )
         },
         "/auth/password/request": {
@@ -186,7 +191,7 @@ def _paths(problems: ProblemComponents) -> dict[str, Any]:
         "/auth/reauthenticate": {
             "post": call(
                 "give_password_again",
-                "Give the password once more: for five minutes, the account's address and second factors can be changed.",
+                "Give the password again: the account's address and second factors can be changed for five minutes.",
                 body="ReauthenticateRequest",
                 security=_TOKEN,
                 s200="Session",
@@ -203,8 +208,8 @@ def _paths(problems: ProblemComponents) -> dict[str, Any]:
             ),
             "post": call(
                 "change_account_address",
-                "Have a key mailed to another address, which takes the old one's place once `verify_email` gets the key."
-                " The old one is told.",
+                "Mail a key to a new address, which replaces the old one once `verify_email` gets the key."
+                " The old one gets a mail about it.",
                 body="ChangeAddressRequest",
                 security=_TOKEN,
                 s200="AccountAddresses",
@@ -215,7 +220,7 @@ def _paths(problems: ProblemComponents) -> dict[str, Any]:
         "/account/password/change": {
             "post": call(
                 "change_password",
-                "Change the password of who has signed in. Other sessions end, and a mail tells of it.",
+                "Change the password of the account that is signed in. Its other sessions end, and it gets a mail about it.",
                 body="ChangePasswordRequest",
                 security=_TOKEN,
                 s200="Session",
@@ -243,7 +248,7 @@ def _operation(
             responses[status] = _refusal(problems, told, "sign_in_not_under_way")
     responses |= {
         "400": _refusal(
-            problems, "The request is not valid; errors say what of it.",
+            problems, "The request is not valid; errors say what is wrong with it.",
             "invalid_request", "malformed_request", HeaderRepeated, BodyUnreadable,
         ),
         "403": _refusal(problems, "The request came over plain HTTP, or from nowhere.", "https_required", "permission_denied"),
@@ -257,7 +262,7 @@ def _operation(
     }  # fmt: skip
     if body:
         responses["411"] = _refusal(problems, "The body has no Content-Length.", LengthRequired)
-        responses["415"] = _refusal(problems, "The body is packed (`Content-Encoding`).", "unsupported_media_type")
+        responses["415"] = _refusal(problems, "The body is compressed (`Content-Encoding`).", "unsupported_media_type")
     described: Schema = {
         "operationId": operation,
         "summary": operation.replace("_", " ").capitalize(),

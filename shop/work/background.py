@@ -49,7 +49,7 @@ class Errand(Protocol):
     """A piece of work that this process has claimed for itself."""
 
     def run(self) -> None:
-        """Do it."""
+        """Work the piece."""
         ...
 
     def drop(self) -> None:

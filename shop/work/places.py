@@ -1,4 +1,4 @@
-"""How often a sweep runs at once: each run has a place, and who finds none leaves word for those that run.
+"""How often a sweep runs at once: each run has a place, and a run that finds none leaves word for those that run.
 
 A place is a row with a moment until which it is taken: it needs no session, so it holds behind any pooler, and the place
 of a process that died is free again after PLACE_SECONDS. Nobody takes a place for longer, so a moment further ahead (a

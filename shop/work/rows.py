@@ -75,7 +75,7 @@ class DueRows(Generic[Row]):
     def claim(self, *, limit: int, **values: object) -> list[Claimed[Row]]:
         """Claim up to `limit` rows that are due, the oldest first; `values` are parameters of `only` and `also`."""
         with transactions.single(self.context):
-            # Lost in a crash, a lease ends early, which the work has to bear anyway; what else it writes must stay.
+            # Lost in a crash, a lease ends early, which the work has to tolerate anyway; what else it writes must stay.
             rows = self._claim.run(
                 asynchronous=not self.also, limit=limit, lease_seconds=self.lease_seconds(), **values
             )
@@ -98,7 +98,7 @@ class DueRows(Generic[Row]):
             )
 
     def retry(self, claimed: Claimed[Row], *, after_seconds: float) -> None:
-        """Make a row due soon whose work came to no end, without a failure of its own; its lease is not waited for."""
+        """Make a row due soon whose work did not finish, through no failure of its own, without waiting for its lease to end."""
         wait = min(after_seconds, self.lease_seconds())
         with transactions.single(self.context):
             self._move.run(pk=claimed.pk, until=claimed.leased_until, wait=wait, failed=0, error=None)

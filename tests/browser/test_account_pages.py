@@ -37,7 +37,7 @@ def test_an_account_changes_its_address_and_its_password(visit: Visit, shop: Sho
     page.open(shop.url + "/sign-in?new=1&next=/account")
     page.fill("Email", email)
     page.fill("Password", "a-long-enough-one-1")
-    page.press("Make the account")
+    page.press("Create the account")
     page.sees(f"Signed in as {email}")
 
     page.press("Change the email address")
@@ -73,7 +73,7 @@ def test_a_link_that_opens_nothing_leads_to_another(visit: Visit, shop: Shop):
     page = visit()
 
     page.open(f"{shop.url}/orders/{uuid.uuid4()}#access=nothing")
-    page.sees("This link opens nothing, or no longer; ask for a new one.")
+    page.sees("This link is not valid, or no longer valid; ask for a new one.")
     page.press("its link sent to you")
 
     page.sees("Send me its link")

@@ -60,7 +60,7 @@ def test_who_changes_something_while_an_order_has_no_answer_keeps_the_order_that
 
     page.fill("Name", "Grace Hopper")
     page.press("Order and pay")
-    page.sees("Your earlier order has arrived")
+    page.sees("Your earlier order was placed")
     page.press("Keep the earlier order")
 
     page.sees("Thank you! Your order is confirmed.")

@@ -70,7 +70,7 @@ def test_a_card_is_declined_another_not_approved_and_then_approved(with_stripe: 
     page.sees("Your card number is incomplete.")
     page.fill("Card number", POOR)
     page.press("Order and pay")
-    page.sees("There is not enough money on it.")
+    page.sees("It does not have enough funds.")
     page.fill("Card number", ASKS)
     page.press("Pay €22.40")
     page.press("Leave")

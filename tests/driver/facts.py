@@ -10,7 +10,7 @@ from shop import transactions
 
 
 def lose_facts(context: str, condition: str = "true", *parameters: Any) -> None:
-    """Delete the facts of a context that fulfil this condition of SQL, from its outbox and its history."""
+    """Delete the facts of a context that fulfill this condition of SQL, from its outbox and its history."""
     with connections[transactions.alias_for(context)].cursor() as cursor:
         cursor.execute(
             "SET session_replication_role = replica; "

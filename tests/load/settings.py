@@ -1,4 +1,4 @@
-"""What the shop runs with under the bench: production's behaviour on this machine's addresses, everything switched on."""
+"""What the shop runs with under the bench: production's behavior on this machine's addresses, everything switched on."""
 
 # ruff: noqa: F403, F405  settings build on settings
 from __future__ import annotations

@@ -97,7 +97,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._configure_connection(connection)
 
     def hand_back(self) -> None:
-        """Give the connection back to the pool in the midst of a request; without a pool, keep it."""
+        """Give the connection back to the pool in the middle of a request; without a pool, keep it."""
         if self.connection is not None and not self.in_atomic_block and self.pool is not None:
             self.close()
             self._goes_on = True
@@ -114,7 +114,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.connection = raw
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Connect, or take a connection of the pool: whoever is in the midst of work comes before who begins.
+        """Connect, or take a connection of the pool: threads in the middle of their work come before those that begin.
 
         A thread waits with empty hands. One that kept the connection of orders while it waits for one of payments, and
         one that does so the other way round, would wait for each other where each context has a pool of its own.

@@ -9,7 +9,7 @@ from config.db.schemas import SEARCH_PATH
 
 
 def sends_search_path(settings_dict: dict[str, Any]) -> bool:
-    """Tell whether connections of this alias send their search path, rather than inherit the role's."""
+    """Return whether connections of this alias send their search path, rather than inherit the role's."""
     return bool(settings_dict["OPTIONS"].get("search_path", "connection") == "connection")
 
 

@@ -51,7 +51,7 @@ class PooledConnection(psycopg.Connection[Any]):
 
 
 class _Queue(deque[Any]):
-    """Who waits for a connection, first come first served: those in the midst of work before those who begin.
+    """Who waits for a connection, first come first served: those in the middle of their work before those that begin.
 
     A deque to psycopg's pool, which appends, takes from the left and counts; the calls come under the pool's lock.
     """

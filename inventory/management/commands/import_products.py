@@ -21,7 +21,7 @@ class Command(BaseCommand):
     """Import products; exits 1 where a line has an error."""
 
     help = (
-        "Add products, or bring them to what a CSV says, by SKU; harmless to repeat. The first line names the columns: "
+        "Add or update products by SKU from a CSV; harmless to repeat. The first line names the columns: "
         f"{', '.join(api.COLUMNS)}. A column that is missing leaves products as they are. See docs/how-to/import-products.md."
     )
 
@@ -29,13 +29,15 @@ class Command(BaseCommand):
         """Take the file, and how to go about it."""
         parser.add_argument("file", help="a CSV in UTF-8; - for standard input")
         parser.add_argument(
-            "--reference", default="", help="what units in the column `receive` came with, once for good"
+            "--reference",
+            default="",
+            help="what the units in the column `receive` came with; they are received once per reference",
         )
+        parser.add_argument("--keep-going", action="store_true", help="skip lines with errors and import the others")
+        parser.add_argument("--dry-run", action="store_true", help="print what would be done, and write nothing")
         parser.add_argument(
-            "--keep-going", action="store_true", help="leave lines with errors out and import the others"
+            "--delimiter", choices=DELIMITERS, default="comma", help="what separates cells (default: comma)"
         )
-        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and write nothing")
-        parser.add_argument("--delimiter", choices=DELIMITERS, default="comma", help="what is between cells (comma)")
 
     def handle(self, *args: Any, file: str, **options: Any) -> None:
         """Run the use case and print its report."""
@@ -54,7 +56,7 @@ class Command(BaseCommand):
         except api.UnreadableFile as error:
             raise CommandError(f"{file}: {error}; nothing was imported") from error
         except (Refusal, Fault) as error:
-            raise CommandError(f"{error}; run it again: it goes on where it ended") from error
+            raise CommandError(f"{error}; run it again: it resumes where it stopped") from error
         self._tell(report, dry_run=options["dry_run"])
 
     def _tell_progress(self, doing: str, done: int, total: int) -> None:
@@ -69,7 +71,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{'it would be: ' if dry_run else ''}{report.added} added, {report.changed} changed, "
                 f"{report.unchanged} unchanged; {report.received} units received"
-                + (f", {report.received_before} were before" if report.received_before else "")
+                + (f", {report.received_before} were received before" if report.received_before else "")
             )
         if report.errors:
             outcome = "the others were imported" if report.written else "nothing was imported"

@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--order", metavar="ORDER", help="this order only, by its number or its id")
-        parser.add_argument("--limit", type=int, default=1000, help="at most so many (default 1000)")
+        parser.add_argument("--limit", type=int, default=1000, help="at most this many (default: 1000)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["order"]:

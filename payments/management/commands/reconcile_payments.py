@@ -15,10 +15,10 @@ from shop.errors import Fault
 class Command(BaseCommand):
     """Reconcile by list; exits 1 where something is left for a human or the provider can't be reached."""
 
-    help = "Compares the provider's intents, refunds and disputes with our payments, and repairs what differs."
+    help = "Compare the provider's intents, refunds and disputes with our payments, and repair what differs."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--hours", type=float, default=72.0, help="how far to look back (72)")
+        parser.add_argument("--hours", type=float, default=72.0, help="how many hours to look back (default: 72)")
 
     def handle(self, *args: Any, hours: float, **options: Any) -> None:
         try:

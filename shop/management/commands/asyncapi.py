@@ -12,7 +12,7 @@ from shop.events import catalogue
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes a text of several lines as one, and spells out what stands twice."""
+    """Writes a text of several lines as one block, and writes out what appears twice."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Write no anchors, which readers of a document stumble over."""

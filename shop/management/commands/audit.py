@@ -59,7 +59,7 @@ class Command(BaseCommand):
             " (2026-11-29, 2026-11-29T08:00Z) or how long ago (2:00:00, or '7 00:00:00' for seven days)",
         )
         parser.add_argument(
-            "--json", action="store_true", help="print a JSON object a line: violations, checks, summary"
+            "--json", action="store_true", help="print one JSON object per line: violations, checks, summary"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

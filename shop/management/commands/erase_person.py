@@ -17,7 +17,7 @@ class Command(BaseCommand):
     """Erase a person, or show what that would do."""
 
     help = (
-        "Show what is kept of a person and what an erasure would do; with --yes, erase it. There is no way back. Orders under"
+        "Show what is kept of a person and what an erasure would do; with --yes, erase it. This cannot be undone. Orders under"
         " way keep what they need until they end; the sweep goes on then. Safe to run again."
     )
 

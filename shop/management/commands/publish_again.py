@@ -35,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--all", action="store_true", help="also facts that every subscriber has heard of, for outsiders"
         )
-        parser.add_argument("--dry-run", action="store_true", help="only tell what would be published")
+        parser.add_argument("--dry-run", action="store_true", help="only print what would be published")
 
     def handle(self, *args: Any, **options: Any) -> None:
         order_id = self._order(options["order"])

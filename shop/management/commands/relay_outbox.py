@@ -16,10 +16,12 @@ from shop.events.port import TransportUnavailable
 class Command(BaseCommand):
     """Run the relay."""
 
-    help = "Publish waiting outbox rows. Without --forever once, telling how many; safe beside any number of relays."
+    help = "Publish the waiting outbox rows, once, and print how many. Safe to run beside any number of relays."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--forever", action="store_true", help="keep going: 20 ms after work, up to 1 s when idle")
+        parser.add_argument(
+            "--forever", action="store_true", help="keep publishing: again 20 ms after work, up to 1 s when idle"
+        )
         parser.add_argument(
             "--release-quarantined", action="store_true", help="first take back what the broker refused for good"
         )

@@ -66,7 +66,7 @@ class Command(BaseCommand):
 
         lookout = Lookout(list(by_name.values()), ask, stopped=stop)
         lookout.start()
-        self.stdout.write(f"{len(by_name)} sweeps are looked after; Ctrl-C ends them")
+        self.stdout.write(f"{len(by_name)} sweeps are running; Ctrl-C stops them")
         self._keep_time([each for each in by_name.values() if each.due is None and each.waits is None], ask, stop)
         for thread in threads.values():
             thread.end()

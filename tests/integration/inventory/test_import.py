@@ -54,7 +54,7 @@ def test_an_import_adds_products_and_receives_their_units_once(run: Run):
     more = run(HEADER + "MUG,Mug,12.50,EUR,Kitchen,MUG,color=blue,10\n", "--reference", "delivery 8")
 
     assert first[0] == "3 added, 0 changed, 0 unchanged; 13 units received\n"
-    assert again[0] == "0 added, 0 changed, 3 unchanged; 0 units received, 13 were before\n"
+    assert again[0] == "0 added, 0 changed, 3 unchanged; 0 units received, 13 were received before\n"
     assert more[0] == "0 added, 0 changed, 1 unchanged; 10 units received\n"
     assert (levels("MUG"), levels("CUP"), levels("TEA")) == ((20, 0, 0), (0, 0, 0), (3, 0, 0))
     assert inventory.get_offers(skus=["TEA"])["TEA"] == inventory.ProductOffer(
@@ -191,7 +191,7 @@ def test_an_import_that_ended_before_the_units_is_finished_by_the_next(run: Run,
         patched.setattr(importing, "_receive_once", dies)
         _, err = run(FILE, "--reference", "delivery 7")
 
-    assert "run it again: it goes on where it ended" in err
+    assert "run it again: it resumes where it stopped" in err
     assert run(FILE, "--reference", "delivery 7")[0] == "0 added, 0 changed, 3 unchanged; 13 units received\n"
 
 

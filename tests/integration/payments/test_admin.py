@@ -82,8 +82,8 @@ def test_questions_about_money_name_the_sum_and_the_order(sandbox, captured, ord
     settle = client.get(reverse("admin:payments_payment_settle_one", args=[order_id])).content.decode()
 
     left = payments.get_refundable(order_id=order_id).localized()
-    assert f"{left} of {left} is left to refund, of order {order_id}" in refund
+    assert f"{left} of {left} is left to refund for order {order_id}" in refund
     assert f"Nothing is owed to the customer of order {order_id}" in settle
     payments.void_payment(order_id=(unknown := uuid4()), reason="test")
     never_begun = client.get(reverse("admin:payments_payment_refund_one", args=[unknown])).content.decode()
-    assert f"Nothing is left to refund, of order {unknown}" in never_begun
+    assert f"Nothing is left to refund for order {unknown}" in never_begun

@@ -1,4 +1,4 @@
-"""A booking too many is on record before anybody takes it back, and stays so until the carrier has given it up."""
+"""A surplus booking is on record before anybody takes it back, and stays so until the carrier has given it up."""
 
 import threading
 
@@ -24,7 +24,7 @@ def test_second_booking_is_remembered_with_what_takes_it_back(booked_twice):
     assert (row.shipment_id, row.order_id, row.carrier) == (shipment.pk, shipment.order_id, "sandbox")
     assert row.due_at is not None
     assert second.voided_at is None
-    assert tell_story(shipment.order_id).upcoming[-1].what == "the booking too many is taken back at the carrier"
+    assert tell_story(shipment.order_id).upcoming[-1].what == "the surplus booking is taken back at the carrier"
 
 
 def test_surplus_booking_is_taken_back_and_the_parcel_still_goes_with_the_other(booked_twice):
@@ -98,8 +98,8 @@ def refused(booked_twice, settings):
 def test_surplus_booking_that_the_carrier_keeps_waits_for_staff_and_is_found_by_the_audit(refused):
     assert (refused.due_at, refused.taken_back_at) == (None, None)
     assert refused.last_error.startswith("carrier_refused")
-    assert tell_story(refused.order_id).upcoming[-1].what.startswith("staff settle the booking too many")
-    assert dashboard_figures()["booked too often for staff"] == "1"
+    assert tell_story(refused.order_id).upcoming[-1].what.startswith("staff settle the surplus booking")
+    assert dashboard_figures()["surplus bookings for staff"] == "1"
     assert found() == [("I10", f"surplus booking {refused.pk}")]
 
 

@@ -511,7 +511,7 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        removes="the record of a booking too many",
+        removes="the record of a surplus booking",
         promise="I10",
         file="shipping/services/bookings.py",
         old="            _remember_surplus(shipment, booking)\n",

@@ -232,7 +232,7 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        removes="the neighbours of a wish that breaks its batch",
+        removes="the neighbors of a wish that breaks its batch",
         promise="I10",
         file=COALESCING,
         old="        except Exception as error:",

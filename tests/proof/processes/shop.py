@@ -91,7 +91,7 @@ class ChaosShop(Stack):
         for process in ended:
             process.kill()
             process.start()
-        return [f"{process.name} ended by itself; the end of its log:\n{process.tail(5)}" for process in ended]
+        return [f"{process.name} ended on its own; the end of its log:\n{process.tail(5)}" for process in ended]
 
     def restart(self, name: str) -> None:
         """Kill a process with all its children and start it again, as its supervisor would."""

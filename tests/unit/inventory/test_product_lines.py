@@ -59,7 +59,7 @@ def test_lines_are_numbered_as_an_editor_shows_them():
         ("\n\n", "the file is empty"),
         ("name,price\n", "no column sku"),
         ("sku,colour\n", "unknown columns: 'colour'"),
-        ("sku,name,SKU\n", "columns that stand twice: sku"),
+        ("sku,name,SKU\n", "columns that appear twice: sku"),
         ("sku;name\nMUG;Mug\n", "unknown columns: 'sku;name'"),
         ('sku,name\nMUG,"Mug" oops\n', "line 2: this is not CSV"),
         ('sku,name\nMUG,Mug\nCUP,"Cup\nPAN,Pan\n', "line 3: this is not CSV"),

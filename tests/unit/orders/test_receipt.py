@@ -153,7 +153,7 @@ def test_what_went_back_is_shown_whichever_way_it_went():
     assert [(each.label, each.amount) for each in sheet.paid] == [
         ("Paid", "€34.90"),
         ("Refunded", "-€5.00"),
-        ("Paid back by another way", "-€0.40"),
+        ("Paid back another way", "-€0.40"),
         ("Returned by your bank", "-€3.00"),
         ("Paid in the end", "€26.50"),
     ]

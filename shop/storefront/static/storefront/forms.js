@@ -4,7 +4,7 @@ import { ofDecline } from "./declines.js";
 import { fill, h, say } from "./dom.js";
 
 /**
- * A labelled field. `name` is the path of the body's member that it fills, as a problem's pointer names it:
+ * A labeled field. `name` is the path of the body's member that it fills, as a problem's pointer names it:
  * "shipping_address/city". `plain`: its label does not say that it may be left out.
  */
 export function field(name, label, { hint, control, plain = false, ...properties } = {}) {
@@ -69,7 +69,7 @@ function mark(input, text) {
 
 /** Put a problem's title and detail into `place`. */
 export function showAlert(place, problem, more = []) {
-  const { title = "Something broke on this page", detail = "", retryAfter } = known(problem);
+  const { title = "Something went wrong on this page", detail = "", retryAfter } = known(problem);
   const later = retryAfter ? [`Please try again in ${retryAfter > 90 ? `${Math.ceil(retryAfter / 60)} minutes` : `${retryAfter} seconds`}.`] : [];
   const told = [...new Set([detail, ...more, ...later].filter(Boolean))];
   const open = (problem.facts?.open_orders ?? []).map(({ order_id: id, number }) => h("p", {}, h("a", { href: `/orders/${id}` }, `Order ${number}`)));
@@ -80,13 +80,13 @@ export function showAlert(place, problem, more = []) {
 // What the API says to the programmer of a storefront, said to a shopper: [title, detail]; null keeps the API's own.
 const IN_WORDS = {
   invalid_request: ["That did not work", ""],
-  payment_method_refused: ["This card could not be used", "Nothing was charged. Please enter it again, or take another card."],
+  payment_method_refused: ["This card could not be used", "Nothing was charged. Please enter it again, or use another card."],
   payment_refused_by_provider: ["The payment could not be made", "This is not your card's fault, and nothing was charged."],
   total_changed: ["The total has changed", ""],
-  quote_not_valid: ["The price has to be asked for again", "Please look at the total and order again."],
+  quote_not_valid: ["The price has to be checked again", "Please look at the total and order again."],
   idempotency_key_reused: ["That did not work", "Please order again."],
   not_found: ["There is nothing here", ""],
-  too_many_open_orders: ["Too many of your orders wait for their payment", "Pay or cancel one of them, then order again."],
+  too_many_open_orders: ["Too many of your orders are waiting for payment", "Pay or cancel one of them, then order again."],
   too_many_cards_declined: ["Too many cards were declined", "Nothing was charged."],
   code_not_usable: ["A discount code cannot be used", null],
 };

@@ -88,9 +88,9 @@ async function settle(attempt, earlier) {
     return "over";
   }
   const chosen = await choose({
-    title: "Your earlier order has arrived",
+    title: "Your earlier order was placed",
     text: [
-      `The shop has the order that you sent before you changed something: ${earlier.number}, ${formatted(earlier.total)}.`,
+      `The shop received the order that you sent before you changed something: ${earlier.number}, ${formatted(earlier.total)}.`,
       "You can keep it, or cancel it and order what you see now.",
     ],
     choices: [["Cancel it and order this", "cancel", "quiet-button"], ["Keep the earlier order", "keep", ""]],

@@ -48,7 +48,7 @@ export async function accountPage({ root, title, go }) {
           const { data } = await changePassword(given);
           if (data?.meta?.session_token) session.set({ ...session.get(), token: data.meta.session_token });
         },
-        done: () => "Your new password is set. Elsewhere you have been signed out.",
+        done: () => "Your new password is set. You have been signed out everywhere else.",
       }),
       aboutData(),
     ),
@@ -62,7 +62,7 @@ function ofGuest(email) {
   };
   return [
     h("p", {}, "You order as a guest, with ", h("strong", {}, email), ", in this browser only."),
-    h("p", { class: "buttons" }, h("a", { href: "/orders", class: "button" }, "Your orders"), h("a", { href: "/sign-in?next=/account" }, "Sign in or make an account"), h("button", { type: "button", class: "quiet-button", onclick: forget }, "Forget me here")),
+    h("p", { class: "buttons" }, h("a", { href: "/orders", class: "button" }, "Your orders"), h("a", { href: "/sign-in?next=/account" }, "Sign in or create an account"), h("button", { type: "button", class: "quiet-button", onclick: forget }, "Forget me here")),
     h("div", { class: "narrow apart" }, aboutData()),
   ];
 }
@@ -73,8 +73,8 @@ const aboutData = () =>
     "details",
     { class: "extras" },
     h("summary", {}, "Your data"),
-    h("p", {}, "You may have a copy of what the shop keeps about you, and have it erased. Answer one of the mails about your orders: the shop then knows who asks."),
-    h("p", { class: "quiet" }, "Orders that are on their way end first, and what the books need stays."),
+    h("p", {}, "You may have a copy of what the shop keeps about you, and have it erased. Reply to one of the mails about your orders, so that the shop knows who asks."),
+    h("p", { class: "quiet" }, "Orders under way are completed first, and the shop keeps what its books need."),
   );
 
 const password = (name, label, autocomplete, hint) => field(name, label, { type: "password", required: true, autocomplete, maxlength: 128, hint });

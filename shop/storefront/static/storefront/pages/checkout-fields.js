@@ -19,8 +19,8 @@ export function contact(kept) {
     signedIn
       ? h("p", {}, "Signed in as ", h("strong", {}, known.email))
       : [
-          field("email", "Email", { type: "email", required: true, autocomplete: "email", maxlength: 254, value: kept.email || known?.email || "", hint: "We write to it about this order." }),
-          h("p", { class: "hint" }, "You order as a guest. ", h("a", { href: "/sign-in?next=/checkout" }, "Sign in or make an account")),
+          field("email", "Email", { type: "email", required: true, autocomplete: "email", maxlength: 254, value: kept.email || known?.email || "", hint: "For mails about this order." }),
+          h("p", { class: "hint" }, "You order as a guest. ", h("a", { href: "/sign-in?next=/checkout" }, "Sign in or create an account")),
         ],
   );
 }

@@ -134,7 +134,7 @@ export async function checkoutPage({ root, query, title, signal, go }) {
         explain(toForm(problem), alerts, form, { focus: false });
         alertIsOfPrice = true;
       }
-      fill(summary, lines(null), total(basket.subtotal(), "Sum without delivery and taxes"));
+      fill(summary, lines(null), total(basket.subtotal(), "Subtotal without delivery and taxes"));
       return;
     }
     // What an order was refused for stays until the next attempt.
@@ -143,7 +143,7 @@ export async function checkoutPage({ root, query, title, signal, go }) {
     showOptions(price);
     showRefusedCodes(price);
     showUnavailable(price);
-    fill(summary, lines(price), price.adjustments.map(adjustment), total(price.total, price.id ? "Total" : "Sum without delivery"));
+    fill(summary, lines(price), price.adjustments.map(adjustment), total(price.total, price.id ? "Total" : "Subtotal without delivery"));
     const free = price.total.amount_minor === 0;
     payment.hidden = free;
     shown = price.total;
@@ -197,7 +197,7 @@ export async function checkoutPage({ root, query, title, signal, go }) {
     };
     fill(
       alerts,
-      h("div", { class: "alert" }, h("strong", {}, rest ? "Not everything is there" : "Sold out"), told.map((text) => h("p", {}, text)), h("button", { type: "button", class: "quiet-button", onclick: take }, rest ? "Take what is there" : "Empty the basket")),
+      h("div", { class: "alert" }, h("strong", {}, rest ? "Not everything is in stock" : "Sold out"), told.map((text) => h("p", {}, text)), h("button", { type: "button", class: "quiet-button", onclick: take }, rest ? "Take what is in stock" : "Empty the basket")),
     );
   }
 
@@ -333,7 +333,7 @@ async function finishEarlierAttempt({ root, go }) {
   const attempt = attempts.left("order");
   const alerts = alertPlace();
   const again = () => finishEarlierAttempt({ root, go });
-  const state = h("p", { class: "now" }, "Your order was on its way when this page closed. One moment …");
+  const state = h("p", { class: "now" }, "Your order was being sent when this page closed. One moment …");
   const buttons = h("div", { class: "buttons" });
   fill(root, h("h1", {}, "Checkout"), state, alerts, buttons);
   try {
@@ -343,7 +343,7 @@ async function finishEarlierAttempt({ root, go }) {
     if (waitsForCard(problem)) return leaveFor(problem, attempt.wish.lines, go);
     showAlert(alerts, problem);
     const isOpen = Boolean(attempts.left("order"));
-    fill(state, isOpen ? "Your order has no answer yet. However often you ask, it is placed once." : "Your order was not placed.");
+    fill(state, isOpen ? "Your order has no answer yet. However often you ask, it is placed only once." : "Your order was not placed.");
     fill(buttons, isOpen
       ? [h("button", { type: "button", onclick: again }, "Ask again"), h("a", { href: "/checkout?change" }, "Change something")]
       : h("a", { href: "/checkout", class: "button" }, "Back to the checkout"));

@@ -16,7 +16,7 @@ const STEPS = [
 ];
 const NOW = {
   PENDING: "We are working on your order.",
-  AWAITING_PAYMENT: "Your order waits for its payment.",
+  AWAITING_PAYMENT: "Your order is waiting for payment.",
   CONFIRMING: "Your payment has arrived; we are confirming the order.",
   CONFIRMED: "Thank you! Your order is confirmed.",
   SHIPPED: "Your parcel is on its way.",
@@ -152,7 +152,7 @@ export async function orderPage(context) {
   function action() {
     if (order.next_action === "authenticate") return h("div", { class: "todo" }, h("p", {}, "Your bank wants you to approve this payment."), h("button", { type: "button", class: "main", onclick: () => approve() }, "Approve at your bank"), otherCard());
     if (order.next_action === "provide_payment_method") return h("div", { class: "todo" }, h("h2", {}, "Pay"), payForm());
-    if (order.next_action === "wait") return h("p", { class: "waiting", role: "status" }, "One moment, this page follows …");
+    if (order.next_action === "wait") return h("p", { class: "waiting", role: "status" }, "One moment, this page updates automatically …");
     return null;
   }
 
@@ -334,7 +334,7 @@ function about(order) {
     back,
     h("h2", {}, "Delivery to"),
     h("address", {}, [to.name, to.line1, to.line2, [to.postal_code, to.city].filter(Boolean).join(" "), to.region, countryName(to.country)].filter(Boolean).map((line) => [line, h("br")])),
-    h("p", { class: "quiet" }, `We write to ${order.email}`),
+    h("p", { class: "quiet" }, `Mails go to ${order.email}`),
   ];
 }
 

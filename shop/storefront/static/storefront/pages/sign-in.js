@@ -14,9 +14,9 @@ export function signInPage({ root, query, title, go }) {
     root,
     heading: isNew ? "New account" : "Sign in",
     fields: [emailField(), passwordField(isNew)],
-    button: isNew ? "Make the account" : "Sign in",
+    button: isNew ? "Create the account" : "Sign in",
     below: [
-      h("p", {}, isNew ? ["You have one? ", other("Sign in", {})] : ["New here? ", other("Make an account", { new: "1" })]),
+      h("p", {}, isNew ? ["You already have an account? ", other("Sign in", {})] : ["New here? ", other("Create an account", { new: "1" })]),
       !isNew && h("p", {}, h("a", { href: "/account/password/reset" }, "Forgot your password?")),
     ],
     next,
@@ -29,7 +29,7 @@ export function signInPage({ root, query, title, go }) {
 function pending(problem, { root, email, next, go }) {
   const flows = (problem.body.data?.flows ?? []).filter((flow) => flow.is_pending).map((flow) => flow.id);
   if (flows.includes("verify_email")) {
-    fill(root, h("h1", {}, "Look into your mail"), h("p", {}, `We have sent a link to ${email}. Follow it, and you are signed in.`));
+    fill(root, h("h1", {}, "Check your email"), h("p", {}, `We have sent a link to ${email}. Open it to sign in.`));
     return true;
   }
   if (flows.includes("mfa_authenticate")) {
@@ -37,7 +37,7 @@ function pending(problem, { root, email, next, go }) {
       root,
       heading: "Second factor",
       fields: [field("code", "Code", { required: true, autocomplete: "one-time-code", inputmode: "numeric", maxlength: 20 })],
-      button: "Go on",
+      button: "Continue",
       send: ({ code }) => secondFactor(code, problem.body.meta.session_token),
       done: ({ data }) => signedIn(data, email, () => go(next), problem.body.meta.session_token),
     });
@@ -56,7 +56,7 @@ export async function verifyPage({ root, params, title, go }) {
   const button = h("button", { type: "button", class: "main", onclick: confirm }, "Confirm my address");
   const alerts = alertPlace();
   // By a press and not at once: scanners of mail follow links.
-  fill(root, h("h1", {}, "Confirm your address"), h("p", {}, "You have made an account with this address, or moved one to it."), alerts, button);
+  fill(root, h("h1", {}, "Confirm your address"), h("p", {}, "You created an account with this address, or changed your account to it."), alerts, button);
 
   async function confirm() {
     await busily(button, "One moment …", async () => {
@@ -69,7 +69,7 @@ export async function verifyPage({ root, params, title, go }) {
         // 401: it is confirmed, and nobody is signed in here.
         if (problem.status !== 401) {
           explain(problem, alerts);
-          return alerts.append(h("p", {}, "If the link is old: ", h("a", { href: "/sign-in" }, "sign in"), ", and a new one is sent to you."));
+          return alerts.append(h("p", {}, "If the link has expired, ", h("a", { href: "/sign-in" }, "sign in"), " and we send you a new one."));
         }
         notice.leave("Your address is confirmed. Please sign in.");
         go("/sign-in", { replace: true });
@@ -86,7 +86,7 @@ export function resetPage({ root, title }) {
     fields: [emailField()],
     button: "Send me a link",
     send: ({ email }) => requestPasswordReset(email),
-    done: () => fill(root, h("h1", {}, "Look into your mail"), h("p", { role: "status" }, "If there is an account with this address, a mail with a link is on its way.")),
+    done: () => fill(root, h("h1", {}, "Check your email"), h("p", { role: "status" }, "If there is an account with this address, a mail with a link is on its way.")),
   });
 }
 
@@ -100,8 +100,8 @@ export function newPasswordPage({ root, params, title, go }) {
     root,
     heading: "New password",
     fields: [passwordField(true)],
-    button: "Set it",
-    below: h("p", {}, "Does the link not work any more? ", h("a", { href: "/account/password/reset" }, "Have a new one sent")),
+    button: "Set the password",
+    below: h("p", {}, "Is the link no longer valid? ", h("a", { href: "/account/password/reset" }, "Request a new one")),
     send: ({ password }) =>
       resetPassword(params[0], password).catch((problem) => {
         if (problem.status !== 401) throw problem;
