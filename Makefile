@@ -5,7 +5,7 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 export PYTHONUNBUFFERED := 1
 PROOF := tests/proof
-# What one runs all day: no slice of the proof, and not the sandbox's own suite. Of one context: its own tests, and the doors.
+# The daily tests: no slice of the proof, and not the sandbox's own suite. Of one context: its own tests, and the doors.
 OWN = $(wildcard tests/unit/$(CONTEXT) tests/integration/$(CONTEXT))
 DAILY = $(if $(CONTEXT),$(or $(OWN),$(error CONTEXT=$(CONTEXT) has no tests; name a folder of tests/integration)) tests/architecture,\
     tests $(addprefix --ignore=,$(PROOF) tests/unit/local/stripe))
@@ -45,7 +45,7 @@ demo: .venv/installed  ## Run every journey of an order over HTTP, faults includ
 run: .venv/installed  ## Serve a shop with its storefront, API and admin until Ctrl-C
 	@$(RUN) -m local.run
 
-test: .venv/installed  ## Run what one runs all day (CONTEXT=payments: what a change of that context can break)
+test: .venv/installed  ## Run the daily tests (CONTEXT=payments: what a change of that context can break)
 	$(RUN) -m pytest -n 2 --dist loadgroup $(OPTIONS) $(DAILY)
 
 test-all: .venv/installed  ## Run all tests, slices of the proof included (PostgreSQL is real; with BROKER_URL also RabbitMQ)
@@ -57,7 +57,7 @@ test-five: .venv/installed  ## Run what can differ with a database per context (
 prove: .venv/installed  ## Inject every kind of fault, in about ten minutes, and print what held
 	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(OPTIONS) $(PROOF)
 
-prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md (ONLY=tests goes on with these)
+prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md (ONLY=tests resumes it with these)
 	$(if $(ONLY),,@rm -f $(PROOF_LOG))
 	@timed="$(or $(filter $(TIMED),$(ONLY)),$(if $(ONLY),,$(TIMED)))"; \
 	rest="$(if $(ONLY),$(filter-out $(TIMED),$(ONLY)),$(PROOF) $(addprefix --ignore=,$(TIMED)))"; \
@@ -86,15 +86,15 @@ check: .venv/installed  ## Lint, types, doors, migrations, deployment settings, 
 	$(BIN)/bandit -q -r config local shop orders inventory payments shipping notifications -c pyproject.toml
 	$(RUN) -m local.check
 
-format: .venv/installed  ## Put the code into its form
+format: .venv/installed  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-examples: .venv/installed  ## Take the examples of the API's description anew, from what the shop answers
+examples: .venv/installed  ## Regenerate the examples in the API's description from what the shop answers
 	EXAMPLES=write $(RUN) -m pytest -q tests/integration/orders/test_examples.py
 	$(MAKE) schema
 
-schema: .venv/installed  ## Write docs/openapi.yaml and docs/asyncapi.yaml anew
+schema: .venv/installed  ## Regenerate docs/openapi.yaml and docs/asyncapi.yaml
 	DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 	DJANGO_SETTINGS_MODULE=config.settings.test $(RUN) manage.py asyncapi --file docs/asyncapi.yaml
 
@@ -109,7 +109,7 @@ site: var/site-venv/installed  ## Build the documentation as a site, var/site; a
 model:  ## Check the saga's model with spin: exhaustive safety, liveness, and that each of its mutants is caught
 	docs/model/check
 
-requirements: .venv/installed  ## Pin the requirements anew
+requirements: .venv/installed  ## Pin the requirements again
 	$(BIN)/uv pip compile -q pyproject.toml --all-extras --generate-hashes --universal --no-header -o requirements.txt
 	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --no-header -o docker/requirements.txt
 	$(BIN)/uv pip compile -q docs/site/requirements.in --generate-hashes --universal --no-header --python-version 3.11 -o docs/site/requirements.txt

@@ -1,4 +1,4 @@
-"""Django's command line, which says in one line where a database is away: a traceback of a hundred lines hides it."""
+"""Django's command line, which says in one line that a database cannot be reached: a traceback of a hundred lines hides it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a product tells about itself, and what of that can be: text, pictures, options, weight, when it is sold.
+"""What is told of a product, and which values are valid: text, pictures, options, weight, when it is sold.
 
 Pure: what is wrong is refused with the member it is in, so that a form or an import can point at it.
 """
@@ -36,7 +36,7 @@ _NOT_IN_URLS = re.compile(r"[\s\\\"'<>^`{|}\x00-\x20\x7f-\x9f]")
 
 
 class InvalidProduct(Refusal):
-    """Something of a product cannot be; `facts.field` names what, where it is one member."""
+    """A value of a product is not valid; `facts.field` names its member, where it is one."""
 
     code = "invalid_product"
     title = "The product is not valid"

@@ -66,7 +66,7 @@ class InventoryBusy(Busy, InventoryUnavailable):
 
 
 class UnknownProduct(Refusal):
-    """Some SKUs are not for sale: nobody knows them, they are inactive, or their time has not come or is over.
+    """Some SKUs are not for sale: they do not exist, are inactive, or their time of sale has not come or is over.
 
     422 where no order was recorded; 409 where it canceled the order that facts.order_id names.
     """

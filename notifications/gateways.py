@@ -36,7 +36,7 @@ class Message:
 
 
 class EmailUndeliverable(Refusal):
-    """No mail can ever go to this address, or not this mail."""
+    """This address takes no mail, or not this one: trying again does not help."""
 
     code = "email_undeliverable"
     title = "The email cannot be delivered"

@@ -1,4 +1,4 @@
-"""What orders calls that may fail: inventory behind a breaker, and whoever knows taxes better than the shop's own rates."""
+"""What orders calls that may fail: inventory behind a breaker, and a service that knows taxes better than the shop's own rates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ inventory_breaker = Breaker("inventory")
 
 
 class TaxServiceUnavailable(Fault):
-    """The tax service did not answer, or not usefully, and the shop's own rates may not stand in for it."""
+    """The tax service did not answer, or its answer cannot be used, and the shop's own rates may not stand in for it."""
 
     code = "tax_service_unavailable"
     title = "Taxes cannot be computed now; try again"

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class ShopConfig(AppConfig):
-    """Register the kernel's sweeps and Celery task, its figures, and what the bus tells of an order; bear any message."""
+    """Register the kernel's sweeps and Celery task, its figures, and what the bus tells of an order; let workers survive any message."""
 
     name = "shop"
     default_auto_field = "django.db.models.BigAutoField"

@@ -55,7 +55,7 @@ ALONE = Counter("shop_batch_left", "Wishes of a batch whose callers went on alon
 
 
 class QueueFull(Busy):
-    """More wait for the same than can be answered soon; nothing was done."""
+    """More requests for the same are waiting than can be answered soon; nothing was done."""
 
     code = "queue_full"
     title = "Too many requests for this at once; try again"

@@ -49,7 +49,7 @@ class NotFound(Refusal):
 
 
 class Fault(ShopError):
-    """The outside failed (timeout, breaker open, dependency down): retried with backoff, answered with a 503."""
+    """An outside dependency failed (timeout, breaker open, outage): retried with backoff, answered with a 503."""
 
     code = "unavailable"
     title = "A dependency is unavailable; try again"

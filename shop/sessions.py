@@ -9,7 +9,7 @@ from django.db import close_old_connections, connections
 
 
 def drop_broken_sessions() -> None:
-    """Give what comes next database sessions that work, as Django does for each request.
+    """Drop broken database sessions, so that what comes next gets ones that work, as Django does for each request.
 
     Django would ask each session (SELECT 1) each time; here only one is asked that has something to say.
     """

@@ -226,7 +226,7 @@ class PaymentOut(serializers.Serializer[Any]):
     captured = MoneyField()
     refunded = MoneyField()
     owed = MoneyField(
-        help_text="of refunds that the bank sent back or the provider refused: staff make good for it, another refund does"
+        help_text="of refunds that the bank sent back or the provider refused; staff make good for it, or a further refund does"
     )
     lost = MoneyField(help_text="what disputes at the customer's bank took back for good")
     dispute = serializers.CharField(

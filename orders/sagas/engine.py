@@ -303,7 +303,7 @@ def _move(walk: _Walk, to: str, *, ends_saga: bool) -> None:
 
 
 def _look_again(walk: _Walk) -> None:
-    """Somebody else moved the order: go on from what it is now."""
+    """Continue from the order's present status: somebody else moved it."""
     fresh = get_progress(order_id=walk.order.order_id)
     walk.order.__dict__.update(fresh.__dict__)
 

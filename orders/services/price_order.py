@@ -42,7 +42,7 @@ class MixedCurrencies(Refusal):
 
 
 class ShippingOptionNotOffered(Refusal):
-    """The option that was chosen is none of those that take this parcel there."""
+    """The chosen option is not one of those that take this parcel there."""
 
     code = "shipping_option_not_offered"
     title = "This order cannot be shipped that way; choose another shipping option"

@@ -1,4 +1,4 @@
-"""What the provider lists, beside our payments: of these only what is held against an intent, for the list is long."""
+"""What the provider lists, paired with our payments: of these only the columns that are compared, since the list is long."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ SETTLED_AFTER = timedelta(hours=1)
 
 
 class WayBack:
-    """The way back after all that the provider lists since then was matched with our payments.
+    """The reverse comparison, once all that the provider lists since then was matched with our payments.
 
     As many captures as ours were matched: so none of ours is missing, and only those too young to be counted are looked for.
     """

@@ -1,4 +1,4 @@
-"""Asking: how a payment really stands, when its answer was lost or its customer is somewhere else."""
+"""Asking the provider how a payment stands, when its answer was lost or its customer is elsewhere."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class CarrierRefused(Refusal):
 
 
 class CarrierUnavailable(Fault):
-    """The carrier did not answer, or not usefully; what it did about the request is unknown."""
+    """The carrier did not answer, or its answer cannot be used; what it did with the request is unknown."""
 
     code = "carrier_unavailable"
     title = "The carrier is unavailable"

@@ -158,7 +158,7 @@ class ConfirmAddressView(VerifyEmailView):
 
 
 def take_over(user: User) -> None:
-    """Count the address of an account that nobody had confirmed as confirmed by whom its mail reached; drop all others.
+    """Mark an account's unconfirmed address as confirmed, since a mail to it reached its owner; drop all others.
 
     The new password has ended the sessions. Second factors are not among what others may have set up: allauth takes none
     before the address is confirmed. An account with a confirmed address is left as it is.
@@ -177,5 +177,5 @@ def _on_reset(*, user: User, **_more: Any) -> None:
 
 
 def connect() -> None:
-    """Hear of passwords that are reset: by a mail, which has reached the account's address."""
+    """Subscribe to password resets: the mail of one has reached the account's address."""
     password_reset.connect(_on_reset, dispatch_uid="shop.take_over")

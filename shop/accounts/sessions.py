@@ -1,4 +1,4 @@
-"""Reads whose session a token names, and what is kept under this user's Idempotency-Key, in one statement.
+"""Reads a token's session and user, and the answer that is kept under that user's Idempotency-Key, in one statement.
 
 Whatever is unusual about a session is left to allauth and Django.
 
@@ -59,7 +59,7 @@ class KeptAnswer:
 
 
 def signed_in(token: str, *, key: str | None = None) -> tuple[Any, Any, KeptAnswer | None] | None:
-    """Return (user, session, kept answer) of a token, None where it is not valid or no longer.
+    """Return (user, session, kept answer) of a token, None where it is not valid, or no longer valid.
 
     The kept answer is None where there is no `key`, and where it has not been looked for.
     """

@@ -54,7 +54,7 @@ class WithinReach:
         return allowed and (obj is None or may_touch(request.user, obj))
 
     def formfield_for_manytomany(self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
-        """Offer, and take, only what whoever asks holds."""
+        """Offer, and accept, only what the member of staff holds."""
         if db_field.name in ("user_permissions", "permissions"):
             kwargs["queryset"] = permissions_of(request.user)
         elif db_field.name == "groups":
@@ -112,7 +112,7 @@ class UserAdmin(WithinReach, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,
         return super().has_change_permission(request, obj) and not (isinstance(obj, User) and obj.is_guest)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """Keep who is a superuser from everybody else's hands."""
+        """Let only superusers change who is one."""
         named = super().get_readonly_fields(request, obj)
         return named if request.user.is_superuser else (*named, "is_superuser")
 

@@ -129,7 +129,7 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def told(form: forms.BaseForm) -> str:
-    """Return what a form changed to what, for the log."""
+    """Return for the log what a form changed, and to what."""
     changes = [
         (name, _shown(form.get_initial_for_field(form.fields[name], name)), _shown(form.cleaned_data.get(name)))
         for name in form.changed_data
@@ -164,7 +164,7 @@ class RuleAdmin(ModelAdmin):
         obj.save(update_fields=[name for name in columns if name not in self.counters])
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """Say for the log what was changed to what."""
+        """Return for the log what was changed, and to what."""
         lines = [told(form)]
         for formset in formsets or ():
             lines += [f"added {row}: {told(formset.forms[_index(formset, row)])}" for row in formset.new_objects]

@@ -1,4 +1,4 @@
-"""A worker process's deliveries: messages are taken as many as wait, applied together, and then acknowledged together.
+"""A worker process's deliveries: it takes as many messages as wait, applies them together, then acknowledges them together.
 
 Celery would hand them over one at a time, through a pipe, and each would be a transaction. It still runs the sweeps, and
 deliveries where its command names queues. The messages are the same.

@@ -1,4 +1,4 @@
-"""The counters of django-prometheus for a request, in both chains of middleware: no label is what a stranger made up.
+"""The counters of django-prometheus for a request, in both chains of middleware: no label is taken from what a stranger made up.
 
 For a program's request they are looked up once, not each time; the names are those of a page.
 """

@@ -1,4 +1,4 @@
-"""Questions to the databases that must not hang whoever asks: on a thread and on connections of their own.
+"""Questions to the databases that must not hang their caller: asked on a thread and on connections of their own.
 
 What a probe or a scrape asks takes no connection from the pool, so it is answered while the pool is exhausted; and it
 is waited for only so long, so that a database that hangs costs an answer, never a pod.

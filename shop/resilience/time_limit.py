@@ -1,4 +1,4 @@
-"""Calls of an adapter that may hang: each has so long and no longer, whatever the adapter does.
+"""Calls of an adapter that may hang, each within a time limit, whatever the adapter does.
 
 The call runs on a thread of its own, which an adapter that hangs keeps. So few of them run at once, and the others
 are refused right away.

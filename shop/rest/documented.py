@@ -25,7 +25,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
     "Preference-Applied": {
         "schema": {"type": "string", "const": "respond-async"},
-        "description": "The order is recorded; nothing was waited for.",
+        "description": "The order is recorded; the answer did not wait for its outcome.",
     },
     "WWW-Authenticate": {
         "schema": {"type": "string"},

@@ -1,4 +1,4 @@
-"""Guests of the API: who orders with an email address alone gets a token that is sent as anybody's is."""
+"""Guests of the API: an email address alone gets a token, which is sent as any other is."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 Not the row here: it is written after the work, so that nothing stays locked while a provider is called. Each use case
 derives its ids from (user, key), as KeyedCall.operation_id does, and its own unique constraint lets one of two racing calls win.
 The row only keeps the final answer; of two answers the one stored first is given to everybody. Answers that may turn
-out otherwise next time (202, 5xx, a request that was refused before any work) are not kept.
+out differently next time (202, 5xx, a request that was refused before any work) are not kept.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class KeyedCall:
 
 @dataclass(frozen=True)
 class NotFinal:
-    """An answer that may still turn out otherwise, whatever its status: it is given and not kept."""
+    """An answer that may still change, whatever its status: it is given and not kept."""
 
     response: HttpResponseBase
 
@@ -253,7 +253,7 @@ def _render(view: Any, request: Request, response: HttpResponseBase) -> HttpResp
 
 
 def _insert(request: Request, call: KeyedCall, response: HttpResponse) -> bool:
-    """Write the row in one statement of its own; False where one stands already."""
+    """Write the row in one statement of its own; return False where there is one already."""
     headers = {name: response[name] for name in KEPT_HEADERS if response.has_header(name)}
     with transactions.single("shop"):
         row = _KEEP_ANSWER.one(

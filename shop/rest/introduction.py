@@ -61,7 +61,7 @@ JSON pointer. `trace_id` names the request in the shop's logs: tell it to the sh
 ## Pages of a list
 
 Lists answer `results`, `next` and `previous`: addresses of the neighboring pages, or null. Follow them as they are; the
-`Link` header has the same. `limit` asks for 1 to 100 on a page. Pages stay in step while things are added.
+`Link` header has the same. `limit` asks for 1 to 100 on a page. Pages stay consistent while rows are added.
 
 ## Limits
 
@@ -76,7 +76,7 @@ Ignore members that you do not know. What cannot stay compatible will be `/api/v
 
 ## Browsers, and pages that mails lead to
 
-Pages of other origins may call the API where the shop lists their origin (`CORS_ALLOWED_ORIGINS`).
+Pages of other origins may call the API if the shop lists their origin (`CORS_ALLOWED_ORIGINS`).
 
 Mails about accounts link to two pages that the storefront serves below its own address (`STOREFRONT_URL`):
 `/account/verify-email/<key>`, which sends the key to `POST /_allauth/app/v1/auth/email/verify`, and

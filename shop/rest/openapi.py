@@ -73,7 +73,7 @@ _TEXTS = {
     "402": "The payment was declined.",
     "403": "This user may not do this, or the token came over plain HTTP.",
     "404": "Nothing of that name exists for this caller.",
-    "406": "This address answers in none of the types that `Accept` names.",
+    "406": "This address offers none of the types that `Accept` names.",
     "409": "The current state does not allow it.",
     "411": "The body has no Content-Length, and this server cannot tell where it ends.",
     "412": "It has changed since the caller read it.",

@@ -1,4 +1,4 @@
-"""Sign-in and its kin (django-allauth's addresses) by the rules of the API: what is read, and how a refusal looks.
+"""Sign-in and the other account calls (django-allauth's addresses) by the rules of the API: what is read, and how a refusal looks.
 
 The members of allauth's own answers stay; the members of RFC 9457 stand beside them.
 """

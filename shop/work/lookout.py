@@ -1,6 +1,6 @@
 """Looking for work: one statement per context tells which of its sweeps have something to do; only those are asked for.
 
-It stands for a schedule that asks for every sweep all the time, and nothing waits longer than with that: each context is
+It replaces a schedule that asks for every sweep all the time, and nothing waits longer than with one: each context is
 looked at as often as the most frequent of its sweeps would be. An idle shop costs a few reads a second, and no message.
 """
 
