@@ -3,15 +3,15 @@
 Owns: no business fact. Knows no context: nothing here may import orders, inventory, payments, shipping or notifications.
 
 Its floors, each of which imports only what is below (.importlinter):
-the ways in: apps.py, admin/ (pages for staff), management/ (commands), tasks.py (workers)
+the ways in: apps.py, admin/ (pages for staff), management/ (commands), storefront/ (the reference one), tasks.py (workers)
 personal/ (a person's data, its export and erasure)
 rest/ (the API's edge), audit/ (the promises as checks), story/ (what happened to one order)
 states.py (a status and its moves)
 events/ (the bus)
 work/ (what is due, and who does it)
 models.py, accounts/ (who signs in, and what staff may do), observability/ (logs, traces, metrics)
-resilience/ (an outside that fails)
+resilience/ (an outside that fails, a rush)
 the database: transactions.py, statements.py, retention.py and what they need
-actors.py (who does what)
+actors.py (who acts)
 values and names: money.py, ids.py, errors.py, text.py, contexts.py, topology.py (RabbitMQ) and their like
 """
