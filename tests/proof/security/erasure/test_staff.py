@@ -23,7 +23,7 @@ def test_staff_erase_a_person_after_a_question_and_it_is_recorded(desk: Client, 
 
     question = desk.post(page, chosen)
     assert (question.status_code, Erasure.objects.count()) == (200, 0)
-    assert "no way back" in question.content.decode()
+    assert "cannot be undone" in question.content.decode()
     desk.post(page, chosen | {"post": "yes"})
 
     asked_for = Erasure.objects.get()
