@@ -1,14 +1,38 @@
-"""gunicorn's worker as the shop runs it: when it stops, it stops listening first, and then ends what it has begun."""
+"""gunicorn's worker as the shop runs it: when it stops, it stops listening first, and then ends what it has begun.
+
+Whoever is told to come again later does not come to the same process only because a connection to it is open.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import selectors
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
 _IPV4_INSIDE_IPV6 = "::ffff:"
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def closing_when_unavailable(application: Application) -> Application:
+    """Return the application, for gunicorn, with the connection closed behind each answer 503.
+
+    Connections are spread over processes once, when they are opened. Those of a process that turns orders away would bring
+    each of them back to it, while another process has room.
+    """
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, *rest: Any) -> Any:
+            if status.startswith("503"):
+                start_response.__self__.force_close()  # type: ignore[attr-defined]  # a method of gunicorn's Response
+            return start_response(status, *rest)
+
+        return application(environ, start)
+
+    return serve
 
 
 class DrainingWorker(ThreadWorker):
@@ -20,6 +44,12 @@ class DrainingWorker(ThreadWorker):
     """
 
     sockets: list[Any]
+    wsgi: Application
+
+    def load_wsgi(self) -> None:
+        """Load the application, which gives a connection up behind an answer 503."""
+        super().load_wsgi()  # type: ignore[no-untyped-call]
+        self.wsgi = closing_when_unavailable(self.wsgi)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Begin or end accepting; at the end of the process, take what waits to be accepted and close the sockets."""

@@ -121,7 +121,8 @@ class Load:
             request, wanted = (request, wanted) if request else (self._request(), began)
             connection, status, wait = await self._ask(connection, request)
             if status in BUSY:
-                await asyncio.sleep(wait)
+                # Nobody is waited for who would come again only after the end.
+                await asyncio.sleep(max(0.0, min(wait, self._deadline - time.monotonic())))
                 continue
             request = b""
             self._outcome.waits.append(time.monotonic() - wanted)
