@@ -71,6 +71,7 @@ def queue_emails(emails: Sequence[NewEmail]) -> None:
     in_turn = len({email.order_id for email in emails}) < len(emails)
     lease = None if in_turn else handover.lease_seconds(_SWEEP, rows=len(emails))
     queued = {row[0]: row[1] for row in _QUEUE.run(emails=msgspec.json.encode(rows).decode(), lease=lease)}
+    leased = []
     for key, email in wanted.items():
         if key not in queued:
             log.debug("email.exists", order_id=str(email.order_id), kind=str(email.kind))
@@ -78,7 +79,8 @@ def queue_emails(emails: Sequence[NewEmail]) -> None:
         announce(events[key])
         log.debug("email.queued", order_id=str(email.order_id), kind=str(email.kind), email_id=str(key))
         if (leased_until := queued[key]) is not None:
-            handover.hand_over(_SWEEP, pk=key, row=Email(pk=key, **_columns(email)), leased_until=leased_until)
+            leased.append(handover.Leased(key, Email(pk=key, **_columns(email)), leased_until))
+    handover.hand_over(_SWEEP, *leased)
     if None in queued.values():
         wake(_SWEEP, context="notifications")
 

@@ -114,6 +114,7 @@ def create_shipments(order_ids: Sequence[UUID]) -> None:
     shipments = msgspec.json.encode(rows).decode()
     rows_made = _CREATE.run(shipments=shipments, lease=lease, carrier=settings.SHIPPING_CARRIER)
     created = {key: (due_at, held) for key, due_at, held in rows_made}
+    leased = []
     for key, order_id in wanted.items():
         if key not in created:
             log.debug("shipment.exists", order_id=str(order_id))
@@ -122,7 +123,8 @@ def create_shipments(order_ids: Sequence[UUID]) -> None:
         log.debug("shipment.created", order_id=str(order_id), shipment_id=str(key))
         due_at, held = created[key]
         if lease is not None and not held:
-            handover.hand_over(_BOOKING, pk=key, row=Shipment(pk=key, order_id=order_id), leased_until=due_at)
+            leased.append(handover.Leased(key, Shipment(pk=key, order_id=order_id), due_at))
+    handover.hand_over(_BOOKING, *leased)
     if created and lease is None:
         wake(_BOOKING, context="shipping")
 

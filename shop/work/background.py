@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 # A runner without work gives its database sessions back.
 IDLE_SECONDS = 10.0
 FINISH_SECONDS = 10.0
-# How many errands may wait for this process before what it writes is left to the sweeps.
-ERRANDS_MAX = 4
+# How many rows may wait for this process before what it writes is left to the sweeps.
+ERRANDS_MAX = 20
 _END = ""
 _ERRANDS = "errands"
 
@@ -46,7 +46,12 @@ def ask(name: str) -> None:
 
 
 class Errand(Protocol):
-    """A piece of work that this process has claimed for itself."""
+    """Work that this process has claimed for itself."""
+
+    @property
+    def size(self) -> int:
+        """How many rows of work it is."""
+        ...
 
     def run(self) -> None:
         """Work the piece."""
@@ -58,7 +63,7 @@ class Errand(Protocol):
 
 
 def errands_left() -> int:
-    """Return how many more errands this process takes: none where another process runs the sweeps that it wakes."""
+    """Return how many more rows of work this process takes: none where another process runs the sweeps that it wakes."""
     here = settings.EVENTS_WAKE_IN_PROCESS and (not settings.BROKER_URL or _sweeps_here())
     return _runner().room() if here else 0
 
@@ -92,8 +97,8 @@ class _Runner(threading.Thread):
         self._sweeps_now = False
 
     def room(self) -> int:
-        """Return how many more errands may wait: none behind a sweep, whose turn takes seconds where there is a backlog."""
-        return 0 if self._sweeps_now else max(0, ERRANDS_MAX - len(self._errands))
+        """Return how many more rows may wait: none behind a sweep, whose turn takes seconds where there is a backlog."""
+        return 0 if self._sweeps_now else max(0, ERRANDS_MAX - sum(errand.size for errand in list(self._errands)))
 
     def take(self, errand: Errand) -> None:
         """Have the errand run soon."""

@@ -82,11 +82,15 @@ def work_of(sweep: str) -> Work[Any]:
     return _known[sweep]
 
 
-def work_claimed(work: Work[Row], claimed: Claimed[Row]) -> None:
-    """Work one row that is claimed already, by the policy above. Raises: SoftTimeLimitExceeded."""
+def work_claimed(work: Work[Row], claimed: Sequence[Claimed[Row]], *, ends: float) -> int:
+    """Work rows that are claimed already, by the policy above, until `ends` (monotonic seconds), but the first in any case.
+
+    Returns how many were begun; the others are given back. Raises: SoftTimeLimitExceeded.
+    """
     transactions.forbid()
     with acting(f"sweep {work.sweep}"):
-        _work(work, claimed, work.do)
+        begun, _waiting, _goes_on = _work_each(work, claimed, ends)
+    return begun
 
 
 def take_turn(work: Work[Row], *, limit: int | None = None, seconds: float | None = None, **values: object) -> int:
@@ -226,6 +230,7 @@ class _Retrial(Generic[Row]):
 
     work: Work[Row]
     claimed: Claimed[Row]
+    size = 1
 
     def run(self) -> None:
         """Make it due, or try that again later: until then its lease keeps it."""

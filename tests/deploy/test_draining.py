@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
@@ -35,7 +36,7 @@ def application(environ, start_response):
         while not os.path.exists("go") and time.monotonic() - began < 60:
             time.sleep(0.01)
     body = environ["REMOTE_ADDR"].encode()
-    start_response("200 OK", [("Content-Length", str(len(body)))])
+    start_response("503 Service Unavailable" if environ["PATH_INFO"] == "/busy" else "200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
 
@@ -168,6 +169,22 @@ def test_a_replica_that_stops_costs_no_order_behind_the_gateway(tmp_path: Path) 
             replica.close()
 
     assert set(answers) == {200}
+
+
+def test_whoever_is_told_to_come_again_is_not_kept_at_this_process(replica: Replica) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", replica.port, timeout=PATIENCE_SECONDS)
+    with contextlib.closing(connection):
+        stays = [closes(connection, path) for path in ("/", "/busy", "/")]
+
+    assert stays == [False, True, False]
+
+
+def closes(connection: http.client.HTTPConnection, path: str) -> bool:
+    """Return whether the process closes the connection behind its answer, of which nothing is lost; the next one is new."""
+    connection.request("POST", path, body=b"x" * 100_000)
+    answer = connection.getresponse()
+    assert answer.read() == b"127.0.0.1"
+    return answer.getheader("Connection") == "close" and connection.sock is None
 
 
 def post(port: int) -> int:

@@ -137,6 +137,35 @@ def test_mail_that_the_server_did_not_take_is_tried_later(placed_order, mail_ser
     assert "gone" in email.last_error
 
 
+def test_mails_of_one_delivery_read_their_orders_at_once(placed_order, monkeypatch, woken):
+    reads = []
+    find = sending.orders.find_orders
+    monkeypatch.setattr(
+        sending.orders, "find_orders", lambda *, order_ids: reads.append(len(order_ids)) or find(order_ids=order_ids)
+    )
+    monkeypatch.setattr(sending.orders, "get_order", lambda **_asked: pytest.fail("read already"))
+
+    queue(*(placed_order() for _each in range(3)))
+    finish()
+
+    assert reads == [3]
+    assert len(mail.outbox) == 3
+    assert woken == []
+
+
+def test_mails_behind_one_that_the_server_did_not_take_are_the_sweeps(placed_order, mail_server, woken):
+    mail_server.trouble.append(SMTPServerDisconnected("gone"))
+
+    queue(*(placed_order() for _each in range(3)))
+    finish(until=lambda: woken)
+
+    assert mail.outbox == []
+    assert woken == [SWEEP]
+    due = Email.objects.filter(due_at__lte=timezone.now())
+    assert [email.attempts for email in due] == [0, 0]
+    assert Email.objects.exclude(pk__in=due).get().attempts == 1
+
+
 def test_next_mail_of_an_order_waits_for_the_one_before(placed_order, stalled, woken):
     order_id = placed_order()
     queue(order_id)
@@ -228,6 +257,8 @@ def test_an_errand_for_later_runs_once_its_time_has_come():
     done = []
 
     class Noted:
+        size = 1
+
         def run(self):
             done.append(time.monotonic())
 
@@ -247,6 +278,8 @@ def test_an_errand_for_later_is_dropped_where_the_process_ends():
     dropped = []
 
     class Noted:
+        size = 1
+
         def run(self):
             raise AssertionError("its time has not come")
 

@@ -49,7 +49,7 @@ def test_a_dispute_that_is_heard_before_the_order_s_confirmation_holds_the_parce
     Dispute(order_id).opened()
     taken = []
     monkeypatch.setattr(shipments.handover, "lease_seconds", lambda _sweep, *, rows: 60.0 if handed_over else None)
-    monkeypatch.setattr(shipments.handover, "hand_over", lambda *_args, **_more: taken.append(_more["pk"]))
+    monkeypatch.setattr(shipments.handover, "hand_over", lambda _sweep, *rows: taken.extend(row.pk for row in rows))
 
     hear_confirmed(order_id)
     book_all(order_id)

@@ -82,6 +82,14 @@ MUTANTS = (
         killers=(f"{DRAINING}::test_both_families_are_heard_and_a_caller_by_ipv4_is_named_by_it",),
     ),
     Mutant(
+        removes="the end of a connection to a process that could not work on an order",
+        promise="edge",
+        file="shop/draining.py",
+        old='            if status.startswith("503"):\n',
+        new="            if False:\n",
+        killers=(f"{DRAINING}::test_whoever_is_told_to_come_again_is_not_kept_at_this_process",),
+    ),
+    Mutant(
         removes="the IPv4 address of a caller on a socket of both families",
         promise="edge",
         file="shop/draining.py",
