@@ -51,8 +51,8 @@ MUTANTS = (
         removes="the trace of a row that is handed over",
         promise="edge",
         file="shop/work/handover.py",
-        old="        with tracing.in_trace(self.traceparent):\n",
-        new='        with tracing.in_trace(""):\n',
+        old="leased.leased_until, traceparent)\n",
+        new='leased.leased_until, "")\n',
         killers=(f"{TRACES}::test_mail_that_is_handed_over_is_sent_in_the_trace_of_who_wrote_it",),
     ),
     Mutant(
