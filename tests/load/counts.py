@@ -19,7 +19,8 @@ from pathlib import Path
 
 from tests.load import generator, tally
 from tests.load.spans import SpanCounter
-from tests.load.stack import Cluster, ShopStack, StatementLog, transactions_in
+from tests.load.stack import Cluster, ShopStack
+from tests.load.statements import StatementLog, transactions_in
 
 SAMPLES = 5
 QUIET_SECONDS = 0.6

@@ -10,7 +10,7 @@ from tests.load.__main__ import table
 from tests.load.picture import picture
 from tests.load.result import BARS, Row
 from tests.load.rows import FED, SCENARIOS
-from tests.load.stack import Statement, StatementLog, transactions_in
+from tests.load.statements import Statement, StatementLog, transactions_in
 
 
 def test_row_is_below_ok_or_at_its_aim_whichever_way_is_better():

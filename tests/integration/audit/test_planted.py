@@ -27,11 +27,11 @@ from tests.driver.orders import dispatch, placed, status_of
 from tests.driver.provider import Provider
 from tests.driver.shopper import Shopper, id_in
 from tests.driver.tables import execute
-from tests.integration.audit.corruptions import (
+from tests.integration.audit.corruptions.catalog import CORRUPTIONS
+from tests.integration.audit.corruptions.corruption import (
     AWAITING,
     CANCELED,
     CONFIRMED,
-    CORRUPTIONS,
     DELIVERED,
     HELD,
     IN_PART,

@@ -1,4 +1,4 @@
-"""The provider's book against ours: drift is found, named, and repaired; and the story a human reads."""
+"""The provider's book against ours: drift is found, named, and repaired."""
 
 from __future__ import annotations
 
@@ -16,14 +16,11 @@ from payments import api as payments
 from payments import tasks
 from payments.gateways import provider
 from payments.gateways.stripe.adapter import StripeProvider
-from payments.models import Outbox, Payment, Refund, StrayIntent, WebhookEvent
+from payments.models import Outbox, Payment, StrayIntent
 from payments.services import missing
-from payments.story import _IN_WORDS, tell_story
 from shop import audit
 from shop.clock import now
-from shop.events.event import registry
 from shop.ids import new_id
-from shop.money import Money
 from tests.integration.payments.books import violations
 
 
@@ -289,163 +286,3 @@ def test_audit_finds_a_change_without_its_event_and_an_outcome_left_unknown(sand
     Outbox.objects.filter(aggregate_version=3).delete()
 
     assert sorted(found.promise for found in violations()) == ["I10", "I8"]
-
-
-def test_story_tells_what_happened_and_what_comes_next(sandbox, authorize, order_id):
-    sandbox.fail("lost_answer", "*/confirm")
-    with pytest.raises(payments.PaymentUnknown):
-        authorize()
-
-    story = tell_story(order_id)
-    assert [one.what for one in story.happened] == [
-        "the payment was written down",
-        "Stripe holds the unconfirmed intent",
-        "Stripe's answer did not come: what happened is being asked",
-    ]
-    assert story.happened[0].facts == {"amount": "49.00 EUR"}
-    assert story.upcoming[0].what == "Stripe is asked how the payment stands (UNKNOWN)"
-    assert story.upcoming[0].at is not None
-
-    authorize()
-    assert tell_story(order_id).upcoming == ()
-
-
-def test_story_of_a_whole_payment_is_told_in_sentences(sandbox, captured, order_id):
-    intent_id = captured.intent_id
-    for minor in (900, 4000):
-        payments.refund_payment(order_id=order_id, refund_id=new_id(), amount=Money(minor, "EUR"), reason="scratched")
-    for outcome in ("", "recorded"):
-        WebhookEvent.objects.create(
-            event_id=f"evt_{outcome}", type="payment_intent.succeeded", intent_id=intent_id, outcome=outcome
-        )
-
-    story = tell_story(order_id)
-
-    told = [one.what for one in story.happened]
-    assert [what for what in told if not what.startswith("Stripe sent")] == [
-        "the payment was written down",
-        "Stripe holds the unconfirmed intent",
-        "the card was authorized: the amount is held on it",
-        "the money was taken",
-        "a refund was written down",
-        "the refund is done",
-        "money was given back",
-        "a refund was written down",
-        "the refund is done",
-        "all the money was given back",
-    ]
-    assert told[-2:] == ["Stripe sent payment_intent.succeeded"] * 2
-    assert [one.facts["outcome"] for one in story.happened[-2:]] == ["waits to be looked at", "moved the payment on"]
-    assert story.happened[6].facts["amount"] == "9.00 EUR"
-
-
-def test_every_fact_of_payments_has_its_words():
-    told = {name for name, event in registry.items() if event.context() == "payments"} - {"payment.stray_found"}
-
-    assert told == set(_IN_WORDS)
-
-
-def foreign_charge(sandbox, **metadata):
-    """Charge as another application on the account does, in an amount that we could not even express."""
-    return sandbox.stripe.v1.payment_intents.create(
-        {
-            "amount": 77701,
-            "currency": "ugx",
-            "confirm": True,
-            "payment_method": "pm_card_visa",
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-            "metadata": metadata,
-        }
-    )
-
-
-def test_charge_and_refund_of_another_application_are_not_even_read(sandbox, captured, order_id):
-    theirs = foreign_charge(sandbox)
-    sandbox.stripe.v1.refunds.create({"payment_intent": theirs.id, "amount": 1})
-    sandbox.stripe.v1.refunds.create({"payment_intent": captured.intent_id, "amount": 100})
-
-    report = reconcile()
-
-    assert (report.intents, report.refunds, report.unresolved) == (1, 1, ())
-    assert payments.get_payment(order_id=order_id).refunded == Money(100, "EUR")
-
-
-def spoil(order_id):
-    """Leave a refund of which the provider's book and ours say two amounts: a bug that no code expects."""
-    Refund.objects.filter(payment_id=order_id).update(amount_minor=999)
-
-
-def half_made_refund(sandbox, order_id, minor=1000):
-    sandbox.fail("lost_answer", "/v1/refunds")
-    with pytest.raises(payments.PaymentUnknown):
-        payments.refund_payment(order_id=order_id, refund_id=new_id(), amount=Money(minor, "EUR"), reason="x")
-
-
-def test_intent_that_cannot_be_looked_at_stops_no_other(sandbox, authorize):
-    first, second = new_id(), new_id()
-    for one in (first, second):
-        authorize(order=one)
-        sandbox.stripe.v1.payment_intents.capture(sandbox.intent(one).id)
-        payments.refresh_payment(order_id=one)
-        half_made_refund(sandbox, one)
-    # The list is read from its newest on.
-    spoil(second)
-
-    report = reconcile()
-
-    assert {one.order_id for one in report.unresolved} == {str(second)}
-    assert payments.get_payment(order_id=first).refunded.minor == 1000
-    assert payments.get_payment(order_id=second).refunded.minor == 0
-
-
-def test_row_that_meets_a_bug_keeps_no_other_from_its_turn(sandbox, authorize, all_due):
-    orders = [new_id(), new_id(), new_id()]
-    for one in orders:
-        authorize(order=one)
-        payments.capture_payment(order_id=one)
-        half_made_refund(sandbox, one)
-    spoil(orders[1])
-    all_due()
-
-    assert tasks.resume_refunds() == 3
-
-    spoiled = Refund.objects.get(payment_id=orders[1])
-    assert (spoiled.status, spoiled.attempts > 1, "999 here" in spoiled.last_error) == ("REQUESTED", True, True)
-    assert spoiled.due_at > now()
-
-
-def test_payment_that_meets_a_bug_keeps_no_other_from_its_turn(sandbox, authorize, all_due):
-    orders = [new_id(), new_id(), new_id()]
-    for one in orders:
-        sandbox.fail("lost_answer", "*/confirm")
-        with pytest.raises(payments.PaymentUnknown):
-            authorize(order=one)
-    Payment.objects.filter(pk=orders[1]).update(currency="?!")
-    all_due()
-
-    assert tasks.resolve_unknown_payments() == 3
-
-    assert Payment.objects.get(pk=orders[1]).attempts > 1
-    assert "ISO 4217" in Payment.objects.get(pk=orders[1]).last_error
-
-
-def test_stray_that_meets_a_bug_keeps_no_other_from_its_turn(sandbox):
-    for number in range(3):
-        order_id = new_id()
-        intent = foreign_charge(sandbox, installation="shop", order_id=str(order_id)) if number == 1 else None
-        if intent is None:
-            intent = sandbox.stripe.v1.payment_intents.create(
-                {"amount": 700, "currency": "eur", "metadata": {"installation": "shop", "order_id": str(order_id)}}
-            )
-        StrayIntent.objects.create(
-            order_id=order_id,
-            intent_id=intent.id,
-            reason="UNKNOWN_ORDER",
-            amount_minor=700,
-            currency="EUR",
-            due_at=now(),
-        )
-
-    assert tasks.settle_strays() == 3
-
-    assert StrayIntent.objects.get(settled_at=None).attempts == 1

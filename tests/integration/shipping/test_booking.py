@@ -1,4 +1,4 @@
-"""Asking the carrier: exactly one booking, whatever gets lost; refusals wait for staff; cancellations are taken back."""
+"""Asking the carrier: exactly one booking, whatever gets lost; refusals wait for staff."""
 
 import threading
 from contextlib import suppress
@@ -11,7 +11,6 @@ from local.carrier.models import SandboxBooking
 from orders.models import Order
 from shipping import api as shipping
 from shipping import gateways
-from shipping.gateways import CarrierUnavailable
 from shipping.models import Outbox, Shipment
 from shipping.queries import tell_story
 from shipping.services import booking, bookings, shipments, surplus
@@ -146,70 +145,6 @@ def test_refused_parcel_waits_for_staff_while_its_order_stays_confirmed(shipment
     )
 
 
-def test_canceled_shipment_takes_its_booking_back_first(shipment_in):
-    shipment = shipment_in("BOOKED")
-
-    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-
-    assert SandboxBooking.objects.get().voided_at is not None
-    make_due(shipment)
-    booking.void_canceled_bookings()
-    shipment.refresh_from_db()
-    assert (shipment.status, shipment.due_at, shipment.last_error) == ("CANCELED", None, "")
-    assert booking.void_canceled_bookings() == 0
-
-
-def test_booking_that_cannot_be_taken_back_means_that_the_parcel_has_left(shipment_in, settings):
-    shipment = shipment_in("BOOKED")
-    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
-
-    with pytest.raises(shipping.ShipmentAlreadyDispatched):
-        shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-
-    shipment.refresh_from_db()
-    assert (shipment.status, shipment.tracking_number) == (
-        "DISPATCHED",
-        SandboxCarrier().find(reference=shipment.pk).tracking_number,
-    )
-    make_due(shipment)
-    booking.track_shipments()
-    shipment.refresh_from_db()
-    assert shipment.status == "DELIVERED"
-
-
-def test_cancel_that_died_after_the_carrier_was_told_is_done_by_the_next(shipment_in, settings):
-    shipment = shipment_in("BOOKED")
-    SandboxCarrier().void(carrier_reference=shipment.carrier_reference)
-    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
-    make_due(shipment)
-    booking.track_shipments()
-
-    canceled = shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-
-    assert canceled.status == "CANCELED"
-
-
-def canceled_while_a_booking_was_under_way(shipment_in):
-    """Return a shipment whose carrier got the request to book it only after it was canceled, and from a dead process."""
-    shipment = shipment_in("PENDING")
-    booking.BOOKING.rows.claim(limit=1, carrier="sandbox")
-    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-    SandboxBooking.objects.create(reference=shipment.pk)
-    return shipment
-
-
-def test_booking_found_late_that_cannot_be_taken_back_is_noted_for_staff(shipment_in, settings):
-    shipment = canceled_while_a_booking_was_under_way(shipment_in)
-    make_due(shipment)
-    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
-
-    booking.void_canceled_bookings()
-
-    shipment.refresh_from_db()
-    assert (shipment.status, shipment.due_at) == ("CANCELED", None)
-    assert shipment.last_error.startswith("carrier_refused")
-
-
 @pytest.mark.parametrize("canceled", [False, True])
 def test_worker_who_books_a_second_time_after_its_lease_gives_that_booking_up(booked_twice, canceled):
     shipment = booked_twice()
@@ -223,87 +158,6 @@ def test_worker_who_books_a_second_time_after_its_lease_gives_that_booking_up(bo
     assert shipment.carrier_reference == f"SBX-{first.pk}"
     assert second.voided_at is not None
     assert (first.voided_at is not None) == canceled
-
-
-def test_everything_that_was_booked_for_a_canceled_shipment_is_taken_back(shipment_in):
-    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
-    booking.book_due_shipments()
-    SandboxBooking.objects.create(reference=shipment.pk)
-    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-    make_due(shipment)
-
-    booking.void_canceled_bookings()
-
-    assert SandboxBooking.objects.filter(voided_at=None).count() == 0
-
-
-class CancelsMeanwhile(SandboxCarrier):
-    """A carrier during whose answer the order is canceled."""
-
-    def book(self, *, reference, address, parcel):
-        order_id = Shipment.objects.get(pk=reference).order_id
-        shipping.cancel_shipment(order_id=order_id, reason="customer_request")
-        return super().book(reference=reference, address=address, parcel=parcel)
-
-
-def test_order_canceled_while_the_carrier_is_asked_ends_canceled_and_unbooked(shipment_in, monkeypatch):
-    monkeypatch.setitem(gateways.CARRIERS, "sandbox", CancelsMeanwhile)
-    shipment = shipment_in("PENDING")
-
-    booking.book_due_shipments()
-
-    assert SandboxBooking.objects.get().voided_at is not None, "whoever booked too late has taken it back at once"
-    booking.void_canceled_bookings()
-    shipment.refresh_from_db()
-    assert (shipment.status, shipment.due_at, shipment.last_error) == ("CANCELED", None, "")
-
-
-def test_booking_in_doubt_is_taken_back_before_its_shipment_is_canceled(shipment_in):
-    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
-    booking.book_due_shipments()
-
-    canceled = shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-
-    assert canceled.status == "CANCELED"
-    assert SandboxBooking.objects.get().voided_at is not None
-
-
-def test_parcel_that_left_under_a_booking_in_doubt_is_dispatched_and_not_canceled(shipment_in, settings):
-    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
-    booking.book_due_shipments()
-    settings.SANDBOX_CARRIER_TRANSIT_SECONDS = 0
-
-    with pytest.raises(shipping.ShipmentAlreadyDispatched):
-        shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-
-    shipment.refresh_from_db()
-    assert (shipment.status, shipment.tracking_number) == ("DISPATCHED", f"SBX{SandboxBooking.objects.get().pk:09d}")
-
-
-def test_nothing_is_canceled_while_nobody_knows_whether_the_carrier_has_booked(shipment_in, monkeypatch):
-    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
-    booking.book_due_shipments()
-
-    def silent(_carrier, *, reference):
-        raise CarrierUnavailable
-
-    monkeypatch.setattr(SandboxCarrier, "find", silent)
-    with pytest.raises(CarrierUnavailable):
-        shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-
-    shipment.refresh_from_db()
-    assert shipment.status == "PENDING"
-
-
-def test_second_booking_is_looked_for_also_after_the_known_one_was_taken_back(shipment_in):
-    shipment = shipment_in("BOOKED")
-    SandboxBooking.objects.create(reference=shipment.pk)
-
-    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
-    make_due(shipment)
-    booking.void_canceled_bookings()
-
-    assert SandboxBooking.objects.filter(voided_at=None).count() == 0
 
 
 def test_parcel_that_staff_gave_to_another_carrier_while_the_first_was_asked_is_not_asked_about(
@@ -322,15 +176,6 @@ def test_parcel_that_staff_gave_to_another_carrier_while_the_first_was_asked_is_
 
     shipment.refresh_from_db()
     assert (shipment.status, shipment.carrier, shipment.due_at) == ("DISPATCHED", "DHL", None)
-
-
-def test_booking_that_was_under_way_at_the_cancel_is_taken_back_once_it_has_settled(shipment_in):
-    shipment = canceled_while_a_booking_was_under_way(shipment_in)
-
-    assert booking.void_canceled_bookings() == 0
-    make_due(shipment)
-    assert booking.void_canceled_bookings() == 1
-    assert SandboxBooking.objects.get().voided_at is not None
 
 
 def test_sweeps_at_once_on_real_connections_book_each_parcel_once(confirmed_order, hear_confirmed, settings):
@@ -389,25 +234,3 @@ def test_carriers_are_never_called_inside_a_transaction(database):
 
     with transactions.transaction("shipping"), pytest.raises(transactions.TransactionMisuse):
         SandboxCarrier().find(reference=None)
-
-
-class CancelsMeanwhileAndFails(CancelsMeanwhile):
-    """A carrier during whose lost answer the order is canceled."""
-
-    def book(self, *, reference, address, parcel):
-        super().book(reference=reference, address=address, parcel=parcel)
-        raise CarrierUnavailable
-
-
-def test_failure_after_a_cancellation_leaves_the_booking_its_time_to_settle(shipment_in, monkeypatch):
-    monkeypatch.setitem(gateways.CARRIERS, "sandbox", CancelsMeanwhileAndFails)
-    shipment = shipment_in("PENDING")
-
-    booking.book_due_shipments()
-
-    shipment.refresh_from_db()
-    assert (shipment.status, shipment.attempts) == ("CANCELED", 0)
-    assert booking.void_canceled_bookings() == 0
-    make_due(shipment)
-    booking.void_canceled_bookings()
-    assert SandboxBooking.objects.get().voided_at is not None

@@ -12,7 +12,8 @@ import requests
 from tests.load import generator
 from tests.load.bench import DRAIN_SECONDS, Bench
 from tests.load.result import BARS, Row, middle, ratio
-from tests.load.stack import ShopStack, Statement
+from tests.load.stack import ShopStack
+from tests.load.statements import Statement
 
 SAMPLES = 5
 # What the relay beside the request sends: it reads and marks outboxes, to which a request only adds.

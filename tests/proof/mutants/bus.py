@@ -111,7 +111,7 @@ MUTANTS = (
             "    claims.mark_and_claim(context, [row.pk for row in rows], limit=0)\n"
             "    try:\n        errors = transport().send("
         ),
-        killers=(f"{TESTS}/test_relay.py::test_rows_are_free_at_once_when_the_transport_is_away",),
+        killers=(f"{TESTS}/test_refused_rows.py::test_rows_are_free_at_once_when_the_transport_is_away",),
     ),
     Mutant(
         removes="the look at what the broker refused",
@@ -119,7 +119,7 @@ MUTANTS = (
         file=RELAY,
         old="zip(rows, errors, strict=True) if not error]\n",
         new="zip(rows, errors, strict=True)]\n",
-        killers=(f"{TESTS}/test_relay.py::test_refused_row_waits_and_the_others_are_carried",),
+        killers=(f"{TESTS}/test_refused_rows.py::test_refused_row_waits_and_the_others_are_carried",),
     ),
     Mutant(
         removes="the claim of the relay",
@@ -151,7 +151,7 @@ MUTANTS = (
         file=CLAIMS,
         old='AS earlier WHERE earlier.aggregate_id = o.aggregate_id"',
         new='AS earlier WHERE false"',
-        killers=(f"{TESTS}/test_relay.py::test_refused_row_holds_back_what_follows_of_its_aggregate",),
+        killers=(f"{TESTS}/test_refused_rows.py::test_refused_row_holds_back_what_follows_of_its_aggregate",),
     ),
     Mutant(
         removes="the snapshot of the claim that is newer than its lock",
@@ -232,7 +232,9 @@ _CLAIM = (
         file=RELAY,
         old="    hopeless = attempts >= settings.EVENTS_MAX_ATTEMPTS\n",
         new="    hopeless = False\n",
-        killers=(f"{TESTS}/test_relay.py::test_row_that_is_refused_for_good_is_quarantined_and_frees_what_follows",),
+        killers=(
+            f"{TESTS}/test_refused_rows.py::test_row_that_is_refused_for_good_is_quarantined_and_frees_what_follows",
+        ),
     ),
     Mutant(
         removes="the wait for the broker's confirms",

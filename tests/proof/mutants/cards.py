@@ -94,7 +94,7 @@ MUTANTS = (
         old="unchanged = given == payment_method and status in standing",
         new="unchanged = given == payment_method",
         killers=(
-            "tests/integration/orders/test_faults.py::test_a_walk_that_was_left_behind_does_not_put_a_cancel_to_sleep",
+            "tests/integration/orders/test_walks_that_fail.py::test_a_walk_that_was_left_behind_does_not_put_a_cancel_to_sleep",
         ),
     ),
     Mutant(

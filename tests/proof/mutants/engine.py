@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
+POOL_CONNECTIONS = "tests/integration/database/pool/test_connections.py"
+POOL_OUTAGES = "tests/integration/database/pool/test_outages.py"
+POOL_TURNS = "tests/integration/database/pool/test_turns.py"
 POOL = "config/db/postgresql/pool.py"
 CONNECTION = "config/db/postgresql/base.py"
 TRANSACTIONS = "shop/transactions.py"
@@ -11,7 +14,6 @@ COALESCING = "shop/coalescing.py"
 CLAIMS = "shop/events/claims.py"
 BATCHES = "shop/events/batches.py"
 TURN = "shop/work/turn.py"
-POOLED = "tests/integration/database/test_pool.py"
 WISHES = "tests/unit/shop_edge/test_coalescing.py"
 DELIVERED = "tests/integration/events/test_batches.py"
 TURNS = "tests/integration/shop_edge/test_turns.py"
@@ -24,7 +26,7 @@ MUTANTS = (
         file=TRANSACTIONS,
         old="        connection.hand_back()  # type",
         new="        connection.pool  # type",
-        killers=(f"{POOLED}::test_who_is_in_the_midst_of_work_waits_longer_than_who_begins",),
+        killers=(f"{POOL_TURNS}::test_who_is_in_the_midst_of_work_waits_longer_than_who_begins",),
     ),
     Mutant(
         removes="the ban on a call outside inside a transaction",
@@ -32,7 +34,7 @@ MUTANTS = (
         file=TRANSACTIONS,
         old="    forbid()\n    for connection",
         new="    for connection",
-        killers=(f"{POOLED}::test_a_thread_in_a_transaction_gives_nothing_back_and_goes_nowhere",),
+        killers=(f"{POOL_CONNECTIONS}::test_a_thread_in_a_transaction_gives_nothing_back_and_goes_nowhere",),
     ),
     Mutant(
         removes="the turn of those in the midst of work before those who begin",
@@ -40,7 +42,7 @@ MUTANTS = (
         file=POOL,
         old='        if getattr(self.caller, "goes_on", False):\n',
         new="        if False:\n",
-        killers=(f"{POOLED}::test_who_is_in_the_midst_of_work_comes_before_who_begins_and_each_in_order",),
+        killers=(f"{POOL_TURNS}::test_who_is_in_the_midst_of_work_comes_before_who_begins_and_each_in_order",),
     ),
     Mutant(
         removes="the patience of those in the midst of work",
@@ -48,7 +50,7 @@ MUTANTS = (
         file=POOL,
         old="            return self.getconn(GOES_ON_SECONDS)\n",
         new="            return self.getconn()\n",
-        killers=(f"{POOLED}::test_who_is_in_the_midst_of_work_waits_longer_than_who_begins",),
+        killers=(f"{POOL_TURNS}::test_who_is_in_the_midst_of_work_waits_longer_than_who_begins",),
     ),
     Mutant(
         removes="the end of being in the midst of work with the request",
@@ -56,7 +58,7 @@ MUTANTS = (
         file=CONNECTION,
         old="        self._goes_on = False\n        super()",
         new="        super()",
-        killers=(f"{POOLED}::test_the_next_request_of_the_thread_begins_anew",),
+        killers=(f"{POOL_TURNS}::test_the_next_request_of_the_thread_begins_anew",),
     ),
     Mutant(
         removes="the look at a socket whose server has ended the session",
@@ -64,7 +66,7 @@ MUTANTS = (
         file=POOL,
         old="        if monotonic() - conn.idle_since < FRESH_SECONDS and is_quiet(conn):\n",
         new="        if monotonic() - conn.idle_since < FRESH_SECONDS:\n",
-        killers=(f"{POOLED}::test_sessions_that_the_server_ended_are_noticed_before_they_are_used",),
+        killers=(f"{POOL_CONNECTIONS}::test_sessions_that_the_server_ended_are_noticed_before_they_are_used",),
     ),
     Mutant(
         removes="the end of a wait for a server that hangs",
@@ -72,7 +74,7 @@ MUTANTS = (
         file=POOL,
         old="            return super().wait(gen, interval, self.answer_seconds)\n",
         new="            return super().wait(gen, interval)\n",
-        killers=(f"{POOLED}::test_a_database_that_hangs_is_given_up_and_found_again",),
+        killers=(f"{POOL_OUTAGES}::test_a_database_that_hangs_is_given_up_and_found_again",),
     ),
     Mutant(
         removes="the lock around a claim of the relay",

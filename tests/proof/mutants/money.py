@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
+POOL_CONNECTIONS = "tests/integration/database/pool/test_connections.py"
+POOL_OUTAGES = "tests/integration/database/pool/test_outages.py"
+POOL_TURNS = "tests/integration/database/pool/test_turns.py"
 AUTHORIZE = "payments/services/authorize.py"
 VOID = "payments/services/void.py"
 REFUND = "payments/services/refund.py"
@@ -13,7 +16,6 @@ SIGNATURES = "payments/gateways/stripe/webhooks.py"
 TESTS = "tests/integration/payments"
 RETURNED = "tests/integration/orders/test_returned_refunds.py"
 ORDERS = "tests/integration/orders/test_refunds.py"
-POOL = "tests/integration/database/test_pool.py"
 TRANSPORT_TESTS = "tests/unit/payments/test_stripe_http.py"
 
 MUTANTS = (
@@ -62,7 +64,7 @@ MUTANTS = (
             "        )\n"
             "    if payment.status =="
         ),
-        killers=(f"{TESTS}/test_authorize.py::test_timed_out_charge_is_not_treated_as_a_failure",),
+        killers=(f"{TESTS}/test_authorize_unanswered.py::test_timed_out_charge_is_not_treated_as_a_failure",),
     ),
     Mutant(
         removes="the difference between an intent that was declined and one that was never confirmed",
@@ -78,7 +80,9 @@ MUTANTS = (
         file=STRIPE,
         old="to_intent(self._post(INTENTS, wanted, key))",
         new='to_intent(self._client.raw_request("post", INTENTS, **wanted).data)',
-        killers=(f"{TESTS}/test_authorize.py::test_lost_creation_is_repeated_under_its_key_and_makes_one_intent",),
+        killers=(
+            f"{TESTS}/test_authorize_unanswered.py::test_lost_creation_is_repeated_under_its_key_and_makes_one_intent",
+        ),
     ),
     Mutant(
         removes="the search for an intent whose key the provider has forgotten",
@@ -86,7 +90,9 @@ MUTANTS = (
         file=AUTHORIZE,
         old="        if found is not None:\n            return found\n",
         new="",
-        killers=(f"{TESTS}/test_authorize.py::test_creation_older_than_its_key_is_looked_for_before_it_is_repeated",),
+        killers=(
+            f"{TESTS}/test_authorize_unanswered.py::test_creation_older_than_its_key_is_looked_for_before_it_is_repeated",
+        ),
     ),
     Mutant(
         removes="the comparison of the provider's intent with the order",
@@ -110,7 +116,7 @@ MUTANTS = (
         file="shop/transactions.py",
         old="        connection.hand_back()  #",
         new="        continue  #",
-        killers=(f"{POOL}::test_the_session_with_its_prepared_statements_survives_in_the_pool",),
+        killers=(f"{POOL_CONNECTIONS}::test_the_session_with_its_prepared_statements_survives_in_the_pool",),
     ),
     Mutant(
         removes="the empty hands of a thread that waits for another context's connection",
@@ -118,7 +124,7 @@ MUTANTS = (
         file="config/db/postgresql/base.py",
         old="            if other.alias != self.alias:\n",
         new="            if False:\n",
-        killers=(f"{POOL}::test_two_threads_never_wait_for_the_connection_that_the_other_holds",),
+        killers=(f"{POOL_CONNECTIONS}::test_two_threads_never_wait_for_the_connection_that_the_other_holds",),
     ),
     Mutant(
         removes="the precedence of an order at work over one that begins",
@@ -126,7 +132,7 @@ MUTANTS = (
         file="config/db/postgresql/pool.py",
         old='        if getattr(self.caller, "goes_on", False):\n',
         new="        if False:\n",
-        killers=(f"{POOL}::test_who_is_in_the_midst_of_work_comes_before_who_begins_and_each_in_order",),
+        killers=(f"{POOL_TURNS}::test_who_is_in_the_midst_of_work_comes_before_who_begins_and_each_in_order",),
     ),
     Mutant(
         removes="the short backoff of a pool that lost its database",
@@ -134,7 +140,7 @@ MUTANTS = (
         file="config/databases.py",
         old='        "reconnect_timeout": RECONNECT_SECONDS,\n',
         new="",
-        killers=(f"{POOL}::test_after_an_outage_the_pool_is_back_within_seconds",),
+        killers=(f"{POOL_OUTAGES}::test_after_an_outage_the_pool_is_back_within_seconds",),
     ),
     Mutant(
         removes="the end of the wait for a database that hangs",
@@ -142,7 +148,7 @@ MUTANTS = (
         file="config/db/postgresql/pool.py",
         old="super().wait(gen, interval, self.answer_seconds)",
         new="super().wait(gen, interval, None)",
-        killers=(f"{POOL}::test_a_database_that_hangs_is_given_up_and_found_again",),
+        killers=(f"{POOL_OUTAGES}::test_a_database_that_hangs_is_given_up_and_found_again",),
     ),
     Mutant(
         removes="the fence at the provider before a payment is VOIDED",

@@ -1,12 +1,9 @@
-"""Mutants of orders, shipping and notifications: sagas that lose their way, and what must happen once happening twice."""
+"""Mutants of orders: sagas that lose their way, and what must happen once happening twice."""
 
 from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
-CAUSES = "tests/integration/notifications/test_causes.py"
-CARDS_THAT_WAIT = "tests/integration/orders/held_unpaid/test_cards_that_wait.py"
-MANY_AS_ONE = "tests/integration/orders/held_unpaid/test_many_as_one.py"
 CHECKOUT = "orders/sagas/checkout.py"
 ENGINE = "orders/sagas/engine.py"
 JOURNEYS = "tests/integration/orders/test_journeys.py"
@@ -14,16 +11,8 @@ ENTRY = "orders/sagas/entry.py"
 STEPS = "orders/sagas/steps.py"
 PLACING = "orders/services/place_order.py"
 CANCELING = "orders/services/cancel_order.py"
-BOOKING = "shipping/services/booking.py"
 TESTS = "tests/integration/orders"
-CODES = f"{TESTS}/test_codes.py"
-CODES_UNPAID = f"{TESTS}/test_codes_held_unpaid.py"
-ALONG = "tests/proof/security/test_guests_taken_along.py"
-ROOM = "orders/migrations/0021_taken_along_limits_nobody.py"
 SHIPPING = "tests/integration/shipping"
-MAILS = "tests/integration/notifications/test_sending.py"
-HANDOVER = "tests/integration/notifications/test_handover.py"
-
 MORE_TIME = f"{TESTS}/test_more_time.py"
 EXTENDED = "tests/integration/inventory/test_extended_holds.py"
 
@@ -119,206 +108,14 @@ MUTANTS = (
         killers=(f"{TESTS}/test_faults.py::test_an_answer_that_does_not_come_is_asked_for_and_never_charged_twice",),
     ),
     Mutant(
-        removes="the fresh look behind the lock when a customer's unpaid orders are counted",
-        promise="edge",
-        file=ROOM,
-        old="LANGUAGE plpgsql VOLATILE AS",
-        new="LANGUAGE plpgsql STABLE AS",
-        killers=(f"{TESTS}/test_open_orders.py::test_the_last_place_is_taken_once_by_those_who_waited_for_it",),
-    ),
-    Mutant(
-        removes="the limit of what is held of a product without a payment",
-        promise="edge",
-        file="orders/sql/place_order.sql",
-        old=" AND room.over_sku IS NULL\n",
-        new="\n",
-        killers=(
-            f"{TESTS}/held_unpaid/test_without_a_card.py::test_a_hold_of_nearly_everything_is_refused_and_leaves_nothing",
-        ),
-    ),
-    Mutant(
-        removes="the locks of an email and an address while what is held for them is counted",
-        promise="edge",
-        file=ROOM,
-        old="        PERFORM pg_advisory_xact_lock(least(email, address));\n"
-        "        PERFORM pg_advisory_xact_lock(greatest(email, address));\n",
-        new="        NULL;\n",
-        killers=(
-            f"{TESTS}/held_unpaid/test_many_as_one.py::test_the_last_of_the_room_is_taken_once_by_accounts_that_waited_for_it",
-        ),
-    ),
-    Mutant(
-        removes="the right of an order that pays to be placed whatever others hold",
-        promise="edge",
-        file="orders/sql/place_order.sql",
-        old="%(payment_method)s::text = '' AND %(total_minor)s::bigint > 0, NULL,",
-        new="true, NULL,",
-        killers=(f"{MANY_AS_ONE}::test_an_order_that_pays_does_not_wait_for_others_at_its_address",),
-    ),
-    Mutant(
-        removes="the limit of what a card holds that waits for its customer",
-        promise="edge",
-        file="orders/sagas/steps.py",
-        old="        if order.unjudged:\n",
-        new="        if False:\n",
-        killers=(f"{CARDS_THAT_WAIT}::test_a_card_that_waits_for_its_customer_holds_no_more_than_no_card",),
-    ),
-    Mutant(
-        removes="the room that a card must find before it waits",
-        promise="edge",
-        file="orders/sql/begin_to_wait.sql",
-        old="        AND room.over_sku IS NULL\n",
-        new="\n",
-        killers=(f"{CARDS_THAT_WAIT}::test_a_card_that_waits_for_its_customer_holds_no_more_than_no_card",),
-    ),
-    Mutant(
-        removes="the memory that a card has yet to be judged, where the provider's answer was lost",
-        promise="edge",
-        file="orders/sql/get_progress.sql",
-        old="o.cancel_reason, o.unjudged,",
-        new="o.cancel_reason, false,",
-        killers=(f"{CARDS_THAT_WAIT}::test_a_card_of_which_the_answer_was_lost_is_judged_once_that_is_there",),
-    ),
-    Mutant(
-        removes="the end of judging once an order waits",
-        promise="edge",
-        file="orders/sql/begin_to_wait.sql",
-        old="        unjudged = false\n",
-        new="        unjudged = unjudged\n",
-        killers=(f"{CARDS_THAT_WAIT}::test_an_order_that_waits_is_judged_once",),
-    ),
-    Mutant(
-        removes="the wait that a card begins in one statement with its judgement",
-        promise="I8",
-        file="orders/sql/begin_to_wait.sql",
-        old="    FROM moved WHERE %(expected)s::text <> 'AWAITING_PAYMENT'\n",
-        new="    FROM moved WHERE false\n",
-        killers=(f"{CARDS_THAT_WAIT}::test_two_workers_of_one_order_judge_it_once",),
-    ),
-    Mutant(
-        removes="the freedom of an order on its walk, which holds for a moment only",
-        promise="edge",
-        file=ROOM,
-        old="                        AND (placed.status = 'AWAITING_PAYMENT' OR NOT placed.pays_at_once)\n",
-        new="",
-        killers=(f"{CARDS_THAT_WAIT}::test_an_order_that_is_only_recorded_is_judged_by_the_worker",),
-    ),
-    Mutant(
-        removes="the right of whoever has a card not to be kept out by those without one",
-        promise="edge",
-        file=ROOM,
-        old="                            AND (\n"
-        "                                placed.customer_id = customer AND placed.guest_id IS NULL\n"
-        "                                OR placed.pays_at_once OR waiting IS NULL\n"
-        "                            )\n",
-        new="",
-        killers=(f"{MANY_AS_ONE}::test_those_without_a_card_keep_out_nobody_who_has_one",),
-    ),
-    Mutant(
-        removes="the right of whoever has verified a mailbox not to be limited by those who name it",
-        promise="edge",
-        file=ROOM,
-        old="(placed.email_verified OR NOT verified) AND",
-        new="",
-        killers=(f"{MANY_AS_ONE}::test_whoever_has_verified_a_mailbox_is_not_limited_by_those_who_name_it",),
-    ),
-    Mutant(
-        removes="the one customer behind accounts that have verified one mailbox",
-        promise="edge",
-        file=ROOM,
-        old="(placed.email_verified OR NOT verified) AND",
-        new="NOT verified AND",
-        killers=(f"{MANY_AS_ONE}::test_accounts_that_have_verified_one_mailbox_are_one_customer",),
-    ),
-    Mutant(
-        removes="the proof that an address belongs to an account",
-        promise="edge",
-        file="shop/accounts/verified.py",
-        old="user_id=user_id, verified=True",
-        new="user_id=user_id",
-        killers=(f"{MANY_AS_ONE}::test_an_address_that_was_entered_and_not_verified_frees_nobody",),
-    ),
-    Mutant(
-        removes="the several customers who live at one place",
-        promise="edge",
-        file=ROOM,
-        old="                place_factor * greatest(",
-        new="                greatest(",
-        killers=(f"{MANY_AS_ONE}::test_a_place_holds_so_many_times_what_one_customer_may",),
-    ),
-    Mutant(
-        removes="the one place behind many second lines",
-        promise="edge",
-        file="orders/services/held_unpaid.py",
-        old="parts = (address.country, address.postal_code, address.line1)",
-        new="parts = (address.country, address.postal_code, address.line1, address.line2)",
-        killers=(f"{MANY_AS_ONE}::test_one_place_in_several_spellings",),
-    ),
-    Mutant(
-        removes="the one place behind many ways to write a letter",
-        promise="edge",
-        file="orders/services/held_unpaid.py",
-        old='    return unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())\n',
-        new="    return text.casefold()\n",
-        killers=(f"{MANY_AS_ONE}::test_a_place_holds_so_many_times_what_one_customer_may",),
-    ),
-    Mutant(
-        removes="the customer's own orders from what a refusal names",
-        promise="edge",
-        file=ROOM,
-        old="    IF unpaid >= most_orders OR over_sku IS NOT NULL THEN\n",
-        new="    IF unpaid >= most_orders THEN\n",
-        killers=(f"{CARDS_THAT_WAIT}::test_what_is_held_with_and_without_a_card_adds_up",),
-    ),
-    Mutant(
-        removes="the freedom of an account from what strangers ordered for its mailbox",
-        promise="edge",
-        file=ROOM,
-        old="WHERE customer_id = customer AND guest_id IS NULL AND status IN",
-        new="WHERE customer_id = customer AND status IN",
-        killers=(f"{ALONG}::test_what_strangers_ordered_for_a_mailbox_keeps_its_account_from_nothing",),
-    ),
-    Mutant(
-        removes="the silence about others' orders",
-        promise="edge",
-        file=ROOM,
-        old="                    placed.customer_id = customer AND placed.guest_id IS NULL\n                    AND placed.status IN",
-        new="                    placed.status IN",
-        killers=(f"{MANY_AS_ONE}::test_a_place_holds_so_many_times_what_one_customer_may",),
-    ),
-    Mutant(
-        removes="what is free of a product as the share is taken of it, where another worker judges",
-        promise="edge",
-        file="orders/sagas/steps.py",
-        old="            for sku in refusal.skus:\n                del reserved[sku]\n",
-        new="            raise refusal\n",
-        killers=(f"{CARDS_THAT_WAIT}::test_nobody_is_kept_from_what_is_not_for_sale_any_more",),
-    ),
-    Mutant(
-        removes="the end of an order's keys once it is paid",
-        promise="edge",
-        file="orders/sql/advance_order.sql",
-        old="        email_key = CASE WHEN %(to)s::text = 'AWAITING_PAYMENT' THEN email_key END,\n",
-        new="        email_key = email_key,\n",
-        killers=(
-            f"{TESTS}/held_unpaid/test_many_as_one.py::test_keys_stand_on_an_order_only_while_it_waits_for_its_payment",
-        ),
-    ),
-    Mutant(
-        removes="the one mailbox behind many addresses",
-        promise="edge",
-        file="shop/mail_address.py",
-        old='    name = name.partition("+")[0]\n',
-        new="",
-        killers=(f"{TESTS}/held_unpaid/test_many_as_one.py::test_one_mailbox_by_several_names",),
-    ),
-    Mutant(
         removes="the status that an order is moved from",
         promise="I9",
         file="orders/sql/advance_order.sql",
         old="    WHERE id = %(order_id)s::uuid AND status = ANY(%(expected)s::text[])\n",
         new="    WHERE id = %(order_id)s::uuid AND %(expected)s::text[] IS NOT NULL\n",
-        killers=(f"{TESTS}/test_faults.py::test_a_worker_that_lost_the_race_goes_on_from_what_the_winner_left",),
+        killers=(
+            f"{TESTS}/test_walks_that_fail.py::test_a_worker_that_lost_the_race_goes_on_from_what_the_winner_left",
+        ),
     ),
     Mutant(
         removes="the record of the status that a walk ends in",
@@ -414,7 +211,7 @@ MUTANTS = (
         file="orders/services/saga_store.py",
         old="        newly_parked = parks and row.parked_at is None\n",
         new="        newly_parked = False\n",
-        killers=(f"{TESTS}/test_faults.py::test_a_bug_parks_the_saga_at_once_and_rises",),
+        killers=(f"{TESTS}/test_walks_that_fail.py::test_a_bug_parks_the_saga_at_once_and_rises",),
     ),
     Mutant(
         removes="the second look after another worker moved the order",
@@ -422,7 +219,9 @@ MUTANTS = (
         file=ENGINE,
         old=", steps=walk.steps, ends_saga=ends_saga):\n        _look_again(walk)\n",
         new=", steps=walk.steps, ends_saga=ends_saga):\n        walk.order.status = str(to)\n",
-        killers=(f"{TESTS}/test_faults.py::test_a_worker_that_lost_the_race_goes_on_from_what_the_winner_left",),
+        killers=(
+            f"{TESTS}/test_walks_that_fail.py::test_a_worker_that_lost_the_race_goes_on_from_what_the_winner_left",
+        ),
     ),
     Mutant(
         removes="the parcel's word on whether an order can still be refunded",
@@ -455,140 +254,6 @@ MUTANTS = (
         old="        if payment.status == payments.PaymentStatus.REFUNDED:\n",
         new="        if True:\n",
         killers=(f"{TESTS}/test_refunds_in_part.py::test_a_cancel_waits_for_the_part_that_is_still_on_its_way",),
-    ),
-    Mutant(
-        removes="the one shipment of an order",
-        promise="I8",
-        file="shipping/services/shipments.py",
-        old="    rows_made = _CREATE.run(shipments=shipments, lease=lease, carrier=settings.SHIPPING_CARRIER)\n",
-        new="    rows_made = [(Shipment.objects.create(pk=key, order_id=each).pk, None, True) for key, each in wanted.items()]\n",
-        killers=(f"{SHIPPING}/test_order_confirmed.py::test_same_fact_under_another_event_id_makes_one_shipment",),
-    ),
-    Mutant(
-        removes="the question to the carrier before a parcel is booked again",
-        promise="I8",
-        file=BOOKING,
-        old="carrier.find(reference=shipment.pk) if asked_before else None\n",
-        new="None\n",
-        killers=(f"{SHIPPING}/test_booking.py::test_lost_answer_does_not_book_twice",),
-    ),
-    Mutant(
-        removes="the question to the carrier before a parcel in doubt is canceled",
-        promise="I6",
-        file="shipping/services/stopping.py",
-        old="        if shipment is not None and settle_doubt(shipment):\n",
-        new="        if False:\n",
-        killers=(
-            f"{SHIPPING}/test_booking.py::test_parcel_that_left_under_a_booking_in_doubt_is_dispatched_and_not_canceled",
-        ),
-    ),
-    Mutant(
-        removes="the search for bookings beside the one that was taken back",
-        promise="I10",
-        file="shipping/services/shipments.py",
-        old="        due_at=looked_for,\n",
-        new="        due_at=None if taken_back else looked_for,\n",
-        killers=(f"{SHIPPING}/test_booking.py::test_everything_that_was_booked_for_a_canceled_shipment_is_taken_back",),
-    ),
-    Mutant(
-        removes="the way back of a booking that came after its cancellation",
-        promise="I10",
-        file="shipping/services/bookings.py",
-        old=".update(due_at=Now(), **details)",
-        new=".exists()",
-        killers=(
-            f"{SHIPPING}/test_booking.py::test_order_canceled_while_the_carrier_is_asked_ends_canceled_and_unbooked",
-        ),
-    ),
-    Mutant(
-        removes="the taking back, at once, of a booking that came after its shipment was canceled",
-        promise="I6",
-        file="shipping/services/booking.py",
-        old="    if bookings.record_booking(shipment, booking):\n",
-        new="    if bookings.record_booking(shipment, booking) and False:\n",
-        killers=(
-            f"{SHIPPING}/test_booking.py::test_order_canceled_while_the_carrier_is_asked_ends_canceled_and_unbooked",
-        ),
-    ),
-    Mutant(
-        removes="the record of a surplus booking",
-        promise="I10",
-        file="shipping/services/bookings.py",
-        old="            _remember_surplus(shipment, booking)\n",
-        new="            pass\n",
-        killers=(
-            f"{SHIPPING}/test_surplus.py::test_second_booking_is_remembered_with_what_takes_it_back",
-            f"{SHIPPING}/test_surplus.py::test_two_workers_who_both_book_leave_one_booking",
-        ),
-    ),
-    Mutant(
-        removes="the next try at a booking that the carrier did not take back",
-        promise="I10",
-        file="shipping/services/due.py",
-        old='only="taken_back_at IS NULL"',
-        new='only="taken_back_at IS NULL AND attempts = 0"',
-        killers=(f"{SHIPPING}/test_surplus.py::test_surplus_booking_waits_while_the_carrier_does_not_answer",),
-    ),
-    Mutant(
-        removes="the one mail of one cause",
-        promise="I8",
-        file="notifications/services/emails.py",
-        old='            log.debug("email.exists", order_id=str(email.order_id), kind=str(email.kind))\n',
-        new=(
-            "            again = Email.objects.filter(order_id=email.order_id, kind=email.kind)\n"
-            '            again.update(status="PENDING", due_at=Now())\n'
-        ),
-        killers=(f"{CAUSES}::test_each_cause_is_mailed_once_however_often_it_is_heard",),
-    ),
-    Mutant(
-        removes="the turn of an order's mails where their writer sends them",
-        promise="I8",
-        file="notifications/sql/queue_emails.sql",
-        old="WHERE earlier.order_id = wanted.order_id AND coalesce",
-        new="WHERE false AND coalesce",
-        killers=(f"{HANDOVER}::test_next_mail_of_an_order_waits_for_the_one_before",),
-    ),
-    Mutant(
-        removes="the sweep for what a process gives back behind a mail server that is away",
-        promise="I8",
-        file="shop/work/handover.py",
-        old="                background.ask(self.work.sweep)\n",
-        new="                pass\n",
-        killers=(f"{HANDOVER}::test_mails_behind_one_that_the_server_did_not_take_are_the_sweeps",),
-    ),
-    Mutant(
-        removes="the end of what a process may still begin of what it has leased",
-        promise="I8",
-        file="shop/work/handover.py",
-        old="        if time.monotonic() <= ends:\n",
-        new="        if True:\n",
-        killers=(f"{HANDOVER}::test_mail_that_waited_too_long_is_left_to_the_sweep",),
-    ),
-    Mutant(
-        removes="what a canceled order's customer had got back before",
-        promise="I8",
-        file="orders/queries.py",
-        old="Money(max(payment.refunded.minor - by_cancel, 0), currency)",
-        new="Money.zero(currency)",
-        killers=(
-            f"{TESTS}/test_refunds.py::test_the_mail_of_a_cancel_names_what_it_returned_and_what_went_back_before",
-        ),
-    ),
-    Mutant(
-        removes="the lease of a mail that is being sent",
-        promise="I8",
-        file="notifications/services/sending.py",
-        old="    lease_seconds=lambda: LEASE_SECONDS,\n    only=IN_TURN,\n",
-        new="    lease_seconds=lambda: 0,\n    only=IN_TURN,\n",
-        killers=(f"{MAILS}::test_worker_that_is_out_of_time_leaves_the_mail_to_its_lease",),
-    ),
-    Mutant(
-        removes="the end of attempts at a mail that kills its worker",
-        promise="I10",
-        file="notifications/services/sending.py",
-        old="    if email.attempts >= rules.MAX_ATTEMPTS:\n",
-        new="    if False:\n",
-        killers=(f"{MAILS}::test_email_that_kills_its_worker_every_time_is_given_up",),
     ),
     Mutant(
         removes="the agreement of the orders' table with the checked model",
@@ -633,77 +298,5 @@ MUTANTS = (
         killers=(
             f"{TESTS}/test_nothing_to_pay.py::test_only_an_order_that_costs_nothing_is_confirmed_without_a_payment",
         ),
-    ),
-    Mutant(
-        removes="the limit of a code's uses where a use is held",
-        promise="I13",
-        file="orders/sql/hold_codes.sql",
-        old=" AND (code.max_uses IS NULL OR code.held + code.used < code.max_uses)",
-        new="",
-        killers=(f"{CODES}::test_the_last_use_goes_to_one_of_many_buyers",),
-    ),
-    Mutant(
-        removes="the database's own limit of a code's uses",
-        promise="I13",
-        file="orders/migrations/0014_prices.py",
-        old="condition=models.Q(('max_uses', None), ('max_uses__gte', django.db.models.expressions.CombinedExpression",
-        new="condition=models.Q(('id__gt', 0), ('max_uses', None), ('max_uses__gte', django.db.models.expressions.CombinedExpression",
-        killers=(f"{CODES}::test_the_database_itself_refuses_one_use_too_many",),
-    ),
-    Mutant(
-        removes="the return of a canceled order's uses",
-        promise="I13",
-        file="orders/migrations/0020_codes_are_stock.py",
-        old="NEW.status IN ('CONFIRMED', 'CANCELED', 'REFUNDED'))",
-        new="NEW.status IN ('CONFIRMED', 'REFUNDED'))",
-        killers=(f"{CODES}::test_an_order_that_is_canceled_gives_its_use_back",),
-    ),
-    Mutant(
-        removes="the return of a refunded order's uses",
-        promise="I13",
-        file="orders/migrations/0020_codes_are_stock.py",
-        old="- CASE before.status WHEN 'USED' THEN 1 ELSE 0 END",
-        new="",
-        killers=(f"{CODES}::test_an_order_that_is_canceled_gives_its_use_back",),
-    ),
-    Mutant(
-        removes="the one use of a code by a customer",
-        promise="I13",
-        file="orders/sql/hold_codes.sql",
-        old="held.once_per_customer, 'HELD'",
-        new="false, 'HELD'",
-        killers=(f"{CODES}::test_once_per_customer_means_one_order_that_is_not_canceled",),
-    ),
-    Mutant(
-        removes="the refusal of an order whose code is not free",
-        promise="I13",
-        file=PLACING,
-        old="        if why is not None:\n",
-        new="        if False:\n",
-        killers=(f"{CODES}::test_the_last_use_goes_to_one_of_many_buyers",),
-    ),
-    Mutant(
-        removes="the lock of a code before its unpaid uses are counted",
-        promise="edge",
-        file="orders/migrations/0023_codes_held_unpaid.py",
-        old="ORDER BY code.id FOR NO KEY UPDATE;",
-        new="ORDER BY code.id;",
-        killers=(f"{CODES_UNPAID}::test_the_last_use_that_may_be_held_goes_to_one_of_two_that_waited_for_it",),
-    ),
-    Mutant(
-        removes="the difference between an order that brings a card and one that does not, where a code is held",
-        promise="edge",
-        file=PLACING,
-        old="_hold(codes, order, mailbox, judged=judged)",
-        new="_hold(codes, order, mailbox, judged=True)",
-        killers=(f"{CODES_UNPAID}::test_who_brings_a_card_is_never_refused_for_it",),
-    ),
-    Mutant(
-        removes="the end of a quote's time",
-        promise="edge",
-        file=PLACING,
-        old="    if new.quote is not None and new.quote.is_over:\n",
-        new="    if False:\n",
-        killers=(f"{TESTS}/test_orders_by_quote.py::test_a_quote_whose_time_is_over_is_409_with_a_new_one",),
     ),
 )
