@@ -16,6 +16,7 @@ from tests.proof.mutants import (
     exact,
     guests,
     held,
+    holds,
     mails,
     messages,
     money,
@@ -30,6 +31,7 @@ from tests.proof.mutants import (
     seen,
     staff,
     stock,
+    work,
 )
 
 MUTANTS = (
@@ -38,11 +40,13 @@ MUTANTS = (
     *money.MUTANTS,
     *cards.MUTANTS,
     *disputes.MUTANTS,
+    *holds.MUTANTS,
     *orders.MUTANTS,
     *held.MUTANTS,
     *parcels.MUTANTS,
     *codes.MUTANTS,
     *bus.MUTANTS,
+    *work.MUTANTS,
     *mails.MUTANTS,
     *messages.MUTANTS,
     *durability.MUTANTS,
