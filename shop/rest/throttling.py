@@ -68,18 +68,18 @@ class AnonymousThrottle(_RateThrottle):
     scope = "anonymous"
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
-        """Count by address, hashed, so that a forged header makes no odd cache key."""
+        """Count by network (network_of), hashed, as keys of a shared cache name nobody."""
         if request.user and request.user.is_authenticated:
             return None
-        return f"throttle:anonymous:{hashlib.sha256(self.get_ident(request).encode()).hexdigest()}"
+        return f"throttle:anonymous:{hashlib.sha256(network_of(request).encode()).hexdigest()}"
 
 
 class _AddressThrottle(_RateThrottle):
     """One rate per address, whoever is signed in."""
 
     def get_cache_key(self, request: Request, view: Any) -> str:
-        """Count by address, as AnonymousThrottle does."""
-        return f"throttle:{self.scope}:{hashlib.sha256(self.get_ident(request).encode()).hexdigest()}"
+        """Count by network, as AnonymousThrottle does."""
+        return f"throttle:{self.scope}:{hashlib.sha256(network_of(request).encode()).hexdigest()}"
 
 
 class GuestThrottle(_AddressThrottle):

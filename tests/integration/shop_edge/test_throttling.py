@@ -27,7 +27,7 @@ def asks(number):
 
 def comes_from(address):
     """Return whether a request from this address, without login, is let through."""
-    request = SimpleNamespace(user=None, _request=SimpleNamespace(), META={"REMOTE_ADDR": address})
+    request = SimpleNamespace(user=None, _request=SimpleNamespace(), headers={}, META={"REMOTE_ADDR": address})
     return AnonymousThrottle().allow_request(request, view=None)
 
 
@@ -47,3 +47,12 @@ def test_flood_of_addresses_makes_no_customer_s_count_forgotten(monkeypatch):
         comes_from(f"203.0.113.{number}")
 
     assert not asks(1)
+
+
+def test_one_network_of_ipv6_is_one_address():
+    assert comes_from("2001:db8::1:1")
+    assert comes_from("2001:db8::2:1")
+
+    assert not comes_from("2001:db8::ffff")
+    assert comes_from("2001:db8:0:1::1")
+    assert comes_from("192.0.2.1")
