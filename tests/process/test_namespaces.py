@@ -21,20 +21,27 @@ from tests.process.starting import environment_of
 class Neighbor:
     """One of two shops on the broker: its worker, and what staff type."""
 
+    # Both workers have the same name. Who asks it by its name has the answer at once; who asks all waits for more.
+    WORKER = "worker@shop"
+
     def __init__(self, namespace: str, environment: dict[str, str], start: Callable[..., Process]) -> None:
         self.namespace = namespace
         self.environment = environment | {"EVENTS_NAMESPACE": namespace}
-        # Of the same name as the other's.
         self.worker = start(
             "worker", "-m", "celery", "-A", "config", "worker", "--concurrency=1", "--loglevel=INFO",
-            "--hostname=worker@shop", "--without-heartbeat", "--without-gossip", "--without-mingle",
+            f"--hostname={self.WORKER}", "--without-heartbeat", "--without-gossip", "--without-mingle",
             EVENTS_NAMESPACE=namespace,
         )  # fmt: skip
-        until(lambda: "pong" in self.celery("inspect", "ping"), "the worker answers", process=self.worker)
+
+    def await_worker(self) -> None:
+        until(self.is_answered, "the worker answers", process=self.worker)
+
+    def is_answered(self) -> bool:
+        return "pong" in self.celery("inspect", "ping", f"--destination={self.WORKER}", "--timeout=10")
 
     def celery(self, *arguments: str) -> str:
         done = subprocess.run(
-            python("-m", "celery", "-A", "config", *arguments, "--timeout=10"),
+            python("-m", "celery", "-A", "config", *arguments),
             cwd=ROOT,
             env=os.environ | self.environment,
             capture_output=True,
@@ -51,7 +58,10 @@ def neighbors(broker: Any, start: Callable[..., Process], settings: Any) -> Iter
     settings.EVENTS_NAMESPACE = names[1]
     with connect() as connection, connection.channel() as channel:
         topology.declare(channel)
-    yield tuple(Neighbor(name, environment, start) for name in names)
+    ours, theirs = (Neighbor(name, environment, start) for name in names)
+    for neighbor in (ours, theirs):
+        neighbor.await_worker()
+    yield ours, theirs
     settings.EVENTS_NAMESPACE = names[1]
     with connect() as connection, connection.channel() as channel:
         topology.delete(channel)
@@ -65,15 +75,16 @@ def test_a_shutdown_of_one_shops_workers_leaves_the_others(neighbors: tuple[Neig
 
     until(lambda: not ours.worker.is_running(), "the worker has ended", process=ours.worker)
     # What a worker is told it hears in order: had it been told to end, it would not answer what comes later.
-    assert "pong" in theirs.celery("inspect", "ping")
+    assert theirs.is_answered()
     assert theirs.worker.is_running()
-    assert "pong" not in ours.celery("inspect", "ping")
+    assert "pong" not in ours.celery("inspect", "ping", "--timeout=10")
 
 
-def test_no_exchange_of_celery_is_without_the_namespace(neighbors: tuple[Neighbor, Neighbor], broker: Any):
+def test_no_exchange_of_celery_is_without_the_namespace(broker: Any, start: Callable[..., Process], settings: Any):
     if broker.node is None:
         pytest.skip("somebody else's broker may have had other shops")
-    ours, _theirs = neighbors
+    ours = Neighbor(settings.EVENTS_NAMESPACE, environment_of(settings), start)
+    ours.await_worker()
 
     exchanges = {name: exists(name) for name in ("celery.pidbox", "reply.celery.pidbox", "celeryev")}
 
