@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -104,11 +105,11 @@ class Copy:
         """Take the safeguard out, and put it back. Raises: StaleMutant."""
         file = self._tree / mutant.file
         original = file.read_text()
-        file.write_text(mutant.applied_to(original))
+        self._write(file, mutant.applied_to(original))
         try:
             yield
         finally:
-            file.write_text(original)
+            self._write(file, original)
 
     def run(self, tests: Sequence[str], *, makes_tables: bool = False, seconds: float = TIMEOUT_SECONDS) -> Outcome:
         """Run these tests until one fails; `makes_tables`: by the migrations as they now are."""
@@ -124,6 +125,11 @@ class Copy:
             timer.cancel()
         assert answer, f"the run did not end within {seconds:.0f} s:\n{self._output.read_text()[-2000:]}"
         return Outcome(int(answer), self._output.read_text(errors="replace"), time.monotonic() - began)
+
+    def _write(self, file: Path, text: str) -> None:
+        """Write a file, and forget what Python compiled of it: by size and second it may pass for the new text's."""
+        file.write_text(text)
+        Path(cache_from_source(str(file))).unlink(missing_ok=True)
 
     def _environment(self, database: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not NOT_INHERITED.match(name)}
