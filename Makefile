@@ -13,6 +13,8 @@ DAILY = $(if $(CONTEXT),$(or $(OWN),$(error CONTEXT=$(CONTEXT) has no tests; nam
 FIVE := $(addprefix tests/,integration acceptance process architecture/test_sql.py proof) --ignore=tests/proof/security
 # What pytest is told besides; .ci/run tells it by this what cannot come out differently (tests/layouts.py).
 OPTIONS :=
+# Processes that share the tests between them.
+WORKERS ?= 2
 # What judges how long a recovery takes needs the machine for itself.
 TIMED := tests/proof/processes tests/proof/broker
 # What each test of the campaign found; the table is summed up from it.
@@ -46,16 +48,16 @@ run: .venv/installed  ## Serve a shop with its storefront, API and admin until C
 	@$(RUN) -m local.run
 
 test: .venv/installed  ## Run the daily tests (CONTEXT=payments: what a change of that context can break)
-	$(RUN) -m pytest -n 2 --dist loadgroup $(OPTIONS) $(DAILY)
+	$(RUN) -m pytest -n $(WORKERS) --dist loadgroup $(OPTIONS) $(DAILY)
 
 test-all: .venv/installed  ## Run all tests, slices of the proof included (PostgreSQL is real; with BROKER_URL also RabbitMQ)
-	$(RUN) -m pytest -n 2 --dist loadgroup tests
+	$(RUN) -m pytest -n $(WORKERS) --dist loadgroup tests
 
 test-five: .venv/installed  ## Run what can differ with a database per context (FIVE=tests: everything)
-	TEST_DATABASES=five $(RUN) -m pytest -n 2 --dist loadgroup $(OPTIONS) $(FIVE)
+	TEST_DATABASES=five $(RUN) -m pytest -n $(WORKERS) --dist loadgroup $(OPTIONS) $(FIVE)
 
 prove: .venv/installed  ## Inject every kind of fault, in about ten minutes, and print what held
-	PROVE=short $(RUN) -m pytest -q -n 2 --dist load --maxschedchunk 1 $(OPTIONS) $(PROOF)
+	PROVE=short $(RUN) -m pytest -q -n $(WORKERS) --dist load --maxschedchunk 1 $(OPTIONS) $(PROOF)
 
 prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md (ONLY=tests resumes it with these)
 	$(if $(ONLY),,@rm -f $(PROOF_LOG))
@@ -63,7 +65,7 @@ prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/pro
 	rest="$(if $(ONLY),$(filter-out $(TIMED),$(ONLY)),$(PROOF) $(addprefix --ignore=,$(TIMED)))"; \
 	failed=0; \
 	if [ -n "$$timed" ]; then $(CAMPAIGN) $$timed || failed=1; fi; \
-	if [ -n "$$rest" ]; then $(CAMPAIGN) -n 2 --dist load --maxschedchunk 1 $$rest || failed=1; fi; \
+	if [ -n "$$rest" ]; then $(CAMPAIGN) -n $(WORKERS) --dist load --maxschedchunk 1 $$rest || failed=1; fi; \
 	exit $$failed
 
 bench: .venv/installed  ## Measure what an order costs beside a plain Django shop, django-oscar, pgbench, Celery (ROWS=rate8,hot64)

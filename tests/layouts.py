@@ -5,8 +5,8 @@ share a database or each has its own: nothing went from one to another, and a co
 with five. `--write-alike FILE` names these in a file, of a run with a database per context, where connections can be
 told apart; `--leave-alike FILE` leaves them out of the run with one database that follows.
 
-`--half 1` and `--half 2` share the tests between two runs, the first with one database. What has databases of its own,
-or none, is in the first.
+`--half 1` and `--half 2` share the faults of the proof between two runs, the first with one database. What has databases
+of its own, or none, is in the first; all other tests are in both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,15 @@ import pytest
 
 PROPERTY: Final = "is_alike"
 CHANGED_THROUGH: Final = pytest.StashKey[set[str]]()
-WITHOUT_LAYOUT: Final = tuple(f"tests/proof/{folder}/" for folder in ("model", "mutants", "power", "processes"))
+WITHOUT_LAYOUT: Final = (
+    "tests/acceptance/test_make_run.py",
+    "tests/integration/database/test_embedded_postgres.py",
+    "tests/integration/database/test_projects.py",
+    *(f"tests/proof/{folder}/" for folder in ("model", "mutants", "power", "processes")),
+)
+SHARED: Final = tuple(
+    f"tests/proof/{folder}/" for folder in ("broker", "crashes", "handlers", "races", "simulator", "upgrade")
+)
 STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
 
 _started: list[str] = []
@@ -39,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     help_ = "name the tests that passed and that another layout of the databases cannot change in this file, one a line"
     parser.addoption("--write-alike", type=Path, help=help_)
     parser.addoption("--leave-alike", type=Path, help="leave out the tests that this file names")
-    parser.addoption("--half", type=int, choices=(1, 2), help="run one half of the tests; always the same ones")
+    parser.addoption("--half", type=int, choices=(1, 2), help="run one half of the proof; always the same ones")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -55,16 +63,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     file: Path | None = config.getoption("--leave-alike")
     known = set(file.read_text().splitlines()) if file is not None else set()
     half: int | None = config.getoption("--half")
-    left = [item for item in items if item.nodeid in known or half not in (None, half_of(item.nodeid))]
+    left = [item for item in items if item.nodeid in known or (half and half_of(item.nodeid) not in (None, half))]
     if left:
         config.hook.pytest_deselected(items=left)
         gone = set(left)
         items[:] = [item for item in items if item not in gone]
 
 
-def half_of(nodeid: str) -> int:
-    """Return the half that a test is in, 1 or 2."""
-    return 1 if nodeid.startswith(WITHOUT_LAYOUT) else 1 + crc32(nodeid.encode()) % 2
+def half_of(nodeid: str) -> int | None:
+    """Return the half that a test is in, 1 or 2; None if it is in both."""
+    if nodeid.startswith(WITHOUT_LAYOUT):
+        return 1
+    return 1 + crc32(nodeid.encode()) % 2 if nodeid.startswith(SHARED) else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -77,25 +77,42 @@ def test_what_passed_and_changed_one_database_at_most_is_not_run_again(suite: Pa
     assert "1 failed, 2 passed, 1 skipped" in run(suite, "--leave-alike", str(alike))
 
 
-def test_each_test_is_in_one_half():
-    ids = [f"tests/test_{number}.py::test_it" for number in range(1000)]
+def test_each_test_of_the_proof_is_in_one_half():
+    for folder in layouts.SHARED:
+        ids = [f"{folder}test_{number}.py::test_it" for number in range(1000)]
 
-    halves = [layouts.half_of(nodeid) for nodeid in ids]
+        halves = [layouts.half_of(nodeid) for nodeid in ids]
 
-    assert set(halves) == {1, 2}
-    assert 400 < halves.count(1) < 600
-    assert halves == [layouts.half_of(nodeid) for nodeid in ids]
+        assert set(halves) == {1, 2}
+        assert 400 < halves.count(1) < 600
+        assert halves == [layouts.half_of(nodeid) for nodeid in ids]
 
 
-def test_the_halves_are_the_whole(suite: Path):
-    tried = [run(suite, "--half", half, "--collect-only") for half in ("1", "2")]
+def test_the_halves_are_the_whole_and_share_nothing_but_the_proof(suite: Path, tmp_path: Path):
+    (tmp_path / "pytest.ini").write_text((suite / "pytest.ini").read_text())
+    for folder in ("tests/proof/races", "tests/proof/power", "tests/proof/security"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / f"test_{folder[-5:]}.py").write_text(SUITE)
 
-    found = [line for output in tried for line in output.splitlines() if "::" in line]
-    assert len(found) == len(set(found)) == 6, tried
+    tried = [run(tmp_path, "--half", half, "--collect-only") for half in ("1", "2")]
+
+    first, second = ({line for line in output.splitlines() if "::" in line} for output in tried)
+    assert len(first | second) == 18, tried
+    assert (
+        len([line for line in first & second if line.startswith("tests/proof/security/")]) == len(first & second) == 6
+    )
+    assert {line for line in first if "power" in line} == {line for line in first | second if "power" in line}
+
+
+def test_every_folder_of_the_proof_is_shared_or_has_no_layout():
+    """Of those of a caller who means harm, none is left out: what a request is answered is not a fault to be shared."""
+    folders = {f"tests/proof/{path.parent.name}/" for path in (ROOT / "tests" / "proof").glob("*/test_*.py")}
+
+    assert folders - set(layouts.SHARED) - set(layouts.WITHOUT_LAYOUT) == {"tests/proof/security/"}
 
 
 def test_what_has_databases_of_its_own_is_tried_with_one_database():
-    for folder in layouts.WITHOUT_LAYOUT:
-        found = [f"{folder}{path.name}" for path in (ROOT / folder).glob("test_*.py")]
+    for place in layouts.WITHOUT_LAYOUT:
+        found = [path.relative_to(ROOT) for path in ROOT.glob(f"{place}test_*.py" if place.endswith("/") else place)]
         assert found
         assert {layouts.half_of(f"{path}::test_{number}") for path in found for number in range(20)} == {1}
