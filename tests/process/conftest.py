@@ -24,10 +24,10 @@ __all__ = ["beat", "broker", "broker_of_session", "start", "worker"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all of these in one process of xdist: they share the broker, and each other's processor time."""
+    """Mark all of these; each process of xdist that runs some has a broker of its own."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            for mark in (pytest.mark.rabbitmq, pytest.mark.xdist_group("rabbitmq"), pytest.mark.timeout(300)):
+            for mark in (pytest.mark.rabbitmq, pytest.mark.timeout(300)):
                 item.add_marker(mark)
 
 

@@ -23,11 +23,10 @@ __all__ = ["provider", "sandbox_process", "together"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what needs RabbitMQ in one process of xdist, which has it to itself where it is one of this run's own."""
+    """Mark what needs RabbitMQ; each process of xdist that runs some has a broker of its own."""
     for item in items:
         if Path(__file__).parent in item.path.parents and "queues" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.rabbitmq)
-            item.add_marker(pytest.mark.xdist_group("rabbitmq"))
 
 
 @pytest.fixture(scope="session")
