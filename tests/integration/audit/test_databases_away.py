@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.db import connections
 
 from local.ports import free_port
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 OF_THE_SHOP = {"each kept answer names its key's order", "every published fact was heard by its subscribers"}
 
 
-def audit(*, away: str) -> tuple[int, list[dict[str, Any]]]:
+def audit_of_a_process(*, away: str) -> tuple[int, list[dict[str, Any]]]:
     """Run `manage.py audit --json` where nobody listens at one database's address; return its exit code and its lines."""
     urls = {}
     for alias in connections:
@@ -47,6 +49,20 @@ def audit(*, away: str) -> tuple[int, list[dict[str, Any]]]:
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
 
+def audit(*, away: str) -> tuple[int, list[dict[str, Any]]]:
+    """Run the same command in this process, once its connection to that database is closed."""
+    printed, code = StringIO(), 0
+    connections[away].close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(connections[away].settings_dict, "PORT", str(free_port()))
+        try:
+            call_command("audit", "--json", stdout=printed)
+        except CommandError as error:
+            code = error.returncode
+        connections[away].close()
+    return code, [json.loads(line) for line in printed.getvalue().splitlines()]
+
+
 @pytest.fixture
 def order_id(sandbox: Provider, shopper: Shopper, drain: Callable[[], None]) -> str:
     order_id = id_in(shopper.place())
@@ -60,7 +76,7 @@ def checks_of(lines: list[dict[str, Any]], context: str) -> dict[str, str]:
 
 
 def test_contexts_that_answer_are_judged_while_the_default_database_is_away(order_id: str):
-    code, lines = audit(away="default")
+    code, lines = audit_of_a_process(away="default")
 
     assert code == 3, lines
     assert [line for line in lines if "violation" in line] == []
@@ -73,7 +89,7 @@ def test_contexts_that_answer_are_judged_while_the_default_database_is_away(orde
 def test_violation_is_named_while_the_default_database_is_away(order_id: str):
     execute("inventory", "UPDATE inventory_stock SET version = 99")
 
-    code, lines = audit(away="default")
+    code, lines = audit_of_a_process(away="default")
 
     assert code == 1
     assert {(line["violation"], line["context"]) for line in lines if "violation" in line} == {("I1", "inventory")}
