@@ -32,7 +32,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
 
 
 class _Connection(kombu.Connection):
-    """A connection that asks steadily for a broker that is away.
+    """A connection that retries a broker that is away at a steady interval.
 
     Kombu waits 2, 4, 6 and up to 30 s: after a long outage a worker would leave the events lying for half a minute.
     Celery has no setting for it.

@@ -108,7 +108,7 @@ class Email(StatusModel, DueModel):
 
 
 class LinkRequest(DueModel):
-    """Somebody has asked for the link of an order, by its number and address; whether there is such an order, a sweep finds out.
+    """A request for the link of an order, by its number and address; a sweep finds out whether there is such an order.
 
     It is the same row, written at the same cost, where there is none. `order_id` stands once the link may be mailed; the row
     then stays for as long as no other is, and goes.

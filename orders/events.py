@@ -129,7 +129,7 @@ class OrderTakenAlong(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderHoldExtended(Event):
-    """Its customer was given so many seconds more to pay, which happens once."""
+    """Its customer was given more time to pay, in seconds; that happens once."""
 
     type = "order.hold_extended"
     order_id: uuid.UUID

@@ -170,7 +170,7 @@ class Hold(models.Model):
 
 
 class ShippingOption(models.Model):
-    """A way for parcels to travel that customers choose from; what it costs to where say its rates."""
+    """A way for parcels to travel that customers choose from; its rates say what it costs to which country."""
 
     code = models.CharField(
         max_length=OPTION_CODE_LENGTH,

@@ -1,6 +1,6 @@
 """Telephone numbers, as loosely as people write them: what has the length of a number (ITU-T E.164) is one.
 
-Whether anybody answers there, no rule can tell.
+No rule can tell whether anybody answers there.
 """
 
 from __future__ import annotations

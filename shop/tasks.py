@@ -63,7 +63,7 @@ def retry_deliveries() -> int:
 
 @sweep(every_seconds=5, waits=lambda: bool(settings.BROKER_URL) and dead_letters.waiting())
 def collect_dead_letters() -> int:
-    """Bring the messages of the broker's dead queues into the inboxes: after a restart of the database, every delivery."""
+    """Move the messages of the broker's dead queues into the inboxes; after an outage of the database these are deliveries."""
     return dead_letters.collect() if settings.BROKER_URL else 0
 
 
@@ -117,7 +117,7 @@ def prune_guests() -> int:
 
 @sweep(every_seconds=3600)
 def prune_staff_log() -> int:
-    """Delete what staff did so long ago that nobody has to answer for it any more; return how many entries went."""
+    """Delete the entries of what staff did that are past their retention; return how many went."""
     kept = timedelta(days=settings.STAFF_LOG_RETENTION_DAYS)
     if not kept:
         return 0

@@ -1,4 +1,4 @@
-"""VAT identification numbers, by the format of their country; whether one was issued, only its tax office can tell.
+"""VAT identification numbers, by the format of their country; only a tax office can tell whether one was issued.
 
 The formats of the EU are those of the European Commission's VIES (its FAQ, question 11), which has EL for Greece and XI for
 Northern Ireland. Switzerland's, Norway's and the United Kingdom's are those of their tax offices.

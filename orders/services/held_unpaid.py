@@ -40,7 +40,7 @@ class OpenOrder:
 
 @dataclass(frozen=True)
 class Room:
-    """What one more order would meet: the customer's unpaid orders, and the first product of which it is too much.
+    """What one more order would meet: the customer's unpaid orders, and the first product that passes a limit.
 
     `over_held` and `over_allowed` are the customer's own, in pieces; `open_orders` are those that stand in the way.
     """
@@ -62,10 +62,10 @@ class Room:
 
 
 class TooMuchHeldUnpaid(Refusal):
-    """The order would hold more of a product than may be held for one customer, email address or delivery address unpaid.
+    """The order would hold more of a product unpaid than one customer, email address or delivery address may.
 
-    facts.rule says for which of them (`customer`, `email`, `address`). facts.open_orders are the caller's own orders that
-    count: to pay or cancel one makes room. Orders of others may count as well, and are not named.
+    facts.rule says whose limit it is (`customer`, `email`, `address`). facts.open_orders are the caller's own orders that
+    count: paying or canceling one makes room. Orders of others may count as well, and are not named.
     """
 
     code = "too_much_held_unpaid"

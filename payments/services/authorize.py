@@ -334,7 +334,7 @@ def _decline(payment: Payment, code: str, *, expected: Collection[str]) -> Payme
 
 
 def _answer(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentState:
-    """Return the state, or raise what it means to somebody who wants to be paid: only these count as a success."""
+    """Return the state of a payment that holds the money or waits for its customer; raise what any other status means."""
     if payment.status == PaymentStatus.VOIDED:
         raise PaymentClosed(f"the payment of order {payment.order_id} is voided", order_id=payment.order_id)
     if payment.status == PaymentStatus.DECLINED:

@@ -220,7 +220,7 @@ def _sync_dispute(run: _Run, payment: Payment, seen: DisputeSnapshot) -> None:
 
 @contextmanager
 def _isolate_failures(run: _Run, *, order_id: str, intent_id: str) -> Iterator[None]:
-    """Leave what meets a bug, or is spoiled, to a human: it keeps no other from being reconciled."""
+    """Leave what meets a bug, or is spoiled, to a human, so that it does not block the others."""
     try:
         with in_trace_of(order_id):
             yield

@@ -54,7 +54,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Unasked:
-    """A check that could not be made, since whoever knows (the provider, a database) could not be asked: no violation."""
+    """A check that could not be made because the provider or a database could not be asked: not a violation."""
 
     error: Exception
 
@@ -63,7 +63,7 @@ class Unasked:
 
 
 class Together(Protocol):
-    """What several checks read: once for all of them."""
+    """What several checks read together, once."""
 
     def judge(self, checks: Collection[Check]) -> Iterator[tuple[Check, Violation]]:
         """Yield what these checks find, in one go. Raises: Fault where it cannot ask."""
@@ -152,7 +152,7 @@ def first_id() -> UUID:
 
 
 def note_rows(rows: int) -> None:
-    """Tell whoever waits that so many rows more were read."""
+    """Report that this many more rows were read."""
     _scope.get().progress(rows)
 
 
@@ -248,7 +248,7 @@ def checks() -> tuple[Check, ...]:
 
 
 def look(wanted: Collection[Check]) -> Iterator[tuple[tuple[Check, ...], Iterator[tuple[Check, Violation | Unasked]]]]:
-    """Yield these checks as they are made, together those that read the same rows, each with what it finds."""
+    """Yield each of these checks with what it finds; those that read the same rows are made together."""
     done: set[Check] = set()
     for check in wanted:
         if check not in done:

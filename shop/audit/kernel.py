@@ -1,4 +1,4 @@
-"""What the audit asks of the tables that all contexts share: none of their moments lies where none can."""
+"""What the audit asks of the tables that all contexts share: nothing is dated in the future, and nothing is overdue."""
 
 from __future__ import annotations
 

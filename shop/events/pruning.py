@@ -1,4 +1,4 @@
-"""What the bus no longer needs: published facts go from the outboxes to the histories, applied deliveries go, histories end."""
+"""Deleting what the bus no longer needs: published facts move to the histories, applied deliveries and old history go."""
 
 from __future__ import annotations
 

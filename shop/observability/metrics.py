@@ -113,7 +113,7 @@ class DatabaseCollector(Collector):
             try:
                 found |= _apart(alias).ask(partial(self._read_contexts, contexts), within=within)
             except Unanswered as silence:
-                # A database that hangs is as unreadable as one that is away; which one it is, /ready tells.
+                # A database that hangs is as unreadable as one that is away; /ready tells which one it is.
                 log.warning("metrics.database_unreadable", database=alias, error=str(silence))
                 found |= dict.fromkeys(contexts)
         return self._told(found)

@@ -62,7 +62,7 @@ def documented(
     links: Mapping[int, Mapping[str, Mapping[str, str]]] | None = None,
     bodyless: Mapping[int, str] | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Say of a handler which problems it answers itself, the headers of its answers, and what to do next.
+    """Declare which problems a handler answers itself, the headers of its answers, and the links to what comes next.
 
     The problems of the edge (a token that is not valid, too many requests) are told without it. `bodyless`: status ->
     what an answer without a body says.

@@ -1,4 +1,4 @@
-"""Which answers a caller takes: JSON, also where its Accept names nothing but problems."""
+"""Which form of an answer a caller takes: JSON, also where its Accept names only problems."""
 
 from __future__ import annotations
 

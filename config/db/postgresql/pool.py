@@ -1,4 +1,4 @@
-"""The connections of a web process, shared by its threads: checked cheaply, healed quickly, never waited for without end.
+"""The connections of a web process, shared by its threads: checked cheaply, replaced quickly when broken, never waited for forever.
 
 What psycopg's pool does on its own account costs a round trip at each checkout, and after a restart of PostgreSQL it
 hands out one broken connection after the other. See docs/adr/0014-connections-handed-back.md.
