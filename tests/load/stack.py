@@ -239,8 +239,9 @@ class ShopStack(Stack):
         return time.monotonic() - began
 
     def warm_up(self) -> None:
-        """Have every thread open what it keeps open."""
-        generator.load(self, clients=WEB_PROCESSES * self.threads, seconds=8, most=4 * self.threads)
+        """Have every thread open what it keeps open, and every session its plans: PostgreSQL makes one anew for the first five calls."""
+        sessions = WEB_PROCESSES * self.threads
+        generator.load(self, clients=sessions, seconds=20, most=12 * sessions)
         self.wait_until_drained(seconds=60)
 
     def audit(self) -> str:
