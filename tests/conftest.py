@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -14,6 +15,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.test import client
 from django.test.utils import setup_databases, teardown_databases
+from pytest_django import DjangoDbBlocker
 
 from config.handlers import TwoChains
 from orders.pricing.rules import NO_RULES
@@ -37,13 +39,14 @@ class ClientHandler(TwoChains, client.ClientHandler):
         return response
 
 
-client.ClientHandler = ClientHandler
+client.ClientHandler = ClientHandler  # type: ignore[misc]
 patience.extend()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give a database to every test that is not a unit test."""
     for item in items:
+        assert isinstance(item, pytest.Function)
         if UNIT not in item.path.parents and "database" not in item.fixturenames:
             item.fixturenames.insert(0, "database")
 
@@ -55,11 +58,12 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(scope="session")
 def django_db_setup(
-    django_test_environment: None, django_db_blocker: object, django_db_modify_db_settings: None
+    django_test_environment: None, django_db_blocker: DjangoDbBlocker, django_db_modify_db_settings: None
 ) -> Iterator[None]:
     """Create every test database once; pytest-django creates only those that tests name by its own mark."""
     with django_db_blocker.unblock():
-        made = setup_databases(verbosity=0, interactive=False, aliases=set(connections), serialized_aliases=set())
+        every: Any = set(connections)
+        made = setup_databases(verbosity=0, interactive=False, aliases=every, serialized_aliases=set())
     yield
     with django_db_blocker.unblock():
         end_other_sessions()
@@ -79,7 +83,7 @@ def end_other_sessions() -> None:
 
 
 @pytest.fixture
-def database(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
+def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Open the databases with every table empty; real transactions, visible to other connections and processes."""
     with django_db_blocker.unblock():
         with housekeeping():

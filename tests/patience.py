@@ -25,7 +25,7 @@ def extend() -> None:
     settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("patient")
     background.FINISH_SECONDS = PATIENT_SECONDS
-    broker.CONFIRM_TIMEOUT_SECONDS = PATIENT_SECONDS
+    broker.CONFIRM_TIMEOUT_SECONDS = int(PATIENT_SECONDS)
     audit.SILENT_SECONDS = PATIENT_SECONDS
     coalescing.SLOW_SECONDS = PATIENT_SECONDS
     coalescing.STUCK_SECONDS = 2 * PATIENT_SECONDS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Protocol, TypeVar, cast
 
 import factory
 
@@ -14,9 +14,18 @@ from shop.models import User
 from shop.money import Money
 
 PASSWORD = "correct horse battery"
+T = TypeVar("T")
 
 
-class UserFactory(factory.Factory):
+class Makes(Protocol[T]):
+    """What a factory is to those who call it; factory_boy's types have it give itself."""
+
+    def __call__(self, **facts: Any) -> T: ...
+
+    def create_batch(self, size: int, **facts: Any) -> list[T]: ...
+
+
+class _Users(factory.Factory[User]):
     """A customer; `is_staff=True` and `permissions=("orders.cancel_order",)` make somebody of the shop."""
 
     class Meta:
@@ -36,7 +45,7 @@ class UserFactory(factory.Factory):
         return user
 
 
-class ProductFactory(factory.Factory):
+class _Products(factory.Factory[Any]):
     """A product on the shelf, received in one delivery; gives its SKU."""
 
     class Meta:
@@ -48,7 +57,7 @@ class ProductFactory(factory.Factory):
     stock = 10
 
     @classmethod
-    def _create(cls, _model_class: type, *_args: Any, **kwargs: Any) -> str:
+    def _create(cls, *_args: Any, **kwargs: Any) -> str:
         sku = str(kwargs["sku"])
         inventory.add_product(sku=sku, name=kwargs["name"], price=kwargs["price"])
         if kwargs["stock"]:
@@ -56,7 +65,7 @@ class ProductFactory(factory.Factory):
         return sku
 
 
-class NewOrderFactory(factory.Factory):
+class _NewOrders(factory.Factory[NewOrder]):
     """An order as it is placed past the API: two mugs, paid at once, under a key of its own."""
 
     class Meta:
@@ -76,7 +85,7 @@ def offers(name: str = "Mug") -> dict[str, inventory.ProductOffer]:
     return {"MUG": inventory.ProductOffer("MUG", name, Money(1250, "EUR"), available=0)}
 
 
-class AddressFactory(factory.DictFactory):
+class _Addresses(factory.DictFactory):
     """Where the parcel goes."""
 
     name = "Ada Example"
@@ -86,7 +95,7 @@ class AddressFactory(factory.DictFactory):
     country = "PT"
 
 
-class OrderBodyFactory(factory.DictFactory):
+class _OrderBodies(factory.DictFactory):
     """The body of POST /orders: one of MUG unless `lines` says otherwise, with a card that works."""
 
     class Params:
@@ -94,5 +103,12 @@ class OrderBodyFactory(factory.DictFactory):
         quantity = 1
 
     lines = factory.LazyAttribute(lambda order: [{"sku": order.sku, "quantity": order.quantity}])
-    shipping_address = factory.SubFactory(AddressFactory)
+    shipping_address = factory.SubFactory(_Addresses)
     payment_method = "pm_card_visa"
+
+
+UserFactory = cast("Makes[User]", _Users)
+ProductFactory = cast("Makes[str]", _Products)
+NewOrderFactory = cast("Makes[NewOrder]", _NewOrders)
+AddressFactory = cast("Makes[dict[str, str]]", _Addresses)
+OrderBodyFactory = cast("Makes[dict[str, Any]]", _OrderBodies)

@@ -53,7 +53,7 @@ def saga_of(order_id: uuid.UUID, name: str = "checkout") -> Saga:
 
 def levels(sku: str = "MUG") -> tuple[int, int, int]:
     """Return what is available, reserved and sold."""
-    stock = Stock.objects.get(pk=sku)
+    stock = Stock.objects.get(product_id=sku)
     return stock.available, stock.reserved, stock.sold
 
 

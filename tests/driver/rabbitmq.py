@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import pytest
+from amqp import Channel
+from kombu import Connection
 
 from local.lifeline import Lifeline
 from local.ports import free_port
@@ -34,6 +37,13 @@ KILL_NODE: Final = """
     fi
     [ "$2" = keep ] || rm -rf "$1"
 """
+
+
+@contextlib.contextmanager
+def channel_of(connection: Connection) -> Iterator[Channel]:
+    """Open the connection and a channel of it for a while. kombu's types don't say that the channel is py-amqp's."""
+    with connection, connection.channel() as channel:
+        yield cast("Channel", channel)
 
 
 class PrivateRabbitmq:

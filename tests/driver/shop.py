@@ -10,6 +10,7 @@ import pytest
 from django.apps import apps
 from django.core.cache import cache
 from django.db import connections, router
+from django.db.models import Model
 
 from inventory.models import Outbox as InventoryOutbox
 from inventory.models import Product, Stock, StockMovement
@@ -44,12 +45,13 @@ def shop_at_rest(sandbox: Provider, settings: Any, request: pytest.FixtureReques
 
 def is_untouched(provider: Provider) -> bool:
     """Return whether there is nothing to audit: goods on the shelves and no more, as after a request that was refused."""
-    shelves = {Product, Stock, StockMovement, InventoryOutbox}
-    judged = [
-        model for context in CONTEXTS for model in apps.get_app_config(context).get_models() if model not in shelves
+    shelves: set[type[Model]] = {Product, Stock, StockMovement, InventoryOutbox}
+    judged: list[type[Model]] = [
+        *(model for context in CONTEXTS for model in apps.get_app_config(context).get_models() if model not in shelves),
+        IdempotencyKey,
     ]
     tables: dict[str, list[str]] = {}
-    for model in (*judged, IdempotencyKey):
+    for model in judged:
         tables.setdefault(router.db_for_write(model), []).append(f"EXISTS (SELECT FROM {model._meta.db_table})")
     with housekeeping():
         for alias, kept in tables.items():

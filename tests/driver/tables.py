@@ -68,6 +68,7 @@ def state() -> dict[str, str]:
     from django.contrib.admin.models import LogEntry
     from django.contrib.auth.models import Group
 
-    return {model._meta.db_table: rows_of(model) for model in [*context_models(), LogEntry, Group]} | {
+    kept: list[type[models.Model]] = [*context_models(), LogEntry, Group]
+    return {model._meta.db_table: rows_of(model) for model in kept} | {
         "users": str(sorted(User.objects.values_list("email", "is_staff", "is_superuser", "is_active", "password")))
     }

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from tests.proof import report as proof
+
+Outcome = Literal["passed", "failed", "skipped"]
+Phase = Literal["setup", "call", "teardown"]
 
 
 def recorded(
@@ -114,7 +118,7 @@ def test_a_page_without_a_place_for_the_result_is_left_alone(tmp_path: Path):
     assert page.read_text() == "# Proof\n"
 
 
-def report(test: str, *, outcome: str = "passed", when: str = "call", found: str = "") -> pytest.TestReport:
+def report(test: str, *, outcome: Outcome = "passed", when: Phase = "call", found: str = "") -> pytest.TestReport:
     properties = [recorded(found, 1)] if found else []
     return pytest.TestReport(test, ("", 0, ""), {}, outcome, None, when, user_properties=properties)
 

@@ -1,10 +1,12 @@
 """Celery's connections: workers and beat are back soon after the broker, however long it was away."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery.beat import Scheduler
 from celery.worker.consumer import Consumer
+from kombu import Connection
 from kombu.utils import functional
 
 from config.celery import RECONNECT_SECONDS, app
@@ -18,11 +20,11 @@ class EnoughError(Exception):
 
 
 @pytest.fixture
-def pauses(monkeypatch):
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return the list of how long was waited between attempts; the wait itself is skipped, and the last one raises."""
-    waited = []
+    waited: list[float] = []
 
-    def sleep(seconds):
+    def sleep(seconds: float) -> None:
         waited.append(seconds)
         if sum(waited) > ATTEMPTS * RECONNECT_SECONDS:
             raise EnoughError
@@ -31,13 +33,13 @@ def pauses(monkeypatch):
     return waited
 
 
-def connect_as_worker(connection):
-    worker = SimpleNamespace(app=app, first_connection_attempt=False, broker_connection_retry_attempt=0)
+def connect_as_worker(connection: Connection) -> None:
+    worker: Any = SimpleNamespace(app=app, first_connection_attempt=False, broker_connection_retry_attempt=0)
     Consumer.ensure_connected(worker, connection)
 
 
-def connect_as_beat(connection):
-    scheduler = Scheduler(app, lazy=True)
+def connect_as_beat(connection: Connection) -> None:
+    scheduler: Any = Scheduler(app, lazy=True)
     scheduler.connection = connection
     scheduler._ensure_connected()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import environ
 import pytest
@@ -13,7 +14,7 @@ from config.mail import mail_from_env
 
 
 def read(url: str) -> dict[str, object]:
-    env = environ.Env()
+    env: Any = environ.Env()
     env.ENVIRON = {"EMAIL_URL": url}
     return mail_from_env(env)
 

@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -10,7 +11,7 @@ from shop.contexts import CONTEXTS
 ROUTER = ContextRouter()
 
 
-def model(app_label: str) -> SimpleNamespace:
+def model(app_label: str) -> Any:
     return SimpleNamespace(_meta=SimpleNamespace(app_label=app_label))
 
 

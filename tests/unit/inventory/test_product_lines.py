@@ -33,7 +33,7 @@ def lines(text: str, **options: Any) -> tuple[list[tuple[int, dict[str, str]]], 
     return [(line.number, dict(line.cells)) for line in found], [str(error) for error in errors]
 
 
-def wanted(known: Known | None = KNOWN, **cells: str) -> Any:
+def wanted(known: Known | None = KNOWN, /, **cells: str) -> Any:
     return wanted_by(Line(2, {"sku": "MUG", **cells}), known)
 
 

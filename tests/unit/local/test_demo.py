@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 import pytest
 
 from local.demo import __main__ as demo
@@ -14,9 +17,9 @@ def test_the_demo_asks_nobody_for_money_but_its_sandbox(monkeypatch: pytest.Monk
         "PAYMENT_PROVIDER": "somewhere.else",
         "DATABASE_URL": "postgresql://somewhere",
     }
-    monkeypatch.setattr(demo.os, "environ", environment)
+    monkeypatch.setattr(os, "environ", environment)
     monkeypatch.setattr(demo, "_run", lambda home, began: 0)
-    monkeypatch.setattr(demo, "_own_names", demo.contextlib.nullcontext)
+    monkeypatch.setattr(demo, "_own_names", contextlib.nullcontext)
 
     assert demo.main() == 0
 

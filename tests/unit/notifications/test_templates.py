@@ -8,7 +8,7 @@ import pytest
 
 from notifications.models import Email, EmailKind
 from notifications.services.sending import render
-from orders.api import Address, OrderLineState, OrderState
+from orders.api import Address, OrderLineState, OrderState, OrderStatus
 from shop.money import CURRENCIES, Money
 
 KINDS = [str(kind) for kind in EmailKind]
@@ -20,7 +20,7 @@ def order(currency: str = "EUR", *, name: str = "Ada Lovelace", article: str = "
         order_id=uuid.uuid4(),
         number="7K3M9Q2XAB",
         customer_id=uuid.uuid4(),
-        status="CONFIRMED",
+        status=OrderStatus.CONFIRMED,
         version=4,
         total=price * 2,
         lines=(OrderLineState("MUG", article, 2, price),),

@@ -135,7 +135,7 @@ def test_ids_are_written_as_text():
         order_id=order_id,
         number="1",
         customer_id=order_id,
-        status="PENDING",
+        status=OrderStatus.PENDING,
         version=1,
         total=Money(1, "EUR"),
         lines=(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -27,15 +28,15 @@ def eur(minor: int) -> Money:
 MUG = ProductOffer("MUG", "Mug", eur(1190), available=5, weight_grams=300)
 BOOK = ProductOffer("BOOK", "Book", eur(1070), available=5, weight_grams=400, tax_class="reduced", category="books")
 YEN = ProductOffer("YEN", "Yen", Money(100, "JPY"), available=5)
-RATE = {"countries": frozenset(), "min_weight_grams": 0, "max_weight_grams": None, "free_from": None}
+RATE = Rate(countries=frozenset(), min_weight_grams=0, max_weight_grams=None, price=eur(990), free_from=None)
 WAYS = (
     Option(
         code="express", name="Express", days_min=1, days_max=1, position=0, active=True,
-        rates=(Rate(price=eur(990), **RATE),),
+        rates=(RATE,),
     ),
     Option(
         code="standard", name="Standard", days_min=2, days_max=4, position=1, active=True,
-        rates=(Rate(price=eur(490), **RATE | {"free_from": eur(5000)}),),
+        rates=(replace(RATE, price=eur(490), free_from=eur(5000)),),
     ),
 )  # fmt: skip
 
@@ -56,10 +57,15 @@ def rules() -> Iterator[None]:
     OPTIONS.put(())
 
 
-def priced(*lines: tuple[str, int], country: str = "DE", region: str = "", **more: str) -> PricedOrder:
-    offers = {offer.sku: offer for offer in (MUG, BOOK, YEN)}
+def priced(
+    *lines: tuple[str, int], country: str = "DE", region: str = "", shipping_option: str = "", vat_number: str = ""
+) -> PricedOrder:
     return services.price_order(
-        lines=lines or (("MUG", 2),), offers=offers, destination=Destination(country=country, region=region), **more
+        lines=lines or (("MUG", 2),),
+        offers={offer.sku: offer for offer in (MUG, BOOK, YEN)},
+        destination=Destination(country=country, region=region),
+        shipping_option=shipping_option,
+        vat_number=vat_number,
     )
 
 

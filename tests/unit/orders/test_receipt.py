@@ -38,38 +38,39 @@ GREEK = Address("Παπαδόπουλος Γεώργιος", "Οδός 1", "", "
 
 
 def order_of(priced: Priced = PRICED, **more: Any) -> OrderState:
-    total = priced.total
-    return OrderState(
-        **{
-            "order_id": uuid.uuid4(),
-            "number": "7K3M9QW2XZ",
-            "customer_id": uuid.uuid4(),
-            "status": OrderStatus.CONFIRMED,
-            "version": 3,
-            "total": total,
-            "lines": tuple(
-                OrderLineState(each.sku, each.name, each.quantity, each.unit_price) for each in priced.items
-            ),
-            "adjustments": priced.adjustments,
-            "email": "ada@shop.example",
-            "shipping_address": ADDRESS,
-            "placed_at": AT,
-            "pay_before": AT,
-            "has_payment_method": True,
-            "confirmed_at": AT,
-        }
-        | more
+    order = OrderState(
+        order_id=uuid.uuid4(),
+        number="7K3M9QW2XZ",
+        customer_id=uuid.uuid4(),
+        status=OrderStatus.CONFIRMED,
+        version=3,
+        total=priced.total,
+        lines=tuple(OrderLineState(each.sku, each.name, each.quantity, each.unit_price) for each in priced.items),
+        adjustments=priced.adjustments,
+        email="ada@shop.example",
+        shipping_address=ADDRESS,
+        placed_at=AT,
+        pay_before=AT,
+        has_payment_method=True,
+        confirmed_at=AT,
     )
+    return replace(order, **more)
 
 
 def payment_of(order: OrderState, **more: int) -> PaymentState:
-    nothing = Money.zero(order.total.currency)
-    amounts = dict.fromkeys(("refunded", "owed", "settled", "lost"), nothing) | {
-        name: Money(minor, order.total.currency) for name, minor in more.items()
-    }
-    return PaymentState(
-        order_id=order.order_id, status=PaymentStatus.CAPTURED, amount=order.total, captured=order.total, **amounts
+    none = Money.zero(order.total.currency)
+    payment = PaymentState(
+        order_id=order.order_id,
+        status=PaymentStatus.CAPTURED,
+        amount=order.total,
+        captured=order.total,
+        refunded=none,
+        owed=none,
+        settled=none,
+        lost=none,
     )
+    amounts: dict[str, Any] = {name: Money(minor, order.total.currency) for name, minor in more.items()}
+    return replace(payment, **amounts)
 
 
 def receipt_of(priced: Priced = PRICED, *, back: dict[str, int] | None = None, **more: Any) -> Receipt:

@@ -7,6 +7,7 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stripe
@@ -183,8 +184,8 @@ def test_refund_dispute_and_what_nobody_knows_are_always_news(kind, status):
     ],
 )
 def test_intent_that_is_not_ours_is_named_by_what_differs(change, named):
-    same = {"seen_order_id": str(ORDER), "seen_amount": Money(100, "EUR"), "seen_livemode": False}
-    ours = {"order_id": ORDER, "amount": Money(100, "EUR"), "livemode": False}
+    same: dict[str, Any] = {"seen_order_id": str(ORDER), "seen_amount": Money(100, "EUR"), "seen_livemode": False}
+    ours: dict[str, Any] = {"order_id": ORDER, "amount": Money(100, "EUR"), "livemode": False}
 
     assert rules.mismatches(**same, **ours) == ()
     assert rules.mismatches(**(same | change), **ours) == (named,)

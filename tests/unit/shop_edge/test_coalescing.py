@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from threading import Event
 
 import pytest
@@ -24,7 +25,7 @@ class Kitchen:
         self.open = Event()
         self.open.set()
         self.fails_with: BaseException | None = None
-        self.batch: Batch[int, int] = Batch("inventory", "cook", key=lambda wish: wish, run=self.cook)
+        self.batch: Batch[int, object] = Batch("inventory", "cook", key=lambda wish: wish, run=self.cook)
         self.batch.alone_if_nobody_else_asks = False
 
     def cook(self, wishes: Sequence[int]) -> dict[int, int]:
@@ -37,8 +38,8 @@ class Kitchen:
     def ask(self, wish: int, *, seconds: float = 60) -> object:
         return self.batch.ask(wish, seconds=seconds, alone=lambda: ("alone", wish), left=lambda: ("left", wish))
 
-    def waiting(self) -> int:
-        return coalescing._workers["inventory"].queue.qsize()
+    def has_waiting(self, number: int) -> bool:
+        return coalescing._workers["inventory"].queue.qsize() == number
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def ask_at_once(kitchen: Kitchen) -> Iterator[Callable[[Sequence[int]], list[Fut
             until(lambda: kitchen.batches, "the first is cooked")
             for number, wish in enumerate(wishes, start=1):
                 asked.append(pool.submit(kitchen.ask, wish))
-                until(lambda number=number: kitchen.waiting() == number, "it waits")
+                until(partial(kitchen.has_waiting, number), "it waits")
             return asked
 
         yield ask
@@ -143,7 +144,7 @@ def test_everybody_is_answered_when_the_process_stops(kitchen, ask_at_once):
     asked = ask_at_once([1, 2])
     stopped = threading.Thread(target=coalescing.stop)
     stopped.start()
-    until(lambda: kitchen.waiting() == 3, "it is told to stop")
+    until(lambda: kitchen.has_waiting(3), "it is told to stop")
     kitchen.open.set()
     stopped.join(60)
 
@@ -248,7 +249,7 @@ def test_what_waits_for_two_use_cases_of_a_context_is_answered_by_one_thread_in_
     with ThreadPoolExecutor(1) as pool:
         asked = ask_at_once([1])
         asked.append(pool.submit(other.ask, 5))
-        until(lambda: kitchen.waiting() == 2, "both wait")
+        until(lambda: kitchen.has_waiting(2), "both wait")
         kitchen.open.set()
 
         assert results(asked) == [10000, 1, 25]

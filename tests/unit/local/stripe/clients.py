@@ -31,6 +31,12 @@ def until(condition: Callable[[], Any]) -> Any:
     raise AssertionError("the condition never came true")
 
 
+def failure(error: stripe.StripeError) -> Any:
+    """Return what Stripe says of an error."""
+    body: Any = error.json_body
+    return body["error"]
+
+
 class Control:
     """Speaks the sandbox's control API."""
 
@@ -80,13 +86,14 @@ class Shop:
         self.disputes = self.stripe.v1.disputes
 
     def create(self, *, key: str | None = None, **params: Any) -> stripe.PaymentIntent:
-        defaults = {
+        given: Any = {
             "amount": 5000,
             "currency": "eur",
             "capture_method": "manual",
             "automatic_payment_methods": NO_REDIRECTS,
+            **params,
         }
-        return self.intents.create({**defaults, **params}, {"idempotency_key": key} if key else {})
+        return self.intents.create(given, {"idempotency_key": key} if key else {})
 
     def authorized(self, **params: Any) -> stripe.PaymentIntent:
         return self.create(confirm=True, payment_method="pm_card_visa", **params)

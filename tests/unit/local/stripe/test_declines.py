@@ -12,6 +12,7 @@ import stripe
 
 from local.stripe import Sandbox
 from local.stripe.cards import CHALLENGES, DECLINES
+from tests.unit.local.stripe.clients import failure
 
 from .clients import Control, Shop
 
@@ -35,7 +36,7 @@ def test_declined_card_leaves_the_intent_open(shop: Shop, card: str, code: str, 
     with pytest.raises(stripe.CardError) as caught:
         shop.intents.confirm(intent.id, {"payment_method": card})
 
-    error = caught.value.json_body["error"]
+    error = failure(caught.value)
     assert (caught.value.http_status, error["code"], error.get("decline_code")) == (402, code, decline_code)
     intent = shop.intents.retrieve(intent.id)
     assert intent.status == "requires_payment_method"
@@ -62,7 +63,7 @@ def test_shopper_confirms_again_with_the_client_secret(sandbox: Sandbox, shop: S
     confirm: Any = {"client_secret": intent.client_secret, "payment_method": "pm_card_visa"}
 
     with pytest.raises(stripe.InvalidRequestError, match="client_secret"):
-        shopper.intents.confirm(intent.id, {**confirm, "client_secret": "pi_x_secret_y"})
+        shopper.intents.confirm(intent.id, confirm | {"client_secret": "pi_x_secret_y"})
     seen = shopper.intents.confirm(intent.id, confirm)
 
     assert seen.status == "requires_capture"

@@ -9,6 +9,7 @@ import pytest
 import stripe
 
 from local.stripe import Sandbox
+from tests.unit.local.stripe.clients import failure
 
 from .clients import Control, Shop, until
 
@@ -119,7 +120,7 @@ def test_key_in_use_is_409_and_then_has_the_answer(shop: Shop, control: Control)
         first = slow.result()
 
     assert caught.value.http_status == 409
-    assert caught.value.json_body["error"]["code"] == "idempotency_key_in_use"
+    assert failure(caught.value)["code"] == "idempotency_key_in_use"
     assert shop.create(key="k1").id == first.id
 
 

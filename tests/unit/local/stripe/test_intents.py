@@ -246,7 +246,9 @@ def test_account_and_balance_answer_for_health_checks(shop: Shop) -> None:
 
 
 def test_payment_method_types_can_be_given_instead(shop: Shop) -> None:
-    intent = shop.intents.create({"amount": 5000, "currency": "eur", "payment_method_types": ["card"]})
+    params: Any = {"amount": 5000, "currency": "eur", "payment_method_types": ["card"]}  # not in the SDK's types
+
+    intent = shop.intents.create(params)
 
     assert intent.automatic_payment_methods is None
     assert shop.intents.confirm(intent.id, {"payment_method": "pm_card_amex"}).status == "succeeded"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import pytest
 import stripe
+from stripe.params import PaymentIntentListParamsCreated
 
 from .clients import Control, Shop
 
@@ -38,7 +41,7 @@ def test_created_range_selects(shop: Shop, control: Control) -> None:
     control.post("clock", {"advance_seconds": 1000})
     new = shop.create()
 
-    def ids(**created: int) -> list[str]:
+    def ids(**created: Unpack[PaymentIntentListParamsCreated]) -> list[str]:
         return [intent.id for intent in shop.intents.list({"created": created}).data]
 
     assert ids(gte=new.created) == [new.id]

@@ -11,10 +11,12 @@ import jsonschema
 import pytest
 import stripe
 
+from tests.unit.local.stripe.clients import failure
+
 from .clients import Control, Receiver, Shop, until
 
 FACTS: dict[str, Any] = json.loads((Path(__file__).parent / "stripe_shapes.json").read_text())
-PLAIN = {
+PLAIN: dict[str, dict[str, Any]] = {
     "string": {"type": "string"},
     "integer": {"type": "integer"},
     "boolean": {"type": "boolean"},
@@ -28,7 +30,7 @@ PLAIN = {
 def field_schema(fact: str | list[str | None]) -> dict[str, Any]:
     if isinstance(fact, list):
         return {"enum": fact}
-    choices = []
+    choices: list[dict[str, Any]] = []
     for word in fact.split("|"):
         if word.startswith("array of #"):
             choices.append({"type": "array", "items": {"$ref": f"#/$defs/{word.removeprefix('array of #')}"}})
@@ -59,10 +61,6 @@ def check(body: Any, kind: str | None = None) -> None:
     validator(kind or plain["object"]).validate(plain)
     for item in plain["data"] if plain.get("object") == "list" else []:
         check(item)
-
-
-def failure(error: stripe.StripeError) -> Any:
-    return error.json_body["error"]
 
 
 @pytest.fixture
