@@ -143,8 +143,9 @@ def test_every_consumer_is_idempotent(shopper: Shopper, staff: Shopper, drain: C
 
 def test_the_amount_is_never_taken_from_the_client(shopper: Shopper, sandbox: Provider):
     """Article: the storefront sent the amount to charge."""
-    for name in ("amount", "total", "price"):
-        assert shopper.place(**{name: 1}).status_code == 400
+    amounts: dict[str, Any] = {"amount": 1, "total": 1, "price": 1}
+    for name, amount in amounts.items():
+        assert shopper.place(**{name: amount}).status_code == 400
     assert shopper.place(expected_total={"amount_minor": 1, "currency": "EUR"}).status_code == 409
 
     order_id = id_in(shopper.place(quantity=2))

@@ -8,6 +8,7 @@ import random
 import signal
 import string
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,10 @@ def test_garbage_makes_no_series(start_shop: Callable[..., Shop], tmp_path: Path
     assert {status for status in statuses if status >= 500} == set()
 
 
+def has_no_file(folder: Path, process: int) -> bool:
+    return not list(folder.glob(f"*_{process}.db"))
+
+
 @pytest.mark.timeout(300)
 def test_processes_that_end_leave_their_counts_and_no_files(start_shop: Callable[..., Shop], tmp_path: Path):
     folder = tmp_path / "metrics"
@@ -102,7 +107,7 @@ def test_processes_that_end_leave_their_counts_and_no_files(start_shop: Callable
             assert send(shop, "GET", "/problems/not_found", {}) == 200
         gone = a_worker_of(shop)
         os.kill(gone, signal.SIGKILL)
-        wait_until(lambda gone=gone: not list(folder.glob(f"*_{gone}.db")), f"{gone} leaves no file", shop)
+        wait_until(partial(has_no_file, folder, gone), f"{gone} leaves no file", shop)
         found = samples(shop.url)
         kept.append(
             sum(value for (name, labels), value in found.items() if name in counted and ("view", "problem") in labels)

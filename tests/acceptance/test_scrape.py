@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tests.deploy.files import DOCKER
 from tests.deploy.promql import parse
 from tests.driver.factories import UserFactory
 from tests.driver.processes import Shop, wait_until
-from tests.driver.rabbitmq import PrivateRabbitmq, insist_on_rabbitmq
+from tests.driver.rabbitmq import PrivateRabbitmq, channel_of, insist_on_rabbitmq
 from tests.driver.shopper import id_in
 from tests.driver.tables import table_away
 from tests.driver.tokens import token_of
@@ -85,7 +86,7 @@ def test_each_metric_of_an_alert_or_a_panel_is_on_a_page_that_prometheus_scrapes
     start_shop: Callable[..., Shop], rabbitmq: PrivateRabbitmq, mug: str, settings: Any, tmp_path: Path
 ):
     settings.BROKER_URL = rabbitmq.url
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         topology.declare(channel)
     shop = start_shop(
         BROKER_URL=rabbitmq.url,
@@ -96,7 +97,7 @@ def test_each_metric_of_an_alert_or_a_panel_is_on_a_page_that_prometheus_scrapes
     )
     urls = [*urls_of(shop, tmp_path), f"http://127.0.0.1:{rabbitmq.metrics_port}{path_of('rabbitmq')}"]
     for url in urls:
-        wait_until(lambda url=url: answers(url), f"{url} answers", shop)
+        wait_until(partial(answers, url), f"{url} answers", shop)
     wait_until(lambda: answers(f"{shop.url}/ready"), "the shop is ready", shop)
 
     # What is counted as it happens: an order, its events, a page, and a table that cannot be read.

@@ -192,7 +192,7 @@ def test_a_planted_fault_in_a_door_is_caught():
 
     def gives_a_model(*, order_id: int) -> list[Order]:
         """Give models."""
-        return [Order(pk=order_id)]
+        return [Order(pk=str(order_id))]
 
     def untyped(*, order_id):
         """Say nothing."""

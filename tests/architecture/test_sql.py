@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -176,7 +177,7 @@ def test_a_move_is_published_with_the_version_that_it_led_to():
         )
 
     assert moved == 2
-    facts = outbox_of("inventory").objects.values_list("type", "aggregate_id", "aggregate_version")
+    facts = outbox_of("inventory")._default_manager.values_list("type", "aggregate_id", "aggregate_version")
     assert list(facts) == [("stock.committed", row.pk, 2)]
 
 
@@ -194,7 +195,8 @@ def status_models() -> list[type[StatusModel]]:
 
 @pytest.mark.parametrize("model", status_models(), ids=lambda model: model._meta.label)
 def test_a_transition_table_lists_exactly_the_statuses_of_its_model(model: type[StatusModel]):
-    choices = {value for value, _label in model._meta.get_field("status").choices}
+    fields: Any = model._meta
+    choices = {value for value, _label in fields.get_field("status").choices}
 
     assert set(model.TRANSITIONS) == choices
     assert model.TRANSITIONS.terminal, "something must end"

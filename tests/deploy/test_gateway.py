@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -155,7 +156,8 @@ def test_a_trace_goes_through(gateway: int) -> None:
 
 
 def test_request_id_is_the_gateway_s_whatever_came(gateway: int) -> None:
-    for sent in ({}, {"X_Request_ID": 'x" injected'}, {"X_Request_ID": "checkout-12345"}):
+    strange: list[dict[str, Any]] = [{}, {"X_Request_ID": 'x" injected'}, {"X_Request_ID": "checkout-12345"}]
+    for sent in strange:
         _status, headers, body = _ask(gateway, "/api/v1/orders", **sent)
         assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
         assert json.loads(body)["headers"]["x-request-id"] == headers["x-request-id"]
@@ -214,7 +216,7 @@ def test_the_gateway_s_problems_are_those_of_the_shop() -> None:
     ],
 )
 def test_what_the_gateway_refuses_itself_is_a_problem_with_a_name(
-    gateway: int, path: str, headers: dict[str, str], status: int, code: str
+    gateway: int, path: str, headers: dict[str, Any], status: int, code: str
 ) -> None:
     answered, told, body = _ask(gateway, path, X_Request_ID="0190a0a0-0000-7000-8000-000000000001", **headers)
 
@@ -236,7 +238,7 @@ def test_shop_that_is_away_is_told_as_a_problem(tmp_path: Path) -> None:
 # --- pages of other origins -------------------------------------------------------------------------------------------
 
 STOREFRONTS = "https://shop.example,https://m.shop.example:8443"
-PREFLIGHT = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
+PREFLIGHT: dict[str, Any] = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "authorization"}
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ class BenchConfig(AppConfig):
     label = "bench"
 
     def ready(self):
-        if settings.BENCH_PROVIDER == "free":
+        if settings.BENCH_PROVIDER == "free":  # type: ignore[misc]
             from tests.load import free_provider
 
             free_provider.install()
-        if settings.BENCH_COUNTS:
+        if counts := settings.BENCH_COUNTS:  # type: ignore[misc]
             from tests.load import tally
 
-            tally.install(settings.BENCH_COUNTS)
+            tally.install(counts)

@@ -86,7 +86,7 @@ class Bench:
         sys.stdout.flush()
 
     @property
-    def seen(self) -> dict[str, str]:
+    def seen(self) -> dict[str, Any]:
         """What a shop here is seen with: traces as production samples them, sent to a collector that counts them."""
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.spans.url}
 

@@ -6,12 +6,19 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 
 def main() -> None:
     job, *arguments = sys.argv[1:]
-    jobs = {"fill": _fill, "relay": _relay, "apply_async": _apply_async, "forget": _forget}
+    jobs: dict[str, Callable[..., dict[str, Any]]] = {
+        "fill": _fill,
+        "relay": _relay,
+        "apply_async": _apply_async,
+        "forget": _forget,
+    }
     sys.stdout.write(json.dumps(jobs[job](*map(int, arguments))))
 
 
@@ -70,9 +77,10 @@ def _apply_async(count: int) -> dict[str, float]:
 
 def _forget() -> dict[str, int]:
     """Delete the bare queue."""
+    from tests.driver.rabbitmq import channel_of
     from tests.load import bare
 
-    with bare.app.connection_for_read() as connection, connection.channel() as channel:
+    with channel_of(bare.app.connection_for_read()) as channel:
         channel.queue_delete(bare.QUEUE.name)
     return {}
 

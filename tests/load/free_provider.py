@@ -105,7 +105,10 @@ class FreeProvider:
 
     def _read(self):
         rows = (json.loads(line) for line in self._book.read_text().splitlines())
-        return {row[0]: _snapshot(*row[:3], Money(row[3], row[4])) for row in rows}
+        return {
+            intent_id: _snapshot(intent_id, status, order_id, Money(minor, currency))
+            for intent_id, status, order_id, minor, currency in rows
+        }
 
 
 def _snapshot(intent_id, status, order_id, amount):
@@ -125,4 +128,4 @@ def _snapshot(intent_id, status, order_id, amount):
 def install() -> None:
     """Have the shop's own `provider()` give this one."""
     made = FreeProvider(Path(os.environ["BENCH_PROVIDER_BOOK"]))
-    stripe_adapter._provider = lambda *_settings: made
+    stripe_adapter._provider = lambda *_settings: made  # type: ignore[assignment]

@@ -27,7 +27,7 @@ def sign_in_customers(make_users) -> list[str]:
         store[SESSION_KEY] = str(user.pk)
         store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
         store[HASH_SESSION_KEY] = user.get_session_auth_hash()
-        token = store._get_new_session_key()
+        token = store._get_new_session_key()  # type: ignore[attr-defined]
         sessions.append(
             Session(
                 session_key=token, session_data=store.encode(dict(store.items())), expire_date=store.get_expiry_date()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -94,7 +95,7 @@ BARS = {
 }  # fmt: skip
 
 
-def middle(values: list[float]) -> float:
+def middle(values: Sequence[float]) -> float:
     """Return the median, nan of nothing."""
     return median(values) if values else math.nan
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 KINDS = ("task", "message")
 
@@ -43,7 +44,8 @@ def install(folder: str) -> None:
         return framed(channel, exchange=exchange, routing_key=routing_key, **kwargs)
 
     # A nudge goes out by py-amqp, facts by the bus's own frames.
-    amqp.Channel.basic_publish = amqp.Channel._basic_publish = basic_publish
+    channel: Any = amqp.Channel
+    channel.basic_publish = channel._basic_publish = basic_publish
     frames.publish = publish_framed
 
 

@@ -17,7 +17,8 @@ class BellTowerConfig(AppConfig):
         bell_tower.install()
         if os.environ.get("BENCH_RELEASE") == "0.1.0":
             from shop import tasks, topology
+            from shop.events.messages import DELIVER_BATCH_TASK
 
             # That release had Celery hand over deliveries, and no messages of many of them.
             topology.delivery_queues = list
-            tasks.deliver_events.app.tasks.unregister(tasks.DELIVER_BATCH_TASK)
+            tasks.deliver_events.app.tasks.unregister(DELIVER_BATCH_TASK)

@@ -13,10 +13,17 @@ import pytest
 from local.rabbitmq import RabbitmqError
 from shop import topology
 from shop.events import transport
-from shop.events.broker import connect
-from tests.driver.rabbitmq import PrivateRabbitmq, server_script
+from shop.events.broker import CeleryTransport, connect
+from tests.driver.rabbitmq import PrivateRabbitmq, channel_of, server_script
 from tests.integration.events import bench
 from tests.process import bell_tower
+
+
+def throw_connection_away() -> None:
+    """Close the connection of this thread on which facts are published."""
+    bus = transport.transport()
+    assert isinstance(bus, CeleryTransport)
+    bus._throw_away()
 
 
 class Broker:
@@ -28,16 +35,16 @@ class Broker:
 
     def depth(self, queue: str) -> tuple[int, int] | None:
         """Return how many messages and consumers a queue of this test has; None where there is no such queue."""
-        with connect(self.url) as connection, connection.channel() as channel:
+        with channel_of(connect(self.url)) as channel:
             try:
-                found = channel.queue_declare(topology.named(queue), passive=True)
+                _name, messages, consumers = channel.queue_declare(topology.named(queue), passive=True)
             except amqp.NotFound:
                 return None
-            return found.message_count, found.consumer_count
+            return messages, consumers
 
     def take(self, queue: str) -> Any:
         """Return the next message of a queue of this test, or None."""
-        with connect(self.url) as connection, connection.channel() as channel:
+        with channel_of(connect(self.url)) as channel:
             return channel.basic_get(topology.named(queue), no_ack=True)
 
 
@@ -68,14 +75,14 @@ def broker(broker_of_session: Broker, settings: Any, database: None) -> Iterator
     settings.EVENTS_TRANSPORT = "shop.events.broker.CeleryTransport"
     transport.transport.cache_clear()
     bell_tower.install()
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         topology.declare(channel)
     yield found
-    transport.transport()._throw_away()
+    throw_connection_away()
     transport.transport.cache_clear()
     bench.remove()
     if found.node is not None:
         found.node.resume()
         found.node.start()
-    with connect(found.url) as connection, connection.channel() as channel:
+    with channel_of(connect(found.url)) as channel:
         topology.delete(channel)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from django.db import connections
 
-from shop.events import relay, transport
+from shop.events import relay
 from shop.events.port import TransportUnavailable
 from tests.driver.rabbitmq import PrivateRabbitmq
 from tests.driver.waiting import DEADLINE_SECONDS
-from tests.process.broker import Broker, broker, broker_of_session
+from tests.process.broker import Broker, broker, broker_of_session, throw_connection_away
 from tests.process.starting import beat, start, worker
 
 __all__ = ["beat", "broker", "broker_of_session", "start", "worker"]
@@ -46,7 +46,7 @@ def node(broker: Broker) -> PrivateRabbitmq:
 @pytest.fixture
 def publisher() -> Iterator[Callable[[], None]]:
     """Return a function that has a relay publish in a thread until the test ends, whatever the broker does."""
-    ended = []
+    ended: list[bool] = []
 
     def run() -> int:
         published = failures = 0
@@ -57,7 +57,7 @@ def publisher() -> Iterator[Callable[[], None]]:
                 except TransportUnavailable:
                     failures += 1
         finally:
-            transport.transport()._throw_away()
+            throw_connection_away()
             connections.close_all()
         return failures
 

@@ -13,6 +13,7 @@ from shop.events import broker as celery_transport
 from shop.events import relay
 from shop.events.broker import connect
 from shop.events.port import TransportUnavailable
+from tests.driver.rabbitmq import channel_of
 from tests.driver.waiting import until
 from tests.integration.events.bench import Struck, applied, ring
 
@@ -92,8 +93,8 @@ def test_frozen_broker_counts_as_away_and_nothing_is_lost_or_doubled(broker, nod
 
 
 def test_outsiders_hear_every_event_as_cloudevents_json(broker):
-    with connect() as connection, connection.channel() as channel:
-        name = channel.queue_declare("", exclusive=True).queue
+    with channel_of(connect()) as channel:
+        name, _messages, _consumers = channel.queue_declare("", exclusive=True)
         channel.queue_bind(name, topology.named("domain.events"), "bench.#")
         bell = ring(count=3)
 
@@ -136,14 +137,14 @@ def test_every_context_has_a_durable_quorum_queue_that_loses_nothing(broker, con
     # The broker refuses to declare a queue anew with other arguments than it has: so it has each of these.
     for name in queue.queue_arguments:
         others = {key: value for key, value in queue.queue_arguments.items() if key != name}
-        with connect() as connection, connection.channel() as channel, pytest.raises(amqp.PreconditionFailed):
+        with channel_of(connect()) as channel, pytest.raises(amqp.PreconditionFailed):
             channel.queue_declare(queue.name, durable=True, auto_delete=False, arguments=others)
 
 
 @pytest.mark.parametrize("context", sorted(set(CONTEXTS) - set(topology.HEARING)))
 @pytest.mark.parametrize("queue", ["events", "dead"])
 def test_a_context_that_hears_nothing_has_no_queue_for_events(broker, context, queue):
-    with connect() as connection, connection.channel() as channel, pytest.raises(amqp.NotFound):
+    with channel_of(connect()) as channel, pytest.raises(amqp.NotFound):
         channel.queue_declare(topology.named(f"{context}.{queue}"), passive=True)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from struct import pack
+from typing import Any
 
 import pytest
 from celery import current_app
@@ -91,7 +92,7 @@ def test_whatever_is_in_a_dead_queue_leaves_it_and_what_is_behind_it_is_applied(
 
 
 def test_a_message_that_cannot_be_recorded_is_passed_over_and_stays(broker, monkeypatch):
-    bury = dead_letters.bury
+    bury = inbox.bury
 
     def faulty(**letter):
         if letter["attributes"]["raw"] == "1":
@@ -130,7 +131,7 @@ def test_collection_stops_at_once_where_the_database_does_not_record(broker, mon
     until(lambda: broker.depth("notifications.dead")[0] == 3, "all wait again")
 
 
-BELIEVED = {
+BELIEVED: dict[str, dict[str, Any]] = {
     "limits that are texts": {"timelimit": ["a", "b"]},
     "limits before now": {"timelimit": [-1, -1]},
     "limits that end it at once": {"timelimit": [0.001, 0.001]},

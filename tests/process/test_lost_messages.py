@@ -10,12 +10,13 @@ from shop.clock import now
 from shop.events import inbox, relay, republish, unheard
 from shop.events.broker import connect
 from shop.models import Subscription
+from tests.driver.rabbitmq import channel_of
 from tests.driver.waiting import until
 from tests.integration.events.bench import applied, ring
 
 
 def purge(queue):
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         channel.queue_purge(topology.named(queue))
 
 

@@ -14,6 +14,7 @@ import pytest
 from local.processes import ROOT, Process, python
 from shop import topology
 from shop.events.broker import connect
+from tests.driver.rabbitmq import channel_of
 from tests.driver.waiting import until
 from tests.process.starting import environment_of
 
@@ -56,14 +57,14 @@ def neighbors(broker: Any, start: Callable[..., Process], settings: Any) -> Iter
     environment = environment_of(settings)
     names = settings.EVENTS_NAMESPACE, f"n{uuid4().hex[:8]}."
     settings.EVENTS_NAMESPACE = names[1]
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         topology.declare(channel)
     ours, theirs = (Neighbor(name, environment, start) for name in names)
     for neighbor in (ours, theirs):
         neighbor.await_worker()
     yield ours, theirs
     settings.EVENTS_NAMESPACE = names[1]
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         topology.delete(channel)
     settings.EVENTS_NAMESPACE = names[0]
 
@@ -93,7 +94,7 @@ def test_no_exchange_of_celery_is_without_the_namespace(broker: Any, start: Call
 
 
 def exists(exchange: str) -> bool:
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         try:
             channel.exchange_declare(exchange, "fanout", passive=True)
         except amqp.NotFound:

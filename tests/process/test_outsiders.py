@@ -22,6 +22,7 @@ from shop.events.event import registry
 from shop.ids import new_id
 from shop.observability import tracing
 from tests.architecture.test_events import example_of, product_events
+from tests.driver.rabbitmq import channel_of
 from tests.driver.waiting import until
 from tests.process.broker import Broker
 
@@ -33,8 +34,8 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 def taken(broker: Broker) -> Iterator[Any]:
     """Return a function that takes so many messages, bound as the document says."""
     exchange = topology.named("domain.events")
-    with connect() as connection, connection.channel() as channel:
-        name = channel.queue_declare("", exclusive=True).queue
+    with channel_of(connect()) as channel:
+        name, _messages, _consumers = channel.queue_declare("", exclusive=True)
         for described in DOCUMENT["channels"].values():
             assert f"{django_settings.EVENTS_NAMESPACE}{described['bindings']['amqp']['exchange']['name']}" == exchange
             channel.queue_bind(name, exchange, described["address"])

@@ -14,6 +14,7 @@ from orders.models import Outbox
 from shop import topology, transactions
 from shop.events import consumer, dead_letters, inbox, relay
 from shop.events.broker import connect
+from tests.driver.rabbitmq import channel_of
 from tests.driver.waiting import until
 from tests.integration.events.bench import applied, ring
 from tests.process.bell_tower import DEADLY, GATE, GATED, WRITE_DOWN
@@ -47,7 +48,7 @@ def children_of(process):
 
 
 def has_queues_for_delays():
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         try:
             channel.exchange_declare("celery_delayed_27", "topic", passive=True)
         except amqp.NotFound:
@@ -257,7 +258,7 @@ def test_workers_of_two_shops_on_one_broker_may_have_the_same_name(broker, start
     try:
         for shop in shops:
             settings.EVENTS_NAMESPACE = shop
-            with connect() as connection, connection.channel() as channel:
+            with channel_of(connect()) as channel:
                 topology.declare(channel)
             process = start("worker", *NAMED_ALIKE)
             until(lambda: broker.depth("notifications.events")[1] == 1, "it consumes", process=process)
@@ -271,6 +272,6 @@ def test_workers_of_two_shops_on_one_broker_may_have_the_same_name(broker, start
             assert asked.tail().count("pong") == 1
     finally:
         settings.EVENTS_NAMESPACE = shops[1]
-        with connect() as connection, connection.channel() as channel:
+        with channel_of(connect()) as channel:
             topology.delete(channel)
         settings.EVENTS_NAMESPACE = shops[0]

@@ -11,6 +11,7 @@ import psycopg
 from kombu import Connection
 
 from local.processes import Process, StartFailed, python
+from tests.driver.rabbitmq import channel_of
 from tests.load.bench import Bench
 from tests.load.result import BARS, Row, middle, no_result, ratio
 from tests.load.stack import run
@@ -121,9 +122,9 @@ def _bare(bus: BusBench, turn: int) -> float:
     bus.ask("apply_async", str(TASKS))
     worker = bus.worker(f"bare{turn}", "-A", "tests.load.bare", "worker")
     try:
-        with Connection(bus.environment["BROKER_URL"]) as connection, connection.channel() as channel:
+        with channel_of(Connection(bus.environment["BROKER_URL"])) as channel:
             queue = f"{bus.environment['EVENTS_NAMESPACE']}bare"
-            return _rate(worker, lambda: TASKS - channel.queue_declare(queue, passive=True).message_count, TASKS)
+            return _rate(worker, lambda: TASKS - channel.queue_declare(queue, passive=True)[1], TASKS)
     finally:
         worker.kill()
 

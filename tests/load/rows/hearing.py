@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from uuid import uuid4
 
-from kombu import Connection, Consumer, Exchange, Producer, Queue
+from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
 
 from tests.load import generator
 from tests.load.bench import DRAIN_SECONDS, Bench
@@ -47,11 +47,16 @@ def _round_trip(url: str) -> float:
     queue = Queue(name, Exchange(name, durable=True), routing_key=name, queue_arguments={"x-queue-type": "quorum"})
     arrived: list[object] = []
     took = []
+
+    def arrive(body: object, message: Message) -> None:
+        message.ack()
+        arrived.append(body)
+
     with Connection(url) as connection, connection.channel() as channel:
         bound = queue.bind(channel)
         bound.declare()
         producer = Producer(channel)
-        with Consumer(channel, bound, callbacks=[lambda _body, message: (message.ack(), arrived.append(1))]):
+        with Consumer(channel, bound, callbacks=[arrive]):
             for _ping in range(PINGS):
                 began = time.monotonic()
                 producer.publish({"x": "y" * 500}, exchange=name, routing_key=name, delivery_mode=2)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import amqp
 import kombu
@@ -118,13 +118,13 @@ class Watch:
 
     def _messages(self) -> int:
         """Return how many messages wait for a worker, those of its events; a worker holds a few more."""
-        channel: amqp.Channel = self._broker.default_channel
+        channel = cast("amqp.Channel", self._broker.default_channel)
         names = [f"{self.shop.environment['EVENTS_NAMESPACE']}{context}.events" for context in HEARING]
-        return sum(channel.queue_declare(name, passive=True).message_count for name in names)
+        return sum(channel.queue_declare(name, passive=True)[1] for name in names)
 
     def _backlogs(self, connection: psycopg.Connection[Any]) -> tuple[dict[str, int], int, int]:
         asked = [*BACKLOGS.values(), PARKED, DEAD]
-        row = connection.execute("SELECT " + ", ".join(asked)).fetchone() or ()
+        row: tuple[Any, ...] = connection.execute("SELECT " + ", ".join(asked)).fetchone() or ()
         return dict(zip(BACKLOGS, row, strict=False)), row[-2], row[-1]
 
     def _asking(self, path: str, limit: float) -> Callable[[], None]:
