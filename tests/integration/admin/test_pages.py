@@ -76,7 +76,7 @@ def test_every_action_on_many_rows_asks_before_it_acts():
         f"{type(page).__name__}.{name}"
         for page in admin.site._registry.values()
         for name in page.actions or ()
-        if not hasattr(getattr(page, name), "asks")
+        if not hasattr(getattr(page, str(name)), "asks")
     ]
 
     assert unasked == []

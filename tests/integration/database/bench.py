@@ -1,8 +1,8 @@
 """A workbench for migration operations on one connection."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import Migration
 from django.db.migrations import operations as op
@@ -28,7 +28,7 @@ class Bench:
             _migration(operations, "orders", atomic).unapply(before.clone(), editor)
         self.state = before
 
-    def model(self, name: str, app: str = "orders") -> type[models.Model]:
+    def model(self, name: str, app: str = "orders") -> Any:
         return self.state.apps.get_model(app, name)
 
     def relations(self) -> set[tuple[str, str]]:
@@ -51,7 +51,7 @@ class Bench:
 
 
 def _migration(operations: Sequence[op.base.Operation], app: str, atomic: bool) -> Migration:
-    migration = Migration("0001_probe", app)
+    migration: Any = Migration("0001_probe", app)
     migration.operations = list(operations)
     migration.atomic = atomic
     return migration

@@ -12,7 +12,7 @@ class Server:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def execute(self, statement: sql.Composable | str, database: str = "postgres") -> list[tuple]:
+    def execute(self, statement: sql.SQL | sql.Composed | str, database: str = "postgres") -> list[tuple]:
         with psycopg.connect(self.url_of(database), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []

@@ -41,7 +41,7 @@ def publish(node: PrivateRabbitmq, body: str) -> None:
 
 def take(node: PrivateRabbitmq) -> str:
     with kombu.Connection(node.url) as connection:
-        message = connection.SimpleQueue(QUEUE).get(timeout=60)
+        message = connection.SimpleQueue(QUEUE).get(timeout=60)  # type: ignore[arg-type]
         message.ack()
         return message.payload
 

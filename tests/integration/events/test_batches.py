@@ -1,6 +1,7 @@
 """Batches of deliveries: one transaction where all is well, and the fate of each alone where it is not."""
 
 from threading import Barrier
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -140,11 +141,12 @@ def test_same_batches_at_once_in_other_orders(bell_book, background):
 
 def take(told, name, *, redelivered):
     """Run the task as a worker does that is given this message."""
-    deliver_events.push_request(delivery_info={"redelivered": redelivered}, is_eager=True)
+    task: Any = deliver_events
+    task.push_request(delivery_info={"redelivered": redelivered}, is_eager=True)
     try:
-        deliver_events.run(deliveries=[[name, each] for each in told])
+        task.run(deliveries=[[name, each] for each in told])
     finally:
-        deliver_events.pop_request()
+        task.pop_request()
 
 
 def test_message_that_a_worker_held_before_is_not_applied_as_a_batch(bell_book):

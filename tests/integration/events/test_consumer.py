@@ -3,6 +3,7 @@
 import os
 from threading import Event
 from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -116,7 +117,7 @@ def test_delivery_that_fails_alone_is_retried():
     assert sorted(count for _bell, count in applied()) == [1, 3]
 
 
-BAD = {
+BAD: dict[str, dict[str, Any]] = {
     "malformed JSON": {"body": b'[[], {"subscriber": '},
     "not even UTF-8": {"body": b"\xff\xfe\x00"},
     "a number": {"body": "7"},

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import amqp
 import pytest
+from amqp import serialization
 from amqp.method_framing import frame_writer
 from celery import current_app
 
@@ -29,7 +31,7 @@ def told(*rung):
 
 def read(message):
     """Return headers, properties and body of a message as a worker reads them."""
-    arrived = amqp.Message()
+    arrived: Any = amqp.Message()
     arrived._load_properties(frames.BASIC, message.properties, 0)
     return arrived.properties.pop("application_headers", {}), arrived.properties, json.loads(message.body)
 
@@ -117,7 +119,7 @@ def test_frames_are_those_that_py_amqp_writes(length):
     channel = SimpleNamespace(channel_id=7, connection=connection)
     write = frame_writer(connection, SimpleNamespace(write=lambda frame: written.append(bytes(frame))))
     properties = {"content_type": "text/plain", "delivery_mode": 2, "message_id": str(uuid4())}
-    arguments = amqp.serialization.dumps("Bssbb", (0, "an.exchange", "a.key", True, False))
+    arguments = serialization.dumps("Bssbb", (0, "an.exchange", "a.key", True, False))
     write(1, 7, (60, 40), arguments, amqp.Message(body, **properties))
 
     ours = frames.publish(

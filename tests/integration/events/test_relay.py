@@ -101,7 +101,8 @@ def test_later_event_of_a_claimed_aggregate_waits_and_others_go_on(wire, backgro
 
 
 def test_relay_that_finds_another_one_claiming_comes_again(wire, background, monkeypatch):
-    bell, claiming, go_on, woken = ring(), Barrier(2), Event(), []
+    bell, claiming, go_on = ring(), Barrier(2), Event()
+    woken: list[str] = []
     monkeypatch.setattr(relay, "wake", woken.append)
 
     def claim_slowly():

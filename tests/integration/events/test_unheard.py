@@ -18,6 +18,7 @@ from shop.audit import bus as audit_of_the_bus
 from shop.audit import checks
 from shop.clock import now
 from shop.events import relay, republish, unheard
+from shop.events.unheard import unheard_among
 from shop.ids import new_id
 from shop.models import HearingLook, Subscription
 from shop.story import bus
@@ -226,7 +227,7 @@ def test_sweep_looks_at_each_fact_once_and_writes_nothing_where_nothing_moved(be
     relay.drain("orders")
     age()
     asked = []
-    among = republish.unheard_among
+    among = unheard_among
     monkeypatch.setattr(republish, "unheard_among", lambda facts, since: asked.extend(facts) or among(facts, since))
 
     republish.publish_unheard()

@@ -78,7 +78,7 @@ def test_commit_is_delivered_by_the_process_itself(heard):
 
 def test_rolled_back_fact_wakes_nobody(heard, monkeypatch):
     hear(heard, name="heard")
-    woken = []
+    woken: list[str] = []
     monkeypatch.setattr(relay, "wake", woken.append)
 
     def ring_and_fail():
@@ -140,7 +140,7 @@ def test_wakes_do_not_hurry_a_relay_whose_transport_is_away():
         return len(tried) > 1
 
     # For good, unlike a monkeypatch: the wake that is left over would drain the tables of a later test.
-    thread._drained = fail_once
+    thread._drained = fail_once  # type: ignore[method-assign]
     thread.start()
     deadline = time.monotonic() + DEADLINE
     while len(tried) < 2 and time.monotonic() < deadline:

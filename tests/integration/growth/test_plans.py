@@ -19,7 +19,7 @@ from django.urls import reverse
 from shop import transactions
 from shop.accounts.users import User
 from shop.admin import searching
-from shop.admin.tiles import Dashboard
+from shop.admin.tiles import Dashboard, Tile
 from shop.observability import metrics
 from shop.work.sweeps import sweeps
 from tests.driver.factories import OrderBodyFactory, ProductFactory, UserFactory
@@ -128,13 +128,17 @@ def opened(staff: Client, page: str, term: str = "") -> str:
     return answer.content.decode()
 
 
+def figures_of(tile: Tile) -> list[object]:
+    return list(tile.figures())
+
+
 def what_runs(staff: Client) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield everything that is done again and again."""
     yield "the admin's home", partial(opened, staff, reverse("admin:index"))
     for gauge in metrics.gauges():
         yield f"gauge {gauge.context} {gauge.name}", gauge.read
     for tile in Dashboard.tiles.values():
-        yield f"tile {tile.context} {tile.title}", lambda tile=tile: list(tile.figures())
+        yield f"tile {tile.context} {tile.title}", partial(figures_of, tile)
     for sweep in sweeps():
         yield f"sweep {sweep.name}", sweep.run
     for model in PAGES:

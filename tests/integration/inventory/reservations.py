@@ -30,7 +30,7 @@ def inventory_violations() -> list[tuple[str, str]]:
 
 def levels(sku: str = SKU) -> tuple[int, int, int]:
     """Return what is available, reserved and sold."""
-    stock = Stock.objects.get(pk=sku)
+    stock = Stock.objects.get(product_id=sku)
     return stock.available, stock.reserved, stock.sold
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from functools import partial
 from threading import Event
 from uuid import UUID, uuid4
 
@@ -55,7 +56,7 @@ def test_orders_naming_the_same_products_in_opposite_order_never_deadlock(shelf)
             if turn % 3 == 0:
                 inventory.release_stock(order_id=order_id)
 
-    answers = at_once([lambda turn=turn: buy(turn) for turn in range(24)])
+    answers = at_once([partial(buy, turn) for turn in range(24)])
 
     assert answers == [None] * 24
     assert [levels(sku) for sku in skus] == [(1000 - 80, 0, 80)] * 4
@@ -109,8 +110,10 @@ def test_reserve_and_release_of_one_order_at_once_leave_nothing_reserved(shelf):
     orders = [uuid4() for _ in range(16)]
 
     at_once(
-        [lambda order_id=order_id: reserve(("MUG", 1), order_id=order_id) for order_id in orders]
-        + [lambda order_id=order_id: inventory.release_stock(order_id=order_id) for order_id in orders]
+        [
+            *(partial(reserve, ("MUG", 1), order_id=order_id) for order_id in orders),
+            *(partial(inventory.release_stock, order_id=order_id) for order_id in orders),
+        ]
     )
 
     assert {status_of(order_id) for order_id in orders} == {"RELEASED"}
@@ -123,7 +126,7 @@ def test_commit_and_release_of_one_order_at_once_move_its_stock_once(shelf):
 
     at_once(
         [
-            lambda order_id=order_id, step=step: step(order_id=order_id)
+            partial(step, order_id=order_id)
             for order_id in orders
             for step in (inventory.commit_stock, inventory.release_stock, inventory.release_stock)
         ]

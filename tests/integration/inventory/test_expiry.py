@@ -1,6 +1,8 @@
 """Holds end by the database's clock, whoever notices first."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from uuid import uuid4
 
@@ -48,7 +50,8 @@ def test_hold_is_over_at_the_very_moment_it_expires(shelf, microseconds, over):
 
     with ledger.unit_of_work() as cursor:  # now() stands still inside a transaction
         cursor.execute(
-            "UPDATE inventory_reservation SET expires_at = now() + %s", [timedelta(microseconds=microseconds)]
+            "UPDATE inventory_reservation SET expires_at = now() + %s",
+            [timedelta(microseconds=microseconds)],  # type: ignore[list-item]
         )
         assert reservation_store.find(order_id).overdue is over
         assert expiry.lock_overdue(cursor, 10) == ([order_id] if over else [])
@@ -208,8 +211,8 @@ def test_buyers_at_once_share_the_stock_of_expired_holds_exactly(shelf):
 def test_sweep_racing_the_payment_of_an_overdue_hold_frees_it_once_and_never_pays(shelf, first):
     shelf(quantity=100)
     orders = [reservation_in("OVERDUE_HELD") for _ in range(16)]
-    payments = [lambda order_id=order_id: inventory.begin_payment(order_id=order_id) for order_id in orders]
-    sweeps = [inventory.release_expired_reservations] * 4
+    payments: list[Callable[[], object]] = [partial(inventory.begin_payment, order_id=order_id) for order_id in orders]
+    sweeps: list[Callable[[], object]] = [inventory.release_expired_reservations] * 4
 
     # Whoever reaches the barrier last runs first.
     answers = at_once(payments + sweeps) if first == "sweep" else at_once(sweeps + payments)[4:]
@@ -235,7 +238,7 @@ def test_sweep_racing_a_payment_at_the_last_moment_lets_exactly_one_win(shelf):
         while Reservation.objects.filter(status="HELD").exists():
             inventory.release_expired_reservations()
 
-    answers = at_once([lambda order_id=order_id: pay(order_id) for order_id in orders] + [sweep_until_still] * 2)
+    answers = at_once([*(partial(pay, order_id) for order_id in orders), *[sweep_until_still] * 2])
 
     assert [status_of(order_id) for order_id in orders] == answers[:16]
     assert levels() == (100 - answers.count("PAYING"), answers.count("PAYING"), 0)

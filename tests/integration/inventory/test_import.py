@@ -45,7 +45,7 @@ def run(database: None, tmp_path: Path) -> Run:
 
 
 def everything() -> list[dict[str, Any]]:
-    return list(Product.objects.order_by("sku").values())
+    return [dict(row) for row in Product.objects.order_by("sku").values()]
 
 
 def test_an_import_adds_products_and_receives_their_units_once(run: Run):

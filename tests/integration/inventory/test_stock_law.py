@@ -1,6 +1,6 @@
 """Promise I1 as a property: whatever is asked in whatever order, stock is what a model of three lines says it is."""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ class Shop(RuleBasedStateMachine):
         self.skus = [f"SKU-{uuid4().hex[:12]}" for _ in range(2)]
         self.received = dict.fromkeys(self.skus, 0)
         self.written_off = dict.fromkeys(self.skus, 0)
-        self.kept: dict[object, tuple[str, dict[str, int]]] = {}
+        self.kept: dict[UUID, tuple[str, dict[str, int]]] = {}
         for sku in self.skus:
             inventory.add_product(sku=sku, name="thing", price=Money(100, "EUR"))
 
@@ -70,7 +70,7 @@ class Shop(RuleBasedStateMachine):
         return order_id
 
     @rule(order_id=orders, step=st.sampled_from(["begin_payment", "commit_stock", "release_stock", "return_stock"]))
-    def step(self, order_id: object, step: str) -> None:
+    def step(self, order_id: UUID, step: str) -> None:
         status, lines = self.kept[order_id]
         try:
             after = getattr(inventory, step)(order_id=order_id).status
@@ -86,7 +86,7 @@ class Shop(RuleBasedStateMachine):
         self.kept[order_id] = after, lines
 
     @rule(order_id=orders)
-    def time_passes(self, order_id: object) -> None:
+    def time_passes(self, order_id: UUID) -> None:
         status, lines = self.kept[order_id]
         pass_expiry(order_id)
         inventory.release_expired_reservations()
@@ -95,7 +95,7 @@ class Shop(RuleBasedStateMachine):
     @invariant()
     def stock_is_what_the_model_says(self) -> None:
         for sku in self.skus:
-            stock = Stock.objects.get(pk=sku)
+            stock = Stock.objects.get(product_id=sku)
             assert stock.available == self.available(sku) >= 0
             assert stock.available + stock.reserved + stock.sold == stock.received - stock.written_off
         assert {order_id: status_of(order_id) for order_id in self.kept} == {

@@ -9,12 +9,14 @@ from notifications import rules
 from notifications.models import Email
 from notifications.queries import tell_story
 from notifications.services import sending
+from orders import api as orders
 from orders.events import OrderRefundIssued
 from orders.models import Order, Saga
 from payments.events import PaymentRefunded
 from shop.events.inbox import DeliveryStatus, deliver
 from shop.ids import new_id
 from shop.money import Money
+from tests.driver.mails import html_of
 from tests.integration.notifications.emails import ADDRESS, FACTS, envelope_of
 from tests.integration.notifications.records import facts_of, record_refunds
 
@@ -34,9 +36,9 @@ def test_a_backlog_asks_for_its_orders_once_and_an_order_that_is_gone_costs_the_
     for order_id in (*order_ids, gone := new_id()):
         hear("tell_customer_order_confirmed", order_id)
     asked = []
-    ask_one = sending.orders.get_order
+    ask_one = orders.get_order
     monkeypatch.setattr(
-        sending.orders, "get_order", lambda *, order_id: (asked.append(order_id), ask_one(order_id=order_id))[1]
+        orders, "get_order", lambda *, order_id: (asked.append(order_id), ask_one(order_id=order_id))[1]
     )
 
     sending.send_due_emails()
@@ -72,11 +74,10 @@ def test_email_says_what_was_bought_in_text_and_html(queued_email):
     sending.send_due_emails()
 
     (sent,) = mail.outbox
-    html, kind = sent.alternatives[0]
+    html = html_of(sent)
     assert sent.to == [ADDRESS]
     assert sent.subject == f"Your order {number} is confirmed"
     assert "2 x Mug <b> (MUG): €25.00" in sent.body
-    assert kind == "text/html"
     assert "Mug &lt;b&gt;" in html
     assert "€25.00" in html
     assert sent.message()["Message-ID"] == f"<{email.pk}@shop.example>"
@@ -110,7 +111,7 @@ def test_each_refund_of_an_order_is_mailed_with_its_amount(placed_order, hear):
     assert {sent.subject for sent in parts} == {f"Your order {number}: a refund is on its way"}
     assert ["We have refunded €5.00 to" in sent.body for sent in parts] == [True, True, False]
     assert "We have refunded €7.25 to the card" in parts[2].body
-    assert "<strong>€7.25</strong>" in parts[2].alternatives[0][0]
+    assert "<strong>€7.25</strong>" in html_of(parts[2])
     assert whole.subject == f"Your refund for order {number}"
     assert "we have refunded €7.75 to" in whole.body
     assert "With the €17.25 that we had refunded before, that is\n€25.00 in all." in whole.body

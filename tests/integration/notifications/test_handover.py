@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from notifications.models import Email, EmailKind
 from notifications.services import emails, sending
+from orders import api as orders
 from shop import transactions
 from shop.events import relay
 from shop.work import background, handover
@@ -139,11 +140,11 @@ def test_mail_that_the_server_did_not_take_is_tried_later(placed_order, mail_ser
 
 def test_mails_of_one_delivery_read_their_orders_at_once(placed_order, monkeypatch, woken):
     reads = []
-    find = sending.orders.find_orders
+    find = orders.find_orders
     monkeypatch.setattr(
-        sending.orders, "find_orders", lambda *, order_ids: reads.append(len(order_ids)) or find(order_ids=order_ids)
+        orders, "find_orders", lambda *, order_ids: reads.append(len(order_ids)) or find(order_ids=order_ids)
     )
-    monkeypatch.setattr(sending.orders, "get_order", lambda **_asked: pytest.fail("read already"))
+    monkeypatch.setattr(orders, "get_order", lambda **_asked: pytest.fail("read already"))
 
     queue(*(placed_order() for _each in range(3)))
     finish()

@@ -10,7 +10,7 @@ import pytest
 from django.core import mail
 
 from orders.models import Order
-from orders.sagas import steps
+from payments import api as payments
 from payments.models import Payment
 from tests.driver.factories import OrderBodyFactory
 from tests.driver.orders import levels, make_due, pass_deadline, payment, reservation, saga_of, status_of
@@ -274,7 +274,7 @@ def test_a_walk_that_was_left_behind_does_not_put_the_other_card_to_sleep(
     order_id: uuid.UUID, shopper: Shopper, sandbox: Provider, monkeypatch: pytest.MonkeyPatch, drain: Callable[[], None]
 ):
     """It saw the first card declined; before it said so, the customer brought another one, and that request died."""
-    authorize = steps.payments.authorize_payment
+    authorize = payments.authorize_payment
 
     def slow(**asked: Any) -> Any:
         try:
@@ -283,7 +283,7 @@ def test_a_walk_that_was_left_behind_does_not_put_the_other_card_to_sleep(
             execute("orders", f"UPDATE orders_order SET payment_method = '{GOOD}' WHERE id = '{order_id}'")
 
     with monkeypatch.context() as patched:
-        patched.setattr(steps.payments, "authorize_payment", slow)
+        patched.setattr(payments, "authorize_payment", slow)
         shopper.pay(order_id)
 
     assert Payment.objects.get().payment_method == POOR

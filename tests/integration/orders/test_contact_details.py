@@ -16,6 +16,7 @@ from orders.queries import get_order
 from orders.rest.serializers import represent
 from orders.services.personal import KEEPER
 from tests.driver.factories import AddressFactory
+from tests.driver.mails import text_of
 from tests.driver.shopper import Shopper, id_in
 from tests.driver.tables import execute
 from tests.integration.orders.test_admin import signed_in
@@ -138,7 +139,7 @@ def test_mails_write_amounts_as_the_customer_reads_them(shopper: Shopper, drain:
     shopper.place(locale="de-DE")
     drain()
 
-    texts = "".join(letter.body for letter in mail.outbox)
+    texts = "".join(text_of(letter) for letter in mail.outbox)
     assert "12,50\xa0€" in texts
     assert "€12.50" not in texts
 

@@ -35,7 +35,8 @@ class Meter:
         self.written: Counter[str] = Counter()
         self._writes: list[str] = []
         for connection in connections.all():
-            monkeypatch.setattr(connection, "_commit", self._counted(connection._commit))
+            ours: Any = connection
+            monkeypatch.setattr(ours, "_commit", self._counted(ours._commit))
         self._managers = [connection.execute_wrapper(self._watch) for connection in connections.all()]
 
     def _counted(self, commit: Any) -> Any:

@@ -52,7 +52,9 @@ def explain(order_id: uuid.UUID) -> list[str]:
 def grow_old(*, by: timedelta = MONTH) -> None:
     """Let time pass for all facts, and for the rows that they are about."""
     for context in outbox.publishing_contexts():
-        outbox_of(context).objects.update(published_at=F("published_at") - by, occurred_at=F("occurred_at") - by)
+        outbox_of(context)._default_manager.update(
+            published_at=F("published_at") - by, occurred_at=F("occurred_at") - by
+        )
     for context, table, *columns in (
         ("orders", "orders_order", "placed_at"),
         ("inventory", "inventory_reservation", "created_at"),
@@ -73,7 +75,7 @@ def prune() -> int:
 
 
 def left_in_outboxes() -> int:
-    return sum(outbox_of(context).objects.count() for context in outbox.publishing_contexts())
+    return sum(outbox_of(context)._default_manager.count() for context in outbox.publishing_contexts())
 
 
 @pytest.fixture
@@ -158,7 +160,9 @@ def test_what_an_earlier_release_threw_away_is_no_violation_and_what_is_lost_sin
         pass
     grow_old()
     lose_facts("orders", "aggregate_version < 3")
-    began = watermark_of("orders").objects.create(kept=Kept.BEGAN, since=Order.objects.get().placed_at + MONTH / 2)
+    began = watermark_of("orders")._default_manager.create(
+        kept=Kept.BEGAN, since=Order.objects.get().placed_at + MONTH / 2
+    )
     assert list(audited()) == []
     dispatch(order_id)
     drain()
@@ -289,7 +293,7 @@ def test_no_fact_goes_out_with_who_did_it(shopper: Shopper):
     assert shopper.user is not None
     order_id = id_in(shopper.place())
 
-    [row] = outbox_of("orders").objects.filter(aggregate_id=order_id, type="order.placed")
+    [row] = outbox_of("orders")._default_manager.filter(aggregate_id=order_id, type="order.placed")
 
     assert str(shopper.user.pk) not in str(row.envelope().to_json())
     assert row.actor == f"customer {shopper.user.pk}"

@@ -79,7 +79,7 @@ def test_out_of_stock_is_answered_409_and_the_provider_is_never_asked(shopper: S
 
 
 def test_an_order_authenticated_by_its_customer_goes_on_with_the_webhook(
-    shopper: Shopper, sandbox: Provider, post_webhook: Callable[..., object], drain: Callable[[], None]
+    shopper: Shopper, sandbox: Provider, post_webhook: Callable[..., Any], drain: Callable[[], None]
 ):
     answer = shopper.place(payment_method="pm_card_authenticationRequired")
     order_id = id_in(answer)
@@ -119,7 +119,7 @@ def test_a_storefront_that_lost_the_client_secret_gets_it_again(shopper: Shopper
 
 
 def test_an_order_whose_authentication_fails_at_the_bank_waits_for_another_card(
-    shopper: Shopper, sandbox: Provider, post_webhook: Callable[..., object], drain: Callable[[], None]
+    shopper: Shopper, sandbox: Provider, post_webhook: Callable[..., Any], drain: Callable[[], None]
 ):
     order_id = id_in(shopper.place(payment_method="pm_card_authenticationRequired"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -28,12 +29,14 @@ from tests.driver.tables import execute
 def rules() -> Iterator[None]:
     """Let the shop ship in two ways, and tax what goes to Portugal."""
     RULES.put(Rules(taxes=(TaxRule(country="PT", label="IVA", percent=Decimal(23), included=False),)))
-    rate = {"countries": frozenset(), "min_weight_grams": 0, "max_weight_grams": None, "free_from": None}
+    rate = Rate(
+        countries=frozenset(), min_weight_grams=0, max_weight_grams=None, price=Money(495, "EUR"), free_from=None
+    )
     OPTIONS.put(
         tuple(
             Option(
                 code=code, name=code.title(), days_min=1, days_max=3, position=0, active=True,
-                rates=(Rate(price=Money(minor, "EUR"), **rate),),
+                rates=(replace(rate, price=Money(minor, "EUR")),),
             )
             for code, minor in (("standard", 495), ("express", 1295))
         )

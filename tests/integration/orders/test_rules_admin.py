@@ -82,7 +82,7 @@ def test_what_staff_enter_is_what_is_charged(staff: Client):
     assert [(fee.code, fee.amount, fee.below) for fee in rules.fees] == [
         ("SMALL", Money(250, "EUR"), Money(2000, "EUR"))
     ]
-    assert (option.code, option.rates[0].countries) == ("standard", {"DE", "AT"})
+    assert (option.code, option.rates[0].countries) == ("standard", frozenset({"DE", "AT"}))
     assert (option.rates[0].price, option.rates[0].free_from) == (Money(490, "EUR"), Money(5000, "EUR"))
 
 

@@ -33,7 +33,7 @@ from shop.events.event import Envelope
 from shop.ids import new_id
 from shop.money import Money
 from shop.observability import tracing
-from shop.work import background, handover, sweeps
+from shop.work import background, sweeps
 from tests.driver.factories import NewOrderFactory, offers
 from tests.driver.logs import captured
 from tests.driver.provider import Provider
@@ -138,7 +138,7 @@ def test_mail_that_is_handed_over_is_sent_in_the_trace_of_who_wrote_it(
 ):
     errands: list[background.Errand] = []
     monkeypatch.setattr(background, "run_soon", errands.append)
-    monkeypatch.setattr(handover.background, "errands_left", lambda: 5)
+    monkeypatch.setattr(background, "errands_left", lambda: 5)
     order_id = place()
 
     with tracing.in_trace(trace("c")), transactions.transaction("notifications"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.contrib.auth.models import Permission
 from django.db import connections
@@ -33,7 +34,7 @@ class Dispute:
     """The facts of one dispute, as payments tells them."""
 
     def __init__(self, order_id: uuid.UUID) -> None:
-        self.ids = {"order_id": order_id, "dispute_id": new_id()}
+        self.ids: dict[str, Any] = {"order_id": order_id, "dispute_id": new_id()}
 
     def opened(self, times: int = 1) -> None:
         event = PaymentDisputeOpened(**self.ids, status="NEEDS_RESPONSE", reason="fraudulent", amount=Money(1, "EUR"))

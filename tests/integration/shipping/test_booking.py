@@ -8,6 +8,7 @@ from django.db import connections
 
 from local.carrier.gateway import LOST_ANSWER_POSTAL_CODE, REFUSED_POSTAL_CODE, UNAVAILABLE_POSTAL_CODE, SandboxCarrier
 from local.carrier.models import SandboxBooking
+from orders import api as orders
 from orders.models import Order
 from shipping import api as shipping
 from shipping import gateways
@@ -40,7 +41,7 @@ def test_sandbox_carrier_books_dispatches_and_delivers_by_itself(shipment_in):
 
 def test_a_backlog_of_parcels_asks_for_their_orders_once(shipment_in, monkeypatch):
     parcels = [shipment_in("PENDING") for _each in range(3)]
-    monkeypatch.setattr(booking.orders, "get_order", lambda **_asked: pytest.fail("each order was asked for"))
+    monkeypatch.setattr(orders, "get_order", lambda **_asked: pytest.fail("each order was asked for"))
 
     assert booking.book_due_shipments() == 3
 

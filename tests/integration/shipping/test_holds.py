@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +13,7 @@ from shipping.audit import OVERDUE
 from shipping.models import Hold, Shipment
 from shipping.services import booking, holds, shipments, unbooking
 from shop.clock import now
+from shop.work import handover
 from tests.integration.shipping.disputes import Dispute, book_all, status
 from tests.integration.shipping.shipments import found, make_due
 
@@ -47,9 +49,9 @@ def test_a_dispute_that_is_heard_before_the_order_s_confirmation_holds_the_parce
 ):
     order_id = confirmed_order()
     Dispute(order_id).opened()
-    taken = []
-    monkeypatch.setattr(shipments.handover, "lease_seconds", lambda _sweep, *, rows: 60.0 if handed_over else None)
-    monkeypatch.setattr(shipments.handover, "hand_over", lambda _sweep, *rows: taken.extend(row.pk for row in rows))
+    taken: list[UUID] = []
+    monkeypatch.setattr(handover, "lease_seconds", lambda _sweep, *, rows: 60.0 if handed_over else None)
+    monkeypatch.setattr(handover, "hand_over", lambda _sweep, *rows: taken.extend(row.pk for row in rows))
 
     hear_confirmed(order_id)
     book_all(order_id)

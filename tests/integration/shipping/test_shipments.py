@@ -1,6 +1,7 @@
 """Every status met by every mutator, from the table; and the parcel that leaves while its order is canceled."""
 
 import threading
+import uuid
 
 import pytest
 from django.db import connections
@@ -26,7 +27,7 @@ MUTATORS = {
 }
 
 # What a mutator does to a shipment in a status: the status after it, or the refusal. Silent = nothing changes.
-EXPECTED = {
+EXPECTED: dict[tuple[str, str], str | type[Refusal]] = {
     ("PENDING", "book"): "BOOKED",
     ("PENDING", "dispatch"): shipments.ShipmentNotBooked,
     ("PENDING", "deliver"): shipments.ShipmentNotDispatched,
@@ -101,7 +102,8 @@ def test_unusable_tracking_numbers_are_refused(number, shipment_in):
 
 def test_dispatch_against_cancel_on_two_connections_has_exactly_one_winner(shipment_in):
     for _round in range(12):
-        shipment, barrier, outcomes = shipment_in("BOOKED"), threading.Barrier(2), {}
+        shipment, barrier = shipment_in("BOOKED"), threading.Barrier(2)
+        outcomes: dict[str, str] = {}
 
         def race(name, call, barrier=barrier, outcomes=outcomes):
             barrier.wait()
@@ -129,7 +131,7 @@ def test_dispatch_against_cancel_on_two_connections_has_exactly_one_winner(shipm
 
 
 def test_unknown_shipment_is_not_found(database):
-    unknown = "00000000-0000-0000-0000-000000000000"
+    unknown = uuid.UUID(int=0)
 
     with pytest.raises(shipping.ShipmentNotFound):
         shipping.dispatch_shipment(shipment_id=unknown, tracking_number="T")

@@ -26,10 +26,16 @@ def anonymous(database):
     return Api()
 
 
+class Staff(Client):
+    """A browser in which `user` is signed in."""
+
+    user: User
+
+
 @pytest.fixture
 def staff(database):
     user = User.objects.create_superuser("ops@shop.example", PASSWORD)
-    client = Client()
+    client = Staff()
     client.force_login(user)
     client.user = user
     return client

@@ -29,7 +29,7 @@ def letter(database, context):
         attributes={"id": "1", "type": "test.happened", "data": {"sku": "<b>A</b>"}},
         error="KeyError: 'nobody'",
     )
-    return inbox_of(context).objects.get()
+    return inbox_of(context)._default_manager.get()
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ ON_EVERY_ANSWER = {"X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy
 OWN = {"request_id", "trace_id", "span_id", "duration_ms", "database_ms", "timestamp", "ip"}
 COUNTED = re.compile(r"django_http_.*(?<!_created)(?<!_sum)(?<!_bucket)$")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
-SECURE = {"wsgi.url_scheme": "https"}
+SECURE: dict[str, Any] = {"wsgi.url_scheme": "https"}
 
 
 class LongChain(django_client.ClientHandler):

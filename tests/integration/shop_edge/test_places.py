@@ -79,7 +79,9 @@ def test_as_many_run_at_once_as_there_are_places(threads):
 
 def test_eight_at_once_run_one_after_the_other_and_miss_nothing(threads):
     """Each leaves a row before it asks: none may be left when all have come back."""
-    waiting, running, most = [], [], []
+    waiting: list[int] = []
+    running: list[int] = []
+    most: list[int] = []
     lock = threading.Lock()
 
     def run():

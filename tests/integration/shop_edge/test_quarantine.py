@@ -46,7 +46,7 @@ def looker(*codenames):
 
 
 def test_chosen_rows_are_released_once_with_fresh_attempts(set_aside, monkeypatch):
-    woken = []
+    woken: list[str] = []
     monkeypatch.setattr(relay, "wake", woken.append)
     first = set_aside[0]
 

@@ -7,6 +7,7 @@ import re
 import uuid
 from datetime import UTC
 from importlib import import_module
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, close_old_connections, connections, transaction
@@ -101,10 +102,10 @@ def test_single_transaction_is_durable_without_begin_and_commit(monkeypatch):
         transactions.after_commit("orders", lambda: seen.append("after"))
         assert seen == []
     assert seen == ["after"]
-    assert outbox_of("orders").objects.count() == 1
+    assert outbox_of("orders")._default_manager.count() == 1
 
 
-def together(*texts: str, **values: object) -> list[list[tuple[object, ...]]]:
+def together(*texts: str, **values: Any) -> list[list[tuple[object, ...]]]:
     with transactions.single("notifications"):
         return Together("notifications", "probe_together", texts).run(**values)
 

@@ -1,6 +1,7 @@
 """Rates hold for every customer, however many there are."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.core.cache import caches
@@ -21,13 +22,13 @@ def two_a_minute(settings):
 def asks(number):
     """Return whether a request of this customer is let through."""
     user = SimpleNamespace(pk=number, is_authenticated=True)
-    request = SimpleNamespace(user=user, _request=SimpleNamespace())
+    request: Any = SimpleNamespace(user=user, _request=SimpleNamespace())
     return CustomerThrottle().allow_request(request, view=None)
 
 
 def comes_from(address):
     """Return whether a request from this address, without login, is let through."""
-    request = SimpleNamespace(user=None, _request=SimpleNamespace(), headers={}, META={"REMOTE_ADDR": address})
+    request: Any = SimpleNamespace(user=None, _request=SimpleNamespace(), headers={}, META={"REMOTE_ADDR": address})
     return AnonymousThrottle().allow_request(request, view=None)
 
 

@@ -99,7 +99,7 @@ def is_due(intent_id):
 @pytest.mark.parametrize("at_a_time", [1, 10])
 def test_a_bug_is_told_with_its_traceback_and_does_not_block_the_others(due, caplog, at_a_time):
     due(3)
-    seen = []
+    seen: list[str] = []
 
     assert take_turn(work(doing(ZeroDivisionError("so it is"), seen), at_a_time=at_a_time)) == 3
 
@@ -184,7 +184,7 @@ def test_a_fault_is_tried_again_later_and_later(due):
 
 def test_a_fault_of_what_all_need_ends_the_turn_and_the_rest_is_due_as_before(due):
     due(3)
-    seen = []
+    seen: list[str] = []
 
     assert take_turn(work(doing(Fault(), seen), ends_at_fault=True, at_a_time=3)) == 1
 
@@ -210,7 +210,7 @@ def test_a_refusal_is_given_to_the_work_or_waits(due):
 def test_a_lock_that_was_not_to_be_had_costs_no_attempt_and_no_lease(due, monkeypatch):
     monkeypatch.setattr(turn, "RETRY_SECONDS", LEASE_SECONDS / 2)
     due(2)
-    seen = []
+    seen: list[str] = []
 
     assert take_turn(work(doing(OperationalError("canceling statement due to lock timeout"), seen))) == 2
 
@@ -247,7 +247,7 @@ def test_a_row_whose_database_went_away_is_due_soon_after_it_is_back(due, monkey
 def test_a_row_that_was_tried_before_is_claimed_alone_where_the_claim_counts(due):
     due(4)
     StrayIntent.objects.filter(intent_id="pi_1").update(attempts=1)
-    seen = []
+    seen: list[tuple[str, dict[str, int]]] = []
 
     def kill(intent_id):
         seen.append((intent_id, dict(StrayIntent.objects.values_list("intent_id", "attempts"))))
@@ -265,7 +265,7 @@ def test_a_row_that_was_tried_before_is_claimed_alone_where_the_claim_counts(due
 def test_the_soft_time_limit_rises_and_what_was_not_begun_is_due_as_before(due, at_a_time):
     due(3)
     before = list(StrayIntent.objects.order_by("intent_id").values_list("due_at", flat=True))
-    seen = []
+    seen: list[str] = []
 
     with pytest.raises(SoftTimeLimitExceeded):
         take_turn(work(doing(SoftTimeLimitExceeded(), seen), at_a_time=at_a_time))

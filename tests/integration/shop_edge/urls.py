@@ -1,6 +1,8 @@
 """A small API on the edge's parts, beside the shop's own addresses."""
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 from django.urls import path
 from rest_framework import generics, serializers
@@ -35,8 +37,8 @@ class Work:
     """What the view does, for a test to look into and to steer."""
 
     calls: list[str] = []
-    outcome: object = None
-    before_answer = staticmethod(lambda: None)
+    outcome: Any = None
+    before_answer: Callable[[], object] = staticmethod(lambda: None)
 
 
 class OrdersView(APIView):

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connections
 
+from config.db.postgresql.base import DatabaseWrapper
 from tests.driver.stopwatch import Stopwatch
 from tests.integration.database.bench import ALIAS
 from tests.proof.processes.proxy import Proxy
@@ -66,3 +67,10 @@ class Counter:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def wrapper(alias: str) -> DatabaseWrapper:
+    """Return this thread's connection, as our engine makes it."""
+    found = connections[alias]
+    assert isinstance(found, DatabaseWrapper)
+    return found

@@ -11,6 +11,7 @@ from django.db import connections
 
 from config import databases
 from tests.integration.database.bench import ALIAS
+from tests.integration.database.pool.asking import wrapper
 from tests.integration.database.server import Server
 from tests.proof.processes.proxy import Proxy
 
@@ -35,7 +36,7 @@ def pooled(monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> Iterator[
         yield open_on
         for alias in opened:
             connections[alias].close()
-            connections[alias].close_pool()
+            wrapper(alias).close_pool()
     for alias in opened:
         del connections[alias]
 

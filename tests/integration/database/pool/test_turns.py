@@ -16,7 +16,7 @@ from psycopg_pool import PoolTimeout
 from config.db.postgresql import pool as pools
 from shop import transactions
 from tests.integration.database.bench import ALIAS
-from tests.integration.database.pool.asking import AS_DEPLOYED, PATIENCE, ask, finish_request
+from tests.integration.database.pool.asking import AS_DEPLOYED, PATIENCE, ask, finish_request, wrapper
 
 
 def test_an_exhausted_pool_is_waited_for_one_second_at_most(url: str, pooled: Callable[..., None]):
@@ -55,7 +55,8 @@ def test_who_is_in_the_midst_of_work_waits_longer_than_who_begins(url: str, pool
 
 def test_who_is_in_the_midst_of_work_comes_before_who_begins_and_each_in_order(url: str, pooled: Callable[..., None]):
     pooled(url, DATABASE_POOL_MAX="1", DATABASE_POOL_WAIT_SECONDS="20")
-    pool, served = connections[ALIAS].pool, []
+    pool = wrapper(ALIAS).pool
+    served: list[str] = []
     pool.open()
     taken = pool.getconn()
 
@@ -77,7 +78,7 @@ def test_who_is_in_the_midst_of_work_comes_before_who_begins_and_each_in_order(u
 
 def test_who_gave_up_waiting_leaves_nothing_behind(url: str, pooled: Callable[..., None]):
     pooled(url, DATABASE_POOL_MAX="1", DATABASE_POOL_WAIT_SECONDS="20")
-    pool = connections[ALIAS].pool
+    pool = wrapper(ALIAS).pool
     pool.open()
     taken = pool.getconn()
     gc.disable()
@@ -102,7 +103,8 @@ def test_who_gave_up_waiting_leaves_nothing_behind(url: str, pooled: Callable[..
 
 def test_who_gives_up_takes_nobodys_turn(url: str, pooled: Callable[..., None]):
     pooled(url, DATABASE_POOL_MAX="1", DATABASE_POOL_WAIT_SECONDS="20")
-    pool, served = connections[ALIAS].pool, []
+    pool = wrapper(ALIAS).pool
+    served: list[str] = []
     pool.open()
     taken = pool.getconn()
 
@@ -133,8 +135,8 @@ def test_the_next_request_of_the_thread_begins_anew(url: str, pooled: Callable[.
     pooled(url, DATABASE_POOL_MAX="1")
     ask()
     transactions.go_outside()
-    assert connections[ALIAS]._goes_on
+    assert wrapper(ALIAS)._goes_on
 
     connections[ALIAS].close_if_unusable_or_obsolete()
 
-    assert not connections[ALIAS]._goes_on
+    assert not wrapper(ALIAS)._goes_on

@@ -19,6 +19,7 @@ from payments import services, tasks
 from payments.models import Dispute, Payment, Refund
 from shop.clock import now
 from tests.driver.factories import UserFactory
+from tests.driver.mails import html_of, text_of
 from tests.driver.orders import levels, payment, placed, saga_of, status_of
 from tests.driver.provider import Provider, refunds_refused
 from tests.driver.shop import violations
@@ -251,7 +252,7 @@ def test_a_lost_order_that_has_not_left_is_canceled_by_staff_without_a_second_re
     assert f"the customer's bank had already returned {total} to them, nothing was refunded" in told
     assert "the rest of its money went back" not in told
     mail_of_end = mail.outbox[-1]
-    for text in (mail_of_end.body, mail_of_end.alternatives[0][0]):
+    for text in (text_of(mail_of_end), html_of(mail_of_end)):
         assert "Your bank has already returned" in text
         assert total.localized() in text
         assert "on its way back" not in text

@@ -17,11 +17,11 @@ from shop.money import Money
 from tests.driver.factories import UserFactory
 from tests.driver.orders import levels, pass_deadline, payment, reservation, saga_of, status_of
 from tests.driver.provider import Provider, in_threads
+from tests.driver.sessions import waiting_for
 from tests.driver.shopper import Shopper, id_in
 from tests.driver.tables import execute
 from tests.driver.waiting import until
 from tests.integration.orders.held_unpaid.holding import ASKS, MOST, STOCK, address_of_orders, code_of, hold, named
-from tests.integration.orders.test_open_orders import waiting_for
 
 
 def test_a_card_that_waits_for_its_customer_holds_no_more_than_no_card(vase: str, shopper: Shopper, sandbox: Provider):

@@ -17,6 +17,7 @@ from shop.mail_address import same_mailbox
 from tests.driver.factories import UserFactory
 from tests.driver.orders import levels, pass_deadline
 from tests.driver.provider import in_threads
+from tests.driver.sessions import waiting_for
 from tests.driver.shopper import Shopper, id_in
 from tests.driver.waiting import until
 from tests.integration.orders.held_unpaid.holding import (
@@ -29,7 +30,6 @@ from tests.integration.orders.held_unpaid.holding import (
     hold,
     verify,
 )
-from tests.integration.orders.test_open_orders import waiting_for
 
 
 @pytest.mark.parametrize("email", ["buyer@shop.example", "Buyer+2@Shop.example"])

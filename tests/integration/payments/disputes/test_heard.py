@@ -108,10 +108,9 @@ def test_a_dispute_whose_webhooks_were_all_lost_is_found_by_the_hourly_reconcili
 def test_a_dispute_of_two_days_ago_is_found_by_the_hourly_reconciliation(sandbox, dispute):
     dispute()
     sandbox.control("POST", "clock", {"advance_seconds": 1})
-    real = tasks.now
 
     with pytest.MonkeyPatch.context() as later:
-        later.setattr(tasks, "now", lambda: real() + timedelta(days=2))
+        later.setattr(tasks, "now", lambda: now() + timedelta(days=2))
         tasks.reconcile_recent()
 
     assert Dispute.objects.exists()
@@ -142,7 +141,8 @@ def test_money_that_is_reinstated_after_the_end_is_still_asked_for(dispute, hear
 def test_an_older_answer_never_overwrites_a_newer_one(dispute, hear, decide, order_id, monkeypatch):
     dispute_id = dispute()
     hear()
-    late, asked = StripeProvider.retrieve_dispute, []
+    late = StripeProvider.retrieve_dispute
+    asked: list[str] = []
 
     def overtaken(self, *, provider_dispute_id):
         seen = late(self, provider_dispute_id=provider_dispute_id)
