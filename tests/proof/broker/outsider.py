@@ -12,6 +12,7 @@ from kombu import Exchange, Queue
 
 from shop import topology
 from shop.events.broker import connect
+from tests.driver.rabbitmq import channel_of
 
 RECONNECT_SECONDS = 0.2
 READ_SECONDS = 0.5
@@ -40,8 +41,8 @@ class Outsider:
         """Stop listening, and take the queue away where the broker still answers."""
         self._ended.set()
         self._thread.join()
-        with contextlib.suppress(OSError, amqp.AMQPError), connect(self.url) as connection:
-            connection.channel().queue_delete(self._queue().name)
+        with contextlib.suppress(OSError, amqp.AMQPError), channel_of(connect(self.url)) as channel:
+            channel.queue_delete(self._queue().name)
 
     def has_heard(self, events: int) -> bool:
         """Say whether at least so many different facts came."""

@@ -27,7 +27,7 @@ Fact = tuple[UUID, int]
 
 def chime(event: bench.Rung) -> None:
     """Leave the effect of one event, without looking whether it is there already."""
-    effects_of(CHIME).objects.create(
+    effects_of(CHIME)._default_manager.create(
         event_id=new_id(),
         type=bench.APPLIED,
         schema_version=1,
@@ -50,7 +50,7 @@ def effects_of(subscriber: str) -> type[OutboxMessage]:
 
 def handled_by(subscriber: str, bells: Sequence[UUID] | None = None) -> Counter[Fact]:
     """Return how often each event was handled; only those of `bells` where they are named."""
-    effects = effects_of(subscriber).objects.filter(type=bench.APPLIED, payload__subscriber=subscriber)
+    effects = effects_of(subscriber)._default_manager.filter(type=bench.APPLIED, payload__subscriber=subscriber)
     if bells is not None:
         effects = effects.filter(aggregate_id__in=bells)
     return Counter(effects.values_list("aggregate_id", "aggregate_version"))
@@ -63,4 +63,6 @@ def committed() -> int:
 
 def waiting() -> int:
     """Return about how many events the slower subscriber is behind."""
-    return committed() - min(effects_of(name).objects.filter(type=bench.APPLIED).count() for name in SUBSCRIBERS)
+    return committed() - min(
+        effects_of(name)._default_manager.filter(type=bench.APPLIED).count() for name in SUBSCRIBERS
+    )

@@ -15,6 +15,7 @@ from shop.events import transport
 from shop.events.broker import connect
 from tests.driver.provider import Provider
 from tests.driver.provider_process import provider, sandbox_process
+from tests.driver.rabbitmq import channel_of
 from tests.process.broker import broker_of_session  # noqa: F401  a fixture
 from tests.proof.crashes.over_rabbitmq import OverRabbitmq, let_go
 from tests.proof.together import together
@@ -43,12 +44,12 @@ def queues(rabbitmq: str, settings: Any) -> Iterator[None]:
     settings.EVENTS_NAMESPACE = f"t{uuid4().hex[:8]}."
     settings.EVENTS_TRANSPORT = "shop.events.broker.CeleryTransport"
     transport.transport.cache_clear()
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         topology.declare(channel)
     yield
     let_go()
     transport.transport.cache_clear()
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         topology.delete(channel)
 
 

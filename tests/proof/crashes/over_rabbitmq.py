@@ -25,6 +25,7 @@ from shop import topology
 from shop.events import broker, dead_letters, inbox, relay, subscribers, transport
 from shop.events.broker import connect
 from shop.events.inbox import DeliveryStatus
+from tests.driver.rabbitmq import channel_of
 from tests.driver.waiting import until
 from tests.proof.crashes.children import Lived, Tell, live
 from tests.proof.crashes.enumeration import settle, violations_at_rest
@@ -211,7 +212,7 @@ class Settled:
             self.left -= 1
             self.acknowledged += acknowledged
             if not self.left:
-                state.should_stop = 0
+                state.should_stop = 0  # type: ignore[assignment]
 
         return counted
 
@@ -219,7 +220,8 @@ class Settled:
 def run_worker(queues: Sequence[str], settled: Settled) -> None:
     """Run a worker of one thread, this one, on these queues until all is settled."""
     app.conf.update(broker_url=settings.BROKER_URL, worker_enable_remote_control=False)
-    app.amqp.queues = topology.worker_queues()
+    messages: Any = app.amqp
+    messages.queues = topology.worker_queues()
     app.finalize()
     state.should_stop = None
     with mock.patch.dict("os.environ", CELERY_SKIP_CHECKS="yes"), settled.counting():
@@ -228,7 +230,7 @@ def run_worker(queues: Sequence[str], settled: Settled) -> None:
             without_heartbeat=True, without_mingle=True, without_gossip=True,
         )  # fmt: skip
         # What a task leaves to do in the worker's own thread, such as its ack, would wait for the next event, up to 10 s.
-        hub = worker.hub
+        hub: Any = worker.hub
         hub.on_tick.add(lambda: hub._waker.wake() if hub._ready or not settled.left else None)
         worker.start()
     assert worker.exitcode == 0, "the worker failed; its log says why"
@@ -266,7 +268,7 @@ def let_go() -> None:
 def send_gibberish() -> None:
     """Put a message into a queue that no worker can decode."""
     expected = ready() + 1
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         channel.basic_publish(GIBBERISH, exchange=topology.named("events"), routing_key="notifications.events")
     wait_for_messages(expected)
 
@@ -274,7 +276,7 @@ def send_gibberish() -> None:
 def bury(queue: str) -> None:
     """Reject every message of a queue to its dead queue."""
     expected = ready()
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         while (message := channel.basic_get(topology.named(queue))) is not None:
             channel.basic_reject(message.delivery_tag, requeue=False)
     wait_for_messages(expected)
@@ -283,15 +285,16 @@ def bury(queue: str) -> None:
 def connect_marked() -> Connection:
     """Open a connection to the broker that can be seen from outside, for as long as the broker takes it to be alive."""
     connection = connect()
-    connection.connection.channel().queue_declare(topology.named(MARK), exclusive=True)
+    channel: Any = connection.connection.channel()
+    channel.queue_declare(topology.named(MARK), exclusive=True)
     return connection
 
 
 def is_unmarked() -> bool:
     """Say whether a marked connection has ended."""
-    with connect() as connection:
+    with channel_of(connect()) as channel:
         try:
-            connection.channel().queue_declare(topology.named(MARK), passive=True)
+            channel.queue_declare(topology.named(MARK), passive=True)
         except amqp.NotFound:
             return True
         except amqp.exceptions.ResourceLocked:
@@ -301,16 +304,16 @@ def is_unmarked() -> bool:
 
 def empty_queues() -> None:
     """Throw away what an earlier history left."""
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         for queue in (*EVENTS, *DEAD):
             channel.queue_purge(topology.named(queue))
 
 
 def depths() -> dict[str, tuple[int, int]]:
     """Return how many messages are ready in each queue, and how many consumers it has or hold messages of it."""
-    with connect() as connection, connection.channel() as channel:
+    with channel_of(connect()) as channel:
         found = {name: channel.queue_declare(topology.named(name), passive=True) for name in (*EVENTS, *DEAD)}
-    return {name: (queue.message_count, queue.consumer_count) for name, queue in found.items()}
+    return {name: (messages, consumers) for name, (_queue, messages, consumers) in found.items()}
 
 
 def ready() -> int:

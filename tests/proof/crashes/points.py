@@ -90,7 +90,7 @@ class Points:
 
         self._put(owner, method, watched)
 
-    def _put(self, owner: Any, name: str, watched: Callable[..., Any]) -> None:
+    def _put(self, owner: Any, name: str, watched: object) -> None:
         own, before = name in vars(owner), vars(owner).get(name)
         setattr(owner, name, watched)
         self._undo.append(lambda: setattr(owner, name, before) if own else delattr(owner, name))
@@ -160,7 +160,8 @@ class Points:
         Else the points were others each time: one frame may confirm many messages, and py-amqp, so that it hears of a
         broker in distress, may read frames in the middle of a publish.
         """
-        confirm = amqp.Channel._on_basic_ack
+        channels: Any = amqp.Channel
+        confirm = channels._on_basic_ack
         confirmed: WeakKeyDictionary[amqp.Channel, set[int]] = WeakKeyDictionary()
 
         def watched(channel: amqp.Channel, tag: int, multiple: bool) -> None:

@@ -16,6 +16,7 @@ from orders.models import Saga
 from payments.events import PaymentAuthorized
 from payments.models import Payment
 from payments.services import authorize
+from payments.services.recording import change
 from shop import topology, transactions
 from shop.events import claims, dead_letters, subscribers
 from shop.events.worker import DeadLetteringConsumer
@@ -56,8 +57,6 @@ def saga_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def authorized_before_the_bank_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    change = authorize.change
-
     def hasty(payment: Payment, *, to: str, **more: Any) -> Payment:
         changed = change(payment, to=to, **more)
         if to == "SUBMITTED":

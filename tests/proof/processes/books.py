@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -125,9 +125,10 @@ def read_books(shop: ChaosShop, *, rested_at: datetime) -> Books:
             lines.setdefault(order_id, []).append((sku, quantity))
         books = Books(charges=read_charges(shop))
         moments = {"rested": rested_at - COMMITTED_WITHIN, "looked_for": rested_at - LOOKED_FOR}
+        made: Callable[..., OrderRow] = OrderRow
         for *row, mails, is_moving in rows(ORDERS, moments):
             bought = tuple(lines.get(row[0], ()))
-            books.orders.append(OrderRow(*row[:5], bought, *row[5:], mails=tuple(mails), is_moving=is_moving))
+            books.orders.append(made(*row[:5], bought, *row[5:], mails=tuple(mails), is_moving=is_moving))
         stock = rows("SELECT sku, available, reserved, sold, received, written_off FROM inventory.inventory_stock")
         books.stock = [StockRow(*row) for row in stock]
         for context in CONTEXTS:

@@ -27,7 +27,7 @@ from local.stack import SANDBOX_KEY, Stack
 from shop import topology
 from shop.contexts import CONTEXTS
 from shop.events.broker import connect
-from tests.driver.rabbitmq import PrivateRabbitmq, server_script
+from tests.driver.rabbitmq import PrivateRabbitmq, channel_of, server_script
 from tests.proof.processes.proxy import HOST, Proxy
 
 Rows = list[tuple[Any, ...]]
@@ -179,7 +179,7 @@ class ChaosShop(Stack):
         finds a leader again. An orderly stop flushes it.
         """
         self.broker.start()
-        with connect(self.broker.url) as connection, connection.channel() as channel:
+        with channel_of(connect(self.broker.url)) as channel:
             topology.declare(channel)
         self.broker.stop()
         self.broker.start()

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from tests.proof.choosing import Choose
 from tests.proof.races import stage as scenes
-from tests.proof.races.actors import ACTORS, Actor, Scene
+from tests.proof.races.actors import ACTORS, Actor
 from tests.proof.races.judge import wrongs
 from tests.proof.races.overlap import Met, Pair
-from tests.proof.races.stage import Stage
+from tests.proof.races.stage import Scene, Stage
 
 NAMES = tuple(actor.name for actor in ACTORS)
 BY_NAME = {actor.name: actor for actor in ACTORS}
@@ -65,7 +65,7 @@ ACTING: dict[Scene, tuple[tuple[str, ...], tuple[str, ...]]] = {
     scenes.canceling: (("complete", "webhook", "expiry", *CANCELS, "reconcile", "sweep"), ("redelivery",)),
     scenes.refunding: (("complete", "webhook", "expiry", *CANCELS, "redelivery", "reconcile", "sweep"), ("refund",)),
 }
-LOST_REFUNDS = {scenes.refunded_in_part: 1}
+LOST_REFUNDS: dict[Scene, int] = {scenes.refunded_in_part: 1}
 CANCELED_BEFORE = {scenes.canceling, scenes.refunding}
 
 

@@ -12,6 +12,7 @@ from django.apps import apps
 from django.core import mail
 from django.core.cache import cache
 from django.db import connections, router
+from django.db.models import Model
 
 from local.carrier.models import SandboxBooking
 from orders.gateways import inventory_breaker
@@ -117,7 +118,8 @@ class Stage:
 
 
 def _forget(alias: str) -> None:
-    models = [model for model in (*context_models(), IdempotencyKey, SandboxBooking) if _lives_on(model, alias)]
+    every: list[type[Model]] = [*context_models(), IdempotencyKey, SandboxBooking]
+    models = [model for model in every if _lives_on(model, alias)]
     with connections[alias].cursor() as cursor:
         # Append-only tables refuse DELETE by trigger.
         cursor.execute(

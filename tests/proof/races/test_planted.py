@@ -13,12 +13,13 @@ from django.db.models import F, Q
 from orders.models import Order, OrderStatus
 from orders.sagas import entry as saga_entry
 from orders.sagas import steps as saga_steps
+from orders.sagas.checkout import SAGAS
 from orders.sagas.engine import SagaStuck
 from orders.services import personal
 from payments.events import PaymentVoided
 from payments.models import Payment, PaymentStatus
 from payments.services import refund, void
-from payments.services.recording import ASK_AGAIN
+from payments.services.recording import ASK_AGAIN, change
 from shipping.services import stopping
 from shop.events import inbox
 from shop.events.event import Event
@@ -43,9 +44,10 @@ def order_moved_whatever_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
     def blind(model: type[StatusModel], pk: Any, *, expected: Any, event: Event, **more: Any) -> Any:
         to = model.STATUS_AFTER[type(event)]
         sources = [status for status, targets in model.TRANSITIONS.items() if to in targets]
-        now = model._default_manager.values_list("status", flat=True).get(pk=pk)
+        rows: Any = model._default_manager
+        now = rows.values_list("status", flat=True).get(pk=pk)
         if now not in sources:
-            model._default_manager.filter(pk=pk).update(status=sources[0])
+            rows.filter(pk=pk).update(status=sources[0])
         return change_status(model, pk, expected=sources, event=event, **more)
 
     advance = advancing._ADVANCE_ORDER
@@ -63,7 +65,7 @@ def order_moved_whatever_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def voided_before_the_bank_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     def hasty(payment: Payment, reason: str) -> None:
-        void.change(
+        change(
             payment,
             expected=[PaymentStatus(payment.status)],
             to=PaymentStatus.VOIDED,
@@ -105,7 +107,7 @@ def parcel_canceled_before_its_carrier_is_asked(monkeypatch: pytest.MonkeyPatch)
 
 
 def stock_released_with_the_payment_still_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    checkout, *others = saga_entry.SAGAS
+    checkout, *others = SAGAS
     steps = [
         step if step.undo is None else replace(step, undo=_never if "authorize" in step.name else step.undo)
         for step in checkout.steps

@@ -66,7 +66,7 @@ def from_an_address(environ: dict[str, Any], start_response: Any) -> Any:
 
 
 SCHEMA.app = from_an_address
-OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
+OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]  # type: ignore[union-attr]
 ROLES = ("anonymous", "another customer", "owner", "staff with permission")
 # What cannot be made wrong, since every text is a product's code, or nothing is asked.
 NOTHING_TO_SEND = {

@@ -26,11 +26,11 @@ from shop.tasks import take_guests_along
 from tests.driver.factories import PASSWORD, UserFactory
 from tests.driver.orders import status_of
 from tests.driver.provider import Provider, sandbox
+from tests.driver.sessions import waiting_for
 from tests.driver.shop import mug, settle, shop_at_rest
 from tests.driver.shopper import Shopper, id_in
 from tests.driver.tables import execute
 from tests.driver.waiting import until
-from tests.integration.orders.test_open_orders import waiting_for
 from tests.proof.security.test_guests import ELSEWHERE, EMAIL, Guest, code_of, unpaid
 
 __all__ = ["mug", "sandbox", "settle", "shop_at_rest"]

@@ -85,7 +85,7 @@ GUESTS = {
 GUEST = {"email": "guest@shop.example"}
 # Repeated, they do nothing that matters, so they take no key.
 KEYLESS = {"api/v1/guests", "api/v1/order-lookups", "api/v1/quotes"}
-BODIES = {
+BODIES: dict[str, Callable[[], dict[str, Any]]] = {
     "api/v1/orders": OrderBodyFactory,
     "api/v1/guests": lambda: GUEST,
     "api/v1/order-lookups": lambda: GUEST | {"number": "7K3M9Q2XAB"},

@@ -102,7 +102,8 @@ def simulator() -> Iterator[Any]:
     for alias in connections:
         name = connections[alias].settings_dict["NAME"]
         connections[alias].settings_dict["TEST"]["NAME"] = f"test_{name}_{suffix}"
-    made = setup_databases(verbosity=0, interactive=False, aliases=set(connections), serialized_aliases=set())
+    every: Any = set(connections)
+    made = setup_databases(verbosity=0, interactive=False, aliases=every, serialized_aliases=set())
     try:
         from tests.proof.simulator.history import Simulator
 

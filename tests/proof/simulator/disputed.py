@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db.models import F
 
 from payments import tasks as payment_tasks
-from payments.models import Dispute, Payment, Refund
-from payments.services.disputes import DisputeStatus
+from payments.models import Dispute, DisputeStatus, Payment, Refund
 from shipping.models import MAY_LEAVE, Hold, Shipment
 from shipping.services import holds
 from tests.proof.simulator.bank import DisputeLine
@@ -48,17 +48,17 @@ def at_cardholders_banks(world: Any, known: list[Placed]) -> Iterator[Offer]:
         for line in bank.known_lines:
             if line.status == "succeeded":
                 about = f"order {number_of.get(line.order_id, '?')}"
-                yield 4, Action(lambda line=line, about=about: _dispute(world, line, about), disturbed=False)
+                yield 4, Action(partial(_dispute, world, line, about), disturbed=False)
     for line in standing:
         about = f"order {number_of.get(line.order_id, '?')}"
         if line.status in TO_ANSWER:
-            yield 3, Action(lambda line=line, about=about: _answer(world, line, about), disturbed=False)
+            yield 3, Action(partial(_answer, world, line, about), disturbed=False)
         for weight, outcome in DECISIONS.get(line.status, ()):
             # No bank takes more than what is left.
             if outcome != "escalate" or line.amount <= line.kept:
                 yield (
                     weight,
-                    Action(lambda line=line, to=outcome, about=about: _decide(world, line, to, about), disturbed=False),
+                    Action(partial(_decide, world, line, outcome, about), disturbed=False),
                 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from orders.models import Order
@@ -16,19 +17,19 @@ def at_the_bank(world: Any, known: list[Placed]) -> Iterator[Offer]:
     """Offer what customers do at the provider, and what it does by itself."""
     bank, number_of = world.bank, {str(placed.order_id): placed.number for placed in known}
     for number in range(len(bank.late)):
-        yield 20, Action(lambda number=number: _arrive(world, number), disturbed=False)
+        yield 20, Action(partial(_arrive, world, number), disturbed=False)
     bank.known_lines = bank.lines()
     for line in bank.known_lines:
         about = f"order {number_of.get(line.order_id, '?')}"
         if line.status == "requires_action":
             yield (
                 10,
-                Action(lambda line=line, about=about: _authenticate(world, line.intent_id, about), disturbed=False),
+                Action(partial(_authenticate, world, line.intent_id, about), disturbed=False),
             )
         if line.status == "requires_capture":
-            yield 5, Action(lambda line=line, about=about: _expire(world, line.intent_id, about), disturbed=False)
+            yield 5, Action(partial(_expire, world, line.intent_id, about), disturbed=False)
         if line.status == "requires_payment_method":
-            yield 12, Action(lambda line=line, about=about: _confirm(world, line.intent_id, about), disturbed=False)
+            yield 12, Action(partial(_confirm, world, line.intent_id, about), disturbed=False)
 
 
 def _arrive(world: Any, number: int) -> str:
@@ -69,7 +70,7 @@ def passing_time(world: Any, known: list[Placed], moments: list[tuple[str, datet
         yield 12, Action(lambda: _wait_until_due(world, min(later)), disturbed=False)
     for placed in known:
         if placed.status in ("PENDING", "AWAITING_PAYMENT"):
-            yield 3, Action(lambda placed=placed: _wait_for_deadline(world, placed), disturbed=False)
+            yield 3, Action(partial(_wait_for_deadline, world, placed), disturbed=False)
 
 
 def _wait_until_due(world: Any, moment: datetime) -> str:

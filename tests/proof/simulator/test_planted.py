@@ -14,17 +14,19 @@ from inventory.services import expiry
 from orders.models import Order
 from orders.sagas import engine
 from orders.sagas import entry as saga_entry
-from orders.sagas.checkout import CHECKOUT
+from orders.sagas.checkout import CHECKOUT, SAGAS
 from payments.events import PaymentVoided
 from payments.gateways import PaymentUnknown
 from payments.models import Payment, Refund
 from payments.services import authorize, refund
+from payments.services.recording import change
 from shipping import api as shipping
 from shipping.models import Shipment
 from shipping.services import holds
 from shop import states, transactions
 from shop.events import inbox
 from shop.personal import erasure, guests
+from shop.personal.keepers import erase_orders
 from shop.rest import idempotency
 from tests.proof.crashes.test_planted import published_before_it_is_sent
 from tests.proof.report import EXTENT, Record, drawn, sized
@@ -77,7 +79,7 @@ def a_timeout_counts_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def give_up(payment: Payment, error: PaymentUnknown) -> None:
         if error.operation == "confirm":
             event = PaymentVoided(order_id=payment.order_id, reason="timeout")
-            authorize.change(payment, expected=["SUBMITTED"], to="VOIDED", event=event, due_at=None)
+            change(payment, expected=["SUBMITTED"], to="VOIDED", event=event, due_at=None)
 
     monkeypatch.setattr(authorize, "record_unanswered", give_up)
 
@@ -120,7 +122,7 @@ def a_canceled_parcel_leaves_no_tombstone(monkeypatch: pytest.MonkeyPatch) -> No
 def money_is_taken_before_the_stock_is_sold(monkeypatch: pytest.MonkeyPatch) -> None:
     reserve, authorizes, commit, capture = CHECKOUT.steps
     hasty = (reserve, authorizes, replace(capture, then=None), replace(commit, then=capture.then))
-    monkeypatch.setattr(saga_entry, "SAGAS", (replace(CHECKOUT, steps=hasty), *saga_entry.SAGAS[1:]))
+    monkeypatch.setattr(saga_entry, "SAGAS", (replace(CHECKOUT, steps=hasty), *SAGAS[1:]))
 
 
 def a_refund_is_made_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,8 +152,7 @@ def a_person_is_erased_before_all_have_heard(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def an_erasure_leaves_the_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    erase = erasure.erase_orders
-    monkeypatch.setattr(erasure, "erase_orders", lambda order_ids, whole: erase(order_ids, whole=False))
+    monkeypatch.setattr(erasure, "erase_orders", lambda order_ids, whole: erase_orders(order_ids, whole=False))
 
 
 def _after_a_use_is_held(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:

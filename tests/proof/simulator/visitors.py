@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tests.proof.simulator.plans import Plan, Visit
@@ -40,7 +41,7 @@ def zombie(world: Any, depth: int) -> None:
     def take_over() -> None:
         for sweep in sweeps_by_name():
             if not names or sweep.name in names:
-                outcome = world.run(lambda sweep=sweep: run_sweep(world, sweep), Plan(), depth)
+                outcome = world.run(partial(run_sweep, world, sweep), Plan(), depth)
                 world.lines[-1] += f": {outcome}" if world.lines else ""
         world.look()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from payments.models import Payment
@@ -53,9 +54,9 @@ def wishes(world: Any, known: list[Placed]) -> Iterator[Offer]:
         if world.has_codes:
             yield 12, Action(lambda: _ask_for_a_quote(world))
         for quote in world.quotes:
-            yield 14, Action(lambda quote=quote: _place_by_quote(world, quote), asks=("provider",))
+            yield 14, Action(partial(_place_by_quote, world, quote), asks=("provider",))
     for wish in filter(lambda wish: people.may_ask(wish.who), people.wishes):
-        yield 2, Action(lambda wish=wish: _ask_again(world, wish), asks=("provider",))
+        yield 2, Action(partial(_ask_again, world, wish), asks=("provider",))
     if len(people.wishes) >= MOST_WISHES:
         return
     for placed in known:
@@ -68,7 +69,7 @@ def more_time(world: Any, known: list[Placed]) -> Iterator[Offer]:
     """Offer that customers ask for more time to pay."""
     for placed in known if len(world.people.wishes) < MOST_WISHES else ():
         if placed.status == "AWAITING_PAYMENT" and world.people.may_ask(placed.who):
-            yield 4, Action(lambda placed=placed: _extend(world, placed))
+            yield 4, Action(partial(_extend, world, placed))
 
 
 def _extend(world: Any, placed: Placed) -> str:

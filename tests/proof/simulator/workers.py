@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from payments import tasks as payment_tasks
@@ -39,7 +40,7 @@ def work(world: Any, moments: list[tuple[str, datetime]]) -> Iterator[Offer]:
     for sweep in sweeps_by_name():
         has_work = relays if sweep.name == "shop.relay_outbox" else sweep.context in ready
         if has_work:
-            yield WEIGHTS.get(sweep.name, 6), Action(lambda sweep=sweep: run_sweep(world, sweep), asks=_asked_by(sweep))
+            yield WEIGHTS.get(sweep.name, 6), Action(partial(run_sweep, world, sweep), asks=_asked_by(sweep))
     yield 1, Action(lambda: run_sweep(world, world.choices.among(sweeps_by_name())))
     yield 2, Action(lambda: _reconcile(world), asks=("provider",))
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
+from django.db.models import Model
 
 from local.stripe.store import TABLES
 from orders.models import Order
@@ -93,7 +94,8 @@ class Recorder:
         self._shapes.add(shape)
         self.states |= states_seen()
         sku = f"MUG-{len(self.scenes) + 1:03}"
-        for model in [*context_models(), User, IdempotencyKey]:
+        kept: list[type[Model]] = [*context_models(), User, IdempotencyKey]
+        for model in kept:
             for row in json.loads(SKU.sub(sku, rows_of(model))):
                 self.rows.append((model._meta.db_table, row))
         self.provider_rows += self._provider_rows()

@@ -78,7 +78,7 @@ def _insert(table: str, rows: list[Json], age: timedelta) -> None:
         )
         for column, kind, sequence in cursor.fetchall():
             if kind == "timestamp with time zone":
-                cursor.execute(f'UPDATE {table} SET "{column}" = "{column}" + %s', [age])
+                cursor.execute(f'UPDATE {table} SET "{column}" = "{column}" + %s', [age])  # type: ignore[list-item]
             if sequence:
                 cursor.execute(f'SELECT setval(%s, max("{column}")) FROM {table}', [sequence])
         cursor.execute("SET session_replication_role = DEFAULT")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from django.apps import apps
 from django.db.models import Model
@@ -77,7 +77,7 @@ def states_seen() -> set[str]:
         f"{_name(model)} {row.status}"
         for model in apps.get_models()
         if issubclass(model, StatusModel)
-        for row in model._default_manager.all()
+        for row in cast("Any", model._default_manager).all()
     }
     for row in Saga.objects.filter(finished_at=None).select_related("order"):
         found |= {f"{row.name} at {row.order.status}", f"saga waits for {row.waiting_for}"}

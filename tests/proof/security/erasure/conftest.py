@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -85,7 +85,7 @@ def whole_life(
 
 
 @pytest.fixture
-def desk(database: None) -> Iterator[Client]:
+def desk(database: None) -> Client:
     client = Client()
     names = ("shop.view_user", "shop.change_user", "shop.view_erasure", "shop.erase_person")
     client.force_login(UserFactory(email="desk@shop.example", is_staff=True, permissions=names))

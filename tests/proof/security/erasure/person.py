@@ -98,8 +98,8 @@ def asked(shopper: Shopper) -> uuid.UUID:
 
 def pass_settling(erasure_id: uuid.UUID) -> None:
     """Let the requests end that were under way as the erasure began, and its next look come."""
-    late_clock: Any = erasure.clock
-    late_clock.late += timedelta(hours=1)
+    looks_late: Any = erasure
+    looks_late.clock.late += timedelta(hours=1)
     execute("shop", "UPDATE shop_erasure SET due_at = now() WHERE id = %s AND due_at IS NOT NULL", erasure_id)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from django.core import mail
@@ -161,7 +162,7 @@ def test_an_order_that_goes_on_meanwhile_is_not_disturbed(shopper: Shopper, sett
 
     outcomes = in_threads(
         lambda: erasure.carry_out(erasure_id),
-        *[lambda order_id=order_id: resume(order_id=order_id) for order_id in order_ids],
+        *[partial(resume, order_id=order_id) for order_id in order_ids],
     )
     assert not [outcome for outcome in outcomes if isinstance(outcome, Exception)]
     settle()
