@@ -37,7 +37,7 @@ from inventory.models import (
     Product,
     Reservation,
     ReservationLine,
-    Status,
+    ReservationStatus,
     Stock,
     StockMovement,
     Watermark,
@@ -389,11 +389,11 @@ class ReservationAdmin(ReadOnlyAdmin):
 
     status_label = status_badge(
         colors={
-            Status.HELD: "info",
-            Status.PAYING: "info",
-            Status.COMMITTED: "success",
-            Status.SHORT: "warning",
-            Status.EXPIRED: "warning",
+            ReservationStatus.HELD: "info",
+            ReservationStatus.PAYING: "info",
+            ReservationStatus.COMMITTED: "success",
+            ReservationStatus.SHORT: "warning",
+            ReservationStatus.EXPIRED: "warning",
         }
     )
 

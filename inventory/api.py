@@ -5,6 +5,7 @@ Every call of the order's process is idempotent by `order_id`; every undo accept
 """
 
 from inventory.catalogue import Details, Image, InvalidProduct
+from inventory.models import FREED, KEEPING, ReservationStatus
 from inventory.queries import (
     InventoryBusy,
     InventoryUnavailable,
@@ -45,6 +46,8 @@ from inventory.services.reservations import (
 
 __all__ = [
     "COLUMNS",
+    "FREED",
+    "KEEPING",
     "ChangedMeanwhile",
     "Details",
     "Image",
@@ -62,6 +65,7 @@ __all__ = [
     "ReservationNotFound",
     "ReservationStanding",
     "ReservationState",
+    "ReservationStatus",
     "SkuTaken",
     "StockLevel",
     "StockWouldGoNegative",

@@ -8,20 +8,11 @@ from typing import Any
 
 from django.db import connections
 
-from inventory.events import (
-    StockCommitted,
-    StockExpired,
-    StockPaymentBegan,
-    StockReleased,
-    StockReserved,
-    StockReturned,
-    StockShort,
-)
-from inventory.models import BORN, Reservation, Status
+from inventory.models import BORN, Reservation, ReservationStatus
 from shop import transactions
 from shop.audit import SKEW, Check, Law, Violation, register_check, register_law
 from shop.audit.bus import register_bus_checks
-from shop.audit.statuses import ByPayload, register_history_checks
+from shop.audit.statuses import register_history_checks
 
 # Holds are swept within seconds of their end.
 OVERDUE_SECONDS = 300
@@ -30,12 +21,12 @@ LONGEST_HOLD = timedelta(days=1)
 
 # What one unit of a reservation has moved by now, by its status: available, reserved, sold.
 MOVED = {
-    Status.HELD: (-1, 1, 0),
-    Status.PAYING: (-1, 1, 0),
-    Status.COMMITTED: (-1, 0, 1),
-    Status.RELEASED: (0, 0, 0),
-    Status.EXPIRED: (0, 0, 0),
-    Status.RETURNED: (0, 0, 0),
+    ReservationStatus.HELD: (-1, 1, 0),
+    ReservationStatus.PAYING: (-1, 1, 0),
+    ReservationStatus.COMMITTED: (-1, 0, 1),
+    ReservationStatus.RELEASED: (0, 0, 0),
+    ReservationStatus.EXPIRED: (0, 0, 0),
+    ReservationStatus.RETURNED: (0, 0, 0),
 }
 _MOVED = ", ".join(f"('{status}', {', '.join(map(str, deltas))})" for status, deltas in MOVED.items())
 # What a movement of each kind does to the columns, beside the one that it takes from: (kind, of an order, signs).
@@ -137,22 +128,7 @@ def register() -> None:
     for law in LAWS:
         register_law("inventory", law, longest=LONGEST_HOLD, overdue=overdue)
     register_bus_checks("inventory")
-    register_history_checks(
-        context="inventory",
-        model=Reservation,
-        noun="reservation",
-        status_after={
-            StockReserved.type: ByPayload("status"),
-            StockPaymentBegan.type: Status.PAYING,
-            StockCommitted.type: Status.COMMITTED,
-            StockReleased.type: Status.RELEASED,
-            StockExpired.type: Status.EXPIRED,
-            StockReturned.type: Status.RETURNED,
-            StockShort.type: Status.SHORT,
-        },
-        born=BORN,
-        since_field="created_at",
-    )
+    register_history_checks(Reservation, born=BORN, since_field="created_at")
 
 
 def stock_law() -> Iterator[Violation]:

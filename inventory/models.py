@@ -17,12 +17,21 @@ from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 
 from inventory.catalogue import GROUP_PATTERN, MAX_TAX_CLASS, TAX_CLASS_PATTERN, Details, Image
+from inventory.events import (
+    StockCommitted,
+    StockExpired,
+    StockPaymentBegan,
+    StockReleased,
+    StockReserved,
+    StockReturned,
+    StockShort,
+)
 from inventory.rules import SKU_PATTERN
 from shop.events.outbox import OutboxMessage
 from shop.events.past import HistoryEntry, WatermarkRow
 from shop.ids import new_id
 from shop.money import Money
-from shop.states import StatusModel, Transitions
+from shop.states import ByPayload, StatusModel, Transitions
 from shop.text import words
 
 # Note [Words of a product]
@@ -184,7 +193,7 @@ class Stock(models.Model):
         return f"{self.product_id}: {self.available} available"
 
 
-class Status(models.TextChoices):
+class ReservationStatus(models.TextChoices):
     """Where a reservation stands."""
 
     HELD = "HELD", "held"
@@ -196,28 +205,45 @@ class Status(models.TextChoices):
     SHORT = "SHORT", "short"
 
 
+# Not sold yet, and kept for its order.
+OPEN = (ReservationStatus.HELD, ReservationStatus.PAYING)
+# Stock is kept for the order, or sold to it.
+KEEPING = (*OPEN, ReservationStatus.COMMITTED)
+# Its stock went back before it was sold.
+FREED = (ReservationStatus.RELEASED, ReservationStatus.EXPIRED)
+# A reservation that is asked for late finds the door shut.
+TOMBSTONES = (*FREED, ReservationStatus.RETURNED)
 # SHORT and, as the tombstone of an order that never reserved, RELEASED are also statuses a row is born with.
-TRANSITIONS = Transitions(
+BORN = (*OPEN, ReservationStatus.RELEASED, ReservationStatus.SHORT)
+RESERVATION_TRANSITIONS = Transitions(
     {
-        Status.HELD: {Status.PAYING, Status.EXPIRED, Status.RELEASED},
-        Status.PAYING: {Status.COMMITTED, Status.RELEASED},
-        Status.COMMITTED: {Status.RELEASED, Status.RETURNED},
-        Status.RELEASED: set(),
-        Status.EXPIRED: set(),
-        Status.RETURNED: set(),
-        Status.SHORT: set(),
+        ReservationStatus.HELD: {ReservationStatus.PAYING, ReservationStatus.EXPIRED, ReservationStatus.RELEASED},
+        ReservationStatus.PAYING: {ReservationStatus.COMMITTED, ReservationStatus.RELEASED},
+        ReservationStatus.COMMITTED: {ReservationStatus.RELEASED, ReservationStatus.RETURNED},
+        ReservationStatus.RELEASED: set(),
+        ReservationStatus.EXPIRED: set(),
+        ReservationStatus.RETURNED: set(),
+        ReservationStatus.SHORT: set(),
     }
 )
-BORN = frozenset({Status.HELD, Status.PAYING, Status.RELEASED, Status.SHORT})
 
 
 class Reservation(StatusModel):
     """The stock kept for one order, or the record that none was or will be."""
 
-    TRANSITIONS = TRANSITIONS
+    TRANSITIONS = RESERVATION_TRANSITIONS
+    STATUS_AFTER = {
+        StockReserved: ByPayload("status"),
+        StockPaymentBegan: ReservationStatus.PAYING,
+        StockCommitted: ReservationStatus.COMMITTED,
+        StockReleased: ReservationStatus.RELEASED,
+        StockExpired: ReservationStatus.EXPIRED,
+        StockReturned: ReservationStatus.RETURNED,
+        StockShort: ReservationStatus.SHORT,
+    }
 
     order_id = models.UUIDField(primary_key=True, editable=False)
-    status = models.CharField(max_length=10, choices=Status.choices)
+    status = models.CharField(max_length=10, choices=ReservationStatus.choices)
     expires_at = models.DateTimeField(null=True, editable=False)
     extended_at = models.DateTimeField(
         null=True, editable=False, help_text="when the hold was extended, which it is once"
@@ -229,23 +255,27 @@ class Reservation(StatusModel):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="inventory_reservation_status", condition=Q(status__in=Status.values)),
+            models.CheckConstraint(
+                name="inventory_reservation_status", condition=Q(status__in=ReservationStatus.values)
+            ),
             models.CheckConstraint(
                 name="inventory_reservation_expiry",
-                condition=~Q(status=Status.HELD) | Q(expires_at__isnull=False),
+                condition=~Q(status=ReservationStatus.HELD) | Q(expires_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="inventory_reservation_short",
-                condition=Q(status=Status.SHORT, short_wanted__isnull=False, short_available__isnull=False)
-                | ~Q(status=Status.SHORT) & Q(short_sku="", short_wanted=None, short_available=None),
+                condition=Q(status=ReservationStatus.SHORT, short_wanted__isnull=False, short_available__isnull=False)
+                | ~Q(status=ReservationStatus.SHORT) & Q(short_sku="", short_wanted=None, short_available=None),
             ),
         ]
         indexes = [
-            models.Index(fields=["expires_at"], name="inventory_reservation_held", condition=Q(status=Status.HELD)),
+            models.Index(
+                fields=["expires_at"], name="inventory_reservation_held", condition=Q(status=ReservationStatus.HELD)
+            ),
             models.Index(
                 fields=["status"],
                 name="inventory_reservation_open",
-                condition=Q(status__in=[Status.HELD, Status.PAYING]),
+                condition=Q(status__in=OPEN),
             ),
         ]
 

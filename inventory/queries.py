@@ -20,12 +20,13 @@ from django.db.models.lookups import GreaterThan
 from inventory.catalogue import words_of
 from inventory.models import (
     NAME_KEY,
+    OPEN,
     PRICE_KEY,
     WORDS,
     Product,
     Reservation,
     ReservationLine,
-    Status,
+    ReservationStatus,
     Stock,
     StockMovement,
 )
@@ -36,6 +37,7 @@ from shop.events.past import facts_about
 from shop.money import Money
 from shop.resilience.contention import is_contention
 from shop.statements import Statement
+from shop.states import read_status
 from shop.story.timeline import Happening, Story, Upcoming, told_by
 
 # As `p.active AND tstzrange(p.active_from, p.active_to) @> now()` says it in inventory/sql.
@@ -106,7 +108,7 @@ class ReservationState:
     """One order's reservation; a tombstone has no lines."""
 
     order_id: UUID
-    status: str
+    status: ReservationStatus
     expires_at: datetime | None
     lines: tuple[Line, ...]
 
@@ -124,7 +126,7 @@ def products_for_sale() -> QuerySet[Product]:
     """Return the products for sale now, each with `free`: what can be reserved, expired holds included."""
     expired = (
         ReservationLine.objects.filter(
-            sku=OuterRef("sku"), reservation__status=Status.HELD, reservation__expires_at__lte=Now()
+            sku=OuterRef("sku"), reservation__status=ReservationStatus.HELD, reservation__expires_at__lte=Now()
         )
         .order_by()
         .values("sku")
@@ -209,16 +211,16 @@ def get_reservation(*, order_id: UUID) -> ReservationState | None:
 
 def count_reservations() -> dict[tuple[str, ...], float]:
     """Return how many reservations keep stock that is not sold yet, by status, for the scrape of metrics."""
-    kept = Reservation.objects.filter(status__in=[Status.HELD, Status.PAYING])
+    kept = Reservation.objects.filter(status__in=OPEN)
     found = {row["status"]: row["count"] for row in kept.values("status").annotate(count=Count("pk"))}
-    return {(str(status),): found.get(status, 0) for status in (Status.HELD, Status.PAYING)}
+    return {(str(status),): found.get(status, 0) for status in OPEN}
 
 
 class ReservationStanding(NamedTuple):
     """One order's reservation as the audit holds it against the order; `lines` as "SKU:quantity", by SKU."""
 
     order_id: UUID
-    status: str
+    status: ReservationStatus
     lines: str
 
 
@@ -226,17 +228,19 @@ def page_reservations(*, after: UUID, limit: int) -> list[ReservationStanding]:
     """Return up to `limit` reservations in the order of their ids, from the first one past `after`."""
     with reachable():
         rows = _PAGE.run(after=after, limit=limit)
-    return [ReservationStanding(*row) for row in rows]
+    return [
+        ReservationStanding(order_id, read_status(ReservationStatus, status), lines) for order_id, status, lines in rows
+    ]
 
 
 def _state(row: Reservation) -> ReservationState:
     lines = tuple(Line(line.sku, line.quantity) for line in row.lines.all())
-    return ReservationState(row.order_id, row.status, row.expires_at, lines)
+    return ReservationState(row.order_id, read_status(ReservationStatus, row.status), row.expires_at, lines)
 
 
 def stock_figures() -> dict[str, object]:
     """Return the figures of the staff's dashboard."""
-    holds = Reservation.objects.filter(status__in=[Status.HELD, Status.PAYING])
+    holds = Reservation.objects.filter(status__in=OPEN)
     return {
         "products for sale": Product.objects.filter(FOR_SALE).count(),
         "low on stock": Product.objects.filter(FOR_SALE, stock__available__lt=settings.STOCK_LOW_THRESHOLD).count(),
@@ -266,7 +270,7 @@ def tell_story(order_id: UUID) -> Story:
     )
     upcoming = (
         (Upcoming("inventory", "the hold expires and its stock is free again", found.expires_at),)
-        if found.status == Status.HELD
+        if found.status == ReservationStatus.HELD
         else ()
     )
     return Story(happened or _from_ledger(order_id), upcoming)

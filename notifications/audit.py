@@ -139,14 +139,7 @@ def _judge_unfounded(row: _Row) -> str | None:
 
 def register() -> None:
     """Have these checks run with every audit."""
-    register_history_checks(
-        context="notifications",
-        model=Email,
-        noun="email",
-        status_after={event.type: status for event, status in Email.STATUS_AFTER.items()},
-        born={EmailStatus.PENDING},
-        since_field="queued_at",
-    )
+    register_history_checks(Email, born={EmailStatus.PENDING}, since_field="queued_at")
     register_bus_checks("notifications")
     READING.register("I8", "each customer was told what happened", _judge_missing)
     READING.register("I8", "no customer was told what did not happen", _judge_unfounded)

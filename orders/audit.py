@@ -11,12 +11,14 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from inventory import api as inventory
+from inventory.api import ReservationStatus
 from orders import laws
 from orders.models import CALLED_OFF, GOING_BACK, NEVER_PAID, PAID, SENT, UNPAID, Order, OrderStatus, Saga
 from orders.queries import OrderStanding, page_orders
 from payments import api as payments
 from payments.api import PaymentStatus
 from shipping import api as shipping
+from shipping.api import ShipmentStatus
 from shop.audit import Check, by_order, register_check, register_law
 from shop.audit.bus import register_bus_checks
 from shop.audit.statuses import register_history_checks
@@ -27,15 +29,12 @@ from shop.personal.keepers import ERASED
 # An order on its way may be seen between two commits of its own; one that is still has no excuse.
 STILL_FOR = timedelta(seconds=5)
 
-CAPTURED = (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED)
-FENCED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
-HOLDING = {"HELD", "PAYING", "COMMITTED"}
 # Who was never confirmed has no parcel.
 UNCONFIRMED = (*UNPAID, *NEVER_PAID)
 # How far a parcel is, in which order of it, and by which fact and subscriber the order learns of that.
 LEFT = {
-    "DISPATCHED": (SENT, "shipment.dispatched", "orders.mark_order_shipped"),
-    "DELIVERED": ((OrderStatus.DELIVERED,), "shipment.delivered", "orders.mark_order_delivered"),
+    ShipmentStatus.DISPATCHED: (SENT, "shipment.dispatched", "orders.mark_order_shipped"),
+    ShipmentStatus.DELIVERED: ((OrderStatus.DELIVERED,), "shipment.delivered", "orders.mark_order_delivered"),
 }
 
 
@@ -75,11 +74,15 @@ def _judge_owner(row: Row) -> str | None:
 
 def _judge_i2(row: Row) -> str | None:
     order, reservation, payment = row.order, row.reservation, row.payment
-    if reservation is None or reservation.status not in ("RELEASED", "EXPIRED"):
+    if reservation is None or reservation.status not in inventory.FREED:
         return None
-    if payment is None or payment.status in FENCED or (payment.status == PaymentStatus.NEW and not payment.has_intent):
+    if (
+        payment is None
+        or payment.status in payments.CLOSED
+        or (payment.status == PaymentStatus.NEW and not payment.has_intent)
+    ):
         return None
-    if order is not None and order.status == OrderStatus.CANCELING and payment.status in CAPTURED:
+    if order is not None and order.status == OrderStatus.CANCELING and payment.status in payments.PAID:
         return None  # no further money can come; what was taken waits for its refund
     if (payment.lost or payment.settled or payment.owed) and not payment.kept_unlisted:
         return None  # the bank has taken back what was left of it, staff have paid it back, or are called to
@@ -90,7 +93,7 @@ def _judge_i3(row: Row) -> str | None:
     order, reservation, payment = row.order, row.reservation, row.payment
     if order is None or payment is None or payment.status == PaymentStatus.REFUNDED or not payment.kept_unlisted:
         return None
-    if reservation is not None and reservation.status == "COMMITTED":
+    if reservation is not None and reservation.status == ReservationStatus.COMMITTED:
         return None
     if order.status in GOING_BACK:
         return None
@@ -112,8 +115,8 @@ def _judge_i4(row: Row) -> str | None:
 
 def _judge_i5(row: Row) -> str | None:
     order, reservation, payment = row.order, row.reservation, row.payment
-    committed = reservation is not None and reservation.status == "COMMITTED"
-    captured = payment is not None and payment.status in CAPTURED
+    committed = reservation is not None and reservation.status == ReservationStatus.COMMITTED
+    captured = payment is not None and payment.status in payments.PAID
     # An order that costs nothing has no payment, and only such an order is confirmed without one.
     paid = captured or (payment is None and order is not None and not order.total)
     if order is None or (order.status in PAID) == (committed and paid) or not _is_still(order):
@@ -134,7 +137,7 @@ def _judge_lines(row: Row) -> str | None:
 
 def _judge_parcel(row: Row) -> str | None:
     order, parcel = row.order, row.parcel
-    if order is None or parcel is None or parcel.status == "CANCELED":
+    if order is None or parcel is None or parcel.status == ShipmentStatus.CANCELED:
         return None
     if order.status in UNCONFIRMED or order.status == OrderStatus.REFUNDED:
         return f"it is {order.status} while its parcel {parcel.shipment_id} is {parcel.status}"
@@ -145,7 +148,7 @@ def _judge_i6(row: Row) -> str | None:
     order, payment = row.order, row.payment
     if order is None or order.status not in CALLED_OFF or payment is None:
         return None
-    closed = payment.status in (*FENCED, PaymentStatus.NEW) or payment.lost or payment.settled or payment.owed
+    closed = payment.status in (*payments.CLOSED, PaymentStatus.NEW) or payment.lost or payment.settled or payment.owed
     if closed and not payment.kept_unlisted:
         return None  # what is owed stands in the list of staff, and an alert calls them (ADR 24)
     kept, owed = Money(payment.kept, payment.currency), Money(payment.owed, payment.currency)
@@ -154,7 +157,7 @@ def _judge_i6(row: Row) -> str | None:
 
 def _judge_left_stock(row: Row) -> str | None:
     order, reservation = row.order, row.reservation
-    if order is None or reservation is None or reservation.status not in HOLDING:
+    if order is None or reservation is None or reservation.status not in inventory.KEEPING:
         return None
     if order.status not in CALLED_OFF:
         return None
@@ -165,7 +168,7 @@ def _judge_sent(row: Row) -> str | None:
     order, parcel = row.order, row.parcel
     if order is None or order.status not in SENT:
         return None
-    left = ("DELIVERED",) if order.status == OrderStatus.DELIVERED else ("DISPATCHED", "DELIVERED")
+    left = (ShipmentStatus.DELIVERED,) if order.status == OrderStatus.DELIVERED else shipping.HAS_LEFT
     if parcel is None or parcel.status not in left:
         return f"it is {order.status} while its parcel is {parcel and parcel.status}"
     # A person is erased context by context.
@@ -208,11 +211,4 @@ def register() -> None:
         register_law("orders", law, **laws.VALUES)
     register_check(Check("I7", "orders", "each kept answer names its key's order", laws.check_kept_answers))
     register_bus_checks("orders")
-    register_history_checks(
-        context="orders",
-        model=Order,
-        noun="order",
-        status_after={event.type: status for event, status in Order.STATUS_AFTER.items()},
-        born={OrderStatus.PENDING},
-        since_field="placed_at",
-    )
+    register_history_checks(Order, born={OrderStatus.PENDING}, since_field="placed_at")

@@ -5,7 +5,7 @@ attempt, Faults are tried again: after PaymentUnknown the effect may have happen
 """
 
 from payments.gateways import PaymentProviderUnavailable, PaymentUnknown, check_chargeable, is_payment_token
-from payments.models import PaymentStatus, RefundStatus
+from payments.models import CLOSED, PAID, PaymentStatus, RefundStatus
 from payments.queries import (
     PaymentStanding,
     PaymentState,
@@ -47,6 +47,8 @@ from payments.services import (
 )
 
 __all__ = [
+    "CLOSED",
+    "PAID",
     "AuthorizationGone",
     "CardDeclined",
     "PaymentClosed",

@@ -9,32 +9,26 @@ from uuid import UUID
 
 from django.db.models import F, Q
 
-from payments import rules
-from payments.events import (
-    PaymentActionRequired,
-    PaymentAuthorized,
-    PaymentBecameUnknown,
-    PaymentCaptured,
-    PaymentDisputeChanged,
-    PaymentDisputeClosed,
-    PaymentDisputeOpened,
-    PaymentFailed,
-    PaymentOpened,
-    PaymentRefunded,
-    PaymentSubmitted,
-    PaymentVoided,
-)
 from payments.gateways import IntentSnapshot
-from payments.models import PAID, Dispute, DisputeStatus, Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import (
+    OPEN_DISPUTES,
+    PAID,
+    Dispute,
+    DisputeStatus,
+    Payment,
+    PaymentStatus,
+    Refund,
+    RefundStatus,
+    combined_status,
+)
 from payments.services.listed import Booked
 from payments.services.reconcile import find_differences
 from shop.audit import BEGINNING, PAGE, SKEW, Check, Law, Violation, note_rows, register_check, register_law, since
 from shop.audit.bus import register_bus_checks
-from shop.audit.statuses import ByPayload, register_history_checks
+from shop.audit.statuses import register_history_checks
 
 # How long an outcome may stay unknown before it counts as left behind.
 RESOLVED_WITHIN = timedelta(hours=1)
-_REFUNDED = ByPayload("full", {"true": PaymentStatus.REFUNDED, "false": PaymentStatus.PARTIALLY_REFUNDED})
 
 
 def register() -> None:
@@ -46,46 +40,12 @@ def register() -> None:
     for law in LAWS:
         register_law("payments", law, **VALUES)
     register_bus_checks("payments")
-    register_history_checks(
-        context="payments",
-        model=Payment,
-        noun="payment",
-        status_after={
-            PaymentOpened.type: PaymentStatus.NEW,
-            PaymentSubmitted.type: PaymentStatus.SUBMITTED,
-            PaymentActionRequired.type: PaymentStatus.REQUIRES_ACTION,
-            PaymentBecameUnknown.type: PaymentStatus.UNKNOWN,
-            PaymentFailed.type: PaymentStatus.DECLINED,
-            PaymentAuthorized.type: PaymentStatus.AUTHORIZED,
-            PaymentCaptured.type: PaymentStatus.CAPTURED,
-            PaymentRefunded.type: _REFUNDED,
-            PaymentVoided.type: PaymentStatus.VOIDED,
-        },
-        born={PaymentStatus.NEW, PaymentStatus.VOIDED},
-        since_field="created_at",
-        changed_field="changed_at",
-    )
-    register_history_checks(
-        context="payments",
-        model=Refund,
-        noun="refund",
-        status_after={event.type: status for event, status in Refund.STATUS_AFTER.items()},
-        born={RefundStatus.REQUESTED},
-        since_field="created_at",
-        changed_field="changed_at",
-    )
-    register_history_checks(
-        context="payments",
-        model=Dispute,
-        noun="dispute",
-        status_after={
-            fact.type: ByPayload("status")
-            for fact in (PaymentDisputeOpened, PaymentDisputeChanged, PaymentDisputeClosed)
-        },
-        born=rules.OPEN_DISPUTES,
-        since_field="created_at",
-        changed_field="changed_at",
-    )
+    for model, born in (
+        (Payment, {PaymentStatus.NEW, PaymentStatus.VOIDED}),
+        (Refund, {RefundStatus.REQUESTED}),
+        (Dispute, OPEN_DISPUTES),
+    ):
+        register_history_checks(model, born=born, since_field="created_at", changed_field="changed_at")
 
 
 def check_disputes() -> Iterator[Violation]:
@@ -101,7 +61,7 @@ def _judge_disputes(payment: Payment) -> str:
     disputes = list(payment.disputes.select_related("payment"))
     if unknown := [dispute.status for dispute in disputes if dispute.status not in DisputeStatus.values]:
         return f"there is no status {unknown[0]} of a dispute"
-    status = rules.combined_status(dispute.status for dispute in disputes)
+    status = combined_status(dispute.status for dispute in disputes)
     lost = min(sum(dispute.lost_minor for dispute in disputes), payment.captured_minor)
     if (payment.dispute_status, payment.lost_minor) == (status, lost):
         return ""
@@ -132,7 +92,7 @@ VALUES = {
     # Longer than any lease and than any wait for the next question; a bank is asked once a day in the end.
     "longest": timedelta(hours=2),
     "bank": timedelta(days=2),
-    "disputed": sorted(rules.OPEN_DISPUTES),
+    "disputed": list(map(str, OPEN_DISPUTES)),
 }
 LAWS = (
     Law(

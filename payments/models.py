@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 
 from payments import rules
-from payments.events import RefundFailed, RefundPending, RefundRequested, RefundSucceeded
+from payments.events import (
+    PaymentActionRequired,
+    PaymentAuthorized,
+    PaymentBecameUnknown,
+    PaymentCaptured,
+    PaymentDisputeChanged,
+    PaymentDisputeClosed,
+    PaymentDisputeOpened,
+    PaymentFailed,
+    PaymentOpened,
+    PaymentRefunded,
+    PaymentSubmitted,
+    PaymentVoided,
+    RefundFailed,
+    RefundPending,
+    RefundRequested,
+    RefundSucceeded,
+)
+from payments.rules import IntentStatus, NoticeKind
+from shop.events.event import Event
 from shop.events.outbox import OutboxMessage
 from shop.events.past import HistoryEntry, WatermarkRow
 from shop.models import DueModel
 from shop.money import Money
-from shop.states import StatusModel, Transitions
+from shop.states import ByPayload, StatusModel, Transitions
 from shop.text import words
 
 # A void that comes before its payment leaves a row without money, so without a currency: ISO 4217's "none".
@@ -36,12 +57,50 @@ class PaymentStatus(models.TextChoices):
 
 # Sent, and the outcome is not known: the provider is asked.
 UNANSWERED = (PaymentStatus.SUBMITTED, PaymentStatus.UNKNOWN)
+# Not sent, or sent without an answer so far.
+UNSAID = (PaymentStatus.NEW, *UNANSWERED)
 # Asked about until the outcome is known: the customer may have to authenticate first.
 WAITING = (*UNANSWERED, PaymentStatus.REQUIRES_ACTION)
+# Nobody has said yet what becomes of the present payment method.
+UNDECIDED = (PaymentStatus.NEW, *WAITING)
+# The present payment method was declined or waits for its customer: another one may follow it.
+REPLACEABLE = (PaymentStatus.DECLINED, PaymentStatus.REQUIRES_ACTION)
+# It may be captured, as far as we know.
+CAPTURABLE = (PaymentStatus.AUTHORIZED, *UNANSWERED)
 # Whatever the provider's cancel or capture may still change.
 OPEN = (*WAITING, PaymentStatus.DECLINED, PaymentStatus.AUTHORIZED)
 PAID = (PaymentStatus.CAPTURED, PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED)
 CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)
+# What asking the provider may find, wherever the outcome is open.
+_ANSWERED = {PaymentStatus.DECLINED, PaymentStatus.AUTHORIZED, PaymentStatus.CAPTURED, PaymentStatus.VOIDED}
+
+# What an intent tells of as it stands at the provider, and of payments in which statuses. Anything else that it shows is
+# older than what we know: CANCELED and CAPTURED are final there, the others are believed only while we wait.
+MOVES: Mapping[IntentStatus, tuple[type[Event], tuple[PaymentStatus, ...]]] = {
+    IntentStatus.REQUIRES_ACTION: (PaymentActionRequired, UNANSWERED),
+    IntentStatus.DECLINED: (PaymentFailed, WAITING),
+    # An intent that is authorized never goes back, so this is newer than any decline: the browser may have confirmed again.
+    IntentStatus.AUTHORIZED: (PaymentAuthorized, (*WAITING, PaymentStatus.DECLINED)),
+    IntentStatus.CAPTURED: (PaymentCaptured, OPEN),
+    IntentStatus.CANCELED: (PaymentVoided, OPEN),
+}
+# The statuses that know all that a webhook of a kind could teach. One of a refund, of a dispute, or of no kind that we
+# know, is always news.
+KNOW_IT: Mapping[NoticeKind | None, tuple[PaymentStatus, ...]] = {
+    NoticeKind.ACTION_REQUIRED: (*REPLACEABLE, PaymentStatus.AUTHORIZED, *PAID),
+    NoticeKind.DECLINED: (PaymentStatus.DECLINED,),
+    NoticeKind.AUTHORIZED: (PaymentStatus.AUTHORIZED, *PAID),
+    NoticeKind.CAPTURED: PAID,
+    NoticeKind.CANCELED: (PaymentStatus.VOIDED,),
+}
+# In these statuses a call of ours may be about to record what the notice is about. Never of CANCELED: no call of a walk
+# that goes forward cancels, so such a notice is always news.
+ABOUT_TO_KNOW: Mapping[NoticeKind | None, tuple[PaymentStatus, ...]] = {
+    NoticeKind.ACTION_REQUIRED: (PaymentStatus.SUBMITTED,),
+    NoticeKind.DECLINED: (PaymentStatus.SUBMITTED,),
+    NoticeKind.AUTHORIZED: (PaymentStatus.SUBMITTED,),
+    NoticeKind.CAPTURED: (PaymentStatus.SUBMITTED, PaymentStatus.AUTHORIZED),
+}
 
 
 class Payment(StatusModel, DueModel):
@@ -50,37 +109,12 @@ class Payment(StatusModel, DueModel):
     TRANSITIONS = Transitions(
         {
             PaymentStatus.NEW: {PaymentStatus.SUBMITTED, PaymentStatus.DECLINED, PaymentStatus.VOIDED},
-            PaymentStatus.SUBMITTED: {
-                PaymentStatus.REQUIRES_ACTION,
-                PaymentStatus.UNKNOWN,
-                PaymentStatus.DECLINED,
-                PaymentStatus.AUTHORIZED,
-                PaymentStatus.CAPTURED,
-                PaymentStatus.VOIDED,
-            },
+            PaymentStatus.SUBMITTED: {PaymentStatus.REQUIRES_ACTION, PaymentStatus.UNKNOWN, *_ANSWERED},
             # Back to SUBMITTED, here and from DECLINED: the same intent holds another payment method, unconfirmed.
-            PaymentStatus.REQUIRES_ACTION: {
-                PaymentStatus.SUBMITTED,
-                PaymentStatus.DECLINED,
-                PaymentStatus.AUTHORIZED,
-                PaymentStatus.CAPTURED,
-                PaymentStatus.VOIDED,
-            },
-            PaymentStatus.UNKNOWN: {
-                PaymentStatus.REQUIRES_ACTION,
-                PaymentStatus.DECLINED,
-                PaymentStatus.AUTHORIZED,
-                PaymentStatus.CAPTURED,
-                PaymentStatus.VOIDED,
-            },
+            PaymentStatus.REQUIRES_ACTION: {PaymentStatus.SUBMITTED, *_ANSWERED},
+            PaymentStatus.UNKNOWN: {PaymentStatus.REQUIRES_ACTION, *_ANSWERED},
             # Not final at the provider: whoever holds the client_secret can confirm again, until the intent is canceled.
-            PaymentStatus.DECLINED: {
-                PaymentStatus.SUBMITTED,
-                PaymentStatus.DECLINED,
-                PaymentStatus.AUTHORIZED,
-                PaymentStatus.CAPTURED,
-                PaymentStatus.VOIDED,
-            },
+            PaymentStatus.DECLINED: {PaymentStatus.SUBMITTED, *_ANSWERED},
             PaymentStatus.AUTHORIZED: {PaymentStatus.CAPTURED, PaymentStatus.VOIDED},
             PaymentStatus.CAPTURED: {PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED},
             PaymentStatus.PARTIALLY_REFUNDED: {PaymentStatus.PARTIALLY_REFUNDED, PaymentStatus.REFUNDED},
@@ -88,6 +122,17 @@ class Payment(StatusModel, DueModel):
             PaymentStatus.VOIDED: (),
         }
     )
+    STATUS_AFTER = {
+        PaymentOpened: PaymentStatus.NEW,
+        PaymentSubmitted: PaymentStatus.SUBMITTED,
+        PaymentActionRequired: PaymentStatus.REQUIRES_ACTION,
+        PaymentBecameUnknown: PaymentStatus.UNKNOWN,
+        PaymentFailed: PaymentStatus.DECLINED,
+        PaymentAuthorized: PaymentStatus.AUTHORIZED,
+        PaymentCaptured: PaymentStatus.CAPTURED,
+        PaymentRefunded: ByPayload("full", {"true": PaymentStatus.REFUNDED, "false": PaymentStatus.PARTIALLY_REFUNDED}),
+        PaymentVoided: PaymentStatus.VOIDED,
+    }
 
     order_id = models.UUIDField(primary_key=True, editable=False)
     status = models.CharField(max_length=20, choices=PaymentStatus.choices, default=PaymentStatus.NEW, editable=False)
@@ -132,15 +177,13 @@ class Payment(StatusModel, DueModel):
             models.Index(
                 fields=["changed_at"],
                 name="payments_payment_unanswered",
-                condition=Q(status__in=[str(status) for status in UNANSWERED]),
+                condition=Q(status__in=UNANSWERED),
             ),
             models.Index(fields=["owed_minor"], name="payments_payment_owed", condition=Q(owed_minor__gt=0)),
             models.Index(fields=["dispute_status"], name="payments_payment_disputed", condition=~Q(dispute_status="")),
         ]
         constraints = [
-            models.CheckConstraint(
-                name="payments_payment_status_known", condition=Q(status__in=[str(status) for status in PaymentStatus])
-            ),
+            models.CheckConstraint(name="payments_payment_status_known", condition=Q(status__in=PaymentStatus.values)),
             models.CheckConstraint(name="payments_amount_not_negative", condition=Q(amount_minor__gte=0)),
             models.CheckConstraint(
                 name="payments_capture_is_all_or_nothing",
@@ -195,6 +238,8 @@ class RefundStatus(models.TextChoices):
 REFUND_UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.PENDING)
 # Counted as given back, as in the provider's ledger.
 GIVEN_BACK = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
+# Its amount is set aside from the capture, or counts as given back.
+NOT_FAILED = (RefundStatus.REQUESTED, *GIVEN_BACK)
 
 
 class Refund(StatusModel, DueModel):
@@ -246,9 +291,7 @@ class Refund(StatusModel, DueModel):
         ]
         constraints = [
             models.CheckConstraint(name="payments_refund_is_positive", condition=Q(amount_minor__gt=0)),
-            models.CheckConstraint(
-                name="payments_refund_status_known", condition=Q(status__in=[str(status) for status in RefundStatus])
-            ),
+            models.CheckConstraint(name="payments_refund_status_known", condition=Q(status__in=RefundStatus.values)),
         ]
 
     def __str__(self) -> str:
@@ -260,7 +303,7 @@ class Refund(StatusModel, DueModel):
 
 
 class DisputeStatus(models.TextChoices):
-    """Where a dispute stands: the provider's words in capitals. See rules.py, Note [Disputed payments]."""
+    """Where a dispute stands: the provider's words in capitals. See Note [Disputed payments]."""
 
     WARNING_NEEDS_RESPONSE = "WARNING_NEEDS_RESPONSE", "inquiry: to be answered"
     WARNING_UNDER_REVIEW = "WARNING_UNDER_REVIEW", "inquiry: answered, under review"
@@ -274,12 +317,59 @@ class DisputeStatus(models.TextChoices):
     PREVENTED = "PREVENTED", "prevented"
 
 
-_AN_INQUIRY = {
+# Note [Disputed payments]
+#
+# A dispute is an inquiry (`WARNING_*`) or a chargeback. While an inquiry is open the money is still ours, and a refund is
+# the way out of it. A chargeback takes the money, and a fee, as it opens; the provider then refuses refunds. It is won
+# (the money comes back) or lost, and what was lost may be appealed. PREVENTED was settled before it became a chargeback.
+# Any step may be skipped here, where its notice was lost.
+INQUIRIES = (DisputeStatus.WARNING_NEEDS_RESPONSE, DisputeStatus.WARNING_UNDER_REVIEW)
+APPEALS = (DisputeStatus.APPEAL_NEEDS_RESPONSE, DisputeStatus.APPEAL_UNDER_REVIEW)
+CHARGEBACKS = (DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW, *APPEALS)
+OPEN_DISPUTES = (*INQUIRIES, *CHARGEBACKS)
+# Staff have to answer these before the evidence is due.
+UNANSWERED_DISPUTES = (
+    DisputeStatus.APPEAL_NEEDS_RESPONSE,
+    DisputeStatus.NEEDS_RESPONSE,
+    DisputeStatus.WARNING_NEEDS_RESPONSE,
+)
+_EVER_AN_INQUIRY = {*INQUIRIES, DisputeStatus.WARNING_CLOSED}
+_EVER_A_CHARGEBACK = set(DisputeStatus) - _EVER_AN_INQUIRY
+# Which status of several disputes is the payment's: what stops most comes first.
+_BY_WEIGHT = (
+    DisputeStatus.NEEDS_RESPONSE,
+    DisputeStatus.APPEAL_NEEDS_RESPONSE,
+    DisputeStatus.UNDER_REVIEW,
+    DisputeStatus.APPEAL_UNDER_REVIEW,
     DisputeStatus.WARNING_NEEDS_RESPONSE,
     DisputeStatus.WARNING_UNDER_REVIEW,
+    DisputeStatus.LOST,
+    DisputeStatus.PREVENTED,
+    DisputeStatus.WON,
     DisputeStatus.WARNING_CLOSED,
-}
-_A_CHARGEBACK = set(DisputeStatus) - _AN_INQUIRY
+)
+
+
+def first_status(status: DisputeStatus) -> DisputeStatus:
+    """Return the status in which a dispute begins that is first seen in `status`: what is over was open once."""
+    if status in OPEN_DISPUTES:
+        return status
+    inquired = status == DisputeStatus.WARNING_CLOSED
+    return DisputeStatus.WARNING_NEEDS_RESPONSE if inquired else DisputeStatus.NEEDS_RESPONSE
+
+
+def combined_status(statuses: Iterable[str]) -> str:
+    """Return the status of a payment's disputes together, "" where there are none. See Note [Disputed payments]."""
+    return min(statuses, key=_BY_WEIGHT.index, default="")
+
+
+def count_lost(*, status: str, disputed_minor: int, withdrawn: bool) -> int:
+    """Return how many minor units of the capture a dispute took for good, as far as is known.
+
+    `withdrawn`: the provider has taken money for it and not given it back.
+    """
+    is_lost = status in (DisputeStatus.LOST, *APPEALS) or (status == DisputeStatus.PREVENTED and withdrawn)
+    return disputed_minor if is_lost else 0
 
 
 class Dispute(StatusModel, DueModel):
@@ -290,9 +380,12 @@ class Dispute(StatusModel, DueModel):
     """
 
     TRANSITIONS = Transitions(
-        {status: set(DisputeStatus) - {status} for status in _AN_INQUIRY}
-        | {status: _A_CHARGEBACK - {status} for status in _A_CHARGEBACK}
+        {status: set(DisputeStatus) - {status} for status in _EVER_AN_INQUIRY}
+        | {status: _EVER_A_CHARGEBACK - {status} for status in _EVER_A_CHARGEBACK}
         | {DisputeStatus.PREVENTED: ()}
+    )
+    STATUS_AFTER = dict.fromkeys(
+        (PaymentDisputeOpened, PaymentDisputeChanged, PaymentDisputeClosed), ByPayload("status")
     )
 
     dispute_id = models.UUIDField(primary_key=True, editable=False)
@@ -319,13 +412,11 @@ class Dispute(StatusModel, DueModel):
             models.Index(
                 fields=["evidence_due_at"],
                 name="payments_dispute_unanswered",
-                condition=Q(status__in=sorted(rules.UNANSWERED_DISPUTES)),
+                condition=Q(status__in=UNANSWERED_DISPUTES),
             ),
         ]
         constraints = [
-            models.CheckConstraint(
-                name="payments_dispute_status_known", condition=Q(status__in=[str(status) for status in DisputeStatus])
-            ),
+            models.CheckConstraint(name="payments_dispute_status_known", condition=Q(status__in=DisputeStatus.values)),
             models.CheckConstraint(name="payments_dispute_not_negative", condition=Q(amount_minor__gte=0)),
         ]
 
@@ -335,9 +426,7 @@ class Dispute(StatusModel, DueModel):
     @property
     def lost_minor(self) -> int:
         """What of the capture it took for good; all of it where it is counted in another currency."""
-        taken = rules.count_lost(
-            status=self.status, disputed_minor=self.amount_minor, withdrawn=self.withdrawn_minor > 0
-        )
+        taken = count_lost(status=self.status, disputed_minor=self.amount_minor, withdrawn=self.withdrawn_minor > 0)
         return taken if self.currency == self.payment.currency else self.payment.captured_minor * bool(taken)
 
 

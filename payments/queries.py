@@ -15,11 +15,15 @@ from django.db.models.functions import Now
 
 from payments import rules
 from payments.models import (
+    CHARGEBACKS,
     GIVEN_BACK,
     NO_CURRENCY,
+    OPEN_DISPUTES,
     REFUND_UNDER_WAY,
+    REPLACEABLE,
     UNANSWERED,
-    WAITING,
+    UNANSWERED_DISPUTES,
+    UNDECIDED,
     Dispute,
     Payment,
     PaymentStatus,
@@ -72,18 +76,15 @@ class PaymentState:
     @property
     def attempts_left(self) -> int:
         """How many other payment methods may be tried for the order."""
-        return rules.count_left(
-            status=str(self.status),
-            may_try_another=self.may_try_another,
-            refused=len(self.refused),
-            most=settings.PAYMENT_ATTEMPTS,
-        )
+        left = max(0, settings.PAYMENT_ATTEMPTS - len(self.refused))
+        if self.status == PaymentStatus.DECLINED:
+            return left if self.may_try_another else 0
+        return max(0, left - 1) if self.is_open else 0
 
     @property
     def replaceable(self) -> str:
         """The payment method that another one may follow, since it was declined or waits for its customer; "" for none."""
-        waits = self.status in (PaymentStatus.DECLINED, PaymentStatus.REQUIRES_ACTION)
-        return self.payment_method if waits and self.attempts_left else ""
+        return self.payment_method if self.status in REPLACEABLE and self.attempts_left else ""
 
     def was_tried(self, payment_method: str) -> bool:
         """Return whether this payment method was declined for the order, or given up for another."""
@@ -97,7 +98,7 @@ class PaymentState:
     @property
     def is_open(self) -> bool:
         """Whether nobody has said yet what becomes of the present payment method."""
-        return self.status in (PaymentStatus.NEW, *WAITING)
+        return self.status in UNDECIDED
 
     @property
     def has_currency(self) -> bool:
@@ -107,7 +108,7 @@ class PaymentState:
     @property
     def is_charged_back(self) -> bool:
         """Whether a chargeback is open, so that nothing can be refunded until it is decided."""
-        return self.dispute in rules.CHARGEBACKS
+        return self.dispute in CHARGEBACKS
 
 
 def to_state(payment: Payment, *, client_secret: str = "", next_action: str = "") -> PaymentState:
@@ -170,7 +171,7 @@ def get_refundable(*, order_id: UUID) -> Money | None:
     payment = Payment.objects.filter(pk=order_id).first()
     if payment is None:
         return None
-    return Money.zero(payment.currency) if payment.dispute_status in rules.CHARGEBACKS else payment.refundable
+    return Money.zero(payment.currency) if payment.dispute_status in CHARGEBACKS else payment.refundable
 
 
 def get_payments(*, order_ids: Collection[UUID]) -> dict[UUID, PaymentState]:
@@ -302,14 +303,14 @@ def count_owed() -> int:
 
 def count_open_disputes() -> dict[tuple[str, ...], int]:
     """Count the disputes that are open, by status (for the dashboard)."""
-    open_now = Dispute.objects.filter(status__in=sorted(rules.OPEN_DISPUTES))
+    open_now = Dispute.objects.filter(status__in=OPEN_DISPUTES)
     counted = dict(open_now.values_list("status").annotate(disputes=Count("pk")))
-    return {(status.lower(),): counted.get(status, 0) for status in sorted(rules.OPEN_DISPUTES)}
+    return {(status.lower(),): counted.get(status, 0) for status in OPEN_DISPUTES}
 
 
 def seconds_to_answer() -> dict[tuple[str, ...], float]:
     """Return how long is left to answer the most urgent dispute (for alerts); nothing where none is to be answered."""
-    waiting = Dispute.objects.filter(status__in=sorted(rules.UNANSWERED_DISPUTES), evidence_due_at__isnull=False)
+    waiting = Dispute.objects.filter(status__in=UNANSWERED_DISPUTES, evidence_due_at__isnull=False)
     left = ExpressionWrapper(F("evidence_due_at") - Now(), output_field=DurationField())
     first = waiting.order_by("evidence_due_at").annotate(left=left).values_list("left", flat=True).first()
     return {} if first is None else {(): first.total_seconds()}
@@ -336,6 +337,6 @@ def payment_figures() -> dict[str, object]:
         "refunds under way": shown_count(Refund.objects.filter(status=RefundStatus.REQUESTED)),
         "refunds refused": shown_count(_refused_and_not_made_good()),
         "money owed to customers": shown_count(Payment.objects.filter(owed_minor__gt=0)),
-        "disputes to answer": shown_count(Dispute.objects.filter(status__in=sorted(rules.UNANSWERED_DISPUTES))),
+        "disputes to answer": shown_count(Dispute.objects.filter(status__in=UNANSWERED_DISPUTES)),
         "stray intents to settle": shown_count(StrayIntent.objects.filter(settled_at=None)),
     }

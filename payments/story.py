@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from payments import rules
 from payments.gateways import provider
 from payments.models import (
+    OPEN_DISPUTES,
+    UNANSWERED_DISPUTES,
     WAITING,
     Dispute,
     DisputeStatus,
@@ -104,11 +105,11 @@ def _stray(stray: StrayIntent) -> Happening:
 
 
 def _disputed(dispute: Dispute) -> Iterator[Upcoming]:
-    if dispute.status in rules.UNANSWERED_DISPUTES:
+    if dispute.status in UNANSWERED_DISPUTES:
         amount = Money(dispute.amount_minor, dispute.currency)
         what = f"dispute {dispute.provider_dispute_id} of {amount} ({dispute.reason}) is to be answered at {provider().name}"
         yield Upcoming(CONTEXT, what, dispute.evidence_due_at, by_staff=True)
-    elif dispute.status in rules.OPEN_DISPUTES:
+    elif dispute.status in OPEN_DISPUTES:
         yield Upcoming(CONTEXT, f"the bank decides about dispute {dispute.provider_dispute_id}")
 
 

@@ -1,6 +1,7 @@
 """The door of shipping: what other contexts may call. Everything takes keyword arguments and gives frozen values."""
 
 from shipping.gateways import CarrierUnavailable
+from shipping.models import HAS_LEFT, ShipmentStatus
 from shipping.queries import ShipmentStanding, ShipmentState, find_shipment_fact, get_shipment, page_shipments
 from shipping.rules import ShippingOffer
 from shipping.services.holds import ShipmentHeld
@@ -18,6 +19,7 @@ from shipping.services.shipments import (
 from shipping.services.stopping import cancel_shipment
 
 __all__ = [
+    "HAS_LEFT",
     "CarrierUnavailable",
     "NoShippingThere",
     "ShipmentAlreadyDispatched",
@@ -28,6 +30,7 @@ __all__ = [
     "ShipmentNotFound",
     "ShipmentStanding",
     "ShipmentState",
+    "ShipmentStatus",
     "ShippingOffer",
     "TrackingNumberUnusable",
     "cancel_shipment",

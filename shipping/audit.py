@@ -110,14 +110,7 @@ def _judge(row: _Row) -> str | None:
 
 def register() -> None:
     """Have these checks run with every audit."""
-    register_history_checks(
-        context="shipping",
-        model=Shipment,
-        noun="shipment",
-        status_after={event.type: status for event, status in Shipment.STATUS_AFTER.items()},
-        born={ShipmentStatus.PENDING, ShipmentStatus.CANCELED},
-        since_field="created_at",
-    )
+    register_history_checks(Shipment, born={ShipmentStatus.PENDING, ShipmentStatus.CANCELED}, since_field="created_at")
     register_bus_checks("shipping")
     READING.register("I8", "each confirmed order has its shipment", _judge)
     for law in LAWS:

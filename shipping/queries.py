@@ -18,6 +18,7 @@ from shop.events.past import PastFact, facts_about
 from shop.money import Money
 from shop.remembered import Remembered
 from shop.statements import Statement
+from shop.states import read_status
 from shop.story.timeline import Happening, Story, Upcoming, marked, told_by
 
 CONTEXT = "shipping"
@@ -30,7 +31,7 @@ class ShipmentState:
 
     shipment_id: UUID
     order_id: UUID
-    status: str
+    status: ShipmentStatus
     carrier: str
     tracking_number: str
     cancel_reason: str
@@ -43,7 +44,7 @@ class ShipmentStanding(NamedTuple):
 
     order_id: UUID
     shipment_id: UUID
-    status: str
+    status: ShipmentStatus
     carrier: str
     tracking_number: str
 
@@ -51,7 +52,10 @@ class ShipmentStanding(NamedTuple):
 def page_shipments(*, after: UUID, limit: int) -> list[ShipmentStanding]:
     """Return up to `limit` shipments in the order of their orders' ids, from the first one past `after`."""
     rows = _PAGE.run(after=after, limit=limit)
-    return [ShipmentStanding(*row) for row in rows]
+    return [
+        ShipmentStanding(order_id, shipment_id, read_status(ShipmentStatus, status), *rest)
+        for order_id, shipment_id, status, *rest in rows
+    ]
 
 
 def find_shipment_fact(*, shipment_id: UUID, event_type: str) -> Told:
@@ -64,7 +68,7 @@ def to_state(shipment: Shipment) -> ShipmentState:
     return ShipmentState(
         shipment_id=shipment.pk,
         order_id=shipment.order_id,
-        status=str(shipment.status),
+        status=read_status(ShipmentStatus, shipment.status),
         carrier=shipment.carrier,
         tracking_number=shipment.tracking_number,
         cancel_reason=shipment.cancel_reason,

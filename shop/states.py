@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.db import connections, models
@@ -67,12 +68,25 @@ class Transitions(Mapping[str, frozenset[str]]):
             raise IllegalTransition(f"no move from {', '.join(wrong)} to {target}")
 
 
+@dataclass(frozen=True)
+class ByPayload:
+    """The status that a fact leaves is told by this member of its payload: as its text says, or as `means` reads it."""
+
+    member: str
+    means: Mapping[str, str] = field(default_factory=dict)
+
+    def read(self, told: object) -> str:
+        """Return the status that this member tells of; its text is as the payload has it: true, not True."""
+        text = str(told).lower() if isinstance(told, bool) else str(told)
+        return str(self.means.get(text, text))
+
+
 class StatusModel(models.Model):
-    """A row with a status that only `change_status` moves, and a version that rises by one with each move."""
+    """A row with a status that only its facts move, and a version that rises by one with each move."""
 
     TRANSITIONS: ClassVar[Transitions]
-    # The status that a fact leaves the row in, by its class; {} where not every fact tells of one status alone.
-    STATUS_AFTER: ClassVar[Mapping[type[Event], str]] = {}
+    # The status that a fact leaves the row in, by its class. A fact that is not here moves no such row.
+    STATUS_AFTER: ClassVar[Mapping[type[Event], str | ByPayload]]
 
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -86,6 +100,21 @@ class StatusModel(models.Model):
             raise IllegalTransition(f"{self._meta.label}: a status is changed by change_status() only")
         super().save(*args, **kwargs)
 
+    @classmethod
+    def status_after(cls, event: Event, *, expected: Collection[str] = ()) -> str:
+        """Return the status that `event` leaves a row in that stood in one of `expected`, or was not there before.
+
+        Raises: IllegalTransition where it tells of no status of such a row, or the table does not hold the move.
+        """
+        after = cls.STATUS_AFTER.get(type(event))
+        if after is None:
+            raise IllegalTransition(f"{event.type} does not tell of a move of {cls._meta.label}")
+        to = after.read(getattr(event, after.member)) if isinstance(after, ByPayload) else str(after)
+        if to not in cls.TRANSITIONS:
+            raise IllegalTransition(f"{event.type} tells of {to}, which is no status of {cls._meta.label}")
+        cls.TRANSITIONS.check(expected, to)
+        return to
+
 
 def change_status(
     model: type[StatusModel],
@@ -93,28 +122,24 @@ def change_status(
     *,
     expected: Collection[str],
     event: Event,
-    to: str | None = None,
     seen: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> int | None:
     """Move one row to the status that `event` tells of if it stands in one of `expected`; publish `event` with its version.
 
-    `to`: the status, where the model has no table STATUS_AFTER. `seen`: columns that must hold these values, too.
-    `values` are further columns to write in the same statement. Needs an open transaction of the model's context.
+    `seen`: columns that must hold these values, too. `values` are further columns to write in the same statement. Needs
+    an open transaction of the model's context.
     Returns the new version, or None where the row was not in `expected` or not as `seen`: somebody else moved it first.
-    Raises: IllegalTransition where the model's table does not hold the move, or `event` tells of another.
+    Raises: IllegalTransition where the model's table does not hold the move, or `event` tells of no status.
     """
-    to = model.STATUS_AFTER[type(event)] if to is None else to
-    model.TRANSITIONS.check(expected, to)
-    if model.STATUS_AFTER and model.STATUS_AFTER.get(type(event)) != to:
-        raise IllegalTransition(f"{event.type} does not tell of a move to {to}")
+    to = model.status_after(event, expected=expected)
     context = model._meta.app_label
     alias = transactions.require(context)
     rows = model._default_manager.using(alias).filter(
         **{"pk": pk, "status__in": [str(status) for status in expected], **(seen or {})}
     )
     query = cast(UpdateQuery, rows.query.chain(UpdateQuery))
-    query.add_update_values({"status": str(to), "version": models.F("version") + 1, **values})
+    query.add_update_values({"status": to, "version": models.F("version") + 1, **values})
     update, parameters = query.get_compiler(alias).as_sql()
     told = fact(event)
     # One statement: the fact is written exactly if the row moved, and with the version that it moved to.

@@ -25,7 +25,7 @@ from inventory.events import (
     StockReturned,
     StockShort,
 )
-from inventory.models import TRANSITIONS, Status
+from inventory.models import Reservation, ReservationStatus
 from inventory.queries import ReservationState, reachable
 from inventory.rules import Line, Shortage
 from inventory.services import ledger
@@ -36,6 +36,7 @@ from shop.events.outbox import fact, origin
 from shop.events.publishing import announce
 from shop.ids import new_id
 from shop.statements import Statement
+from shop.states import read_status
 
 _FIND = Statement("inventory", "find_reservation")
 _RESERVE = Statement("inventory", "reserve_stock")
@@ -45,6 +46,10 @@ _BEGIN = Statement("inventory", "begin_payment")
 _EXTEND = Statement("inventory", "extend_hold")
 _BURY = Statement("inventory", "bury_reservation")
 _DECODE_LINES = msgspec.json.Decoder(tuple[Line, ...]).decode
+
+
+# The facts of reservations that a statement of one order writes.
+Told = StockReserved | StockPaymentBegan | StockReleased | StockShort
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,14 @@ class Kept:
     # The fact that this very call wrote, "" where it found the reservation so.
     told: str = ""
 
+    @classmethod
+    def after(cls, event: Told, expires_at: datetime | None, lines: tuple[Line, ...], **more: Any) -> Kept:
+        """Return the reservation as the fact left it that was just written."""
+        return cls(event.order_id, Reservation.status_after(event), expires_at, lines, told=event.type, **more)
+
     def state(self) -> ReservationState:
         """Return it as other contexts see it."""
-        return ReservationState(self.order_id, self.status, self.expires_at, self.lines)
+        return ReservationState(self.order_id, read_status(ReservationStatus, self.status), self.expires_at, self.lines)
 
 
 @dataclass(frozen=True)
@@ -96,14 +106,18 @@ class Asked:
 
 @dataclass(frozen=True)
 class Change:
-    """A move of a reservation that moves its stock: what one unit does, by the status that it comes from."""
+    """A move of a reservation that moves its stock: its fact, and what one unit does by the status that it comes from."""
 
-    to: Status
     event: type[Event]
-    steps: Mapping[Status, Move]
+    steps: Mapping[ReservationStatus, Move]
 
     def __post_init__(self) -> None:
-        TRANSITIONS.check([str(status) for status in self.steps], str(self.to))
+        Reservation.TRANSITIONS.check(self.steps, self.to)
+
+    @property
+    def to(self) -> str:
+        """The status that its fact tells of."""
+        return str(Reservation.STATUS_AFTER[self.event])
 
     def values(self) -> dict[str, Any]:
         """Return the statement's parameters that are the same for every order."""
@@ -113,23 +127,26 @@ class Change:
             for status, step in self.steps.items()
         ]
         return {
-            "to": self.to.value,
+            "to": self.to,
             "kind": kind.value,
             # Expiry begins with the reservations, which it has locked; nobody reserves for an order whose hold is overdue.
-            "alone": self.to is not Status.EXPIRED,
+            "alone": self.to != ReservationStatus.EXPIRED,
             "steps": msgspec.json.encode(steps).decode(),
             "event_type": self.event.type,
             "event_version": self.event.version,
         }
 
 
-COMMIT = Change(Status.COMMITTED, StockCommitted, {Status.PAYING: ledger.COMMIT})
-RETURN = Change(Status.RETURNED, StockReturned, {Status.COMMITTED: ledger.RETURN})
-EXPIRE = Change(Status.EXPIRED, StockExpired, {Status.HELD: ledger.EXPIRE})
+COMMIT = Change(StockCommitted, {ReservationStatus.PAYING: ledger.COMMIT})
+RETURN = Change(StockReturned, {ReservationStatus.COMMITTED: ledger.RETURN})
+EXPIRE = Change(StockExpired, {ReservationStatus.HELD: ledger.EXPIRE})
 RELEASE = Change(
-    Status.RELEASED,
     StockReleased,
-    {Status.HELD: ledger.RELEASE, Status.PAYING: ledger.RELEASE, Status.COMMITTED: ledger.RELEASE_SOLD},
+    {
+        ReservationStatus.HELD: ledger.RELEASE,
+        ReservationStatus.PAYING: ledger.RELEASE,
+        ReservationStatus.COMMITTED: ledger.RELEASE_SOLD,
+    },
 )
 
 
@@ -147,7 +164,7 @@ def find(order_id: UUID) -> Kept | None:
     if row is None:
         return None
     status, expires_at, overdue, extended, short_sku, short_wanted, short_available, lines = row
-    shortage = Shortage(short_sku, short_wanted, short_available) if status == Status.SHORT else None
+    shortage = Shortage(short_sku, short_wanted, short_available) if status == ReservationStatus.SHORT else None
     return Kept(order_id, status, expires_at, _lines(lines), overdue=overdue, extended=extended, shortage=shortage)
 
 
@@ -172,8 +189,7 @@ def reserve(wishes: Sequence[Wish], *, patience: str) -> dict[UUID, Kept]:
     kept = {}
     for event in (wish.event for wish in wishes):
         if event.order_id in ends:
-            ends_at = ends[event.order_id]
-            kept[event.order_id] = Kept(event.order_id, event.status, ends_at, event.lines, told=event.type)
+            kept[event.order_id] = Kept.after(event, ends[event.order_id], event.lines)
     if kept:
         announce(wishes[0].event)  # One look at the outbox is enough for facts of one type.
     return kept
@@ -186,7 +202,7 @@ class Verdict:
     known: bool
     unsold: tuple[str, ...]
     expired: tuple[UUID, ...]
-    shortage: Shortage | None
+    refused: Kept | None
 
 
 def refuse(order_id: UUID, lines: Sequence[Line], *, most_expired: int) -> Verdict:
@@ -202,10 +218,13 @@ def refuse(order_id: UUID, lines: Sequence[Line], *, most_expired: int) -> Verdi
             **told,
         )
         known, unsold, expired, *short = row
-        shortage = Shortage(*short) if short[0] else None
-        if shortage:
-            announce(StockShort(order_id=order_id, **asdict(shortage)))
-    return Verdict(known, tuple(unsold), tuple(expired), shortage)
+        refused = None
+        if short[0]:
+            shortage = Shortage(*short)
+            event = StockShort(order_id=order_id, **asdict(shortage))
+            announce(event)
+            refused = Kept.after(event, None, tuple(lines), shortage=shortage)
+    return Verdict(known, tuple(unsold), tuple(expired), refused)
 
 
 def move(change: Change, asked: Sequence[Asked], *, patience: str) -> dict[UUID, Kept]:
@@ -215,7 +234,7 @@ def move(change: Change, asked: Sequence[Asked], *, patience: str) -> dict[UUID,
     """
     rows = _MOVE.run(patience=patience, asked=_array(asked), **change.values())
     told = change.event.type
-    moved = {row[0]: Kept(row[0], change.to.value, row[1], _lines(row[2]), told=told) for row in rows}
+    moved = {row[0]: Kept(row[0], change.to, row[1], _lines(row[2]), told=told) for row in rows}
     for kept in list(moved.values())[:1]:  # One look at the outbox is enough for facts of one type.
         announce(change.event(order_id=kept.order_id, lines=kept.lines))  # type: ignore[call-arg]
     return moved
@@ -224,19 +243,19 @@ def move(change: Change, asked: Sequence[Asked], *, patience: str) -> dict[UUID,
 def begin_payment(order_id: UUID) -> Kept | None:
     """Move a hold whose time is not over to PAYING. Raises: InventoryBusy, InventoryUnavailable."""
     event = StockPaymentBegan(order_id=order_id)
-    TRANSITIONS.check([Status.HELD.value], Status.PAYING.value)
+    Reservation.status_after(event, expected=[ReservationStatus.HELD])
     with one_statement():
         row = _BEGIN.one(patience=ledger.patience(), order_id=order_id, **fact(event))
         if row:
             announce(event)
-    return Kept(order_id, Status.PAYING.value, row[0], _lines(row[1]), told=event.type) if row else None
+    return Kept.after(event, row[0], _lines(row[1])) if row else None
 
 
 def extend(order_id: UUID, *, seconds: int) -> Kept | None:
     """Extend a hold whose time is not over and that was not extended before. Raises: InventoryBusy, InventoryUnavailable."""
     with one_statement():
         row = _EXTEND.one(patience=ledger.patience(), order_id=order_id, seconds=seconds)
-    return Kept(order_id, Status.HELD.value, row[0], _lines(row[1]), extended=True) if row else None
+    return Kept(order_id, ReservationStatus.HELD.value, row[0], _lines(row[1]), extended=True) if row else None
 
 
 def bury(order_id: UUID) -> Kept | None:
@@ -246,7 +265,7 @@ def bury(order_id: UUID) -> Kept | None:
         row = _BURY.one(patience=ledger.patience(), order_id=order_id, **fact(event))
         if row:
             announce(event)
-    return Kept(order_id, Status.RELEASED.value, None, (), told=event.type) if row else None
+    return Kept.after(event, None, ()) if row else None
 
 
 def _array(rows: Sequence[Wish] | Sequence[Asked]) -> str:

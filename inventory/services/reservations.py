@@ -15,7 +15,7 @@ from django.conf import settings
 
 from inventory import rules
 from inventory.events import StockReserved
-from inventory.models import Status
+from inventory.models import TOMBSTONES, ReservationStatus
 from inventory.queries import (
     InventoryBusy,
     InventoryUnavailable,
@@ -34,8 +34,6 @@ from shop.errors import Refusal
 W = TypeVar("W")
 
 log = structlog.get_logger(__name__)
-
-TOMBSTONES = frozenset({Status.RELEASED, Status.EXPIRED, Status.RETURNED})
 
 
 class InsufficientStock(Refusal):
@@ -72,7 +70,7 @@ def reserve_stock(*, order_id: UUID, lines: Sequence[Line], for_payment: bool) -
     InvalidQuantity, InventoryBusy, InventoryUnavailable.
     """
     wanted = rules.summed(lines)
-    status = Status.PAYING if for_payment else Status.HELD
+    status = ReservationStatus.PAYING if for_payment else ReservationStatus.HELD
     wish = Wish.of(StockReserved(order_id=order_id, status=status.value, lines=wanted))
     patience = ledger.Patience()
     kept = _ask(
@@ -110,9 +108,9 @@ def commit_stock(*, order_id: UUID) -> ReservationState:
 
     def look_first() -> Kept:
         kept = _known(order_id)
-        if kept.status == Status.HELD:
+        if kept.status == ReservationStatus.HELD:
             raise ReservationClosed("payment of this order has not begun", status=kept.status)
-        return commit() if kept.status == Status.PAYING else kept
+        return commit() if kept.status == ReservationStatus.PAYING else kept
 
     def commit() -> Kept:
         return _move(order_id, store.COMMIT) or look_first()
@@ -150,7 +148,7 @@ def _answer(kept: Kept) -> ReservationState:
             available=kept.shortage.available,
         )
     if kept.status in TOMBSTONES:
-        raise ReservationClosed(f"the reservation is {Status(kept.status).label}", status=kept.status)
+        raise ReservationClosed(f"the reservation is {ReservationStatus(kept.status).label}", status=kept.status)
     return kept.state()
 
 
@@ -183,8 +181,8 @@ def _reserve_or_refuse(wish: Wish, for_payment: bool, patience: ledger.Patience)
             return _reserve_again(wish, for_payment)
         if verdict.unsold:
             raise UnknownProduct(f"not for sale: {', '.join(verdict.unsold)}", skus=verdict.unsold)
-        if verdict.shortage:
-            return Kept(order_id, Status.SHORT.value, None, wanted, shortage=verdict.shortage, told="stock.short")
+        if verdict.refused:
+            return verdict.refused
         if verdict.expired:
             expiry.expire_reservations(order_ids=verdict.expired)
         if kept := _reserve(wish, patience):
@@ -198,7 +196,7 @@ def _reserve_again(wish: Wish, for_payment: bool) -> Kept:
     kept = _known(wish.event.order_id)
     if kept.lines and kept.lines != wish.event.lines:
         raise ReservationMismatch(order_id=kept.order_id)
-    if kept.status == Status.HELD and (for_payment or kept.overdue):
+    if kept.status == ReservationStatus.HELD and (for_payment or kept.overdue):
         return _begin_payment(kept.order_id)
     return kept
 
@@ -207,7 +205,7 @@ def _reserve_again(wish: Wish, for_payment: bool) -> Kept:
 def _begin_payment(order_id: UUID) -> Kept:
     while (kept := store.begin_payment(order_id)) is None:
         kept = _known(order_id)
-        if kept.status != Status.HELD:
+        if kept.status != ReservationStatus.HELD:
             return kept
         if kept.overdue and (expired := _move(order_id, store.EXPIRE)):
             return expired
@@ -217,7 +215,7 @@ def _begin_payment(order_id: UUID) -> Kept:
 def _extend_hold(order_id: UUID, seconds: int) -> Kept:
     while (kept := store.extend(order_id, seconds=seconds)) is None:
         kept = _known(order_id)
-        if kept.status != Status.HELD:
+        if kept.status != ReservationStatus.HELD:
             return kept
         if kept.overdue:
             if expired := _move(order_id, store.EXPIRE):

@@ -172,8 +172,8 @@ def _after_failure(claimed: Claimed[Email], error: Exception) -> None:
 
 def _record_sent(email: Email) -> None:
     """Move the email to SENT, with its fact, unless it is there already: one statement, one transaction."""
-    Email.TRANSITIONS.check({EmailStatus.PENDING}, EmailStatus.SENT)
     event = EmailSent(order_id=email.order_id, kind=email.kind)
+    Email.status_after(event, expected={EmailStatus.PENDING})
     with transactions.single("notifications"):
         sent = RECORD_SENT.one(email_id=email.pk, **fact(event))
         if sent is not None:

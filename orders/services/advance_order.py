@@ -51,8 +51,8 @@ def advance_order(*, order: OrderProgress, to: str, saga: str, steps: list[dict[
 
     Returns False where somebody else moved the order first: the saga looks again.
     """
-    Order.TRANSITIONS.check(order.standing, to)
     event = EVENT_OF_MOVE[to](order)
+    to = Order.status_after(event, expected=order.standing)
     with transactions.single("orders"):
         # Lost in a crash, the saga is open and takes the same step again. What follows waits for the disk: the commit
         # of the stock before a capture, the rest of the saga's row, the answer before the customer gets it.
@@ -60,7 +60,7 @@ def advance_order(*, order: OrderProgress, to: str, saga: str, steps: list[dict[
             asynchronous=True,
             order_id=order.order_id,
             expected=order.standing,
-            to=str(to),
+            to=to,
             ends_saga=saga if ends_saga else "",
             steps=msgspec.json.encode(steps).decode(),
             **fact(event),
@@ -70,10 +70,10 @@ def advance_order(*, order: OrderProgress, to: str, saga: str, steps: list[dict[
     if moved is None:
         return False
     version, confirmed_at, _commits = moved
-    order.note_move(to=str(to), version=version, confirmed_at=confirmed_at)
+    order.note_move(to=to, version=version, confirmed_at=confirmed_at)
     log.info(event.type, order_id=str(order.order_id), version=version)
     if ends_saga:
-        metrics.count_outcome(outcome=order.cancel_reason or str(to).lower(), placed_at=order.placed_at)
+        metrics.count_outcome(outcome=order.cancel_reason or to.lower(), placed_at=order.placed_at)
     return True
 
 

@@ -31,9 +31,9 @@ def begin_to_wait(*, order: OrderProgress, free: Mapping[str, int]) -> None:
     state = order.known or get_order(order_id=order.order_id)
     verified = has_verified(customer_id=state.customer_id, email=state.email)
     expected = order.stored or order.status
-    if expected != OrderStatus.AWAITING_PAYMENT:
-        Order.TRANSITIONS.check([expected], OrderStatus.AWAITING_PAYMENT)
     event = OrderAwaitingPayment(order_id=order.order_id)
+    if expected != OrderStatus.AWAITING_PAYMENT:
+        Order.status_after(event, expected=[expected])
     wanted = dict.fromkeys(free, 0)
     for sku, quantity in order.lines:
         if sku in wanted:

@@ -8,12 +8,9 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
-from payments import rules, services
+from payments import services
 from payments.admin.asking import AsksProvider
-from payments.models import (
-    Dispute,
-    DisputeStatus,
-)
+from payments.models import OPEN_DISPUTES, UNANSWERED_DISPUTES, Dispute, DisputeStatus
 from shop.admin import (
     action,
     confirmation,
@@ -42,7 +39,7 @@ class DisputeAdmin(AsksProvider):
     list_filter = ("status", "reason", ("closed_at", admin.EmptyFieldListFilter))
     search_fields = ("provider_dispute_id__exact", "payment__order_id__exact")
     ordering = ("-opened_at",)
-    urgent = Q(status__in=sorted(rules.UNANSWERED_DISPUTES))
+    urgent = Q(status__in=UNANSWERED_DISPUTES)
     exclude = ("amount_minor", "withdrawn_minor", "fee_minor", "reason")
     readonly_fields = ("amount_shown", "withdrawn_shown", "fee_shown", "reason_shown")
     actions_detail: Any = ("ask_about_one",)
@@ -69,9 +66,9 @@ class DisputeAdmin(AsksProvider):
     )
     def what_to_do(self, dispute: Dispute) -> str:
         """Say what waits for staff."""
-        if dispute.status in rules.UNANSWERED_DISPUTES:
+        if dispute.status in UNANSWERED_DISPUTES:
             return "answer it at the provider"
-        if dispute.status in rules.OPEN_DISPUTES:
+        if dispute.status in OPEN_DISPUTES:
             return "wait for the bank"
         return "decide about the parcel" if dispute.lost_minor else "-"
 

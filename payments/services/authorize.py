@@ -23,7 +23,7 @@ from payments.gateways import (
     ProviderRefused,
     provider,
 )
-from payments.models import UNANSWERED, Payment, PaymentStatus
+from payments.models import UNANSWERED, UNSAID, Payment, PaymentStatus
 from payments.queries import PaymentState, to_state
 from payments.rules import IntentStatus, RefusedFor
 from payments.services.recording import (
@@ -143,7 +143,7 @@ def _open(order_id: UUID, amount: Money, payment_method: str) -> Payment:
         return payment
     standing = load(order_id)
     # A caller with another method is ahead of the payment, behind it, or late: by what it shows they are told apart.
-    unsaid = standing.status in (PaymentStatus.NEW, *UNANSWERED) and not to_state(standing).was_tried(payment_method)
+    unsaid = standing.status in UNSAID and not to_state(standing).was_tried(payment_method)
     another = standing.payment_method != payment_method
     if standing.status != PaymentStatus.VOIDED and (standing.amount != amount or (another and unsaid)):
         raise ValueError(f"order {order_id} is being paid already: {standing.amount} by {standing.payment_method}")
@@ -157,14 +157,14 @@ def _may_be_followed(payment: Payment, payment_method: str) -> bool:
 
 
 def insert_first(payment: Payment, event: Event) -> bool:
-    """Insert the row with the fact of it, unless its order has one; return whether it was inserted.
+    """Insert the row as the fact of it tells, unless its order has one; return whether it was inserted.
 
     A transaction of its own. A second inserter waits for the first.
     """
     with transactions.single("payments"):
         inserted = OPEN_PAYMENT.one(
             order_id=payment.order_id,
-            status=str(payment.status),
+            status=Payment.status_after(event),
             amount_minor=payment.amount_minor,
             currency=payment.currency,
             payment_method=payment.payment_method,
@@ -191,7 +191,6 @@ def _submit(payment: Payment) -> tuple[Payment, IntentSnapshot | None]:
     payment = change(
         payment,
         expected=[PaymentStatus.NEW],
-        to=PaymentStatus.SUBMITTED,
         event=PaymentSubmitted(order_id=payment.order_id),
         intent_id=intent.intent_id,
         ask_after=ASK_AGAIN,
@@ -229,7 +228,6 @@ def _submit_another(payment: Payment, payment_method: str) -> tuple[Payment, Int
     moved = change(
         payment,
         expected=[PaymentStatus(payment.status)],
-        to=PaymentStatus.SUBMITTED,
         event=PaymentSubmitted(order_id=payment.order_id),
         ask_after=ASK_AGAIN,
         renew=True,
@@ -247,7 +245,6 @@ def _decline_another(payment: Payment, payment_method: str, code: str) -> Paymen
     return change(
         payment,
         expected=[PaymentStatus(payment.status)],
-        to=PaymentStatus.DECLINED,
         event=event,
         renew=True,
         **columns | {"payment_method": payment_method, "refused": [*_given_up(payment), (payment_method, code)]},
@@ -330,7 +327,7 @@ def _decline(payment: Payment, code: str, *, expected: Collection[str]) -> Payme
     """Record that the provider will not charge this card, whatever is sent again."""
     event = PaymentFailed(order_id=payment.order_id, decline_code=code, answered=True)
     columns = refusal(payment, code, final=False)
-    return change(payment, expected=expected, to=PaymentStatus.DECLINED, event=event, **columns)
+    return change(payment, expected=expected, event=event, **columns)
 
 
 def _answer(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentState:
@@ -339,7 +336,7 @@ def _answer(payment: Payment, intent: IntentSnapshot | None = None) -> PaymentSt
         raise PaymentClosed(f"the payment of order {payment.order_id} is voided", order_id=payment.order_id)
     if payment.status == PaymentStatus.DECLINED:
         raise explain_decline(payment=to_state(payment))
-    if payment.status in (PaymentStatus.NEW, *UNANSWERED):
+    if payment.status in UNSAID:
         raise _unsaid(payment)
     return to_state_with_challenge(payment, intent)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from payments.gateways import PaymentUnknown, ProviderRefused, provider
-from payments.models import PAID, UNANSWERED, Payment, PaymentStatus
+from payments.models import CAPTURABLE, PAID, UNANSWERED, Payment, PaymentStatus
 from payments.queries import PaymentState, to_state
 from payments.rules import IntentStatus
 from payments.services.recording import are_keys_expired, record_intent, record_unanswered, renew_keys
@@ -44,7 +44,7 @@ def capture_payment(*, order_id: UUID, seen: PaymentState | None = None) -> Paym
         payment = _capture(payment)
     if payment.status == PaymentStatus.VOIDED:
         raise AuthorizationGone(f"the payment of order {order_id} is voided: {payment.void_reason}", order_id=order_id)
-    if payment.status in (PaymentStatus.AUTHORIZED, *UNANSWERED):
+    if payment.status in CAPTURABLE:
         raise PaymentUnknown("the provider has not captured yet", operation="capture", order_id=order_id)
     if payment.status not in PAID:
         raise PaymentNotAuthorized(

@@ -1,4 +1,4 @@
-"""Disputes: what a customer's bank takes back, or asks about, as the provider shows it. See rules.py, Note [Disputed payments].
+"""Disputes: what a customer's bank takes back, or asks about, as the provider shows it. See models.py, Note [Disputed payments].
 
 The provider is asked outside any transaction, and its answer is recorded only if no other answer was recorded since the
 asking began: so an older answer never overwrites a newer one, however late it comes. The payment keeps what its disputes
@@ -16,10 +16,18 @@ import structlog
 from django.db.models import F
 from django.db.models.functions import Least, Now
 
-from payments import rules
 from payments.events import PaymentDisputeChanged, PaymentDisputeClosed, PaymentDisputeOpened
 from payments.gateways import DisputeSnapshot, Obstacle, PaymentUnknown, ProviderMismatch, ProviderRefused, provider
-from payments.models import Dispute, DisputeStatus, Payment
+from payments.models import (
+    CHARGEBACKS,
+    OPEN_DISPUTES,
+    Dispute,
+    DisputeStatus,
+    Payment,
+    combined_status,
+    count_lost,
+    first_status,
+)
 from payments.services.owed import balance_owed
 from payments.services.recording import load
 from payments.services.traces import name_order
@@ -36,6 +44,8 @@ log = structlog.get_logger(__name__)
 # Webhooks are faster; these make up for lost ones.
 ASK_AGAIN = timedelta(hours=6)
 ASK_AFTER_THE_END = timedelta(days=1)
+# For so long: money may be reinstated, or an appeal begin, later.
+LOOK_AFTER_THE_END = timedelta(days=30)
 ROUNDS = 5
 
 
@@ -49,7 +59,7 @@ class PaymentDisputed(Refusal):
 
 def refuse_disputed(payment: Payment) -> None:
     """Refuse where a chargeback of this payment is open; its row is locked. Raises: PaymentDisputed."""
-    if payment.dispute_status in rules.CHARGEBACKS:
+    if payment.dispute_status in CHARGEBACKS:
         raise PaymentDisputed(order_id=payment.pk, dispute=payment.dispute_status)
 
 
@@ -80,7 +90,7 @@ def explains_refusal(payment: Payment) -> bool:
     except (ProviderMismatch, ProviderRefused) as error:
         log.warning("payment.disputes_not_read", order_id=str(payment.pk), error=str(error))
     found = load(payment.pk)
-    return found.dispute_status in rules.CHARGEBACKS or found.lost_minor > 0
+    return found.dispute_status in CHARGEBACKS or found.lost_minor > 0
 
 
 def ask_about_dispute(*, dispute_id: UUID) -> bool:
@@ -146,7 +156,7 @@ def _record(order_id: UUID, seen: DisputeSnapshot, answers: int | None) -> bool 
 
     Raises: ProviderMismatch for a status or a move that our table does not know; nothing is recorded then.
     """
-    to = _status(seen)
+    to = str(_status(seen))
     with transactions.transaction("payments"):
         payment = Payment.objects.select_for_update().get(pk=order_id)
         dispute = Dispute.objects.filter(provider_dispute_id=seen.provider_dispute_id).first()
@@ -173,11 +183,11 @@ def _record(order_id: UUID, seen: DisputeSnapshot, answers: int | None) -> bool 
     return news
 
 
-def _status(seen: DisputeSnapshot) -> str:
+def _status(seen: DisputeSnapshot) -> DisputeStatus:
     if seen.status is None:
         log.error("payment.dispute_status_unknown", dispute_id=seen.provider_dispute_id, status=seen.provider_status)
         raise ProviderMismatch(f"dispute {seen.provider_dispute_id} is {seen.provider_status}, which is unknown here")
-    return str(seen.status)
+    return seen.status
 
 
 def _facts(seen: DisputeSnapshot) -> dict[str, Any]:
@@ -196,16 +206,21 @@ def _facts(seen: DisputeSnapshot) -> dict[str, Any]:
 
 def _open(payment: Payment, seen: DisputeSnapshot) -> Dispute:
     """Write a new dispute down as it began, with the fact of it; the payment's row is locked."""
+    facts, dispute_id = _facts(seen), derived_id("provider dispute", seen.provider_dispute_id)
+    event = PaymentDisputeOpened(
+        dispute_id=dispute_id,
+        order_id=payment.pk,
+        status=str(first_status(_status(seen))),
+        reason=facts["reason"],
+        amount=seen.amount,
+    )
     dispute = Dispute.objects.create(
-        dispute_id=derived_id("provider dispute", seen.provider_dispute_id),
+        dispute_id=dispute_id,
         provider_dispute_id=seen.provider_dispute_id,
         payment=payment,
-        status=rules.first_status(_status(seen)),
+        status=Dispute.status_after(event),
         opened_at=seen.created_at,
-        **_facts(seen),
-    )
-    event = PaymentDisputeOpened(
-        dispute_id=dispute.pk, order_id=payment.pk, status=dispute.status, reason=dispute.reason, amount=seen.amount
+        **facts,
     )
     publish(event, aggregate_id=dispute.pk, aggregate_version=1)
     return dispute
@@ -216,8 +231,8 @@ def _move(payment: Payment, dispute: Dispute, to: str, seen: DisputeSnapshot) ->
     if to not in Dispute.TRANSITIONS[dispute.status]:
         log.error("payment.dispute_moved_wrongly", dispute_id=seen.provider_dispute_id, status=dispute.status, to=to)
         raise ProviderMismatch(f"dispute {seen.provider_dispute_id} went from {dispute.status} to {to}")
-    is_open = to in rules.OPEN_DISPUTES
-    lost = rules.count_lost(status=to, disputed_minor=seen.amount.minor, withdrawn=seen.withdrawn.minor > 0)
+    is_open = to in OPEN_DISPUTES
+    lost = count_lost(status=to, disputed_minor=seen.amount.minor, withdrawn=seen.withdrawn.minor > 0)
     event: Event = PaymentDisputeClosed(
         dispute_id=dispute.pk,
         order_id=payment.pk,
@@ -234,7 +249,6 @@ def _move(payment: Payment, dispute: Dispute, to: str, seen: DisputeSnapshot) ->
         Dispute,
         dispute.pk,
         expected=[DisputeStatus(dispute.status)],
-        to=to,
         event=event,
         changed_at=Now(),
         closed_at=None if is_open else Now(),
@@ -249,10 +263,10 @@ def _is_refunded(payment: Payment) -> bool:
 
 def _next_look(dispute_id: UUID, status: str) -> Any:
     """Return when to ask again: while it is open, and for a while after, since money and appeals may follow."""
-    if status in rules.OPEN_DISPUTES:
+    if status in OPEN_DISPUTES:
         return Now() + ASK_AGAIN
     closed_at = Dispute.objects.values_list("closed_at", flat=True).get(pk=dispute_id)
-    over = closed_at is None or clock.now() - closed_at > rules.LOOK_AFTER_DISPUTES
+    over = closed_at is None or clock.now() - closed_at > LOOK_AFTER_THE_END
     return None if over else Now() + ASK_AFTER_THE_END
 
 
@@ -260,7 +274,7 @@ def _carry_to_payment(payment: Payment) -> None:
     """Keep on the payment what its disputes say together, and owe its customer what is promised and left."""
     disputes = list(Dispute.objects.filter(payment=payment).select_related("payment"))
     Payment.objects.filter(pk=payment.pk).update(
-        dispute_status=rules.combined_status(each.status for each in disputes),
+        dispute_status=combined_status(each.status for each in disputes),
         lost_minor=Least(F("captured_minor"), sum(each.lost_minor for each in disputes)),
     )
     balance_owed(payment.pk)

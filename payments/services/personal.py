@@ -7,8 +7,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from payments import rules
-from payments.models import REFUND_UNDER_WAY, Dispute, Payment, Refund, StrayIntent
+from payments.models import OPEN_DISPUTES, REFUND_UNDER_WAY, Dispute, Payment, Refund, StrayIntent
 from shop import transactions
 from shop.personal.facts import still_told
 from shop.personal.keepers import Keeper, Records, records_of
@@ -33,7 +32,7 @@ def waiting(order_ids: Sequence[UUID]) -> dict[UUID, str]:
         found[payment.pk] = owed if payment.owed_minor else "the provider is asked about its payment"
     for order_id in Refund.objects.filter(_OPEN_REFUND, payment_id__in=order_ids).values_list("payment_id", flat=True):
         found.setdefault(order_id, "a refund is under way")
-    disputed = Payment.objects.filter(order_id__in=order_ids, dispute_status__in=sorted(rules.OPEN_DISPUTES))
+    disputed = Payment.objects.filter(order_id__in=order_ids, dispute_status__in=OPEN_DISPUTES)
     for order_id in disputed.values_list("pk", flat=True):
         found.setdefault(order_id, "its payment is disputed at the customer's bank")
     for order_id in StrayIntent.objects.filter(order_id__in=order_ids, settled_at=None).values_list(

@@ -15,9 +15,8 @@ from uuid import UUID
 import structlog
 from django.db.models.functions import Now
 
-from payments import rules
 from payments.gateways import DisputeSnapshot, IntentSnapshot, ProviderMismatch, RefundSnapshot, provider
-from payments.models import Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import MOVES, Payment, PaymentStatus, Refund, RefundStatus
 from payments.rules import IntentStatus
 from payments.services.adopt_refunds import sort_failed_first, sync_refund
 from payments.services.dispute_books import iter_dispute_differences, iter_disputes_of_ours
@@ -156,7 +155,7 @@ def find_difference(booked: Booked | None, intent: IntentSnapshot) -> str:
         return f"captured {Money(booked.captured_minor, booked.currency)} here, {intent.captured} at the provider"
     if booked.refunded_minor != intent.refunded.minor:
         return f"refunded {Money(booked.refunded_minor, booked.currency)} here, {intent.refunded} at the provider"
-    move = rules.implied_move(intent.status)
+    move = MOVES.get(intent.status)
     stale = booked.status == PaymentStatus.VOIDED and intent.status != IntentStatus.CANCELED
     if _is_passed_through(booked, intent):
         return ""

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from payments.events import PaymentRefunded, RefundFailed, RefundPending, RefundSucceeded
 from payments.gateways import RefundSnapshot
-from payments.models import GIVEN_BACK, REFUND_UNDER_WAY, Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import GIVEN_BACK, NOT_FAILED, REFUND_UNDER_WAY, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services.owed import less_owed, note_owed
 from shop import transactions
 from shop.events.publishing import publish
@@ -91,7 +91,6 @@ def _count_given_back(payment: Payment, refund: Refund, amount: Money, *, refund
             Payment,
             payment.pk,
             expected=[PaymentStatus(payment.status)],
-            to=PaymentStatus.REFUNDED if full else PaymentStatus.PARTIALLY_REFUNDED,
             event=event,
             changed_at=Now(),
             **columns,
@@ -111,7 +110,7 @@ def fail_refund(refund: Refund, code: str, *, awaited: bool = False) -> Refund:
         moved = change_status(
             Refund,
             refund.pk,
-            expected=[RefundStatus.REQUESTED, RefundStatus.PENDING, RefundStatus.SUCCEEDED],
+            expected=NOT_FAILED,
             event=RefundFailed(refund_id=refund.pk, order_id=payment.pk, amount=amount, reason=code, returned=returned),
             changed_at=Now(),
             due_at=None,

@@ -1,6 +1,6 @@
 """Records what the provider showed: the one place where an intent's state becomes a payment's status.
 
-Every move is compare-and-set from the statuses that rules.MOVES allows, so a snapshot that is out of date moves
+Every move is compare-and-set from the statuses that MOVES allows, so a snapshot that is out of date moves
 nothing. An intent that is not the one we asked for is never recorded.
 """
 
@@ -25,7 +25,7 @@ from payments.events import (
     PaymentVoided,
 )
 from payments.gateways import IntentSnapshot, PaymentUnknown, ProviderMismatch, provider
-from payments.models import Payment, PaymentStatus, Refund
+from payments.models import MOVES, Payment, PaymentStatus, Refund
 from payments.queries import PaymentState, to_state
 from shop import clock, transactions
 from shop.events.event import Event
@@ -82,19 +82,18 @@ def record_intent(
     Raises: ProviderMismatch, and then nothing is recorded.
     """
     check_is_ours(payment, intent)
-    move = rules.implied_move(intent.status)
+    move = MOVES.get(intent.status)
     if move is None or payment.status not in move[1]:
         return payment
-    to, expected = move
-    event, columns = _consequences(payment, intent, to, void_reason, answered)
-    return change(payment, expected=expected, to=to, event=event, **columns)
+    told, expected = move
+    event, columns = _consequences(payment, intent, told, void_reason, answered)
+    return change(payment, expected=expected, event=event, **columns)
 
 
 def change(
     payment: Payment,
     *,
     expected: Collection[str],
-    to: str,
     event: Event,
     ask_after: timedelta | None = None,
     attempts: int = 0,
@@ -104,20 +103,22 @@ def change(
     refused: Sequence[tuple[str, str]] = (),
     **columns: Any,
 ) -> Payment:
-    """Move a payment in a transaction of its own; return it as it then stands, whoever moved it.
+    """Move a payment to the status that `event` tells of, in a transaction of its own; return it as it then stands.
+
+    Somebody else may have moved it first.
 
     `ask_after`: when the sweep asks the provider how it stands, never where None. `renew`: with keys of another attempt.
     `tried`: only while so many payment methods are over; `refused`: those that this move ends, each with its decline code.
     `columns`: those of SETTLED that the move settles.
     """
-    Payment.TRANSITIONS.check(expected, to)
+    to = Payment.status_after(event, expected=expected)
     with transactions.single("payments"):
         # Lost in a crash, a capture is found by asking. Whatever else is recorded decides what may be done outside.
         moved = MOVE_PAYMENT.one(
             asynchronous=to == PaymentStatus.CAPTURED,
             order_id=payment.order_id,
             expected=names(tuple(expected)),
-            to=str(to),
+            to=to,
             due_seconds=None if ask_after is None else ask_after.total_seconds(),
             attempts=attempts,
             last_error=last_error,
@@ -143,18 +144,18 @@ def change(
 
 
 def _consequences(
-    payment: Payment, intent: IntentSnapshot, to: str, void_reason: str, answered: bool
+    payment: Payment, intent: IntentSnapshot, told: type[Event], void_reason: str, answered: bool
 ) -> tuple[Event, dict[str, Any]]:
     order_id = payment.order_id
-    if to == PaymentStatus.REQUIRES_ACTION:
+    if told is PaymentActionRequired:
         return PaymentActionRequired(order_id=order_id), {"ask_after": ASK_AGAIN, "tried": len(payment.refused)}
-    if to == PaymentStatus.DECLINED:
+    if told is PaymentFailed:
         code = intent.decline_code or "card_declined"
         failed = PaymentFailed(order_id=order_id, decline_code=code, answered=answered)
         return failed, refusal(payment, code, final=not intent.may_try_another)
-    if to == PaymentStatus.AUTHORIZED:
+    if told is PaymentAuthorized:
         return PaymentAuthorized(order_id=order_id, amount=payment.amount, answered=answered), {}
-    if to == PaymentStatus.CAPTURED:
+    if told is PaymentCaptured:
         event = PaymentCaptured(order_id=order_id, amount=payment.amount, answered=answered)
         return event, {"captured_minor": payment.amount_minor}
     return PaymentVoided(order_id=order_id, reason=void_reason, answered=answered), {"void_reason": void_reason}
@@ -180,7 +181,6 @@ def record_unanswered(payment: Payment, error: PaymentUnknown) -> None:
         change(
             payment,
             expected=[PaymentStatus.SUBMITTED],
-            to=PaymentStatus.UNKNOWN,
             event=PaymentBecameUnknown(order_id=payment.order_id, operation=error.operation),
             ask_after=ASK_AGAIN_AFTER_UNKNOWN,
             attempts=payment.attempts + 1,

@@ -176,8 +176,10 @@ def reserve_refund(
                 raise PaymentUnknown("a refund of all that is left is under way", operation="refund", order_id=order_id)
             return None
         _set_aside(payment, wanted)
+        event = RefundRequested(refund_id=refund_id, order_id=order_id, amount=wanted)
         refund = Refund.objects.create(
             refund_id=refund_id,
+            status=Refund.status_after(event),
             payment_id=order_id,
             amount_minor=wanted.minor,
             reason=reason,
@@ -185,7 +187,6 @@ def reserve_refund(
             due_at=clock.now() + ASK_AGAIN,
             attempt_began_at=clock.now(),
         )
-        event = RefundRequested(refund_id=refund_id, order_id=order_id, amount=wanted)
         publish(event, aggregate_id=refund_id, aggregate_version=1)
     return refund
 

@@ -53,7 +53,6 @@ def void_payment(*, order_id: UUID, reason: str) -> PaymentState:
             change(
                 payment,
                 expected=[PaymentStatus(payment.status)],
-                to=PaymentStatus.VOIDED,
                 event=PaymentVoided(order_id=order_id, reason=reason, answered=True),
                 void_reason=reason,
             )
@@ -81,10 +80,15 @@ def _id_of_refund(order_id: UUID) -> UUID:
 
 
 def _leave_tombstone(order_id: UUID, reason: str) -> Payment:
+    event = PaymentVoided(order_id=order_id, reason=reason, answered=True)
     tombstone = Payment(
-        order_id=order_id, status=PaymentStatus.VOIDED, amount_minor=0, currency=NO_CURRENCY, void_reason=reason
+        order_id=order_id,
+        status=Payment.status_after(event),
+        amount_minor=0,
+        currency=NO_CURRENCY,
+        void_reason=reason,
     )
-    if insert_first(tombstone, PaymentVoided(order_id=order_id, reason=reason, answered=True)):
+    if insert_first(tombstone, event):
         return tombstone
     return load(order_id)
 

@@ -43,8 +43,8 @@ def record_booking(shipment: Shipment, booking: Booking) -> bool:
 
 def _book(shipment: Shipment, booking: Booking, details: dict[str, str]) -> bool:
     """Move a shipment that is still PENDING to BOOKED, with its fact; return whether it was."""
-    Shipment.TRANSITIONS.check({ShipmentStatus.PENDING}, ShipmentStatus.BOOKED)
     event = ShipmentBooked(order_id=shipment.order_id, carrier=shipment.carrier)
+    Shipment.status_after(event, expected={ShipmentStatus.PENDING})
     with transactions.single("shipping"):
         # Lost in a crash, the carrier, which the claim has written down, is asked for the booking again.
         moved = RECORD_BOOKING.one(

@@ -141,7 +141,7 @@ def close_shipment(*, order_id: UUID, reason: str, taken_back: bool) -> Shipment
     canceled = {"cancel_reason": reason, "canceled_at": Now()}
     with transactions.transaction("shipping"):
         shipment, created = Shipment.objects.get_or_create(
-            order_id=order_id, defaults={"status": ShipmentStatus.CANCELED, **canceled}
+            order_id=order_id, defaults={"status": Shipment.status_after(event), **canceled}
         )
         if created:
             publish(event, aggregate_id=shipment.pk, aggregate_version=1)

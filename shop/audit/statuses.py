@@ -14,8 +14,9 @@ transaction, so versions are compared and not moments.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, cast
 from uuid import UUID
@@ -27,22 +28,11 @@ from shop import audit, transactions
 from shop.audit import Reading
 from shop.events.outbox import outbox_of
 from shop.events.past import Kept, complete_since, history_of
-from shop.states import StatusModel
+from shop.states import ByPayload, StatusModel
 
 # Rows whose ways are put together at once.
 PAGE = 5000
 ALWAYS = datetime(1, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class ByPayload:
-    """The status that a fact leaves is told by this member of its payload: as its text says, or as `means` reads it."""
-
-    member: str
-    means: Mapping[str, str] = field(default_factory=dict)
-
-
-StatusAfter = Mapping[str, str | ByPayload]
 
 
 @dataclass(frozen=True)
@@ -85,13 +75,25 @@ class _Way:
 
 @dataclass(frozen=True, kw_only=True)
 class _History:
-    context: str
     model: type[StatusModel]
-    noun: str
-    status_after: StatusAfter
     born: Collection[str]
     since_field: str
     changed_field: str
+
+    @property
+    def context(self) -> str:
+        """Whose rows these are."""
+        return self.model._meta.app_label
+
+    @property
+    def noun(self) -> str:
+        """What such a row is called."""
+        return str(self.model._meta.verbose_name)
+
+    @cached_property
+    def status_after(self) -> Mapping[str, str | ByPayload]:
+        """The status that a fact leaves, by the fact's type; facts of other types tell of no move."""
+        return {event.type: status for event, status in self.model.STATUS_AFTER.items()}
 
     def missing_facts(self, row: _Way) -> str | None:
         """Say what is missing of the facts of rows that went this way."""
@@ -182,33 +184,20 @@ class _History:
 
     def _status(self, fact: str, payload: str = "nothing") -> str:
         after = self.status_after[fact]
-        return after.means.get(payload, payload) if isinstance(after, ByPayload) else str(after)
+        return after.read(payload) if isinstance(after, ByPayload) else str(after)
 
 
 def register_history_checks(
-    *,
-    context: str,
-    model: type[StatusModel],
-    noun: str,
-    status_after: StatusAfter,
-    born: Collection[str],
-    since_field: str,
-    changed_field: str = "",
+    model: type[StatusModel], *, born: Collection[str], since_field: str, changed_field: str = ""
 ) -> None:
     """Have every audit check that each version of each row has its fact, and that the facts walk through the table.
 
-    `status_after`: the type of a fact -> the status it leaves, or what in its payload says so; facts of
-    other types tell of no move. `since_field` holds the moment of a row's first fact, `changed_field` of its latest.
+    `born`: the statuses that a row may begin in. `since_field` holds the moment of a row's first fact, `changed_field` of
+    its latest.
     """
     history = _History(
-        context=context,
-        model=model,
-        noun=noun,
-        status_after=status_after,
-        born=frozenset(map(str, born)),
-        since_field=since_field,
-        changed_field=changed_field,
+        model=model, born=frozenset(map(str, born)), since_field=since_field, changed_field=changed_field
     )
     reading = history.reading()
-    reading.register("I8", f"each move of each {noun} has its event", history.missing_facts)
-    reading.register("I9", f"each {noun} moved along its table only", history.wrong_way)
+    reading.register("I8", f"each move of each {history.noun} has its event", history.missing_facts)
+    reading.register("I9", f"each {history.noun} moved along its table only", history.wrong_way)

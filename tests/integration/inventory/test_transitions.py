@@ -6,7 +6,8 @@ import pytest
 
 from inventory import api as inventory
 from inventory.api import InsufficientStock, ReservationClosed, ReservationMismatch, ReservationNotFound
-from inventory.models import TRANSITIONS, Outbox, Reservation
+from inventory.events import StockPaymentBegan
+from inventory.models import RESERVATION_TRANSITIONS, Outbox, Reservation
 from shop.states import IllegalTransition, change_status
 from tests.integration.inventory.reservations import levels, reservation_in, reserve, status_of
 
@@ -70,7 +71,7 @@ def test_every_use_case_in_every_status_does_what_the_table_says(shelf, before, 
         assert levels() == WHERE_STOCK_IS.get(expected.removeprefix("!"), (10, 0, 0))
 
 
-@pytest.mark.parametrize("status", sorted(TRANSITIONS.terminal))
+@pytest.mark.parametrize("status", sorted(RESERVATION_TRANSITIONS.terminal))
 def test_nothing_leaves_a_terminal_status_even_by_force(shelf, status):
     shelf()
     order_id = reservation_in(status)
@@ -80,7 +81,7 @@ def test_nothing_leaves_a_terminal_status_even_by_force(shelf, status):
     with pytest.raises(IllegalTransition):
         reservation.save()
     with pytest.raises(IllegalTransition):
-        change_status(Reservation, order_id, expected={status}, to="HELD", event=None)  # type: ignore[arg-type]
+        change_status(Reservation, order_id, expected={status}, event=StockPaymentBegan(order_id=order_id))
 
 
 def test_two_lines_of_the_same_sku_are_summed_and_never_oversold(shelf):

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inventory.models import BORN
-from inventory.models import TRANSITIONS as RESERVATION_TRANSITIONS
+from inventory.models import BORN, RESERVATION_TRANSITIONS
 from orders.models import ORDER_TRANSITIONS
 from payments.models import Payment
 from shop.states import Transitions

@@ -20,9 +20,9 @@ MUTANTS = (
     Mutant(
         removes="the late success of a payment that was recorded as declined",
         promise="I11",
-        file="payments/rules.py",
-        old='("AUTHORIZED", (*_WAITING, "DECLINED"))',
-        new='("AUTHORIZED", _WAITING)',
+        file="payments/models.py",
+        old="(PaymentAuthorized, (*WAITING, PaymentStatus.DECLINED))",
+        new="(PaymentAuthorized, WAITING)",
         killers=(
             f"{PAYMENTS}::test_a_late_success_is_heard_of_by_its_webhook",
             f"{ORDERS}::test_a_late_success_that_nobody_heard_of_is_found_at_the_deadline",
@@ -50,9 +50,9 @@ MUTANTS = (
     Mutant(
         removes="the end of the cards that may be tried",
         promise="edge",
-        file="payments/rules.py",
-        old="        return max(0, most - refused) if may_try_another else 0\n",
-        new="        return most if may_try_another else 0\n",
+        file="payments/queries.py",
+        old="            return left if self.may_try_another else 0\n",
+        new="            return settings.PAYMENT_ATTEMPTS if self.may_try_another else 0\n",
         killers=(f"{ORDERS}::test_the_fifth_decline_ends_it",),
     ),
     Mutant(

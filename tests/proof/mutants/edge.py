@@ -40,7 +40,7 @@ MUTANTS = (
         removes="the chargeback from what the form of a refund says may still be refunded",
         promise="edge",
         file="payments/queries.py",
-        old="return Money.zero(payment.currency) if payment.dispute_status in rules.CHARGEBACKS else payment.refundable",
+        old="return Money.zero(payment.currency) if payment.dispute_status in CHARGEBACKS else payment.refundable",
         new="return payment.refundable",
         killers=(
             "tests/integration/orders/disputes/test_parcels_and_stories.py::test_form_of_a_refund_offers_nothing_during_a_chargeback",

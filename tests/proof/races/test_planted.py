@@ -68,7 +68,6 @@ def voided_before_the_bank_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         change(
             payment,
             expected=[PaymentStatus(payment.status)],
-            to=PaymentStatus.VOIDED,
             event=PaymentVoided(order_id=payment.order_id, reason=reason),
             ask_after=ASK_AGAIN,
             void_reason=reason,

@@ -11,16 +11,14 @@ from typing import Any
 from django.core import mail
 
 from inventory.audit import stock_against_ledger, stock_against_reservations, stock_law
-from inventory.models import TRANSITIONS as RESERVATION_TRANSITIONS
-from inventory.models import Reservation
+from inventory.models import RESERVATION_TRANSITIONS, Reservation
 from local.carrier.models import SandboxBooking
 from notifications.models import Email
 from orders.events import OrderRefundIssued
 from orders.models import Order, OrderStatus, Outbox, Saga
 from orders.rules import ids_of_full_refunds
+from payments.models import CHARGEBACKS, Payment, Refund
 from payments.models import Outbox as PaymentsOutbox
-from payments.models import Payment, Refund
-from payments.rules import CHARGEBACKS
 from shipping.models import Hold, Shipment
 from shop import audit
 from shop.states import Transitions

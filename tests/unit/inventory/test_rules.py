@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inventory.models import BORN, TRANSITIONS, Status
+from inventory.models import BORN, RESERVATION_TRANSITIONS, ReservationStatus
 from inventory.rules import (
     AVAILABILITIES,
     MAX_QUANTITY,
@@ -67,10 +67,10 @@ def test_text_that_cannot_be_a_sku_is_known_as_such(text):
 
 
 def test_every_status_is_in_the_table_and_reachable():
-    reachable = set(BORN) | {target for targets in TRANSITIONS.values() for target in targets}
+    reachable = set(BORN) | {target for targets in RESERVATION_TRANSITIONS.values() for target in targets}
 
-    assert set(TRANSITIONS) == set(Status.values) == {str(status) for status in reachable}
-    assert TRANSITIONS.terminal == {"RELEASED", "EXPIRED", "RETURNED", "SHORT"}
+    assert set(RESERVATION_TRANSITIONS) == set(ReservationStatus.values) == {str(status) for status in reachable}
+    assert RESERVATION_TRANSITIONS.terminal == {"RELEASED", "EXPIRED", "RETURNED", "SHORT"}
 
 
 @pytest.mark.parametrize(

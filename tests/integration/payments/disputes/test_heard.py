@@ -8,9 +8,10 @@ import pytest
 from django.db.models.functions import Now
 
 from payments import api as payments
-from payments import rules, services, tasks
+from payments import services, tasks
 from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Dispute, Payment, WebhookEvent
+from payments.services.disputes import LOOK_AFTER_THE_END
 from shop.clock import now
 from tests.driver.provider import in_threads
 from tests.integration.payments.books import PRICE, violations
@@ -132,7 +133,7 @@ def test_money_that_is_reinstated_after_the_end_is_still_asked_for(dispute, hear
     hear()
     assert Dispute.objects.get().due_at is not None
 
-    Dispute.objects.update(closed_at=Now() - rules.LOOK_AFTER_DISPUTES, due_at=Now())
+    Dispute.objects.update(closed_at=Now() - LOOK_AFTER_THE_END, due_at=Now())
     tasks.ask_about_disputes()
 
     assert Dispute.objects.get().due_at is None
