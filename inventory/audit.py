@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db import connections
 
-from inventory.models import BORN, Reservation, ReservationStatus
+from inventory.models import BORN, OPEN, Reservation, ReservationStatus
 from shop import transactions
-from shop.audit import SKEW, Check, Law, Violation, register_check, register_law
+from shop.audit import SKEW, Check, Law, Violation, in_sql, register_check, register_law
 from shop.audit.bus import register_bus_checks
 from shop.audit.statuses import register_history_checks
 
@@ -159,7 +159,7 @@ def stock_against_reservations() -> Iterator[Violation]:
     """Compare: reserved is what HELD and PAYING orders keep, sold is what COMMITTED orders have."""
     for sku, reserved, kept, sold, bought in _rows(
         "SELECT coalesce(s.sku, l.sku), s.reserved, l.kept, s.sold, l.bought FROM inventory_stock AS s FULL JOIN"
-        " (SELECT line.sku, coalesce(sum(quantity) FILTER (WHERE r.status IN ('HELD', 'PAYING')), 0) AS kept,"
+        f" (SELECT line.sku, coalesce(sum(quantity) FILTER (WHERE r.status IN {in_sql(OPEN)}), 0) AS kept,"
         "  coalesce(sum(quantity) FILTER (WHERE r.status = 'COMMITTED'), 0) AS bought"
         "  FROM inventory_reservationline AS line JOIN inventory_reservation AS r ON r.order_id = line.reservation_id"
         "  WHERE r.status <> 'SHORT' GROUP BY line.sku) AS l ON l.sku = s.sku"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from orders.models import CALLED_OFF, DECIDED, ENDED, GOING_BACK, PAID, SENT, UNPAID, Order, OrderStatus
 from shop import audit
-from shop.audit import SKEW, Law, Violation
+from shop.audit import SKEW, Law, Violation, in_sql
 
 PAGE = 2000
 VALUES = {
@@ -27,12 +27,8 @@ VALUES = {
 }
 
 
-def _in_sql(statuses: Iterable[str]) -> str:
-    return "({})".format(", ".join(f"'{status}'" for status in statuses))
-
-
-_CONFIRMED = _in_sql((*PAID, OrderStatus.REFUNDING, OrderStatus.REFUNDED))
-_DECIDED = _in_sql(DECIDED)
+_CONFIRMED = in_sql((*PAID, OrderStatus.REFUNDING, OrderStatus.REFUNDED))
+_DECIDED = in_sql(DECIDED)
 _ORDER = "'order ' || o.id"
 _SAGA = "'order ' || s.order_id"
 
@@ -83,7 +79,7 @@ LAWS = (
         "the use of a code stands where its order stands",
         f"SELECT {_ORDER}, format('it is %%s, and its use of code %%s is %%s', o.status, u.code_id, u.status)"
         " FROM orders_codeuse AS u JOIN orders_order AS o ON o.id = u.order_id WHERE u.order_id >= %(first)s"
-        f"  AND u.status <> CASE WHEN o.status IN {_in_sql(CALLED_OFF)} THEN 'RETURNED'"
+        f"  AND u.status <> CASE WHEN o.status IN {in_sql(CALLED_OFF)} THEN 'RETURNED'"
         f"   WHEN o.status IN {_CONFIRMED} THEN 'USED' ELSE 'HELD' END ORDER BY u.order_id",
     ),
     Law(
@@ -116,9 +112,9 @@ LAWS = (
         "  o.status, o.placed_at, o.confirmed_at, o.closed_at, o.cancel_reason, o.carrier) FROM orders_order AS o"
         " WHERE o.id >= %(first)s AND ("
         f"  (o.confirmed_at IS NOT NULL) <> (o.status IN {_CONFIRMED})"
-        f"  OR (o.closed_at IS NOT NULL) <> (o.status IN {_in_sql(ENDED)})"
-        f"  OR (o.cancel_reason <> '') <> (o.status IN {_in_sql((*GOING_BACK, *CALLED_OFF))})"
-        f"  OR o.status IN {_in_sql(SENT)} AND '' IN (o.carrier, o.tracking_number)"
+        f"  OR (o.closed_at IS NOT NULL) <> (o.status IN {in_sql(ENDED)})"
+        f"  OR (o.cancel_reason <> '') <> (o.status IN {in_sql((*GOING_BACK, *CALLED_OFF))})"
+        f"  OR o.status IN {in_sql(SENT)} AND '' IN (o.carrier, o.tracking_number)"
         f"  OR greatest(o.placed_at, o.confirmed_at, o.closed_at) > now() + {SKEW}"
         "  OR o.confirmed_at < o.placed_at OR o.closed_at < o.placed_at OR o.closed_at < o.confirmed_at) ORDER BY o.id",
     ),
@@ -140,7 +136,7 @@ LAWS = (
         "I10",
         "no order may be paid for ever",
         f"SELECT {_ORDER}, format('it is %%s and may be paid until %%s', o.status, o.pay_before) FROM orders_order AS o"
-        f" WHERE o.id >= %(first)s AND o.status IN {_in_sql(UNPAID)}"
+        f" WHERE o.id >= %(first)s AND o.status IN {in_sql(UNPAID)}"
         "  AND o.pay_before > greatest(o.placed_at, now() - interval '7 days') + %(payable)s ORDER BY o.id",
     ),
     Law(

@@ -11,8 +11,10 @@ from django.db.models import F, Q
 
 from payments.gateways import IntentSnapshot
 from payments.models import (
+    GIVEN_BACK,
     OPEN_DISPUTES,
     PAID,
+    UNANSWERED,
     Dispute,
     DisputeStatus,
     Payment,
@@ -23,7 +25,19 @@ from payments.models import (
 )
 from payments.services.listed import Booked
 from payments.services.reconcile import find_differences
-from shop.audit import BEGINNING, PAGE, SKEW, Check, Law, Violation, note_rows, register_check, register_law, since
+from shop.audit import (
+    BEGINNING,
+    PAGE,
+    SKEW,
+    Check,
+    Law,
+    Violation,
+    in_sql,
+    note_rows,
+    register_check,
+    register_law,
+    since,
+)
 from shop.audit.bus import register_bus_checks
 from shop.audit.statuses import register_history_checks
 
@@ -85,7 +99,7 @@ _PROMISED = (
     "  + (SELECT coalesce(sum(CASE d.currency WHEN p.currency THEN d.amount_minor ELSE p.captured_minor END), 0)"
     "   FROM payments_dispute AS d WHERE d.payment_id = p.order_id AND d.status NOT LIKE 'WARNING%%')"
 )
-_PAID = str(tuple(map(str, PAID)))
+_UNANSWERED, _GIVEN_BACK = in_sql(UNANSWERED), in_sql(GIVEN_BACK)
 VALUES = {
     "resolved": RESOLVED_WITHIN,
     "overdue": timedelta(minutes=15),
@@ -99,7 +113,7 @@ LAWS = (
         "I4",
         "one capture, of the order's total; refunds within it",
         f"SELECT {_PAYMENT}, {_AMOUNTS} FROM payments_payment AS p WHERE p.order_id >= %(first)s AND ("
-        f"  p.captured_minor <> CASE WHEN p.status IN {_PAID} THEN p.amount_minor ELSE 0 END"
+        f"  p.captured_minor <> CASE WHEN p.status IN {in_sql(PAID)} THEN p.amount_minor ELSE 0 END"
         "  OR p.captured_minor < p.refunded_minor + p.settled_minor + greatest(p.refund_reserved_minor, p.owed_minor)"
         "  OR least(p.refunded_minor, p.refund_reserved_minor, p.owed_minor, p.settled_minor, p.covered_minor) < 0"
         "  OR p.covered_minor > p.lost_minor"
@@ -112,7 +126,7 @@ LAWS = (
         "a payment's sums are those of its refunds",
         f"SELECT {_PAYMENT}, format('its refunds add up to %%s given back, %%s set aside and %%s failed; %%s', coalesce(r.given, 0),"
         f"  coalesce(r.reserved, 0), coalesce(r.failed, 0), {_AMOUNTS}) FROM payments_payment AS p FULL JOIN"
-        "  (SELECT payment_id, sum(amount_minor) FILTER (WHERE status IN ('PENDING', 'SUCCEEDED')) AS given,"
+        f"  (SELECT payment_id, sum(amount_minor) FILTER (WHERE status IN {_GIVEN_BACK}) AS given,"
         "   sum(amount_minor) FILTER (WHERE status = 'REQUESTED') AS reserved,"
         "   sum(amount_minor) FILTER (WHERE status = 'FAILED') AS failed FROM payments_refund"
         "   WHERE payment_id >= %(first)s GROUP BY payment_id) AS r ON r.payment_id = p.order_id"
@@ -142,14 +156,14 @@ LAWS = (
         f"SELECT {_REFUND}, format('%%s: at the provider %%s, created %%s, changed %%s', r.status,"
         "  coalesce(r.provider_refund_id, 'none'), r.created_at, r.changed_at) FROM payments_refund AS r"
         " WHERE r.payment_id >= %(first)s AND ("
-        "  coalesce(r.provider_refund_id, '') = '' AND r.status IN ('PENDING', 'SUCCEEDED') OR r.attempt < 1"
+        f"  coalesce(r.provider_refund_id, '') = '' AND r.status IN {_GIVEN_BACK} OR r.attempt < 1"
         f"  OR greatest(r.created_at, r.changed_at, r.attempt_began_at) > now() + {SKEW}) ORDER BY r.refund_id",
     ),
     Law(
         "I10",
         "no payment and no refund is left without an outcome",
         f"SELECT {_PAYMENT}, format('%%s since %%s', p.status, p.changed_at) FROM payments_payment AS p"
-        " WHERE p.status IN ('SUBMITTED', 'UNKNOWN') AND p.changed_at < now() - %(resolved)s"
+        f" WHERE p.status IN {_UNANSWERED} AND p.changed_at < now() - %(resolved)s"
         f" UNION ALL SELECT {_REFUND}, format('without an answer since %%s', r.created_at) FROM payments_refund AS r"
         " WHERE r.status = 'REQUESTED' AND r.created_at < now() - %(resolved)s"
         " UNION ALL SELECT 'payment ' || d.payment_id, format('dispute %%s is %%s, and nobody asks how it stands',"
@@ -162,7 +176,7 @@ LAWS = (
         "I10",
         "whatever has no outcome is asked about",
         f"SELECT {_PAYMENT}, format('%%s, and asked about at %%s', p.status, p.due_at) FROM payments_payment AS p"
-        " WHERE p.due_at > now() + %(longest)s OR p.status IN ('SUBMITTED', 'UNKNOWN') AND p.due_at IS NULL"
+        f" WHERE p.due_at > now() + %(longest)s OR p.status IN {_UNANSWERED} AND p.due_at IS NULL"
         f" UNION ALL SELECT {_REFUND}, format('%%s, and asked about at %%s', r.status, r.due_at) FROM payments_refund AS r"
         " WHERE CASE r.status WHEN 'REQUESTED' THEN r.due_at IS NULL OR r.due_at > now() + %(longest)s"
         "  WHEN 'PENDING' THEN r.due_at IS NULL AND r.changed_at < now() - %(overdue)s OR r.due_at > now() + %(bank)s"

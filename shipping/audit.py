@@ -9,9 +9,9 @@ from uuid import UUID
 
 from orders import api as orders
 from shipping.gateways import CARRIERS, ManualCarrier
-from shipping.models import Shipment, ShipmentStatus
+from shipping.models import HAS_LEFT, Shipment, ShipmentStatus
 from shipping.queries import ShipmentStanding, page_shipments
-from shop.audit import SKEW, Law, by_order, register_law
+from shop.audit import SKEW, Law, by_order, in_sql, register_law
 from shop.audit.bus import register_bus_checks
 from shop.audit.statuses import register_history_checks
 from shop.audit.told import should_show
@@ -35,7 +35,7 @@ LAWS = (
         "  s.created_at, s.booked_at, s.dispatched_at, s.delivered_at, s.canceled_at) FROM shipping_shipment AS s"
         " WHERE s.order_id >= %(first)s AND ("
         "  (s.booked_at IS NULL) <> (s.status = 'PENDING') AND s.status <> 'CANCELED'"
-        "  OR (s.dispatched_at IS NULL) <> (s.status NOT IN ('DISPATCHED', 'DELIVERED'))"
+        f"  OR (s.dispatched_at IS NOT NULL) <> (s.status IN {in_sql(HAS_LEFT)})"
         "  OR (s.delivered_at IS NULL) <> (s.status <> 'DELIVERED') OR (s.canceled_at IS NULL) <> (s.status <> 'CANCELED')"
         "  OR s.dispatched_at < s.booked_at OR s.delivered_at < s.dispatched_at"
         "  OR greatest(s.created_at, s.booked_at, s.dispatched_at, s.delivered_at, s.canceled_at, s.carrier_asked_at)"

@@ -35,6 +35,11 @@ SKEW = "interval '1 minute'"
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
+def in_sql(statuses: Iterable[str]) -> str:
+    """Return a set of statuses as a law's SQL asks for it."""
+    return "({})".format(", ".join(f"'{status}'" for status in statuses))
+
+
 class Page(Protocol):
     """Returns up to `limit` rows that begin with an order's id, by that id, from the first one past `after`."""
 

@@ -309,7 +309,7 @@ MUTANTS = (
         removes="the audit of payments that nobody asks about",
         promise="I10",
         file="payments/audit.py",
-        old="OR p.status IN ('SUBMITTED', 'UNKNOWN') AND p.due_at IS NULL",
+        old="OR p.status IN {_UNANSWERED} AND p.due_at IS NULL",
         new="OR false",
         killers=(PLANTED,),
     ),

@@ -229,7 +229,8 @@ MUTANTS = (
         promise="I10",
         file="payments/models.py",
         old="    NoticeKind.CAPTURED: (PaymentStatus.SUBMITTED, PaymentStatus.AUTHORIZED),\n}",
-        new="    NoticeKind.CAPTURED: (),\n    NoticeKind.CANCELED: (PaymentStatus.SUBMITTED,),\n}",
+        new="    NoticeKind.CAPTURED: (PaymentStatus.SUBMITTED, PaymentStatus.AUTHORIZED),\n"
+        "    NoticeKind.CANCELED: (PaymentStatus.SUBMITTED,),\n}",
         killers=(f"{TESTS}/test_webhooks.py::test_webhook_of_a_cancellation_waits_for_nothing",),
     ),
     Mutant(

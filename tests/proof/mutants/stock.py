@@ -207,8 +207,8 @@ MUTANTS = (
         removes="the agreement of the reservations' table with the checked model",
         promise="I9",
         file="inventory/models.py",
-        old="        ReservationStatus.PAYING: {ReservationStatus.COMMITTED, ReservationStatus.RELEASED},\n",
-        new="        ReservationStatus.PAYING: {ReservationStatus.COMMITTED, ReservationStatus.RELEASED, ReservationStatus.HELD},\n",
+        old="        ReservationStatus.HELD: {ReservationStatus.PAYING, ",
+        new="        ReservationStatus.HELD: {ReservationStatus.PAYING, ReservationStatus.COMMITTED, ",
         killers=(MODEL,),
     ),
     Mutant(
