@@ -32,27 +32,21 @@ from inventory.catalogue import (
     write_options,
 )
 from inventory.models import (
-    History,
-    Outbox,
     Product,
     Reservation,
     ReservationLine,
     ReservationStatus,
     Stock,
     StockMovement,
-    Watermark,
 )
 from inventory.rules import MAX_QUANTITY, SKU_PATTERN
 from payments import api as payments
 from shop.accounts.trail import log_action
 from shop.admin import (
     AmountField,
-    HistoryAdmin,
     LineField,
-    OutboxAdmin,
     ReadOnlyAdmin,
     ReadOnlyInline,
-    WatermarkAdmin,
     action,
     display,
     major_units,
@@ -396,18 +390,3 @@ class ReservationAdmin(ReadOnlyAdmin):
             ReservationStatus.EXPIRED: "warning",
         }
     )
-
-
-@admin.register(Outbox)
-class InventoryOutboxAdmin(OutboxAdmin):
-    """Inventory's facts on their way out."""
-
-
-@admin.register(History)
-class InventoryHistoryAdmin(HistoryAdmin):
-    """Facts of inventory that have left the outbox."""
-
-
-@admin.register(Watermark)
-class InventoryWatermarkAdmin(WatermarkAdmin):
-    """Since when inventory has all of its facts."""

@@ -8,15 +8,11 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from notifications.models import Email, EmailStatus, History, Inbox, LinkRequest, Outbox, Watermark
+from notifications.models import Email, EmailStatus, LinkRequest
 from notifications.queries import dashboard_figures
 from notifications.services import emails
 from shop.admin import (
-    HistoryAdmin,
-    InboxAdmin,
-    OutboxAdmin,
     ReadOnlyAdmin,
-    WatermarkAdmin,
     action,
     bulk_action,
     confirmation,
@@ -103,23 +99,3 @@ class LinkRequestAdmin(ReadOnlyAdmin):
     search_fields = ("number__exact", "order_id__exact")
     ordering = ("-id",)
     exclude = ("recipient_key",)
-
-
-@admin.register(Outbox)
-class NotificationsOutboxAdmin(OutboxAdmin):
-    """Facts of notifications on their way out."""
-
-
-@admin.register(History)
-class NotificationsHistoryAdmin(HistoryAdmin):
-    """Facts of notifications that have left the outbox."""
-
-
-@admin.register(Watermark)
-class NotificationsWatermarkAdmin(WatermarkAdmin):
-    """Since when notifications has all of its facts."""
-
-
-@admin.register(Inbox)
-class NotificationsInboxAdmin(InboxAdmin):
-    """Events that notifications heard, and its dead letters."""

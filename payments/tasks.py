@@ -12,10 +12,11 @@ from django.db.models.functions import Now
 from payments import services
 from payments.gateways import ProviderMismatch, ProviderRefused
 from payments.models import WAITING, Dispute, Payment, PaymentStatus, Refund, RefundStatus, StrayIntent, WebhookEvent
-from payments.services import traces
+from payments.services.traces import name_order
 from shop import transactions
 from shop.clock import now
 from shop.errors import Fault
+from shop.events import outbox
 from shop.retention import Pruning, delete_for_a_while
 from shop.work.rows import Claimed, DueRows, key_itself
 from shop.work.sweeps import sweep
@@ -37,10 +38,8 @@ DISPUTE_WINDOW = timedelta(days=3)
 MOST_MISSING = 20
 # What the provider may answer to a question about any row: ask again later, as after a Fault.
 NO_ANSWER = (Fault, ProviderMismatch, ProviderRefused)
-
-
-def _apply(intent_id: str) -> None:
-    services.apply_notices(intent_id=intent_id)
+# A sweep asks in the trace of the order whose money it is about: see docs/adr/0032-one-id.md.
+ORDER_OF_INTENT = "(SELECT order_id FROM payments_payment WHERE intent_id = due.intent_id)"
 
 
 def _postpone_notices(notice: Claimed[str], error: Exception) -> None:
@@ -49,10 +48,15 @@ def _postpone_notices(notice: Claimed[str], error: Exception) -> None:
 
 WEBHOOKS = Work(
     sweep="payments.apply_webhooks",
-    rows=DueRows(model=WebhookEvent, lease_seconds=lambda: LEASE_SECONDS, read=str, columns=("intent_id",)),
-    do=_apply,
+    rows=DueRows(
+        model=WebhookEvent,
+        lease_seconds=lambda: LEASE_SECONDS,
+        read=str,
+        columns=("intent_id",),
+        trace=outbox.trace_sql(WebhookEvent, ORDER_OF_INTENT),
+    ),
+    do=lambda intent_id: services.apply_notices(intent_id=intent_id),
     postpone=_postpone_notices,
-    trace=traces.of_intent,
 )
 
 
@@ -65,7 +69,7 @@ def apply_webhooks() -> int:
 def _resolve(order_id: UUID) -> bool:
     """Ask how a payment stands; return False where the answer is what was known."""
     version = Payment.objects.values_list("version", flat=True).get(pk=order_id)
-    with traces.name_order(order_id):
+    with name_order(order_id):
         services.refresh_payment(order_id=order_id)
     payment = Payment.objects.get(pk=order_id)
     if payment.version != version:
@@ -82,10 +86,14 @@ def _resolve(order_id: UUID) -> bool:
 
 UNKNOWN_PAYMENTS = Work(
     sweep="payments.resolve_unknown_payments",
-    rows=DueRows(model=Payment, lease_seconds=lambda: LEASE_SECONDS, read=key_itself),
+    rows=DueRows(
+        model=Payment,
+        lease_seconds=lambda: LEASE_SECONDS,
+        read=key_itself,
+        trace=outbox.trace_sql(Payment, "due.order_id"),
+    ),
     do=_resolve,
     faults=NO_ANSWER,
-    trace=traces.of_order,
 )
 
 
@@ -98,7 +106,7 @@ def resolve_unknown_payments() -> int:
 def _resume(refund_id: UUID) -> bool:
     """Send or ask about a refund; return False where its bank still works on it."""
     refund = Refund.objects.get(pk=refund_id)
-    with traces.name_order(refund.payment_id):
+    with name_order(refund.payment_id):
         if refund.status != RefundStatus.PENDING:
             services.resume_refund(refund_id=refund_id, awaited=False)
             return True
@@ -111,10 +119,14 @@ def _resume(refund_id: UUID) -> bool:
 
 REFUNDS = Work(
     sweep="payments.resume_refunds",
-    rows=DueRows(model=Refund, lease_seconds=lambda: LEASE_SECONDS, read=key_itself),
+    rows=DueRows(
+        model=Refund,
+        lease_seconds=lambda: LEASE_SECONDS,
+        read=key_itself,
+        trace=outbox.trace_sql(Refund, "due.payment_id"),
+    ),
     do=_resume,
     faults=NO_ANSWER,
-    trace=traces.of_refund,
 )
 
 
@@ -124,16 +136,16 @@ def resume_refunds() -> int:
     return take_turn(REFUNDS)
 
 
-def _settle(stray_id: int) -> None:
-    services.settle_stray(stray_id=stray_id)
-
-
 STRAYS = Work(
     sweep="payments.settle_strays",
-    rows=DueRows(model=StrayIntent, lease_seconds=lambda: LEASE_SECONDS, read=int),
-    do=_settle,
+    rows=DueRows(
+        model=StrayIntent,
+        lease_seconds=lambda: LEASE_SECONDS,
+        read=int,
+        trace=outbox.trace_sql(StrayIntent, "due.order_id"),
+    ),
+    do=lambda stray_id: services.settle_stray(stray_id=stray_id),
     faults=NO_ANSWER,
-    trace=traces.of_stray,
 )
 
 
@@ -143,21 +155,21 @@ def settle_strays() -> int:
     return take_turn(STRAYS)
 
 
-def _ask_about_dispute(dispute_id: UUID) -> None:
-    services.ask_about_dispute(dispute_id=dispute_id)
-
-
 def _postpone_dispute(dispute: Claimed[UUID], error: Exception) -> None:
     DISPUTES.rows.postpone(dispute, error=told(error), cap_seconds=BANK_CAP_SECONDS)
 
 
 DISPUTES = Work(
     sweep="payments.ask_about_disputes",
-    rows=DueRows(model=Dispute, lease_seconds=lambda: LEASE_SECONDS, read=key_itself),
-    do=_ask_about_dispute,
+    rows=DueRows(
+        model=Dispute,
+        lease_seconds=lambda: LEASE_SECONDS,
+        read=key_itself,
+        trace=outbox.trace_sql(Dispute, "due.payment_id"),
+    ),
+    do=lambda dispute_id: services.ask_about_dispute(dispute_id=dispute_id),
     faults=NO_ANSWER,
     postpone=_postpone_dispute,
-    trace=traces.of_dispute,
 )
 
 

@@ -14,16 +14,12 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from shipping import rules
 from shipping.models import (
     MAY_LEAVE,
-    History,
     Hold,
-    Inbox,
-    Outbox,
     Shipment,
     ShipmentStatus,
     ShippingOption,
     ShippingRate,
     SurplusBooking,
-    Watermark,
 )
 from shipping.queries import dashboard_figures, find_hold, held_now, why_held
 from shipping.services import holds, shipments, surplus
@@ -31,15 +27,11 @@ from shop.admin import (
     AmountField,
     CountriesField,
     CurrencyField,
-    HistoryAdmin,
-    InboxAdmin,
     LineField,
-    OutboxAdmin,
     ReadOnlyAdmin,
     RuleAdmin,
     RuleForm,
     RuleInline,
-    WatermarkAdmin,
     action,
     bulk_action,
     confirmation,
@@ -417,23 +409,3 @@ class ShippingOptionAdmin(RuleAdmin):
     list_display = ("name", "code", "days_min", "days_max", "position", "active")
     list_filter = ("active",)
     search_fields = ("code", "name")
-
-
-@admin.register(Outbox)
-class ShippingOutboxAdmin(OutboxAdmin):
-    """Facts of shipping on their way out."""
-
-
-@admin.register(History)
-class ShippingHistoryAdmin(HistoryAdmin):
-    """Facts of shipping that have left the outbox."""
-
-
-@admin.register(Watermark)
-class ShippingWatermarkAdmin(WatermarkAdmin):
-    """Since when shipping has all of its facts."""
-
-
-@admin.register(Inbox)
-class ShippingInboxAdmin(InboxAdmin):
-    """Events that shipping heard, and its dead letters."""

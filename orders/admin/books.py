@@ -1,4 +1,4 @@
-"""Sagas and facts: read-only."""
+"""Sagas: read-only."""
 
 from __future__ import annotations
 
@@ -6,23 +6,8 @@ from django.contrib import admin
 from django.db.models import Q
 from django.utils.safestring import SafeString
 
-from orders.models import (
-    History,
-    Inbox,
-    Outbox,
-    Saga,
-    Watermark,
-)
-from shop.admin import (
-    HistoryAdmin,
-    InboxAdmin,
-    OutboxAdmin,
-    ReadOnlyAdmin,
-    WatermarkAdmin,
-    display,
-    in_words,
-    pretty_json,
-)
+from orders.models import Saga
+from shop.admin import ReadOnlyAdmin, display, in_words, pretty_json
 
 
 @admin.register(Saga)
@@ -43,23 +28,3 @@ class SagaAdmin(ReadOnlyAdmin):
     def log_json(self, obj: Saga) -> SafeString:
         """Show the steps it took."""
         return pretty_json(obj.log)
-
-
-@admin.register(Outbox)
-class OrdersOutboxAdmin(OutboxAdmin):
-    """Facts of orders on their way out."""
-
-
-@admin.register(History)
-class OrdersHistoryAdmin(HistoryAdmin):
-    """Facts of orders that have left the outbox."""
-
-
-@admin.register(Watermark)
-class OrdersWatermarkAdmin(WatermarkAdmin):
-    """Since when orders has all of its facts."""
-
-
-@admin.register(Inbox)
-class OrdersInboxAdmin(InboxAdmin):
-    """Facts of others at orders."""

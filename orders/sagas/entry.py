@@ -19,7 +19,6 @@ from orders.sagas.steps import RefundNotMade
 from orders.services import NewOrder
 from payments import api as payments
 from shop.errors import Fault, Refusal
-from shop.events import outbox
 from shop.ids import derived_id
 from shop.money import Money
 from shop.observability.lines import one_line
@@ -116,7 +115,6 @@ DUE = Work(
     sweep=services.RESUME_SWEEP,
     rows=services.DUE_SAGAS,
     do=_resume,
-    trace=lambda order_id: outbox.trace_of("orders", order_id),
 )
 
 

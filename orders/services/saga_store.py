@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from orders.models import GOING_BACK, Order, Saga
 from shop import transactions
 from shop.clock import database_now
+from shop.events import outbox
 from shop.statements import Statement
 from shop.work.background import wake
 from shop.work.rows import DueRows, key_itself
@@ -33,6 +34,7 @@ DUE_SAGAS: DueRows[uuid.UUID] = DueRows(
     lease_seconds=lambda: settings.SAGA_LEASE_SECONDS,
     read=key_itself,
     columns=("order_id",),
+    trace=outbox.trace_sql(Saga, "due.order_id"),
     also=", walked_since = coalesce(claimed.walked_since, now())",
 )
 

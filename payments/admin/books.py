@@ -1,23 +1,11 @@
-"""The provider's notices, the money there that no payment of ours stands for, and the facts: read-only."""
+"""The provider's notices, and the money there that no payment of ours stands for: read-only."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
-from payments.models import (
-    History,
-    Outbox,
-    StrayIntent,
-    Watermark,
-    WebhookEvent,
-)
-from shop.admin import (
-    HistoryAdmin,
-    OutboxAdmin,
-    ReadOnlyAdmin,
-    WatermarkAdmin,
-    money,
-)
+from payments.models import StrayIntent, WebhookEvent
+from shop.admin import ReadOnlyAdmin, money
 
 
 @admin.register(WebhookEvent)
@@ -42,18 +30,3 @@ class StrayIntentAdmin(ReadOnlyAdmin):
     readonly_fields = ("amount_shown",)
 
     amount_shown = money("amount_minor")
-
-
-@admin.register(Outbox)
-class PaymentsOutboxAdmin(OutboxAdmin):
-    """What payments has told the others."""
-
-
-@admin.register(History)
-class PaymentsHistoryAdmin(HistoryAdmin):
-    """Facts of payments that have left the outbox."""
-
-
-@admin.register(Watermark)
-class PaymentsWatermarkAdmin(WatermarkAdmin):
-    """Since when payments has all of its facts."""

@@ -12,34 +12,8 @@ from uuid import UUID
 
 import structlog
 
-from payments.models import Dispute, Payment, Refund, StrayIntent
 from shop.events import outbox
 from shop.observability import tracing
-
-
-def of_order(order_id: UUID | None) -> str:
-    """Return the traceparent of an order's payment; "" where it has none, or there is no such payment."""
-    return outbox.trace_of("payments", order_id) if order_id is not None else ""
-
-
-def of_refund(refund_id: UUID) -> str:
-    """Return the traceparent of the order that a refund is of."""
-    return of_order(Refund.objects.filter(pk=refund_id).values_list("payment_id", flat=True).first())
-
-
-def of_dispute(dispute_id: UUID) -> str:
-    """Return the traceparent of the order whose payment is disputed."""
-    return of_order(Dispute.objects.filter(pk=dispute_id).values_list("payment_id", flat=True).first())
-
-
-def of_intent(intent_id: str) -> str:
-    """Return the traceparent of the order that is paid by an intent."""
-    return of_order(Payment.objects.filter(intent_id=intent_id).values_list("pk", flat=True).first())
-
-
-def of_stray(stray_id: int) -> str:
-    """Return the traceparent of the order that a stray intent names."""
-    return of_order(StrayIntent.objects.filter(pk=stray_id).values_list("order_id", flat=True).first())
 
 
 @contextmanager
@@ -57,5 +31,6 @@ def in_trace_of(order_id: UUID | str) -> Iterator[None]:
     except ValueError:
         yield
         return
-    with tracing.in_trace("" if tracing.current_trace_id() else of_order(known)), name_order(known):
+    of_order = "" if tracing.current_trace_id() else outbox.trace_of("payments", known)
+    with tracing.in_trace(of_order), name_order(known):
         yield

@@ -5,9 +5,9 @@ rules without a process (taxes, codes, shipping rates) and people are edited in 
 """
 
 from shop.accounts import staff_login as staff_login
+from shop.admin import bus as bus
 from shop.admin import people as people
 from shop.admin.bulk import bulk_action
-from shop.admin.bus import HistoryAdmin, InboxAdmin, OutboxAdmin, WatermarkAdmin
 from shop.admin.fields import AmountField, LineField, major_units, money_of, row_of
 from shop.admin.pages import (
     Otherwise,
@@ -42,17 +42,13 @@ __all__ = [
     "CountryField",
     "CurrencyField",
     "Figure",
-    "HistoryAdmin",
-    "InboxAdmin",
     "LineField",
     "Otherwise",
-    "OutboxAdmin",
     "ReadOnlyAdmin",
     "ReadOnlyInline",
     "RuleAdmin",
     "RuleForm",
     "RuleInline",
-    "WatermarkAdmin",
     "action",
     "bulk_action",
     "confirmation",

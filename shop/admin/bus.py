@@ -1,11 +1,15 @@
-"""The admin of the bus: what a context published, what it heard, and the dead letters that wait for a human."""
+"""The admin of the bus: what a context published, what it heard, and the dead letters that wait for a human.
+
+Every context's tables of the bus have the same pages, which are registered here.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin, messages
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 
@@ -14,14 +18,16 @@ from shop.admin.bulk import bulk_action
 from shop.admin.pages import ReadOnlyAdmin, action, confirmation, display, preformatted, pretty_json, status_badge
 from shop.admin.searching import matching
 from shop.events import dead_letters, quarantine
-from shop.events.inbox import DeliveryStatus
+from shop.events.inbox import DeliveryStatus, InboxEntry
+from shop.events.outbox import OutboxMessage
+from shop.events.past import HistoryEntry, WatermarkRow
 from shop.events.subscribers import all_subscriptions
 
 
 class OutboxAdmin(ReadOnlyAdmin):
     """A context's outbox: read what was told, and give back to the relay what the broker refused for good.
 
-    `@admin.register(Outbox) class OrdersOutboxAdmin(OutboxAdmin): pass`. Releasing needs `<context>.change_outbox`.
+    Releasing needs `<context>.change_outbox`.
     """
 
     list_display = (
@@ -78,10 +84,7 @@ class OutboxAdmin(ReadOnlyAdmin):
 
 
 class HistoryAdmin(ReadOnlyAdmin):
-    """A context's history: the facts that have left its outbox, and who did what they tell of.
-
-    `@admin.register(History) class OrdersHistoryAdmin(HistoryAdmin): pass`.
-    """
+    """A context's history: the facts that have left its outbox, and who did what they tell of."""
 
     list_display = ("id", "type", "aggregate_id", "aggregate_version", "occurred_at", "actor")
     search_fields = ("aggregate_id__exact",)
@@ -105,7 +108,7 @@ class WatermarkAdmin(ReadOnlyAdmin):
 class InboxAdmin(ReadOnlyAdmin):
     """A context's inbox, dead letters first: read the envelope and the exception, replay, or discard.
 
-    `@admin.register(Inbox) class OrdersInboxAdmin(InboxAdmin): pass`. Deciding needs `<context>.change_inbox`.
+    Deciding needs `<context>.change_inbox`.
     """
 
     list_display = ("id", "status_label", "event_type", "subscriber", "attempts", "received_at", "due_at", "decided_by")
@@ -204,3 +207,15 @@ class InboxAdmin(ReadOnlyAdmin):
             "discarded",
             lambda: dead_letters.discard(context=context, entry_id=entry.pk, staff=staff),
         )
+
+
+_PAGES: dict[type[Model], type[ReadOnlyAdmin]] = {
+    OutboxMessage: OutboxAdmin,
+    HistoryEntry: HistoryAdmin,
+    WatermarkRow: WatermarkAdmin,
+    InboxEntry: InboxAdmin,
+}
+for _model in apps.get_models():
+    for _kind, _page in _PAGES.items():
+        if issubclass(_model, _kind):
+            admin.site.register(_model, _page)

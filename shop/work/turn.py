@@ -65,7 +65,6 @@ class Work(Generic[Row]):
     ends_at_fault: bool = False
     postpone: Callable[[Claimed[Row], Exception], None] | None = None
     refused: Callable[[Claimed[Row], Refusal], None] | None = None
-    trace: Callable[[Row], str] | None = None
 
     def __post_init__(self) -> None:
         """Make it known by the name of its sweep (handover.py)."""
@@ -177,20 +176,8 @@ def _doing(work: Work[Row], claimed: Sequence[Claimed[Row]]) -> Callable[[Row], 
 
 def _work(work: Work[Row], one: Claimed[Row], do: Callable[[Row], object]) -> tuple[bool, bool]:
     """Work one row, in the trace of what made it due, and settle what becomes of it; return as `_settle` does."""
-    with tracing.in_trace(_trace_of(work, one)):
+    with tracing.in_trace("" if tracing.current_trace_id() else one.traceparent):
         return _settle(work, one, do)
-
-
-def _trace_of(work: Work[Row], one: Claimed[Row]) -> str:
-    """Return the traceparent of a row; "" where it has none, is in its trace already, or cannot be asked for."""
-    if tracing.current_trace_id():
-        return ""
-    if one.traceparent or work.trace is None:
-        return one.traceparent
-    try:
-        return work.trace(one.row)
-    except (OperationalError, InterfaceError):
-        return ""  # the work itself finds out, and settles that
 
 
 def _settle(work: Work[Row], one: Claimed[Row], do: Callable[[Row], object]) -> tuple[bool, bool]:

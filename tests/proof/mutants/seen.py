@@ -59,7 +59,7 @@ MUTANTS = (
         removes="the trace of a row that a sweep takes",
         promise="edge",
         file="shop/work/turn.py",
-        old="    with tracing.in_trace(_trace_of(work, one)):\n",
+        old='    with tracing.in_trace("" if tracing.current_trace_id() else one.traceparent):\n',
         new='    with tracing.in_trace(""):\n',
         killers=(f"{TRACES}::test_mail_and_booking_of_a_sweep_are_in_the_order_s_trace_and_name_it",),
     ),
@@ -68,16 +68,16 @@ MUTANTS = (
             removes=f"the trace of the order from the sweep of {what}",
             promise="edge",
             file="payments/tasks.py",
-            old=f"    trace=traces.of_{of},\n",
+            old=f"        trace=outbox.trace_sql({of}),\n",
             new="",
             killers=(f"{OF_PAYMENTS}[{killer}]",),
         )
         for what, of, killer in (
-            ("payments without an outcome", "order", "ask_about_payment-provider retrieve"),
-            ("webhooks", "intent", "apply_webhook-provider list_refunds"),
-            ("refunds", "refund", "send_refund-provider refund"),
-            ("disputes", "dispute", "ask_about_dispute-provider retrieve_dispute"),
-            ("stray intents", "stray", "settle_stray-provider cancel"),
+            ("payments without an outcome", 'Payment, "due.order_id"', "ask_about_payment-provider retrieve"),
+            ("webhooks", "WebhookEvent, ORDER_OF_INTENT", "apply_webhook-provider list_refunds"),
+            ("refunds", 'Refund, "due.payment_id"', "send_refund-provider refund"),
+            ("disputes", 'Dispute, "due.payment_id"', "ask_about_dispute-provider retrieve_dispute"),
+            ("stray intents", 'StrayIntent, "due.order_id"', "settle_stray-provider cancel"),
         )
     ),
     Mutant(
