@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import timedelta
-from uuid import UUID
 
 from django.db.models import F, Q
 
@@ -40,6 +39,7 @@ from shop.audit import (
 )
 from shop.audit.bus import register_bus_checks
 from shop.audit.statuses import register_history_checks
+from shop.ids import read_id
 
 # How long an outcome may stay unknown before it counts as left behind.
 RESOLVED_WITHIN = timedelta(hours=1)
@@ -214,22 +214,11 @@ class _Captures:
     def several(self) -> Iterator[tuple[str, int]]:
         """Yield the orders of which more than one intent keeps money."""
         for order_id, strays in self._strays.items():
-            own = (
-                Payment.objects.filter(pk=order_id, captured_minor__gt=F("refunded_minor"))
-                if _is_id(order_id)
-                else None
-            )
+            known = read_id(order_id)
+            own = Payment.objects.filter(pk=known, captured_minor__gt=F("refunded_minor")) if known else None
             count = strays + bool(own and own.exists())
             if count > 1:
                 yield order_id, count
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 class _ProvidersBook:

@@ -20,6 +20,14 @@ def new_id() -> uuid.UUID:
     return uuid.UUID(int=value)
 
 
+def read_id(text: str) -> uuid.UUID | None:
+    """Return the UUID that a text is, None where it is none."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
 def first_id_at(moment: datetime) -> uuid.UUID:
     """Return an id that no `new_id` of this moment or later is below: 0 for the distant past."""
     milliseconds = max(0, int(moment.timestamp() * 1000) - 1)

@@ -11,11 +11,12 @@ from datetime import datetime
 from payments.gateways import DisputeSnapshot, provider
 from payments.models import Dispute, Payment
 from payments.services.disputes import find_dispute_difference, is_missing_there
+from payments.services.listed import is_ours
 
 
 def iter_disputes_of_ours(*, since: datetime) -> Iterator[tuple[Payment, DisputeSnapshot]]:
     """Yield what the provider lists of our payments since then, each with its payment. Raises: as the provider does."""
-    for seen in provider().iter_disputes(since=since, concerns=_is_ours):
+    for seen in provider().iter_disputes(since=since, concerns=is_ours):
         payment = Payment.objects.filter(intent_id=seen.intent_id).first()
         if payment is not None:
             yield payment, seen
@@ -34,7 +35,3 @@ def iter_dispute_differences(*, since: datetime) -> Iterator[tuple[Payment, str]
     for dispute in ours.iterator():
         if dispute.provider_dispute_id not in listed and is_missing_there(dispute):
             yield dispute.payment, f"{dispute} here, and the provider knows no such dispute"
-
-
-def _is_ours(intent_id: str) -> bool:
-    return bool(intent_id) and Payment.objects.filter(intent_id=intent_id).exists()

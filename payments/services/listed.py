@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
 
 from payments.gateways import IntentSnapshot
+from payments.models import Payment
 from shop.statements import Statement
 
 BATCH = 1000
+# The provider's clock and ours may differ by this much.
+CLOCK_SKEW = timedelta(minutes=5)
 _BOOKED = Statement("payments", "find_booked")
 
 
@@ -34,6 +37,11 @@ def match_booked(intents: Iterable[IntentSnapshot]) -> Iterator[tuple[IntentSnap
         for intent in batch:
             row = ours.get(intent.intent_id)
             yield intent, None if row is None else Booked(*row)
+
+
+def is_ours(intent_id: str) -> bool:
+    """Return whether a payment of ours goes by this intent."""
+    return bool(intent_id) and Payment.objects.filter(intent_id=intent_id).exists()
 
 
 def find_booked(*, intent_id: str) -> Booked | None:

@@ -16,13 +16,12 @@ from django.db.models import Q
 
 from payments.gateways import Obstacle, PaymentUnknown, ProviderRefused, provider
 from payments.models import Payment, PaymentStatus
-from payments.services.listed import Booked
+from payments.services.listed import CLOCK_SKEW, Booked
 from shop.clock import now
 from shop.ids import first_id_at
 from shop.money import Money
 
 PAGE = 20_000
-CLOCK_SKEW = timedelta(minutes=5)
 # An intent is made right after its payment is recorded; one made later is asked for by its id.
 MADE_WITHIN = timedelta(minutes=5)
 # A payment is opened while its order may be paid; an order that staff keep open for longer is older than a day seldom.

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
-from uuid import UUID
 
 import structlog
 from django.db.models.functions import Now
@@ -21,7 +20,7 @@ from payments.rules import IntentStatus
 from payments.services.adopt_refunds import sort_failed_first, sync_refund
 from payments.services.dispute_books import iter_dispute_differences, iter_disputes_of_ours
 from payments.services.disputes import find_dispute_difference, sync_disputes
-from payments.services.listed import Booked, find_booked, match_booked
+from payments.services.listed import CLOCK_SKEW, Booked, find_booked, is_ours, match_booked
 from payments.services.missing import WayBack, iter_missing
 from payments.services.recording import check_is_ours
 from payments.services.resolving import refresh_payment
@@ -29,11 +28,10 @@ from payments.services.traces import in_trace_of
 from payments.services.webhooks import settle_unmatched
 from shop import transactions
 from shop.errors import Fault
+from shop.ids import read_id
 from shop.money import Money
 
 log = structlog.get_logger(__name__)
-
-CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +83,7 @@ def reconcile_payments(
         run.intents += 1
         if find_difference(booked, intent):
             _repair(run, intent)
-    for refund in sort_failed_first(provider().iter_refunds(since=since - CLOCK_SKEW, concerns=_is_ours)):
+    for refund in sort_failed_first(provider().iter_refunds(since=since - CLOCK_SKEW, concerns=is_ours)):
         run.refunds += 1
         _sync(run, refund)
     for payment, seen in iter_disputes_of_ours(since=(disputes_since or since) - CLOCK_SKEW):
@@ -150,7 +148,7 @@ def find_difference(booked: Booked | None, intent: IntentSnapshot) -> str:
     if booked is None:
         held = intent.status == IntentStatus.AUTHORIZED or intent.captured.minor > intent.refunded.minor
         told = f"{intent.status} at the provider ({intent.amount}), no payment here"
-        return told if held and _is_order_id(intent.order_id) else ""
+        return told if held and read_id(intent.order_id) else ""
     if booked.captured_minor != intent.captured.minor:
         return f"captured {Money(booked.captured_minor, booked.currency)} here, {intent.captured} at the provider"
     if booked.refunded_minor != intent.refunded.minor:
@@ -169,18 +167,6 @@ def _is_passed_through(booked: Booked, intent: IntentSnapshot) -> bool:
     return (
         booked.status == PaymentStatus.SUBMITTED and booked.is_asked_about and intent.status == IntentStatus.AUTHORIZED
     )
-
-
-def _is_ours(intent_id: str) -> bool:
-    return Payment.objects.filter(intent_id=intent_id).exists()
-
-
-def _is_order_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _confirm(intent: IntentSnapshot) -> Iterator[Difference]:

@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 
 from shop.events import outbox
+from shop.ids import read_id
 from shop.observability import tracing
 
 
@@ -26,9 +27,7 @@ def name_order(order_id: UUID | str) -> Iterator[None]:
 @contextmanager
 def in_trace_of(order_id: UUID | str) -> Iterator[None]:
     """Run the block in the order's trace, unless a trace is under way; `order_id` as the provider has it, perhaps no id."""
-    try:
-        known = UUID(str(order_id))
-    except ValueError:
+    if (known := read_id(str(order_id))) is None:
         yield
         return
     of_order = "" if tracing.current_trace_id() else outbox.trace_of("payments", known)

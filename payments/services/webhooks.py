@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from uuid import UUID
 
 import structlog
 from django.db.models.functions import Now
@@ -30,6 +29,7 @@ from payments.services.strays import report_stray
 from payments.services.traces import name_order
 from shop import transactions
 from shop.actors import acting
+from shop.ids import read_id
 from shop.resilience.retry import backoff_seconds
 from shop.statements import Statement, names
 from shop.work.background import wake
@@ -135,9 +135,7 @@ def settle_unmatched(intent: IntentSnapshot) -> str:
 
     One that carries no order's id belongs to another system and is left alone.
     """
-    try:
-        order_id = UUID(intent.order_id)
-    except ValueError:
+    if (order_id := read_id(intent.order_id)) is None:
         return "not_ours"
     payment = Payment.objects.filter(pk=order_id).first()
     if intent.status == IntentStatus.CANCELED or (

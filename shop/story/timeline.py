@@ -12,6 +12,7 @@ from datetime import datetime
 
 from shop.clock import now
 from shop.events.past import PastFact
+from shop.ids import read_id
 from shop.money import Money
 
 
@@ -96,10 +97,7 @@ def register_lookup(lookup: Lookup) -> None:
 
 def order_named(name: str) -> uuid.UUID | None:
     """Return the id of the order that is meant: an id itself, or the number that its customer knows."""
-    try:
-        return uuid.UUID(name)
-    except ValueError:
-        return next((found for lookup in _lookups if (found := lookup(name)) is not None), None)
+    return read_id(name) or next((found for lookup in _lookups if (found := lookup(name)) is not None), None)
 
 
 Narrator = Callable[[uuid.UUID], Story]
