@@ -270,7 +270,7 @@ MUTANTS = (
     Mutant(
         removes="the look at a kept connection before a request is sent on it",
         promise="edge",
-        file="payments/gateways/stripe/http.py",
+        file="shop/kept_alive.py",
         old="IDLE_SECONDS and not _readable(connection):",
         new="IDLE_SECONDS:",
         killers=(f"{TRANSPORT_TESTS}::test_connection_that_the_other_end_closed_is_not_used_again",),
@@ -278,7 +278,7 @@ MUTANTS = (
     Mutant(
         removes="the end of a connection whose answer was not read to its end",
         promise="I11",
-        file="payments/gateways/stripe/http.py",
+        file="shop/kept_alive.py",
         old="            if whole and connection.sock is not None:\n",
         new="            if connection.sock is not None:\n",
         killers=(f"{TRANSPORT_TESTS}::test_what_breaks_into_an_answer_rises_and_its_connection_is_never_used_again",),

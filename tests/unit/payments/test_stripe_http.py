@@ -17,8 +17,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
 
-from payments.gateways.stripe import http as stripe_http
 from payments.gateways.stripe.http import KeptAliveClient
+from shop import kept_alive
 from shop.observability import tracing
 
 ANSWER = b"HTTP/1.1 200 OK\r\nRequest-Id: req_1\r\nContent-Length: 2\r\n\r\n{}"
@@ -210,14 +210,14 @@ def test_connection_that_was_idle_for_long_is_not_used_again(client, listen, mon
     server = listen()
     client.request("get", server.url, {})
 
-    monkeypatch.setattr(stripe_http, "IDLE_SECONDS", 0.0)
+    monkeypatch.setattr(kept_alive, "IDLE_SECONDS", 0.0)
     client.request("get", server.url, {})
 
     assert len(server.connections) == 2
 
 
 def test_requests_at_once_have_a_connection_each_and_the_idle_ones_are_bounded(client, listen, monkeypatch):
-    monkeypatch.setattr(stripe_http, "MOST_IDLE", 2)
+    monkeypatch.setattr(kept_alive, "MOST_IDLE", 2)
     server = listen(None, None, None)
     threads = [threading.Thread(target=client.request, args=("get", server.url, {})) for _ in range(3)]
     for thread in threads:
@@ -230,7 +230,7 @@ def test_requests_at_once_have_a_connection_each_and_the_idle_ones_are_bounded(c
         thread.join(PATIENCE_SECONDS)
 
     assert len(server.connections) == 3
-    assert [len(kept) for kept in client._kept.values()] == [2]
+    assert [len(kept) for kept in client._connections._kept.values()] == [2]
 
 
 def test_forked_process_does_not_speak_on_its_parents_connections(client, listen, monkeypatch):
@@ -265,7 +265,7 @@ def test_no_proxy_and_plain_http_go_straight_there(client, listen, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "stripe.test")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
 
-    assert stripe_http._proxy_to("api.stripe.test") is None
+    assert kept_alive._proxy_to("api.stripe.test") is None
     assert client.request("get", listen().url, {})[1] == 200
 
 
@@ -277,9 +277,9 @@ def test_proxy_of_another_kind_is_refused_at_once(client, monkeypatch):
 
 
 def test_certificate_is_verified(client):
-    assert client._certificates.verify_mode == ssl.CERT_REQUIRED
-    assert client._certificates.check_hostname
-    assert client._certificates.get_ca_certs()
+    assert client._connections._certificates.verify_mode == ssl.CERT_REQUIRED
+    assert client._connections._certificates.check_hostname
+    assert client._connections._certificates.get_ca_certs()
 
 
 def test_call_in_a_trace_has_a_span_that_tells_the_status(client, listen, monkeypatch):

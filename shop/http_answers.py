@@ -1,4 +1,4 @@
-"""Answers of the provider's server: http.client's, but for the headers, which it reads as if they were an email's.
+"""Answers of a server: http.client's, but for the headers, which it reads as if they were an email's.
 
 That costs more CPU than all the rest of an answer. What HTTP has that an email has not, and the other way round, is an
 error of the connection here: a server that speaks so is not a provider's.

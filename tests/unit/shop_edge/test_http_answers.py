@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from payments.gateways.stripe.answers import Answer
+from shop.http_answers import Answer
 
 
 def read(raw: bytes, kind: type[http.client.HTTPResponse] = Answer) -> http.client.HTTPResponse:
