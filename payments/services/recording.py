@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -35,6 +35,7 @@ from shop.resilience.retry import backoff_seconds
 from shop.statements import Statement, names
 
 log = structlog.get_logger(__name__)
+Keyed = TypeVar("Keyed", Payment, Refund)
 
 MOVE_PAYMENT = Statement("payments", "move_payment")
 SETTLED = ("intent_id", "captured_minor", "decline_code", "may_try_another", "payment_method", "void_reason")
@@ -189,12 +190,18 @@ def record_unanswered(payment: Payment, error: PaymentUnknown) -> None:
             tried=len(payment.refused),
         )
         return
-    columns: dict[str, Any] = {"last_error": error.detail, "attempts": payment.attempts + 1}
-    if error.key_is_spent:
-        columns |= {"attempt": payment.attempt + 1, "attempt_began_at": Now()}
-    if payment.intent_id is not None:
-        columns["due_at"] = Now() + timedelta(seconds=backoff_seconds(payment.attempts + 1, first=2))
+    columns = unanswered(payment, error)
+    if payment.intent_id is None:
+        del columns["due_at"]  # there is nothing yet to ask about
     note(payment, **columns)
+
+
+def unanswered(row: Payment | Refund, error: PaymentUnknown) -> dict[str, Any]:
+    """Return what is noted of an answer that did not come: when to ask, and other keys where the old ones only repeat it."""
+    attempts = row.attempts + 1
+    wait = timedelta(seconds=backoff_seconds(attempts, first=2))
+    noted = {"due_at": Now() + wait, "attempts": attempts, "last_error": error.detail}
+    return noted | _other_keys(row) if error.key_is_spent else noted
 
 
 def are_keys_expired(row: Payment | Refund) -> bool:
@@ -202,17 +209,21 @@ def are_keys_expired(row: Payment | Refund) -> bool:
     return rules.keys_expired(first_used_at=row.attempt_began_at, now=clock.now(), lifetime=provider().key_lifetime)
 
 
-def renew_keys(payment: Payment) -> Payment:
+def renew_keys(row: Keyed) -> Keyed:
     """Begin another attempt with keys of its own, once the provider was asked and the old keys may be forgotten."""
-    note(payment, attempt=payment.attempt + 1, attempt_began_at=Now())
-    return load(payment.order_id)
+    note(row, **_other_keys(row))
+    return type(row)._default_manager.get(pk=row.pk)
 
 
-def note(payment: Payment, **columns: Any) -> bool:
+def _other_keys(row: Payment | Refund) -> dict[str, Any]:
+    return {"attempt": row.attempt + 1, "attempt_began_at": Now()}
+
+
+def note(row: Payment | Refund, **columns: Any) -> None:
     """Write columns beside the status in a transaction of its own, if nobody moved the row since it was read."""
     with transactions.transaction("payments"):
-        rows = Payment.objects.filter(pk=payment.order_id, version=payment.version, attempt=payment.attempt)
-        return rows.update(**columns) == 1
+        rows = type(row)._default_manager.filter(pk=row.pk, version=row.version, attempt=row.attempt)
+        rows.update(**columns)
 
 
 def to_state_with_challenge(payment: Payment, intent: IntentSnapshot | None) -> PaymentState:

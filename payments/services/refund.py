@@ -7,12 +7,10 @@ same. Every transaction here locks the payment's row before the refund's.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db.models import F
-from django.db.models.functions import Now
 
 from payments import rules
 from payments.events import RefundRequested
@@ -22,12 +20,11 @@ from payments.queries import PaymentState, to_state
 from payments.services.capture import PaymentNotAuthorized
 from payments.services.disputes import explains_refusal, refuse_disputed
 from payments.services.record_refund import fail_refund, record_refund
-from payments.services.recording import are_keys_expired, load
+from payments.services.recording import are_keys_expired, load, note, renew_keys, unanswered
 from shop import clock, transactions
 from shop.errors import Refusal
 from shop.events.publishing import publish
 from shop.money import Money
-from shop.resilience.retry import backoff_seconds
 
 log = structlog.get_logger(__name__)
 
@@ -212,7 +209,8 @@ def _send(refund: Refund, *, ask_first: bool, awaited: bool = True) -> PaymentSt
     try:
         made = _find(refund, payment) if ask_first else None
         if made is None:
-            refund = _refresh_key(refund)
+            # Where its key may be forgotten we have just asked: there is no such refund.
+            refund = renew_keys(refund) if are_keys_expired(refund) else refund
             made = provider().create_refund(
                 intent_id=payment.intent_id or "",
                 order_id=payment.order_id,
@@ -263,24 +261,6 @@ def _find(refund: Refund, payment: Payment) -> RefundSnapshot | None:
     return made
 
 
-def _refresh_key(refund: Refund) -> Refund:
-    """Renew the key where the provider may have forgotten it. We have just asked: there is no such refund."""
-    if not are_keys_expired(refund):
-        return refund
-    _note(refund, attempt=refund.attempt + 1, attempt_began_at=Now())
-    return Refund.objects.get(pk=refund.pk)
-
-
 def _note_unanswered(refund: Refund, error: PaymentUnknown) -> None:
-    attempts = refund.attempts + 1
-    wait = timedelta(seconds=backoff_seconds(attempts, first=2))
-    columns: dict[str, Any] = {"due_at": Now() + wait, "attempts": attempts, "last_error": error.detail}
-    if error.key_is_spent:
-        columns |= {"attempt": refund.attempt + 1, "attempt_began_at": Now()}
-    _note(refund, **columns)
+    note(refund, **unanswered(refund, error))
     log.warning("refund.unanswered", refund_id=str(refund.pk), order_id=str(refund.payment_id), error=error.detail)
-
-
-def _note(refund: Refund, **columns: Any) -> None:
-    with transactions.transaction("payments"):
-        Refund.objects.filter(pk=refund.pk, version=refund.version, attempt=refund.attempt).update(**columns)
