@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -17,6 +19,7 @@ from shop import transactions
 from shop.clock import now
 from shop.errors import Fault
 from shop.events import outbox
+from shop.models import DueModel
 from shop.retention import Pruning, delete_for_a_while
 from shop.work.rows import Claimed, DueRows, key_itself
 from shop.work.sweeps import sweep
@@ -38,7 +41,6 @@ DISPUTE_WINDOW = timedelta(days=3)
 MOST_MISSING = 20
 # What the provider may answer to a question about any row: ask again later, as after a Fault.
 NO_ANSWER = (Fault, ProviderMismatch, ProviderRefused)
-# A sweep asks in the trace of the order whose money it is about: see docs/adr/0032-one-id.md.
 ORDER_OF_INTENT = "(SELECT order_id FROM payments_payment WHERE intent_id = due.intent_id)"
 
 
@@ -46,15 +48,17 @@ def _postpone_notices(notice: Claimed[str], error: Exception) -> None:
     services.postpone_notices(intent_id=notice.row, error=told(error), attempts=notice.attempts + 1)
 
 
+def _due(
+    model: type[DueModel], order_id: str, *, read: Callable[[Any], Any] = key_itself, columns: tuple[str, ...] = ()
+) -> DueRows[Any]:
+    """Return the due rows of a table. Each is worked in the trace of its order, whose id is this in SQL (ADR 32)."""
+    trace = outbox.trace_sql(model, order_id)
+    return DueRows(model=model, lease_seconds=lambda: LEASE_SECONDS, read=read, columns=columns, trace=trace)
+
+
 WEBHOOKS = Work(
     sweep="payments.apply_webhooks",
-    rows=DueRows(
-        model=WebhookEvent,
-        lease_seconds=lambda: LEASE_SECONDS,
-        read=str,
-        columns=("intent_id",),
-        trace=outbox.trace_sql(WebhookEvent, ORDER_OF_INTENT),
-    ),
+    rows=_due(WebhookEvent, ORDER_OF_INTENT, read=str, columns=("intent_id",)),
     do=lambda intent_id: services.apply_notices(intent_id=intent_id),
     postpone=_postpone_notices,
 )
@@ -86,12 +90,7 @@ def _resolve(order_id: UUID) -> bool:
 
 UNKNOWN_PAYMENTS = Work(
     sweep="payments.resolve_unknown_payments",
-    rows=DueRows(
-        model=Payment,
-        lease_seconds=lambda: LEASE_SECONDS,
-        read=key_itself,
-        trace=outbox.trace_sql(Payment, "due.order_id"),
-    ),
+    rows=_due(Payment, "due.order_id"),
     do=_resolve,
     faults=NO_ANSWER,
 )
@@ -119,12 +118,7 @@ def _resume(refund_id: UUID) -> bool:
 
 REFUNDS = Work(
     sweep="payments.resume_refunds",
-    rows=DueRows(
-        model=Refund,
-        lease_seconds=lambda: LEASE_SECONDS,
-        read=key_itself,
-        trace=outbox.trace_sql(Refund, "due.payment_id"),
-    ),
+    rows=_due(Refund, "due.payment_id"),
     do=_resume,
     faults=NO_ANSWER,
 )
@@ -138,12 +132,7 @@ def resume_refunds() -> int:
 
 STRAYS = Work(
     sweep="payments.settle_strays",
-    rows=DueRows(
-        model=StrayIntent,
-        lease_seconds=lambda: LEASE_SECONDS,
-        read=int,
-        trace=outbox.trace_sql(StrayIntent, "due.order_id"),
-    ),
+    rows=_due(StrayIntent, "due.order_id", read=int),
     do=lambda stray_id: services.settle_stray(stray_id=stray_id),
     faults=NO_ANSWER,
 )
@@ -161,12 +150,7 @@ def _postpone_dispute(dispute: Claimed[UUID], error: Exception) -> None:
 
 DISPUTES = Work(
     sweep="payments.ask_about_disputes",
-    rows=DueRows(
-        model=Dispute,
-        lease_seconds=lambda: LEASE_SECONDS,
-        read=key_itself,
-        trace=outbox.trace_sql(Dispute, "due.payment_id"),
-    ),
+    rows=_due(Dispute, "due.payment_id"),
     do=lambda dispute_id: services.ask_about_dispute(dispute_id=dispute_id),
     faults=NO_ANSWER,
     postpone=_postpone_dispute,

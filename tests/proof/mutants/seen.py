@@ -68,16 +68,16 @@ MUTANTS = (
             removes=f"the trace of the order from the sweep of {what}",
             promise="edge",
             file="payments/tasks.py",
-            old=f"        trace=outbox.trace_sql({of}),\n",
-            new="",
+            old=f"rows=_due({table}, {order_id}",
+            new=f"rows=_due({table}, 'NULL::uuid'",
             killers=(f"{OF_PAYMENTS}[{killer}]",),
         )
-        for what, of, killer in (
-            ("payments without an outcome", 'Payment, "due.order_id"', "ask_about_payment-provider retrieve"),
-            ("webhooks", "WebhookEvent, ORDER_OF_INTENT", "apply_webhook-provider list_refunds"),
-            ("refunds", 'Refund, "due.payment_id"', "send_refund-provider refund"),
-            ("disputes", 'Dispute, "due.payment_id"', "ask_about_dispute-provider retrieve_dispute"),
-            ("stray intents", 'StrayIntent, "due.order_id"', "settle_stray-provider cancel"),
+        for what, table, order_id, killer in (
+            ("payments without an outcome", "Payment", '"due.order_id"', "ask_about_payment-provider retrieve"),
+            ("webhooks", "WebhookEvent", "ORDER_OF_INTENT", "apply_webhook-provider list_refunds"),
+            ("refunds", "Refund", '"due.payment_id"', "send_refund-provider refund"),
+            ("disputes", "Dispute", '"due.payment_id"', "ask_about_dispute-provider retrieve_dispute"),
+            ("stray intents", "StrayIntent", '"due.order_id"', "settle_stray-provider cancel"),
         )
     ),
     Mutant(
