@@ -86,7 +86,7 @@ MOVES: Mapping[IntentStatus, tuple[type[Event], tuple[PaymentStatus, ...]]] = {
 }
 # The statuses that know all that a webhook of a kind could teach. One of a refund, of a dispute, or of no kind that we
 # know, is always news.
-KNOW_IT: Mapping[NoticeKind | None, tuple[PaymentStatus, ...]] = {
+KNOWN_IN: Mapping[NoticeKind | None, tuple[PaymentStatus, ...]] = {
     NoticeKind.ACTION_REQUIRED: (*REPLACEABLE, PaymentStatus.AUTHORIZED, *PAID),
     NoticeKind.DECLINED: (PaymentStatus.DECLINED,),
     NoticeKind.AUTHORIZED: (PaymentStatus.AUTHORIZED, *PAID),
@@ -95,7 +95,7 @@ KNOW_IT: Mapping[NoticeKind | None, tuple[PaymentStatus, ...]] = {
 }
 # In these statuses a call of ours may be about to record what the notice is about. Never of CANCELED: no call of a walk
 # that goes forward cancels, so such a notice is always news.
-ABOUT_TO_KNOW: Mapping[NoticeKind | None, tuple[PaymentStatus, ...]] = {
+UNDER_WAY_IN: Mapping[NoticeKind | None, tuple[PaymentStatus, ...]] = {
     NoticeKind.ACTION_REQUIRED: (PaymentStatus.SUBMITTED,),
     NoticeKind.DECLINED: (PaymentStatus.SUBMITTED,),
     NoticeKind.AUTHORIZED: (PaymentStatus.SUBMITTED,),

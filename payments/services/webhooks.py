@@ -19,7 +19,7 @@ from payments.gateways import (
     ProviderRefused,
     provider,
 )
-from payments.models import ABOUT_TO_KNOW, KNOW_IT, Payment, PaymentStatus, StrayReason, WebhookEvent
+from payments.models import KNOWN_IN, UNDER_WAY_IN, Payment, PaymentStatus, StrayReason, WebhookEvent
 from payments.rules import IntentStatus, NoticeKind
 from payments.services.adopt_refunds import sync_refunds
 from payments.services.disputes import sync_disputes
@@ -60,8 +60,8 @@ def receive_webhook(*, body: bytes, headers: Mapping[str, str]) -> bool:
             event_id=notice.event_id,
             type=notice.type,
             intent_id=notice.intent_id,
-            known=names(KNOW_IT.get(notice.kind, ())),
-            under_way=names(ABOUT_TO_KNOW.get(notice.kind, ())),
+            known=names(KNOWN_IN.get(notice.kind, ())),
+            under_way=names(UNDER_WAY_IN.get(notice.kind, ())),
             patience_seconds=PATIENCE_SECONDS,
         )
         if kept is not None and kept[0]:
@@ -72,7 +72,7 @@ def receive_webhook(*, body: bytes, headers: Mapping[str, str]) -> bool:
 def close_notices() -> int:
     """Close the due notices that can teach nothing any more, in one statement; return how many were closed."""
     types = provider().notice_types.items()
-    pairs = [(name, str(status)) for name, kind in types for status in KNOW_IT.get(kind, ())]
+    pairs = [(name, str(status)) for name, kind in types for status in KNOWN_IN.get(kind, ())]
     names_of, known = [name for name, _status in pairs], [status for _name, status in pairs]
     with transactions.single("payments"):
         closed = CLOSE_NOTICES.run(types=names_of, known=known, most=MOST_CLOSED)
@@ -118,7 +118,7 @@ def _ask_about(intent_id: str, types: Iterable[str]) -> str:
     payment = Payment.objects.filter(intent_id=intent_id).first()
     if payment is None:
         return settle_unmatched(provider().retrieve_intent(intent_id=intent_id))
-    if all(payment.status in KNOW_IT.get(kind, ()) for kind in kinds):
+    if all(payment.status in KNOWN_IN.get(kind, ()) for kind in kinds):
         return "nothing_new"  # recorded since the notices were claimed
     before = payment.version
     with name_order(payment.order_id):

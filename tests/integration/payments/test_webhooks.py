@@ -16,7 +16,7 @@ from psycopg_pool import PoolTimeout
 from payments import api as payments
 from payments import tasks
 from payments.gateways.stripe.words import NOTICES
-from payments.models import ABOUT_TO_KNOW, KNOW_IT, Outbox, Payment, PaymentStatus, StrayIntent, WebhookEvent
+from payments.models import KNOWN_IN, UNDER_WAY_IN, Outbox, Payment, PaymentStatus, StrayIntent, WebhookEvent
 from shop import retention
 from shop.clock import now
 from shop.ids import new_id
@@ -122,10 +122,10 @@ def test_webhook_is_judged_by_the_database_as_by_the_rules(post_webhook, order_i
     )
 
     kept = WebhookEvent.objects.get()
-    assert (kept.due_at is None) is (recorded in KNOW_IT.get(kind, ()))
-    assert (kept.applied_at is None) is not (recorded in KNOW_IT.get(kind, ()))
+    assert (kept.due_at is None) is (recorded in KNOWN_IN.get(kind, ()))
+    assert (kept.applied_at is None) is not (recorded in KNOWN_IN.get(kind, ()))
     due_now = WebhookEvent.objects.filter(due_at__lte=Now()).exists()
-    assert due_now is (kept.due_at is not None and recorded not in ABOUT_TO_KNOW.get(kind, ()))
+    assert due_now is (kept.due_at is not None and recorded not in UNDER_WAY_IN.get(kind, ()))
 
 
 def test_old_news_never_moves_a_payment_backwards(sandbox, authorize, post_webhook, order_id):

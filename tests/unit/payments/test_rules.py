@@ -20,7 +20,7 @@ from payments.gateways import InvalidWebhook
 from payments.gateways.stripe import amounts, words
 from payments.gateways.stripe.adapter import StripeProvider
 from payments.gateways.stripe.webhooks import read_notice
-from payments.models import KNOW_IT, MOVES, Payment, PaymentStatus
+from payments.models import KNOWN_IN, MOVES, Payment, PaymentStatus
 from payments.queries import to_state
 from payments.rules import IntentStatus, NoticeKind, RefusedFor
 from shop.money import CURRENCIES, Money
@@ -163,18 +163,18 @@ def test_terminal_statuses_are_these():
 
 @pytest.mark.parametrize("status", ["CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED"])
 def test_paid_payment_learns_nothing_from_its_own_progress(status):
-    assert status in KNOW_IT[NoticeKind.CAPTURED]
-    assert status in KNOW_IT[NoticeKind.AUTHORIZED]
+    assert status in KNOWN_IN[NoticeKind.CAPTURED]
+    assert status in KNOWN_IN[NoticeKind.AUTHORIZED]
 
 
 @pytest.mark.parametrize("status", ["VOIDED", "AUTHORIZED", "UNKNOWN", "DECLINED"])
 def test_late_capture_is_always_news(status):
-    assert status not in KNOW_IT[NoticeKind.CAPTURED]
+    assert status not in KNOWN_IN[NoticeKind.CAPTURED]
 
 
 @pytest.mark.parametrize("kind", [NoticeKind.REFUND, NoticeKind.DISPUTE, None])
 def test_refund_dispute_and_what_nobody_knows_are_always_news(kind):
-    assert kind not in KNOW_IT
+    assert kind not in KNOWN_IN
 
 
 @pytest.mark.parametrize(
