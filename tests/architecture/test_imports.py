@@ -22,6 +22,7 @@ FINDS = {
     "payments/gateways/__init__.py": "the settings name the provider",
     "shipping/gateways/__init__.py": "the settings name the carriers",
     "shipping/gateways/rates.py": "the settings name the rate service",
+    "shop/admin/bus.py": "each context's tables of the bus have pages",
     "shop/audit/bus.py": "which contexts publish is told by their tables",
     "shop/events/inbox.py": "each context has an inbox of its own",
     "shop/events/outbox.py": "each context has an outbox of its own",

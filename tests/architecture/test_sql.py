@@ -176,7 +176,6 @@ def test_a_move_is_published_with_the_version_that_it_led_to():
             Reservation,
             row.pk,
             expected={"PAYING"},
-            to="COMMITTED",
             event=StockCommitted(order_id=row.pk, lines=()),
         )
 
