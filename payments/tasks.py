@@ -144,6 +144,10 @@ def settle_strays() -> int:
     return take_turn(STRAYS)
 
 
+def _ask_about_dispute(dispute_id: UUID) -> None:
+    services.ask_about_dispute(dispute_id=dispute_id)
+
+
 def _postpone_dispute(dispute: Claimed[UUID], error: Exception) -> None:
     DISPUTES.rows.postpone(dispute, error=told(error), cap_seconds=BANK_CAP_SECONDS)
 
@@ -151,7 +155,7 @@ def _postpone_dispute(dispute: Claimed[UUID], error: Exception) -> None:
 DISPUTES = Work(
     sweep="payments.ask_about_disputes",
     rows=_due(Dispute, "due.payment_id"),
-    do=lambda dispute_id: services.ask_about_dispute(dispute_id=dispute_id),
+    do=_ask_about_dispute,
     faults=NO_ANSWER,
     postpone=_postpone_dispute,
 )
