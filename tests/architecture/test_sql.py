@@ -252,7 +252,12 @@ def test_a_move_by_a_fact_that_tells_of_no_status_is_refused(model: type[StatusM
 
 
 def test_a_fact_whose_payload_tells_is_read_as_its_text_is():
-    told = {"order_id": uuid.uuid4(), "refund_id": uuid.uuid4(), "amount": Money(1, "EUR"), "total": Money(1, "EUR")}
+    told: dict[str, Any] = {
+        "order_id": uuid.uuid4(),
+        "refund_id": uuid.uuid4(),
+        "amount": Money(1, "EUR"),
+        "total": Money(1, "EUR"),
+    }
 
     assert Payment.status_after(PaymentRefunded(full=True, **told)) == "REFUNDED"
     assert Payment.status_after(PaymentRefunded(full=False, **told)) == "PARTIALLY_REFUNDED"

@@ -24,7 +24,7 @@ def buy(number: int) -> str:
     from inventory import api as inventory
 
     lines = [inventory.Line(sku, quantity) for sku, quantity in wanted(number)]
-    told = set()
+    told: set[str] = set()
     for _time in range(2 if number % 5 == 0 else 1):
         try:
             order_id = uuid5(NAMESPACE, str(number))

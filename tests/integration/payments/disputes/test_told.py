@@ -113,7 +113,7 @@ def test_every_status_has_its_weight_and_its_place():
 
     assert set(models._BY_WEIGHT) == statuses
     assert statuses >= set(OPEN_DISPUTES)
-    assert {first_status(status) for status in statuses} <= set(OPEN_DISPUTES)
+    assert {first_status(DisputeStatus(status)) for status in statuses} <= set(OPEN_DISPUTES)
     assert combined_status([]) == ""
     assert combined_status(["WON", "LOST", "UNDER_REVIEW"]) == "UNDER_REVIEW"
 
