@@ -62,7 +62,7 @@ MUTANTS = (
         file="shop/cards.py",
         old="    return is_issued(digits) and ",
         new="    return ",
-        killers=("tests/unit/shop_edge/test_cards.py::test_what_is_no_card_number_is_left_alone",),
+        killers=("tests/unit/shop/test_cards.py::test_what_is_no_card_number_is_left_alone",),
     ),
     Mutant(
         removes="the telephone numbers that are no card numbers",
@@ -70,7 +70,7 @@ MUTANTS = (
         file="shop/cards.py",
         old="        if _is_telephone(blanked, figures.start(), groups):\n",
         new="        if False:\n",
-        killers=("tests/unit/shop_edge/test_cards.py::test_what_is_no_card_number_is_left_alone",),
+        killers=("tests/unit/shop/test_cards.py::test_what_is_no_card_number_is_left_alone",),
     ),
     Mutant(
         removes="the count of a list before its elements are looked at",
@@ -102,7 +102,7 @@ MUTANTS = (
         file="shop/text.py",
         old="        if _REFUSED.search(text):\n",
         new="        if False:\n",
-        killers=("tests/unit/shop_edge/test_text.py::test_what_breaks_turns_or_controls_a_line_is_refused",),
+        killers=("tests/unit/shop/test_text.py::test_what_breaks_turns_or_controls_a_line_is_refused",),
     ),
     Mutant(
         removes="the refusal of another host in the path of a picture",
@@ -126,7 +126,7 @@ MUTANTS = (
         file="shop/rest/parsing.py",
         old="    if len(made) < len(members):\n",
         new="    if False:\n",
-        killers=("tests/unit/shop_edge/test_rest_parts.py::test_json_that_cannot_be_read_is_a_parse_error",),
+        killers=("tests/unit/shop/test_rest_parts.py::test_json_that_cannot_be_read_is_a_parse_error",),
     ),
     Mutant(
         removes="the refusal of query parameters that are not known",

@@ -169,7 +169,7 @@ MUTANTS = (
         file=HISTORY,
         old="        if row.has_its_facts:\n            return None\n",
         new="        if True:\n            return None\n",
-        killers=("tests/integration/shop_edge/test_history.py::test_two_facts_for_one_version_are_found",),
+        killers=("tests/integration/shop/test_history.py::test_two_facts_for_one_version_are_found",),
     ),
     Mutant(
         removes="the audit of moves that the table does not hold",

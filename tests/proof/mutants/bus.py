@@ -82,7 +82,7 @@ MUTANTS = (
         file="shop/statements.py",
         old="            transactions.require(self.context)\n",
         new="            transactions.alias_for(self.context)\n",
-        killers=("tests/integration/shop_edge/test_statements.py::test_write_outside_a_transaction_is_refused",),
+        killers=("tests/integration/shop/test_statements.py::test_write_outside_a_transaction_is_refused",),
     ),
     Mutant(
         removes="the fact from the transaction that makes it true",

@@ -122,7 +122,7 @@ MUTANTS = (
         file="shop/rest/throttling.py",
         old='f"throttle:anonymous:{hashlib.sha256(network_of(request)',
         new='f"throttle:anonymous:{hashlib.sha256(self.get_ident(request)',
-        killers=("tests/integration/shop_edge/test_throttling.py::test_one_network_of_ipv6_is_one_address",),
+        killers=("tests/integration/shop/test_throttling.py::test_one_network_of_ipv6_is_one_address",),
     ),
     Mutant(
         removes="the network of an IPv6 address",

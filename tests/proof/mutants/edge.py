@@ -7,15 +7,15 @@ from tests.proof.mutants.mutant import Mutant
 IDEMPOTENCY = "shop/rest/idempotency.py"
 VIEWS = "orders/rest/views.py"
 SESSIONS = "shop/accounts/sessions.py"
-TOKENS = "tests/integration/shop_edge/test_sessions.py"
-CHAINS = "tests/integration/shop_edge/test_chains.py"
-TRACES = "tests/integration/shop_edge/test_tracing.py"
-KEYS = "tests/integration/shop_edge/test_idempotency.py"
-PROBLEMS = "tests/integration/shop_edge/test_problems.py"
+TOKENS = "tests/integration/shop/test_sessions.py"
+CHAINS = "tests/integration/shop/test_chains.py"
+TRACES = "tests/integration/shop/test_tracing.py"
+KEYS = "tests/integration/shop/test_idempotency.py"
+PROBLEMS = "tests/integration/shop/test_problems.py"
 REST = "tests/integration/orders/test_rest.py"
-PARTS = "tests/unit/shop_edge/test_rest_parts.py"
+PARTS = "tests/unit/shop/test_rest_parts.py"
 ADMISSION = "tests/integration/orders/test_admission.py"
-BREAKER = "tests/unit/shop_edge/test_breaker.py"
+BREAKER = "tests/unit/shop/test_breaker.py"
 FAULTS = "tests/integration/orders/test_faults.py"
 AUTHORIZE = "tests/integration/payments/test_authorize.py"
 
@@ -224,9 +224,7 @@ MUTANTS = (
         file="shop/exchange.py",
         old="                _session(raw).names.clear()\n                if not raw.autocommit:\n",
         new="                if not raw.autocommit:\n",
-        killers=(
-            "tests/integration/shop_edge/test_statements.py::test_text_that_the_session_has_lost_is_prepared_again",
-        ),
+        killers=("tests/integration/shop/test_statements.py::test_text_that_the_session_has_lost_is_prepared_again",),
     ),
     Mutant(
         removes="the preparing of texts that go together and that the session has lost",
@@ -234,9 +232,7 @@ MUTANTS = (
         file="shop/exchange.py",
         old="                _session(raw).names.clear()\n                results = self._send(bound)\n",
         new="                results = self._send(bound)\n",
-        killers=(
-            "tests/integration/shop_edge/test_statements.py::test_texts_that_the_session_has_lost_are_prepared_again",
-        ),
+        killers=("tests/integration/shop/test_statements.py::test_texts_that_the_session_has_lost_are_prepared_again",),
     ),
     Mutant(
         removes="the limit on how often one caller may call",
@@ -262,9 +258,7 @@ MUTANTS = (
         file="shop/resilience/breaker.py",
         old="        except SAYS_NOTHING:\n            self._machine.abandon(permit)\n            raise\n",
         new="",
-        killers=(
-            "tests/unit/shop_edge/test_breaker.py::test_what_ended_on_our_own_side_says_nothing_about_the_dependency",
-        ),
+        killers=("tests/unit/shop/test_breaker.py::test_what_ended_on_our_own_side_says_nothing_about_the_dependency",),
     ),
     Mutant(
         removes="the difference between a product in demand and a database that is away",
@@ -314,6 +308,6 @@ MUTANTS = (
         file="shop/observability/logging.py",
         old="    return without_card_numbers(text)\n",
         new="    return text\n",
-        killers=("tests/unit/shop_edge/test_logging.py::test_text_loses_what_no_log_may_hold",),
+        killers=("tests/unit/shop/test_logging.py::test_text_loses_what_no_log_may_hold",),
     ),
 )

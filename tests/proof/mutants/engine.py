@@ -14,10 +14,10 @@ COALESCING = "shop/coalescing.py"
 CLAIMS = "shop/events/claims.py"
 BATCHES = "shop/events/batches.py"
 TURN = "shop/work/turn.py"
-WISHES = "tests/unit/shop_edge/test_coalescing.py"
+WISHES = "tests/unit/shop/test_coalescing.py"
 DELIVERED = "tests/integration/events/test_batches.py"
-TURNS = "tests/integration/shop_edge/test_turns.py"
-PLACES = "tests/integration/shop_edge/test_places.py"
+TURNS = "tests/integration/shop/test_turns.py"
+PLACES = "tests/integration/shop/test_places.py"
 
 MUTANTS = (
     Mutant(

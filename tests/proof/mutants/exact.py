@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
-TABLES = "tests/unit/shop_edge/test_iso_tables.py"
+TABLES = "tests/unit/shop/test_iso_tables.py"
 ONE_MEANING = "tests/proof/security/test_one_meaning.py"
-TEXTS = "tests/unit/shop_edge/test_text.py"
+TEXTS = "tests/unit/shop/test_text.py"
 MAIL = "shop/mail_address.py"
 AMOUNTS = "payments/gateways/stripe/amounts.py"
 WORDS = "payments/gateways/stripe/words.py"
 CHARGEABLE = "tests/unit/payments/test_chargeable.py"
 AUTHORIZE = "tests/integration/payments/test_authorize.py"
 JOURNEYS = "tests/integration/orders/test_journeys.py"
-PUBLIC = "tests/integration/shop_edge/test_public_answers.py"
+PUBLIC = "tests/integration/shop/test_public_answers.py"
 COMPRESSION = "shop/rest/compression.py"
-CORS = "tests/integration/shop_edge/test_cors.py"
+CORS = "tests/integration/shop/test_cors.py"
 
 MUTANTS = (
     Mutant(
@@ -49,7 +49,7 @@ MUTANTS = (
         old="raise RuntimeError(",
         new="print(",
         killers=(
-            "tests/integration/shop_edge/test_amounts_by_iso.py::test_prices_that_were_counted_differently_stop_the_upgrade",
+            "tests/integration/shop/test_amounts_by_iso.py::test_prices_that_were_counted_differently_stop_the_upgrade",
         ),
     ),
     Mutant(

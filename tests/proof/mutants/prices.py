@@ -11,7 +11,7 @@ QUOTES = "tests/integration/orders/test_quotes.py"
 BY_QUOTE = "tests/integration/orders/test_orders_by_quote.py"
 PAGES = "tests/integration/orders/test_rules_admin.py"
 SERVICES = "tests/integration/adapters/test_services.py"
-LIMIT = "tests/unit/shop_edge/test_time_limit.py"
+LIMIT = "tests/unit/shop/test_time_limit.py"
 NOBODY_STANDS_IN = f"{SERVICES}::test_nobody_stands_in_where_that_is_not_wanted_or_there_are_no_rules"
 
 MUTANTS = (
@@ -157,7 +157,7 @@ MUTANTS = (
         file="shop/remembered.py",
         old="        return self._clock() - kept[1] < settings.PRICING_RULES_SECONDS\n",
         new="        return True\n",
-        killers=("tests/unit/shop_edge/test_remembered.py::test_it_is_read_once_and_again_when_it_is_too_old",),
+        killers=("tests/unit/shop/test_remembered.py::test_it_is_read_once_and_again_when_it_is_too_old",),
     ),
     Mutant(
         removes="the region from what a taxed address needs",

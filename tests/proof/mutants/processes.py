@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
-RETENTION = "tests/integration/shop_edge/test_retention.py"
+RETENTION = "tests/integration/shop/test_retention.py"
 POLICIES = "tests/proof/security/test_policies.py"
 DRAINING = "tests/deploy/test_draining.py"
 
@@ -63,7 +63,7 @@ MUTANTS = (
         file="shop/retention.py",
         old='    old = Q(**{f"{pruning.age}__lt": Now() - pruning.kept})\n',
         new='    old = Q(**{f"{pruning.age}__lt": Now()})\n',
-        killers=("tests/integration/shop_edge/test_idempotency.py::test_kept_answers_go_after_their_retention",),
+        killers=("tests/integration/shop/test_idempotency.py::test_kept_answers_go_after_their_retention",),
     ),
     Mutant(
         removes="the refusal of a mail folder that nobody named",
@@ -103,7 +103,7 @@ MUTANTS = (
         file="shop/observability/metrics.py",
         old="    start_http_server(port, addr=any_address(), registry=registry)\n",
         new='    start_http_server(port, addr="0.0.0.0", registry=registry)\n',
-        killers=("tests/integration/shop_edge/test_metrics.py", DRAINING),
+        killers=("tests/integration/shop/test_metrics.py", DRAINING),
     ),
     Mutant(
         removes="IPv6 from the port of probes",
@@ -111,7 +111,7 @@ MUTANTS = (
         file="docker/gunicorn.conf.py",
         old="        address = any_address()\n",
         new='        address = "0.0.0.0"\n',
-        killers=("tests/integration/shop_edge/test_probes.py", DRAINING),
+        killers=("tests/integration/shop/test_probes.py", DRAINING),
     ),
     Mutant(
         removes="the one thread that describes a type before others convert to it",
@@ -119,7 +119,7 @@ MUTANTS = (
         file="shop/conversion.py",
         old="    if wanted not in _described:\n",
         new="    if False:\n",
-        killers=("tests/unit/shop_edge/test_conversion.py",),
+        killers=("tests/unit/shop/test_conversion.py",),
     ),
     Mutant(
         removes="the connections that wait to be accepted as a process stops",

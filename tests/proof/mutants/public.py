@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.proof.mutants.mutant import Mutant
 
-PUBLIC = "tests/integration/shop_edge/test_public_answers.py"
-CORS = "tests/integration/shop_edge/test_cors.py"
+PUBLIC = "tests/integration/shop/test_public_answers.py"
+CORS = "tests/integration/shop/test_cors.py"
 
 REFUNDS = "tests/integration/orders/test_refund_list.py"
 

@@ -6,11 +6,11 @@ from tests.proof.mutants.mutant import Mutant
 
 METRICS = "shop/observability/request_metrics.py"
 FOLDING = "shop/observability/folding.py"
-FOLDED = "tests/unit/shop_edge/test_folding.py"
+FOLDED = "tests/unit/shop/test_folding.py"
 CLOUDEVENTS = "shop/events/cloudevents.py"
 MESSAGES = "tests/integration/events/test_messages.py"
-CATALOGUE = "tests/unit/shop_edge/test_catalogue.py"
-IDS = "tests/unit/shop_edge/test_request_ids.py"
+CATALOGUE = "tests/unit/shop/test_catalogue.py"
+IDS = "tests/unit/shop/test_request_ids.py"
 TRACES = "tests/integration/orders/test_traces.py"
 OF_PAYMENTS = f"{TRACES}::test_what_a_sweep_of_payments_asks_for_an_order_is_in_the_order_s_trace_and_names_it"
 
@@ -37,7 +37,7 @@ MUTANTS = (
         file="shop/observability/tracing.py",
         old="        return request_ids.trace_id() or super()",
         new="        return super()",
-        killers=("tests/integration/shop_edge/test_tracing.py::test_a_trace_that_begins_with_a_request_has_its_id",),
+        killers=("tests/integration/shop/test_tracing.py::test_a_trace_that_begins_with_a_request_has_its_id",),
     ),
     Mutant(
         removes="the own trace of each order of a batch",
@@ -134,9 +134,7 @@ MUTANTS = (
         file=METRICS,
         old='            labels["method"] = method_label(request.method)\n',
         new="            pass\n",
-        killers=(
-            "tests/integration/shop_edge/test_chains.py::test_a_method_that_nobody_knows_makes_no_label_of_its_own",
-        ),
+        killers=("tests/integration/shop/test_chains.py::test_a_method_that_nobody_knows_makes_no_label_of_its_own",),
     ),
     Mutant(
         removes="the journal of files that are put in place of others",

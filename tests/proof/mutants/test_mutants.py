@@ -73,7 +73,7 @@ def test_a_mutant_that_changes_nothing_survives(copy: Copy):
         file="shop/resilience/retry.py",
         old="    return wait * random.uniform(0.8, 1.2)",
         new="    return random.uniform(0.8, 1.2) * wait",
-        killers=("tests/unit/shop_edge/test_retry.py",),
+        killers=("tests/unit/shop/test_retry.py",),
     )
 
     with copy.mutated(nothing):
@@ -106,7 +106,7 @@ def test_every_killer_exists(copy: Copy):
 
 
 def test_a_killer_that_does_not_exist_kills_nothing(copy: Copy):
-    assert not copy.run(["tests/unit/shop_edge/test_retry.py::test_that_is_not"]).is_killed
+    assert not copy.run(["tests/unit/shop/test_retry.py::test_that_is_not"]).is_killed
 
 
 def test_the_catalog_is_in_order():

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.proof.mutants.mutant import Mutant
 
 DUE_ROWS = "shop/work/rows.py"
-EDGE = "tests/integration/shop_edge"
-DUE = "tests/integration/shop_edge/test_due_rows.py"
-BREAKER = "tests/unit/shop_edge/test_breaker.py"
+EDGE = "tests/integration/shop"
+DUE = "tests/integration/shop/test_due_rows.py"
+BREAKER = "tests/unit/shop/test_breaker.py"
 
 MUTANTS = (
     Mutant(
@@ -33,7 +33,7 @@ MUTANTS = (
         old="CASE WHEN asked_again AND",
         new="CASE WHEN FALSE AND",
         killers=(
-            "tests/integration/shop_edge/test_places.py::test_a_sweep_that_runs_is_not_begun_again_but_looks_once_more",
+            "tests/integration/shop/test_places.py::test_a_sweep_that_runs_is_not_begun_again_but_looks_once_more",
         ),
     ),
     Mutant(
@@ -66,7 +66,7 @@ MUTANTS = (
         file="shop/resilience/retry.py",
         old="    wait = min(cap, first * 2.0 ** min(attempt - 1, 32))\n",
         new="    wait = first * 2.0 ** min(attempt - 1, 32)\n",
-        killers=("tests/unit/shop_edge/test_retry.py::test_the_wait_doubles_up_to_its_cap",),
+        killers=("tests/unit/shop/test_retry.py::test_the_wait_doubles_up_to_its_cap",),
     ),
     Mutant(
         removes="the jitter of the time between two tries",
@@ -74,6 +74,6 @@ MUTANTS = (
         file="shop/resilience/retry.py",
         old="    return wait * random.uniform(0.8, 1.2)",
         new="    return wait * random.uniform(1.0, 1.0)",
-        killers=("tests/unit/shop_edge/test_retry.py::test_those_who_failed_together_do_not_come_back_together",),
+        killers=("tests/unit/shop/test_retry.py::test_those_who_failed_together_do_not_come_back_together",),
     ),
 )

@@ -5,13 +5,13 @@ from django.core.cache import cache
 from django.test import Client
 
 from shop.models import User
-from tests.integration.shop_edge.callers import PASSWORD, Api, signed_in
-from tests.integration.shop_edge.urls import Work
+from tests.integration.shop.callers import PASSWORD, Api, signed_in
+from tests.integration.shop.urls import Work
 
 
 @pytest.fixture(autouse=True)
 def edge(settings):
-    settings.ROOT_URLCONF = "tests.integration.shop_edge.urls"
+    settings.ROOT_URLCONF = "tests.integration.shop.urls"
     cache.clear()
     Work.calls, Work.outcome, Work.before_answer = [], None, staticmethod(lambda: None)
 

@@ -12,8 +12,8 @@ from shop import tasks
 from shop.errors import Fault
 from shop.models import IdempotencyKey
 from shop.rest import idempotency
-from tests.integration.shop_edge.callers import signed_in
-from tests.integration.shop_edge.urls import Declined, Work
+from tests.integration.shop.callers import signed_in
+from tests.integration.shop.urls import Declined, Work
 
 WAIT = 60
 

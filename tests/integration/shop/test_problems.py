@@ -6,7 +6,7 @@ import pytest
 
 from shop.errors import Fault
 from shop.models import User
-from tests.integration.shop_edge.urls import Work
+from tests.integration.shop.urls import Work
 
 
 def problem(response, status, code):

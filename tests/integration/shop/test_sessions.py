@@ -19,8 +19,8 @@ from shop.accounts import sessions
 from shop.accounts.sessions import KeptAnswer, signed_in
 from shop.accounts.users import User
 from shop.statements import Statement
-from tests.integration.shop_edge.callers import Api
-from tests.integration.shop_edge.callers import signed_in as sign_in
+from tests.integration.shop.callers import Api
+from tests.integration.shop.callers import signed_in as sign_in
 
 
 @pytest.fixture

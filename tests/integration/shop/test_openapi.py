@@ -6,7 +6,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 @pytest.fixture(scope="module")
 def document():
-    return SchemaGenerator(urlconf="tests.integration.shop_edge.urls").get_schema(request=None, public=True)
+    return SchemaGenerator(urlconf="tests.integration.shop.urls").get_schema(request=None, public=True)
 
 
 def test_an_idempotent_call_asks_for_its_key(document):
