@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import IntegrityError
+from django.db import IntegrityError, models
 from django.urls import reverse
 
 from orders.models import Contact, ContactDetails
@@ -155,3 +155,23 @@ def test_staff_see_it(shopper: Shopper):
 
     for text in ("Analytical Engines Ltd", "PT123456789", "+351211234567", "Ring twice.", "pt-PT"):
         assert text in page
+
+
+@pytest.mark.parametrize("model", [Contact, ContactDetails])
+def test_each_text_that_is_kept_of_a_contact_stands_on_the_page_of_its_order(
+    shopper: Shopper, model: type[Contact | ContactDetails]
+):
+    order_id = id_in(shopper.place(**SAID))
+    texts = [field for field in model._meta.concrete_fields if isinstance(field, models.CharField | models.TextField)]
+    # What is too short for a text is a country's code, which the page shows by name.
+    told = {field.name: "NO" if field.max_length == 2 else f"told-{place}-" for place, field in enumerate(texts)}
+    model._default_manager.filter(order_id=order_id).update(**told)
+
+    page = (
+        signed_in("orders.view_contact", "orders.view_contactdetails")
+        .get(reverse("admin:orders_order_change", args=[order_id]))
+        .content.decode()
+    )
+
+    missing = [name for name, text in told.items() if {"NO": "Norway"}.get(text, text) not in page]
+    assert missing == [], f"name them in the fields of the inline of {model.__name__} in orders/admin/orders.py"
