@@ -16,6 +16,7 @@ from typing import Any
 
 from local.processes import ROOT
 from orders import services
+from orders.models import NUMBER_ALPHABET, new_order_number
 from orders.rest.declined import TooManyDeclined
 from orders.sagas import engine, steps
 from payments import api as payments
@@ -65,6 +66,12 @@ def rendered() -> dict[str, dict[str, Any]]:
     """Return the problems that these are told as."""
     problems = [Cleaned().value(problem_of(error).body()) for error in raised()]
     return {name_of(problem["code"]): problem | {"instance": INSTANCE} for problem in problems}
+
+
+def order_number(count: int) -> str:
+    """Return a number that the shop could give an order; the same for the same count."""
+    drawn = uuid.uuid5(uuid.NAMESPACE_URL, f"order {count}").bytes
+    return "".join(NUMBER_ALPHABET[byte % len(NUMBER_ALPHABET)] for byte in drawn[: len(new_order_number())])
 
 
 class Cleaned:

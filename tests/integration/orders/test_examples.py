@@ -23,7 +23,7 @@ from shop.money import Money
 from tests.contract import PROBLEM, operation_of
 from tests.driver.provider import Provider
 from tests.driver.tokens import token_of
-from tests.examples import Cleaned, all_problems, component_of, keep, kept
+from tests.examples import Cleaned, all_problems, component_of, keep, kept, order_number
 from tests.proof.security.test_accounts import code_for
 from tests.proof.security.test_sign_in_contract import key_in
 
@@ -84,7 +84,7 @@ class Played:
         if secret := told.get("meta", {}).get("session_token"):
             self.cleaned.put(secret, "a-session-token")
         if number := told.get("number"):
-            self.cleaned.put(number, f"2026-{'ABCDEFGH'[Order.objects.count()] * 6}")
+            self.cleaned.put(number, order_number(Order.objects.count()))
         if secret := (told.get("payment") or {}).get("client_secret"):
             self.cleaned.put(secret, "pi_3Example_secret_7Example")
         if "valid_until" in told:

@@ -11,6 +11,7 @@ import jsonschema_rs
 import pytest
 
 import config.urls  # noqa: F401  every error class is imported
+from orders.models import NUMBER_ALPHABET, new_order_number
 from orders.services import OrderIsCanceled
 from shop.rest.examples import kept_examples
 from shop.rest.problem import known_problems
@@ -42,6 +43,14 @@ def answers(operation: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for status, answer in OPERATIONS[operation]["responses"].items():
         if content := resolve(answer).get("content", {}).get(kind):
             yield status, content
+
+
+def members(name: str, value: Any) -> Iterator[Any]:
+    """Return what members of this name hold, however deep."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if key == name:
+            yield inner
+        yield from members(name, inner)
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
@@ -81,6 +90,14 @@ def test_the_example_of_a_problem_says_what_the_code_says_now(component: str):
         for of, _content in answers(operation, PROBLEM)
         for reference in codes_of(OPERATIONS[operation]["responses"][of]).values()
     ]
+
+
+def test_each_number_of_an_order_is_one_that_the_shop_could_give():
+    numbers = {*members("number", kept_examples())}
+
+    assert numbers
+    wrong = {number for number in numbers if len(number) != len(new_order_number()) or {*number} - {*NUMBER_ALPHABET}}
+    assert wrong == set()
 
 
 def test_what_no_client_is_answered_is_told_as_the_code_raises_it():
