@@ -439,9 +439,9 @@ _NOBODY = uuid.UUID(int=0)
 
 
 def find_codes(codes: Collection[str], *, customer_id: uuid.UUID | None = None) -> dict[str, DiscountCode]:
-    """Return by code those of these discount codes that customers can use, in one read; none is asked for: no read.
+    """Return those of these discount codes that customers can use, by code. One read; no read where `codes` is empty.
 
-    `used_before` of each says whether this customer has used one that is for one order of a customer only.
+    `used_before` says of a code that is good for one order of each customer whether this customer has used it.
     """
     if not codes:
         return {}

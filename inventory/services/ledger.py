@@ -106,7 +106,7 @@ class Patience:
         return _milliseconds(max(self.LEAST_SECONDS, self._ends - time.monotonic()))
 
     def is_over(self) -> bool:
-        """Return whether all of it is used up."""
+        """Return whether no time is left to wait."""
         return time.monotonic() > self._ends
 
 

@@ -32,7 +32,7 @@ def _reserve_first_come(wishes: Sequence[Wish]) -> dict[UUID, Kept]:
 
 
 def first_come(wishes: Sequence[Wish], available: dict[str, int]) -> list[Wish]:
-    """Return the wishes that are met in this order, each whole or not at all."""
+    """Return the wishes that the stock suffices for: the first come first, each whole or not at all."""
     met = []
     for wish in wishes:
         if all(available.get(line.sku, 0) >= line.quantity for line in wish.event.lines):
