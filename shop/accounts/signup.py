@@ -9,9 +9,11 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.internal import ratelimit
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 
+from shop.accounts.attempts import ANYWHERE, APP, HERE, note_wait
 from shop.accounts.guests import GUEST_DOMAIN
 from shop.cards import refuse_card_number
 from shop.mail_address import clean_mail_address
@@ -64,10 +66,16 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count a sign-in until its password proves right; see Note [Wrong passwords]. Raises: ValidationError."""
+        try:
+            self._count_attempt(request, **credentials)
+        except ValidationError:
+            here = self._get_login_attempts_cache_key(request, **credentials)
+            note_wait(request, keys={HERE: here, ANYWHERE: _address_in(credentials)})
+            raise
+
+    def _count_attempt(self, request: HttpRequest, **credentials: Any) -> None:
         super().pre_authenticate(request, **credentials)
-        everywhere = ratelimit.consume(
-            request, app="allauth.account", action="login_failed_anywhere", key=_address_in(credentials)
-        )
+        everywhere = ratelimit.consume(request, app=APP, action=ANYWHERE, key=_address_in(credentials))
         here = self._login_failed_rl_usage
         if here is None or everywhere is None:
             self._rollback_login_failed_rl_usage()
@@ -79,7 +87,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
         super()._delete_login_attempts_cached_email(request, **credentials)
-        ratelimit.clear(request, app="allauth.account", action="login_failed_anywhere", key=_address_in(credentials))
+        ratelimit.clear(request, app=APP, action=ANYWHERE, key=_address_in(credentials))
 
     def format_email_subject(self, subject: str) -> str:
         """Return the subject with the shop's name before it."""

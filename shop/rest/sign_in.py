@@ -12,13 +12,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import ParseError
 
+from shop.accounts.attempts import wait_seconds
 from shop.rest.parsing import read_json
 from shop.rest.problem import CONTENT_TYPE, edge_problem
 
 PATHS = "/_allauth/"
-# allauth counts failed attempts over five minutes and says as invalid input that they were too many.
+# allauth says as invalid input that the failed attempts were too many.
 TOO_MANY_ATTEMPTS = "too_many_login_attempts"
-WAIT_AFTER_FAILURES_SECONDS = 300
+# Its answer does not say which other limit was met; most of these count over a minute.
 WAIT_SECONDS = 60
 TEXTS = {"email", "password", "key", "code", "current_password", "new_password"}
 _CODES = {
@@ -51,7 +52,7 @@ class SignInMiddleware:
         except ParseError as error:
             return edge_problem("malformed_request", str(error.detail)).plain_response()
         response = self._get_response(request)
-        return as_problem(response) if response.status_code in _CODES else response
+        return as_problem(request, response) if response.status_code in _CODES else response
 
 
 def not_texts(body: Any) -> tuple[dict[str, str], ...]:
@@ -62,7 +63,7 @@ def not_texts(body: Any) -> tuple[dict[str, str], ...]:
     return tuple({"pointer": f"#/{name}", "detail": "This must be a text."} for name in wrong)
 
 
-def as_problem(response: HttpResponse) -> HttpResponse:
+def as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Return a refusal of allauth's as a problem that still holds what allauth says."""
     if response.get("Content-Type", "").startswith(CONTENT_TYPE):
         return response
@@ -70,7 +71,7 @@ def as_problem(response: HttpResponse) -> HttpResponse:
     errors = [error for error in told.get("errors") or () if isinstance(error, dict)]
     wait = WAIT_SECONDS
     if any(error.get("code") == TOO_MANY_ATTEMPTS for error in errors):
-        response.status_code, wait = 429, WAIT_AFTER_FAILURES_SECONDS
+        response.status_code, wait = 429, wait_seconds(request)
     problem = edge_problem(_CODES[response.status_code], "; ".join(str(error.get("message", "")) for error in errors))
     for error in errors:
         error.setdefault("pointer", f"#/{error['param']}" if error.get("param") else "#")

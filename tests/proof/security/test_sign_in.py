@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 from django.core.signals import got_request_exception
 from django.db import OperationalError, connections
+from django.http import HttpRequest
 from django.test import Client
 
+from shop.accounts import attempts
 from shop.models import User
 from tests.driver.factories import PASSWORD, UserFactory
 from tests.driver.provider import Provider
@@ -73,6 +76,38 @@ def test_too_many_attempts_are_429_with_retry_after(database: None):
 
     assert (answers[-1].status_code, answers[-1].json()["code"]) == (429, "throttled")
     assert int(answers[-1]["Retry-After"]) > 0
+
+
+MINUTE, DAY = 60, 24 * 60 * 60
+
+
+@pytest.mark.parametrize(
+    ("limits", "window"),
+    [
+        ({"login_failed": "2/5m/key,50/d/key"}, 5 * MINUTE),
+        ({"login_failed": "50/5m/key,2/d/key"}, DAY),
+        ({"login_failed": "2/h/ip,2/d/key"}, DAY),
+        ({"login_failed": "50/h/ip", "login_failed_anywhere": "2/d/key"}, DAY),
+    ],
+)
+def test_too_many_attempts_may_go_on_once_the_limit_that_is_met_has_room(
+    database: None, settings: Any, limits: dict[str, str], window: int
+):
+    settings.ACCOUNT_RATE_LIMITS = settings.ACCOUNT_RATE_LIMITS | limits
+    user = UserFactory()
+    began = time.time()
+
+    answers = [post(SIGN_IN, {"email": user.email, "password": "wrong wrong"}) for _attempt in range(3)]
+
+    assert [answer.status_code for answer in answers] == [400, 400, 429]
+    # The first attempt is the one that ceases to count.
+    assert began + window - time.time() <= int(answers[-1]["Retry-After"]) <= window
+
+
+def test_too_many_codes_may_go_on_after_the_shortest_time_that_an_account_is_counted_over(settings: Any):
+    settings.ACCOUNT_RATE_LIMITS = {"login_failed": "2/m/ip,50/d/key,5/7m/key"}
+
+    assert attempts.wait_seconds(HttpRequest()) == 7 * MINUTE
 
 
 @contextmanager
