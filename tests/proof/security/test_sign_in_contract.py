@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from django.core import mail
 from django.test import Client
 
 from shop.rest.sign_in_schema import COMPONENTS, PREFIX
 from tests.contract import description
+from tests.driver.factories import PASSWORD, UserFactory
 from tests.driver.mails import text_of
 from tests.driver.routes import routes
 
@@ -117,6 +120,26 @@ def test_an_account_changes_its_address_with_its_password_and_a_key(database: No
 
 def test_a_second_factor_is_asked_for_where_a_sign_in_waits_for_one(database: None):
     assert call("POST", "/auth/2fa/authenticate", {"code": "123456"}).status_code == 401
+
+
+def told_of(answer: Any) -> tuple[str, str]:
+    body = answer.json()
+    return body["errors"][0]["code"], f"{answer.status_code} `{body['code']}`"
+
+
+def test_the_page_of_errors_says_how_what_is_wrong_at_a_sign_in_is_answered(database: None):
+    user = UserFactory(email=ADA["email"])
+    login = {"email": user.email, "password": PASSWORD}
+    totp.TOTP.activate(user, totp.generate_totp_secret())
+    pending = call("POST", "/auth/login", login)
+
+    wrong = call("POST", "/auth/2fa/authenticate", {"code": "no code"}, token=pending.json()["meta"]["session_token"])
+    guesses = [call("POST", "/auth/login", login | {"password": "wrong wrong"}) for _attempt in range(12)]
+
+    assert pending.status_code == 401
+    page = Path("docs/how-to/errors.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\d+ `\w+`) \|", page, re.MULTILINE))
+    assert rows == dict(told_of(answer) for answer in (wrong, guesses[0], guesses[-1]))
 
 
 REQUESTS = {
