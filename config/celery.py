@@ -88,10 +88,12 @@ def let_deliveries_begin(sender: Any, **_kwargs: Any) -> None:
 
 @worker_process_shutdown.connect
 def finish_what_runs(**_kwargs: Any) -> None:
-    """Let deliveries end, and then the sweep that runs beside them."""
+    """Let deliveries end, and then what runs beside them; what that has not begun is free for other processes at once."""
     from shop.events import consumer  # noqa: PLC0415  it has models
+    from shop.work import handover  # noqa: PLC0415  it has models
 
     consumer.finish()
+    handover.give_back(all_of_them=True)
     background.finish()
 
 

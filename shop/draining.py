@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import selectors
+import socket
+import threading
 from collections.abc import Callable, Iterable
+from functools import cached_property
+from queue import SimpleQueue
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -33,6 +37,30 @@ def closing_when_unavailable(application: Application) -> Application:
         return application(environ, start)
 
     return serve
+
+
+class _Closing:
+    """Closes connections one after the other, several at the same time, in threads that the end of the process does not wait for."""
+
+    THREADS = 4
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[Any] = SimpleQueue()
+        for _each in range(self.THREADS):
+            threading.Thread(target=self._run, name="closing", daemon=True).start()
+
+    def close(self, conn: Any) -> None:
+        """Close a connection soon; its answer is sent already."""
+        # What the client would wait for is said at once, however many wait to be closed.
+        with contextlib.suppress(OSError):
+            conn.sock.shutdown(socket.SHUT_WR)
+        self._waiting.put(conn)
+
+    def _run(self) -> None:
+        while True:
+            conn = self._waiting.get()
+            with contextlib.suppress(OSError):
+                conn.close(graceful=True)
 
 
 class DrainingWorker(ThreadWorker):
@@ -64,6 +92,23 @@ class DrainingWorker(ThreadWorker):
                     self.accept(listener)  # type: ignore[no-untyped-call]
             listener.close()
         self.sockets = []
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Keep the connection of an answer, or have it closed by a thread of its own.
+
+        Closing waits up to two seconds for the client to close, too, so that an answer whose request was not read to its end is
+        not lost. gunicorn would wait here, where every request of the process is accepted and handed on. A process that stops
+        accepts nothing, and waits.
+        """
+        if self.alive and not fs.cancelled() and fs.exception() is None and not fs.result():
+            self.nr_conns -= 1
+            self._closing.close(conn)
+            return
+        super().finish_request(conn, fs)  # type: ignore[no-untyped-call]
+
+    @cached_property
+    def _closing(self) -> _Closing:
+        return _Closing()
 
     def enqueue_req(self, conn: Any) -> None:
         """Work on a connection. An IPv4 caller on a socket of both families is named by its IPv4 address."""

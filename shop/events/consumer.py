@@ -29,6 +29,7 @@ from shop.events.batches import Delivery
 from shop.events.broker import connect, read_ahead
 from shop.events.messages import DELIVER_BATCH_TASK, DELIVER_TASK
 from shop.sessions import drop_broken_sessions
+from shop.work import handover
 
 log = structlog.get_logger(__name__)
 
@@ -161,8 +162,14 @@ class Consumer(threading.Thread):
             channel.basic_ack(message.delivery_tag)
 
     def _watch(self) -> None:
-        """End the process when a handler does not end, as Celery's hard time limit does."""
+        """End the process when a handler does not end, as Celery's hard time limit does; give back what waits behind slow work."""
         while not self._stopped.wait(WATCH_SECONDS):
+            try:
+                handover.give_back()
+            except Exception as error:  # noqa: BLE001  it is tried again; their leases give the rows back as well
+                log.warning("deliveries.not_given_back", error=repr(error))
+            finally:
+                connections.close_all()
             began = self._began
             if began is not None and time.monotonic() - began > settings.CELERY_TASK_TIME_LIMIT:
                 log.error("deliveries.out_of_time", seconds=round(time.monotonic() - began))

@@ -53,12 +53,17 @@ class Errand(Protocol):
         """How many rows of work it is."""
         ...
 
+    @property
+    def is_late(self) -> bool:
+        """Whether it has waited here for too long."""
+        ...
+
     def run(self) -> None:
         """Work the piece."""
         ...
 
     def drop(self) -> None:
-        """Leave it to the sweeps."""
+        """Leave it to the sweeps: by any thread, also while it waits here or runs."""
         ...
 
 
@@ -79,6 +84,12 @@ def run_later(errand: Errand, *, after_seconds: float) -> None:
         _runner().take_later(errand, after=after_seconds)
     else:
         errand.drop()
+
+
+def drop_errands(*, late: bool) -> None:
+    """Leave what waits in this process to the sweeps: what is late, or all. What is under way stays."""
+    if _made is not None and _made[0] == os.getpid():
+        _made[1].drop(late=late)
 
 
 class _Runner(threading.Thread):
@@ -104,6 +115,12 @@ class _Runner(threading.Thread):
         """Have the errand run soon."""
         self._errands.append(errand)
         self._moments.ask(_ERRANDS)
+
+    def drop(self, *, late: bool) -> None:
+        """Drop the errands that wait, only those that are late or all: nothing is left of them once their turn comes."""
+        for errand in list(self._errands):
+            if errand.is_late or not late:
+                errand.drop()
 
     def take_later(self, errand: Errand, *, after: float) -> None:
         """Have the errand run in so many seconds."""

@@ -10,20 +10,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
-
-import structlog
-from django.db import InterfaceError, OperationalError
 
 from shop import transactions
 from shop.observability import tracing
 from shop.work import background
 from shop.work.rows import Claimed
-from shop.work.turn import RETRY_SECONDS, Work, work_claimed, work_of
-
-log = structlog.get_logger(__name__)
+from shop.work.turn import RETRY_SECONDS, Portion, Work, leave_late_rows, work_claimed, work_of
 
 Row = TypeVar("Row")
 
@@ -40,41 +35,34 @@ class Leased(Generic[Row]):
     leased_until: datetime
 
 
-@dataclass(frozen=True)
 class _Handover(Generic[Row]):
     """Rows on their way to this process's background thread."""
 
-    work: Work[Row]
-    claimed: Sequence[Claimed[Row]]
-    since: float = field(default_factory=time.monotonic)
+    def __init__(self, work: Work[Row], claimed: Sequence[Claimed[Row]]) -> None:
+        self._work = work
+        self._portion = Portion(work.rows, claimed, ends=time.monotonic() + BEGIN_WITHIN_SECONDS)
+        self.size = len(claimed)
 
     @property
-    def size(self) -> int:
-        """How many rows these are."""
-        return len(self.claimed)
+    def is_late(self) -> bool:
+        """Whether the rows have waited too long."""
+        return time.monotonic() > self._portion.ends
 
     def run(self) -> None:
         """Work the rows, each in the trace of whoever made it due; give back those that have waited too long."""
-        ends = self.since + BEGIN_WITHIN_SECONDS
-        if time.monotonic() <= ends:
-            if work_claimed(self.work, self.claimed, ends=ends) < self.size:
-                background.ask(self.work.sweep)
-        elif not self._give_back():
-            background.run_later(self, after_seconds=RETRY_SECONDS)
+        if self.is_late:
+            self.drop()
+            return
+        work_claimed(self._work, self._portion)
+        if self._portion.begun < self.size:
+            background.ask(self._work.sweep)
 
     def drop(self) -> None:
-        """Make the rows due for the sweep; where the database is away the end of their lease does."""
-        self._give_back()
-
-    def _give_back(self) -> bool:
-        """Make the rows due for the sweep; return False where the database is away."""
-        try:
-            self.work.rows.give_back(*self.claimed)
-        except (OperationalError, InterfaceError) as error:
-            log.warning("work.not_given_back", sweep=self.work.sweep, rows=self.size, error=repr(error))
-            return False
-        background.wake(self.work.sweep, context=self.work.rows.context)
-        return True
+        """Make the rows due for the sweep, later where the database is away; the end of their lease does as well."""
+        if self._portion.leave():
+            background.wake(self._work.sweep, context=self._work.rows.context)
+        else:
+            background.run_later(self, after_seconds=RETRY_SECONDS)
 
 
 def lease_seconds(sweep: str, *, rows: int) -> float | None:
@@ -90,8 +78,14 @@ def hand_over(sweep: str, *rows: Leased[Row]) -> None:
         return
     work: Work[Row] = work_of(sweep)
     lease = timedelta(seconds=work.rows.lease_seconds())
-    errand = _Handover(work, [_claimed(each, lease) for each in rows])
-    transactions.after_commit(work.rows.context, lambda: background.run_soon(errand))
+    claimed = [_claimed(each, lease) for each in rows]
+    transactions.after_commit(work.rows.context, lambda: background.run_soon(_Handover(work, claimed)))
+
+
+def give_back(*, all_of_them: bool = False) -> None:
+    """Give back what this process has not begun in time, whatever its background thread is held up by; `all_of_them`: it ends."""
+    background.drop_errands(late=not all_of_them)
+    leave_late_rows(all_of_them=all_of_them)
 
 
 def _claimed(leased: Leased[Row], lease: timedelta) -> Claimed[Row]:

@@ -5,7 +5,7 @@
 | it is done | whatever the work wrote | goes on |
 | Refusal | `refused`, else postponed | goes on |
 | Fault | `postpone`, with a backoff | goes on, or ends where the dependency is the same for all (`ends_at_fault`) |
-| our database fails or does not wait | due again RETRY_SECONDS after the database answers, at the latest when its lease ends | goes on; the next claim fails if the database is away |
+| our database fails or does not wait | due again RETRY_SECONDS after the database answers, at the latest when its lease ends | goes on, each row reading for itself; the next claim fails if the database is away |
 | a bug | `postpone`, logged with its traceback | goes on |
 | Celery's soft time limit | its lease brings it back | ends, and the limit rises: it is never taken for an error of the row |
 | the turn's time is over | - | rows that were claimed and not begun are given back; the sweep asks for another turn |
@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from shop import transactions
 from shop.actors import acting
 from shop.errors import Fault, Refusal, ShopError
 from shop.observability import tracing
+from shop.sessions import drop_broken_sessions
 from shop.work import background
 from shop.work.background import wake
 from shop.work.rows import Claimed, DueRows
@@ -81,15 +83,11 @@ def work_of(sweep: str) -> Work[Any]:
     return _known[sweep]
 
 
-def work_claimed(work: Work[Row], claimed: Sequence[Claimed[Row]], *, ends: float) -> int:
-    """Work rows that are claimed already, by the policy above, until `ends` (monotonic seconds), but the first in any case.
-
-    Returns how many were begun; the others are given back. Raises: SoftTimeLimitExceeded.
-    """
+def work_claimed(work: Work[Row], portion: Portion[Row]) -> None:
+    """Work rows that are claimed already, by the policy above; what is not begun in time is given back. Raises: SoftTimeLimitExceeded."""
     transactions.forbid()
     with acting(f"sweep {work.sweep}"):
-        begun, _waiting, _goes_on = _work_each(work, claimed, ends)
-    return begun
+        _work_each(work, portion)
 
 
 def take_turn(work: Work[Row], *, limit: int | None = None, seconds: float | None = None, **values: object) -> int:
@@ -108,11 +106,12 @@ def take_turn(work: Work[Row], *, limit: int | None = None, seconds: float | Non
         size = at_a_time if limit is None else min(at_a_time, limit - taken)
         claimed = work.rows.claim(limit=size, **values)
         if innocent := _innocent(work, claimed):
-            _give_back(work, claimed[innocent:])
+            give_back(work.rows, claimed[innocent:])
             claimed, at_a_time, size = claimed[:innocent], 1, innocent
-        begun, still_wait, goes_on = _work_each(work, claimed, ends)
-        taken, waiting = taken + begun, waiting + still_wait
-        was_short = begun == len(claimed) < size
+        portion = Portion(work.rows, claimed, ends=ends)
+        still_wait, goes_on = _work_each(work, portion)
+        taken, waiting = taken + portion.begun, waiting + still_wait
+        was_short = portion.begun == len(claimed) < size
         if not goes_on or (was_short and not (claimed and work.claims_until_empty)):
             break
     return taken - waiting
@@ -134,28 +133,67 @@ def _ask_for_another(sweep: str, *, context: str) -> None:
     wake(sweep, context=context)
 
 
-def _work_each(work: Work[Row], claimed: Sequence[Claimed[Row]], ends: float) -> tuple[int, int, bool]:
-    """Work claimed rows one after the other; return how many were begun and still wait, and whether the turn goes on."""
+class Portion(Generic[Row]):
+    """Rows that are claimed together and worked one after the other: none begins after `ends` (monotonic seconds) but the first.
+
+    Any thread may end it: whoever works them may be held up by the first for longer than the others should wait.
+    """
+
+    def __init__(self, rows: DueRows[Row], claimed: Sequence[Claimed[Row]], *, ends: float) -> None:
+        self.claimed, self.ends, self.begun = claimed, ends, 0
+        self._rows = rows
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def begin_next(self) -> Claimed[Row] | None:
+        """Return the row that is to be worked now; None where none is to begin any more."""
+        with self._lock:
+            out_of_time = self.begun > 0 and time.monotonic() >= self.ends
+            if self._is_over or out_of_time or self.begun == len(self.claimed):
+                return None
+            self.begun += 1
+            return self.claimed[self.begun - 1]
+
+    def leave(self) -> bool:
+        """Give back what has not begun, and let none begin; return False where the database is away."""
+        with self._lock:
+            left = [] if self._is_over else self.claimed[self.begun :]
+            self._is_over = True
+        if give_back(self._rows, left):
+            return True
+        with self._lock:
+            self._is_over = False
+        return False
+
+
+# What is being worked in this process, by whichever thread.
+_under_way: set[Portion[Any]] = set()
+
+
+def leave_late_rows(*, all_of_them: bool = False) -> None:
+    """Give back what waits in this process behind a row that takes too long; `all_of_them`: the process ends."""
+    for portion in list(_under_way):
+        if all_of_them or time.monotonic() >= portion.ends:
+            portion.leave()
+
+
+def _work_each(work: Work[Row], portion: Portion[Row]) -> tuple[int, bool]:
+    """Work claimed rows one after the other; return how many still wait, and whether the turn goes on."""
     waiting = 0
+    _under_way.add(portion)
     try:
-        do = _doing(work, claimed)
-    except SoftTimeLimitExceeded:
-        _give_back(work, claimed)
-        raise
-    for index, one in enumerate(claimed):
-        if index and time.monotonic() >= ends:
-            _give_back(work, claimed[index:])
-            return index, waiting, True
-        try:
-            goes_on, still_waits = _work(work, one, do)
-        except SoftTimeLimitExceeded:
-            _give_back(work, claimed[index + 1 :])
-            raise
-        waiting += still_waits
-        if not goes_on:
-            _give_back(work, claimed[index + 1 :])
-            return index + 1, waiting, False
-    return len(claimed), waiting, True
+        do = _doing(work, portion.claimed)
+        while (one := portion.begin_next()) is not None:
+            after = _work(work, one, do)
+            waiting += after.still_waits
+            if after.ends_turn:
+                return waiting, False
+            if after.database_failed:
+                do = work.do
+        return waiting, True
+    finally:
+        _under_way.discard(portion)
+        portion.leave()
 
 
 def _doing(work: Work[Row], claimed: Sequence[Claimed[Row]]) -> Callable[[Row], object]:
@@ -174,18 +212,27 @@ def _doing(work: Work[Row], claimed: Sequence[Claimed[Row]]) -> Callable[[Row], 
         return work.do
 
 
-def _work(work: Work[Row], one: Claimed[Row], do: Callable[[Row], object]) -> tuple[bool, bool]:
+@dataclass(frozen=True, kw_only=True)
+class _After:
+    """What follows of a row's work."""
+
+    still_waits: bool = False
+    ends_turn: bool = False
+    # Its session may be gone. What was read before says nothing of whether an outcome can be recorded now.
+    database_failed: bool = False
+
+
+def _work(work: Work[Row], one: Claimed[Row], do: Callable[[Row], object]) -> _After:
     """Work one row, in the trace of what made it due, and settle what becomes of it; return as `_settle` does."""
     with tracing.in_trace("" if tracing.current_trace_id() else one.traceparent):
         return _settle(work, one, do)
 
 
-def _settle(work: Work[Row], one: Claimed[Row], do: Callable[[Row], object]) -> tuple[bool, bool]:
-    """Work one row and settle what becomes of it; return whether the turn goes on, and whether the row still waits."""
+def _settle(work: Work[Row], one: Claimed[Row], do: Callable[[Row], object]) -> _After:
+    """Work one row and settle what becomes of it."""
     names = {"sweep": work.sweep, "pk": str(one.pk), "attempts": one.attempts + 1}
-    still_waits = False
     try:
-        still_waits = do(one.row) is False
+        return _After(still_waits=do(one.row) is False)
     except SoftTimeLimitExceeded:
         log.warning("work.out_of_time", **names)
         raise
@@ -197,27 +244,30 @@ def _settle(work: Work[Row], one: Claimed[Row], do: Callable[[Row], object]) -> 
             work.rows.postpone(one, error=f"{refusal.code}: {refusal}")
     except (OperationalError, InterfaceError) as error:
         log.warning("work.database_unavailable", **names, error=repr(error))
+        drop_broken_sessions()
         _Retrial(work, one).run()
+        return _After(database_failed=True)
     except work.faults as fault:
         log.warning("work.postponed", **names, error=told(fault))
         _postpone(work, one, fault)
-        return not work.ends_at_fault, False
+        return _After(ends_turn=work.ends_at_fault)
     except Exception as bug:
         log.exception("work.bug", **names)
         _postpone(work, one, bug)
-    return True, still_waits
+    return _After()
 
 
 @dataclass(frozen=True)
 class _Retrial(Generic[Row]):
     """A row whose work our database has failed: due again soon after the database answers, in any process.
 
-    The database's failure is not the row's, so no attempt is counted for it.
+    The database's failure is not the row's, so it counts no attempt. Where the claim has counted one, that stays: the work may have
+    been done outside, and must not be done without an end.
     """
 
     work: Work[Row]
     claimed: Claimed[Row]
-    size = 1
+    size, is_late = 1, False
 
     def run(self) -> None:
         """Make it due, or try that again later: until then its lease keeps it."""
@@ -244,14 +294,16 @@ def told(error: Exception) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def _give_back(work: Work[Row], claimed: Sequence[Claimed[Row]]) -> None:
-    """Give rows back that were not begun; where the database is away their leases do."""
+def give_back(rows: DueRows[Row], claimed: Sequence[Claimed[Row]]) -> bool:
+    """Give rows back that were not begun; return False where the database is away, and their leases do."""
     if not claimed:
-        return
+        return True
     try:
-        work.rows.give_back(*claimed)
+        rows.give_back(*claimed)
     except (OperationalError, InterfaceError) as error:
-        log.warning("work.not_given_back", sweep=work.sweep, rows=len(claimed), error=repr(error))
+        log.warning("work.not_given_back", table=rows.model._meta.db_table, rows=len(claimed), error=repr(error))
+        return False
+    return True
 
 
 def take_turn_in_sets(

@@ -179,6 +179,28 @@ def test_whoever_is_told_to_come_again_is_not_kept_at_this_process(replica: Repl
     assert stays == [False, True, False]
 
 
+# A client that does not close: whoever closes its connection is held until the file `go` is there.
+NEVER_CLOSING = f"""
+import gunicorn.util, os, time
+def linger(sock, **_more):
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    sock.close()
+gunicorn.util.close_graceful = linger
+{APPLICATION}
+"""
+
+
+def test_clients_that_do_not_close_hold_nobody_up(tmp_path: Path) -> None:
+    replica = Replica(tmp_path / "one", application=NEVER_CLOSING, WEB_CONCURRENCY="1")
+    try:
+        answers = [replica.ask("/busy")[0] for _each in range(12)] + [replica.ask("/")[0]]
+    finally:
+        replica.close()
+
+    assert answers == [503] * 12 + [200]
+
+
 def closes(connection: http.client.HTTPConnection, path: str) -> bool:
     """Return whether the process closes the connection behind its answer, of which nothing is lost; the next one is new."""
     connection.request("POST", path, body=b"x" * 100_000)

@@ -7,14 +7,16 @@ from threading import Event
 
 import pytest
 from django.core import mail
+from django.db import OperationalError, connections
 from django.utils import timezone
 
+from notifications import gateways
 from notifications.models import Email, EmailKind
 from notifications.services import emails, sending
 from orders import api as orders
 from shop import transactions
 from shop.events import relay
-from shop.work import background, handover
+from shop.work import background, handover, turn
 from tests.integration.notifications.emails import FACTS
 
 SWEEP = "notifications.send_due_emails"
@@ -40,18 +42,37 @@ def woken(monkeypatch):
     return names
 
 
+class Stall:
+    """Errands that wait until this is called."""
+
+    def __init__(self):
+        self._arrived, self._go_on = Event(), Event()
+
+    def __call__(self):
+        self._go_on.set()
+
+    def arrives(self):
+        """Wait until the thread has come to them."""
+        return self._arrived.wait(DEADLINE)
+
+    def hold(self):
+        """Have the thread wait."""
+        self._arrived.set()
+        self._go_on.wait(DEADLINE)
+
+
 @pytest.fixture
 def stalled(monkeypatch):
     """Have errands wait: call what this returns to let them run."""
-    go_on, run = Event(), background._Runner._run_errands
+    stall, run = Stall(), background._Runner._run_errands
 
     def wait(runner):
-        go_on.wait(DEADLINE)
+        stall.hold()
         run(runner)
 
     monkeypatch.setattr(background._Runner, "_run_errands", wait)
-    yield go_on.set
-    go_on.set()
+    yield stall
+    stall()
 
 
 def finish(until=lambda: True):
@@ -167,13 +188,97 @@ def test_mails_behind_one_that_the_server_did_not_take_are_the_sweeps(placed_ord
     assert Email.objects.exclude(pk__in=due).get().attempts == 1
 
 
+def test_database_that_fails_has_no_mail_sent_that_cannot_be_recorded(placed_order, monkeypatch, woken):
+    def fail(*_asked, **_more):
+        raise OperationalError("server closed the connection unexpectedly")
+
+    orders = [placed_order() for _each in range(3)]
+    monkeypatch.setattr(sending, "_record_sent", fail)
+    monkeypatch.setattr("orders.api.get_order", fail)
+
+    queue(*orders)
+    finish()
+
+    assert len(mail.outbox) == 1, "the one that was sent as the database failed"
+
+
+@pytest.fixture
+def held_up(monkeypatch):
+    """Hold the first mail up at its server: return what waits for that, and what lets it go on."""
+    came, go_on, send = Event(), Event(), gateways.send
+
+    def wait(message):
+        came.set()
+        assert go_on.wait(DEADLINE)
+        send(message)
+
+    monkeypatch.setattr(gateways, "send", wait)
+    yield lambda: came.wait(DEADLINE), go_on.set
+    go_on.set()
+
+
+def test_session_that_is_lost_costs_the_mails_behind_nothing(placed_order, held_up, woken):
+    arrives, go_on = held_up
+    queue(*(placed_order() for _each in range(3)))
+    assert arrives()
+
+    with connections[transactions.alias_for("notifications")].cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    go_on()
+    finish()
+
+    assert len(mail.outbox) == 3
+    assert sorted(Email.objects.values_list("status", flat=True)) == ["PENDING", "SENT", "SENT"]
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_mails_behind_one_that_takes_too_long_are_due_for_other_processes(placed_order, held_up, woken, ends):
+    arrives, go_on = held_up
+    queue(*(placed_order() for _each in range(3)))
+    assert arrives()
+
+    handover.give_back()
+    assert not Email.objects.filter(due_at__lte=timezone.now()), "there is time left"
+    if not ends:
+        (portion,) = turn._under_way
+        portion.ends = 0.0
+    handover.give_back(all_of_them=ends)
+
+    due = Email.objects.filter(due_at__lte=timezone.now())
+    assert [email.attempts for email in due] == [0, 0]
+    go_on()
+    finish()
+    assert len(mail.outbox) == 1, "none of those that were given back"
+    assert sending.send_due_emails() == 2
+
+
+def test_mails_that_wait_behind_others_for_too_long_are_due_for_other_processes(placed_order, held_up, woken):
+    arrives, go_on = held_up
+    queue(placed_order())
+    assert arrives()
+    queue(placed_order())
+    (waiting,) = background._runner()._errands
+
+    waiting._portion.ends = 0.0  # type: ignore[attr-defined]  # a handover's
+    handover.give_back()
+
+    assert [email.attempts for email in Email.objects.filter(due_at__lte=timezone.now())] == [0]
+    go_on()
+    finish()
+    assert len(mail.outbox) == 1
+
+
 def test_next_mail_of_an_order_waits_for_the_one_before(placed_order, stalled, woken):
     order_id = placed_order()
     queue(order_id)
+    assert stalled.arrives()
     queue(order_id, kind=EmailKind.ORDER_CANCELED)
     assert Email.objects.get(kind="order_canceled").due_at <= timezone.now(), "not leased"
     assert sending.send_due_emails() == 0
-    woken.clear()
+    background._runner()._moments.forget(SWEEP)
 
     stalled()
     finish(until=lambda: woken)
@@ -258,7 +363,7 @@ def test_an_errand_for_later_runs_once_its_time_has_come():
     done = []
 
     class Noted:
-        size = 1
+        size, is_late = 1, False
 
         def run(self):
             done.append(time.monotonic())
@@ -279,7 +384,7 @@ def test_an_errand_for_later_is_dropped_where_the_process_ends():
     dropped = []
 
     class Noted:
-        size = 1
+        size, is_late = 1, False
 
         def run(self):
             raise AssertionError("its time has not come")

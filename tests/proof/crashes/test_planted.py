@@ -13,12 +13,13 @@ from django.db import transaction as django_transaction
 from django.db.models.functions import Now
 
 from orders.models import Saga
-from payments.events import PaymentAuthorized
-from payments.models import Payment
+from payments.events import PaymentAuthorized, PaymentSubmitted
+from payments.models import Payment, PaymentStatus
 from payments.services import authorize
 from payments.services.recording import change
 from shop import topology, transactions
 from shop.events import claims, dead_letters, subscribers
+from shop.events.event import Event
 from shop.events.worker import DeadLetteringConsumer
 from shop.statements import Statement
 from shop.tasks import deliver_event, deliver_events
@@ -57,11 +58,11 @@ def saga_in_a_transaction_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def authorized_before_the_bank_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hasty(payment: Payment, *, to: str, **more: Any) -> Payment:
-        changed = change(payment, to=to, **more)
-        if to == "SUBMITTED":
-            event = PaymentAuthorized(order_id=payment.order_id, amount=payment.amount)
-            change(copy.copy(changed), expected=["SUBMITTED"], to="AUTHORIZED", event=event)
+    def hasty(payment: Payment, *, event: Event, **more: Any) -> Payment:
+        changed = change(payment, event=event, **more)
+        if isinstance(event, PaymentSubmitted):
+            authorized = PaymentAuthorized(order_id=payment.order_id, amount=payment.amount)
+            change(copy.copy(changed), expected=[PaymentStatus.SUBMITTED], event=authorized)
         return changed
 
     monkeypatch.setattr(authorize, "change", hasty)

@@ -182,8 +182,8 @@ MUTANTS = (
         removes="the giving back of rows that a turn has no time for",
         promise="I10",
         file=TURN,
-        old="            _give_back(work, claimed[index:])\n            return index",
-        new="            return index",
+        old="        _under_way.discard(portion)\n        portion.leave()\n",
+        new="        _under_way.discard(portion)\n",
         killers=(f"{TURNS}::test_a_turn_ends_when_its_time_is_over_and_asks_for_another[10]",),
     ),
     Mutant(

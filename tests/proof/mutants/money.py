@@ -60,7 +60,7 @@ MUTANTS = (
             "    except PaymentUnknown:\n"
             '        event = PaymentFailed(order_id=payment.order_id, decline_code="timeout")\n'
             "        return _answer(\n"
-            "            change(payment, expected=UNANSWERED, to=PaymentStatus.DECLINED, event=event)\n"
+            "            change(payment, expected=UNANSWERED, event=event)\n"
             "        )\n"
             "    if payment.status =="
         ),

@@ -82,6 +82,14 @@ MUTANTS = (
         killers=(f"{DRAINING}::test_both_families_are_heard_and_a_caller_by_ipv4_is_named_by_it",),
     ),
     Mutant(
+        removes="the threads that close connections, so that clients who do not close hold nobody up",
+        promise="edge",
+        file="shop/draining.py",
+        old="        if self.alive and not fs.cancelled()",
+        new="        if False and not fs.cancelled()",
+        killers=(f"{DRAINING}::test_clients_that_do_not_close_hold_nobody_up",),
+    ),
+    Mutant(
         removes="the end of a connection to a process that could not work on an order",
         promise="edge",
         file="shop/draining.py",

@@ -79,7 +79,7 @@ def a_timeout_counts_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def give_up(payment: Payment, error: PaymentUnknown) -> None:
         if error.operation == "confirm":
             event = PaymentVoided(order_id=payment.order_id, reason="timeout")
-            change(payment, expected=["SUBMITTED"], to="VOIDED", event=event, due_at=None)
+            change(payment, expected=["SUBMITTED"], event=event, due_at=None)
 
     monkeypatch.setattr(authorize, "record_unanswered", give_up)
 

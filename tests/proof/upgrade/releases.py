@@ -86,5 +86,5 @@ def recorded_releases() -> list[Release]:
 
 def present_version() -> str:
     """Return the version that pyproject.toml names."""
-    project = tomllib.loads((HERE.parent.parent / "pyproject.toml").read_text())
+    project = tomllib.loads((HERE.parents[2] / "pyproject.toml").read_text())
     return str(project["project"]["version"])
