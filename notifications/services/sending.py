@@ -44,8 +44,8 @@ class RecipientErased(Refusal):
 
 # Note [Once per cause]
 # Each cause has one row, and two sweeps never claim a row at once, so each cause is mailed once. Only a process that
-# dies after the mail server took the mail and before SENT is committed leaves a row that is sent again when its lease
-# ends: at least once, chosen over silence. The copy has the same Message-ID, so that mail systems can fold the two.
+# dies, or loses its database, after the mail server took the mail and before SENT is committed leaves a row that is sent again, at
+# the latest when its lease ends: at least once, chosen over silence. The copy has the same Message-ID, so that mail systems can fold the two.
 
 LEASE_SECONDS = 120
 RECORD_SENT = Statement("notifications", "record_sent")
