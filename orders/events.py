@@ -1,4 +1,7 @@
-"""The facts that orders publishes: one for every move of an order's status that is written, those of refunds, order.taken_along and order.hold_extended."""
+"""The facts that orders publishes.
+
+One for every move of an order's status that is written, those of refunds, order.taken_along and order.hold_extended.
+"""
 
 from __future__ import annotations
 

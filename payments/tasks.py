@@ -186,7 +186,8 @@ def reconcile_recent() -> int:
 def prune_webhooks() -> int:
     """Delete the notices that were applied so long ago that the history is deleted too; return how many went.
 
-    They are part of an order's story. Without a retention none goes. A provider repeats a notice for days, and one whose signature is older than minutes is refused anyway.
+    They are part of an order's story. Without a retention none goes. A provider repeats a notice for days, and one
+    whose signature is older than minutes is refused anyway.
     """
     if not (kept := timedelta(days=settings.HISTORY_RETENTION_DAYS)):
         return 0

@@ -2,7 +2,8 @@
 
 `transaction(context)` opens one, `single(context)` is one of a single statement, `require(context)` insists on one,
 `forbid()` insists on none (in a use case that will call the outside world), `go_outside()` as well, and gives the
-connections back (in the gateway, right before the call), `after_commit(fn)` runs once the facts are durable. Nothing else in the product opens a transaction.
+connections back (in the gateway, right before the call), `after_commit(fn)` runs once the facts are durable. Nothing
+else in the product opens a transaction.
 """
 
 from __future__ import annotations

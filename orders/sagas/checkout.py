@@ -4,7 +4,8 @@ Where an order stands is its status; `then` names the status that a step leads t
 through is not written: a crash there costs a second look, which finds the stock reserved (ADR 0020). A Refusal before the pivot unwinds:
 the undos run in reverse over whatever was started, and accept that nothing was. A Fault is tried again with backoff:
 before the pivot until the order's payment deadline, after which it unwinds unless the provider, asked once more, holds
-the money; from CONFIRMING on, for as long as it takes, with a call for a human. Anything else that is raised is a bug and parks the saga for a human at once.
+the money; from CONFIRMING on, for as long as it takes, with a call for a human. Anything else that is raised is a bug
+and parks the saga for a human at once.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ CHECKOUT = Saga(
     last_look=is_authorized,
 )
 
-# A confirmed order is canceled by returning everything, what can be returned at once first. Shipping decides alone whether the parcel can still be stopped;
-# if it cannot, the order is SHIPPED and no money moves.
+# A confirmed order is canceled by returning everything, what can be returned at once first. Shipping decides alone
+# whether the parcel can still be stopped; if it cannot, the order is SHIPPED and no money moves.
 REFUND = Saga(
     name="refund",
     starts=OrderStatus.REFUNDING,

@@ -111,8 +111,9 @@ def authorize_payment(*, order_id: UUID, amount: Money, payment_method: str) -> 
     known. A payment method that was declined, or waits for its customer, may be followed by another, which goes onto the
     same intent; one that was tried before is not tried again. Safe to run from two workers at once.
     Raises: CardDeclined, PaymentMethodRefused, PaymentRefusedByProvider, PaymentClosed, UnchargeableAmount;
-    PaymentUnknown (the payment then is UNKNOWN, or has not been submitted), PaymentProviderUnavailable (nothing was sent), ProviderMismatch; ValueError where an order's
-    payment is asked for again with another amount, or with another card while nobody has said how the one before stands.
+    PaymentUnknown (the payment then is UNKNOWN, or has not been submitted), PaymentProviderUnavailable (nothing was
+    sent), ProviderMismatch; ValueError where an order's payment is asked for again with another amount, or with
+    another card while nobody has said how the one before stands.
     """
     transactions.forbid()
     provider().check_countable(amount=amount)

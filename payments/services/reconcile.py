@@ -73,7 +73,8 @@ def reconcile_payments(
 ) -> ReconciliationReport:
     """Compare every intent, refund and dispute made at the provider since then with our rows, and back; repair what differs.
 
-    `disputes_since`: how far back disputes are listed, where that is not `since`. `most_missing`: name so many payments at most that the provider has never heard of; each costs a call.
+    `disputes_since`: how far back disputes are listed, where that is not `since`. `most_missing`: name so many
+    payments at most that the provider has never heard of; each costs a call.
     Repairs are the same compare-and-set records as everywhere; money that no payment stands for is given back.
     Raises: PaymentUnknown, PaymentProviderUnavailable: what was repaired until then stays repaired.
     """

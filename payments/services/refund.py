@@ -92,7 +92,8 @@ def refund_payment(*, order_id: UUID, refund_id: UUID, amount: Money | None, rea
 
     `reason`: at most 80 characters; it goes into events, so nothing personal.
     Raises: RefundExceedsCapture, RefundInOtherCurrency, RefundDiffers, PaymentNotAuthorized (nothing was taken),
-    PaymentDisputed, RefundRefused, UnchargeableAmount; PaymentUnknown and PaymentProviderUnavailable: the refund stays REQUESTED and is retried automatically.
+    PaymentDisputed, RefundRefused, UnchargeableAmount; PaymentUnknown and PaymentProviderUnavailable: the refund
+    stays REQUESTED and is retried automatically.
     """
     transactions.forbid()
     if amount is not None:

@@ -1,7 +1,8 @@
 """What every context's admin is made of: read-only pages, actions that call services, and the shop's dashboard.
 
 A status moves by a service only, so the page of what has one is read-only and its actions translate to services. Only
-rules without a process (taxes, codes, shipping rates) and people are edited in forms. The kernel knows no context; contexts register their admins and their tiles.
+rules without a process (taxes, codes, shipping rates) and people are edited in forms. The kernel knows no context;
+contexts register their admins and their tiles.
 """
 
 from shop.accounts import staff_login as staff_login

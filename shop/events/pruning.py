@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 def prune_events() -> int:
     """Delete published outbox rows and processed inbox rows past their retention; return how many went.
 
-    What leaves an outbox goes to the history. In small transactions, the tables in turn, within a time budget: what a backlog leaves, the next sweeps take.
+    What leaves an outbox goes to the history. In small transactions, the tables in turn, within a time budget: what a
+    backlog leaves, the next sweeps take.
     """
     deadline = time.monotonic() + retention.SECONDS
     gone = 0

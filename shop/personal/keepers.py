@@ -67,8 +67,9 @@ class Keeper:
     """What one context can do about the personal data of orders. All functions read and write its own tables only.
 
     `export(order_ids)` returns its rows by kind. `waiting(order_ids)` names the orders that still need the data, with the
-    reason: a Shortly where nothing but time has to pass. `erase(order_ids, whole=...)` erases in one transaction and returns how many rows it changed; it is safe to do
-    twice. Not `whole`: only what tells of the recipient, since somebody else has placed these orders.
+    reason: a Shortly where nothing but time has to pass. `erase(order_ids, whole=...)` erases in one transaction and
+    returns how many rows it changed; it is safe to do twice. Not `whole`: only what tells of the recipient, since
+    somebody else has placed these orders.
     """
 
     context: str

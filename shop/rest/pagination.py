@@ -27,8 +27,9 @@ PAGE_QUERY = frozenset({"cursor", "limit"})
 class CursorPagination(pagination.CursorPagination):
     """Newest first by default, by an id whose order is the order of making; the cursor is opaque.
 
-    `ordering` may be set by the view (`ordering = ("sku",)`), also by what the queryset computes. `?limit=` asks for a page size up to 100. The neighboring pages
-    are in the body (`next`, `previous`) and in the Link header (RFC 8288).
+    `ordering` may be set by the view (`ordering = ("sku",)`), also by what the queryset computes. `?limit=` asks for
+    a page size up to 100. The neighboring pages are in the body (`next`, `previous`) and in the Link header (RFC
+    8288).
     """
 
     ordering = "-id"

@@ -2,7 +2,8 @@
 
 A place is a row with a moment until which it is taken: it needs no session, so it holds behind any pooler, and the place
 of a process that died is free again after PLACE_SECONDS. Nobody takes a place for longer, so a moment further ahead (a
-clock that was set back, a row written by hand) takes none: it would stop the sweep until then. Correctness never rests on it: rows are claimed (rows.py).
+clock that was set back, a row written by hand) takes none: it would stop the sweep until then. Correctness never
+rests on it: rows are claimed (rows.py).
 """
 
 from __future__ import annotations

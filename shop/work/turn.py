@@ -93,7 +93,8 @@ def work_claimed(work: Work[Row], portion: Portion[Row]) -> None:
 def take_turn(work: Work[Row], *, limit: int | None = None, seconds: float | None = None, **values: object) -> int:
     """Work what is due until nothing is left, `limit` rows were taken or the turn's time is over.
 
-    Returns how many rows were taken that do not still wait as before. `values` are parameters of the rows' claim. Raises: SoftTimeLimitExceeded, and what our database raises to a claim.
+    Returns how many rows were taken that do not still wait as before. `values` are parameters of the rows' claim.
+    Raises: SoftTimeLimitExceeded, and what our database raises to a claim.
     """
     transactions.forbid()
     ends = time.monotonic() + (TURN_SECONDS if seconds is None else seconds)

@@ -2,8 +2,9 @@
 
 A point is a moment before or after something durable or visible outside: a COMMIT that wrote (or a statement that writes
 without a transaction), a request to the card provider, a call to the carrier or the mail server, a batch handed to the
-events' transport, what the thread that writes for many (shop.coalescing) writes for this one, and over RabbitMQ each message published, its confirm, each acknowledgment and each rejection. Code
-written tomorrow has its points found tomorrow.
+events' transport, what the thread that writes for many (shop.coalescing) writes for this one, and over RabbitMQ each
+message published, its confirm, each acknowledgment and each rejection. Code written tomorrow has its points found
+tomorrow.
 """
 
 from __future__ import annotations
