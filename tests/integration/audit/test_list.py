@@ -11,7 +11,8 @@ from django.apps import apps
 from shop import audit
 from shop.contexts import CONTEXTS
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "audit.md").read_text()
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs" / "audit.md").read_text()
 NOT_JUDGED = "not judged: "
 
 
@@ -80,3 +81,14 @@ def test_each_judgment_is_a_check_or_a_reason():
         for title in sorted(titles, key=len, reverse=True):
             left = left.replace(title, "")
         assert not left.strip("; "), f"{name}: {left!r} is no check"
+
+
+def test_the_proof_names_for_each_promise_a_test_and_one_of_its_checks():
+    proof = (ROOT / "docs" / "proof.md").read_text()
+    rows = re.findall(r"^\| (I\d+) \| \[[\w.]+\]\(\.\./([\w./]+)\)[^|]* \| ([^|]+) \|$", proof, re.MULTILINE)
+
+    assert [promise for promise, _test, _title in rows] == [f"I{number}" for number in range(1, 14)]
+    assert [test for _promise, test, _title in rows if not (ROOT / test).is_file()] == []
+    assert {(promise, title) for promise, _test, title in rows} <= {
+        (promise, title) for promise, _context, title in listed_checks()
+    }
