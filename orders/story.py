@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from orders import queries
 from orders.models import Order, Saga
 from orders.rules import LOOPING
 from orders.sagas.checkout import SAGAS
+from orders.sagas.steps import authorize_payment, capture_payment, refund_payment, void_payment
 from payments import api as payments
 from shop.clock import now
 from shop.events.past import facts_about
@@ -33,6 +34,14 @@ _IN_WORDS = {
     "order.refund_returned": "a refund that the customer had been told of came back",
 }
 
+_OF_THE_PAYMENT = {step.__name__ for step in (authorize_payment, capture_payment, refund_payment, void_payment)}
+# What a step that ended in a wait waits for, as the engine notes it.
+_WAITS = {
+    "customer": "waits for the customer",
+    "payment_method": "waits for a payment method",
+    "dispute": "waits for the customer's bank",
+}
+
 
 def tell_story(order_id: uuid.UUID) -> Story:
     """Tell the order's moves, its sagas' steps, and when they are looked at next."""
@@ -46,7 +55,7 @@ def tell_story(order_id: uuid.UUID) -> Story:
             Happening(
                 datetime.fromisoformat(entry["at"]),
                 "orders",
-                f"{saga.name}: {entry['step']} -> {entry['outcome']}",
+                _tell_step(order, saga, entry),
                 {"ms": entry["ms"]},
             )
             for entry in saga.log
@@ -54,6 +63,15 @@ def tell_story(order_id: uuid.UUID) -> Story:
         if saga.finished_at is None:
             upcoming.append(_next_look(order, saga))
     return Story(tuple(happened), tuple(upcoming))
+
+
+def _tell_step(order: Order, saga: Saga, entry: Mapping[str, str]) -> str:
+    """Return what came of a step, in words."""
+    step, outcome = entry["step"], entry["outcome"]
+    undoes = outcome == "undone"
+    if undoes or outcome == "done":
+        outcome = "done" if order.total.minor or step not in _OF_THE_PAYMENT else "not needed: the order costs nothing"
+    return f"{saga.name}{', undoing' if undoes else ''}: {step} -> {_WAITS.get(outcome, outcome)}"
 
 
 def _tell_facts(order: Order) -> Iterator[Happening]:

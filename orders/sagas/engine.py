@@ -146,7 +146,7 @@ class _Walk:
 
     def take(self, action: Action, *, undo: bool = False) -> None:
         began = time.monotonic()
-        entry: dict[str, Any] = {"at": now().isoformat(), "step": action.__name__}
+        entry: dict[str, Any] = {"step": action.__name__}
         try:
             action(self.order)
         except Exception as error:
@@ -155,7 +155,8 @@ class _Walk:
         else:
             entry["outcome"] = "undone" if undo else "done"
         finally:
-            entry["ms"] = round((time.monotonic() - began) * 1000)
+            # `at` is when it ended: the story tells what a step has brought about before the step.
+            entry |= {"at": now().isoformat(), "ms": round((time.monotonic() - began) * 1000)}
             self.steps.append(entry)
 
 

@@ -13,6 +13,7 @@ from orders import services
 from orders.queries import get_progress
 from orders.sagas.entry import resume
 from orders.sagas.steps import reserve_stock
+from orders.story import tell_story
 from payments.models import Payment
 from shop.money import Money
 from tests.driver.factories import OrderBodyFactory, ProductFactory
@@ -44,6 +45,20 @@ def test_it_is_confirmed_at_once_and_the_provider_hears_nothing(
     assert levels(FREE) == (8, 0, 2)
     assert sandbox.ledger(order_id) == []
     assert not Payment.objects.filter(pk=order_id).exists()
+
+
+def test_its_story_says_that_no_payment_was_needed(shopper: Shopper):
+    order_id = id_in(shopper.place(sku=FREE))
+    shopper.cancel(order_id)
+
+    told = [each.what for each in tell_story(order_id).happened if "payment" in each.what]
+
+    nothing = "not needed: the order costs nothing"
+    assert told == [
+        f"checkout: authorize_payment -> {nothing}",
+        f"checkout: capture_payment -> {nothing}",
+        f"refund: refund_payment -> {nothing}",
+    ]
 
 
 def test_a_cancel_after_it_is_confirmed_puts_the_stock_back_and_refunds_nothing(
