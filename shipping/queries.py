@@ -152,13 +152,18 @@ def _happened(shipment: Shipment) -> Iterator[Happening]:
         (
             "shipment.canceled",
             shipment.canceled_at,
-            "the shipment was canceled",
+            f"the shipment was canceled{_taken_back(shipment)}",
             {"reason": shipment.cancel_reason},
         ),
     ]
     for fact, at, what, facts in moments:
         if at is not None:
             yield marked(Happening(at, CONTEXT, what, facts), told.get(fact))
+
+
+def _taken_back(shipment: Shipment) -> str:
+    """Return how the booking of a canceled shipment ended: it is taken back before the row is canceled (services/stopping.py)."""
+    return "" if shipment.booked_at is None else f", after its booking was taken back at {shipment.carrier}"
 
 
 def _happened_before(facts: Sequence[PastFact]) -> Iterator[Happening]:
@@ -188,10 +193,19 @@ def _upcoming(shipment: Shipment) -> Iterator[Upcoming]:
         case ShipmentStatus.BOOKED | ShipmentStatus.DISPATCHED:
             what = f"the carrier is asked{' again' if again else ''} how far the parcel is{again}"
         case ShipmentStatus.CANCELED if shipment.due_at is not None:
-            what = f"the booking is taken back at the carrier{again}"
+            what = f"{_last_look(shipment)}{again}"
         case _:
             return
     yield Upcoming(CONTEXT, what, shipment.due_at, by_staff=by_staff)
+
+
+def _last_look(shipment: Shipment) -> str:
+    """Return what the carrier is still asked about a canceled shipment: a request that was under way may have booked it."""
+    if shipment.booked_at is not None:
+        return "the carrier is asked for a second booking of the parcel; one that it has is taken back"
+    if shipment.carrier_reference:
+        return "the booking, which came after the cancel, is taken back at the carrier"
+    return "the carrier is asked whether it has booked the parcel after all; if so, the booking is taken back"
 
 
 def _happened_to_hold(hold: Hold) -> Iterator[Happening]:

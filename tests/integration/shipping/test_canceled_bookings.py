@@ -6,9 +6,11 @@ from local.carrier.gateway import LOST_ANSWER_POSTAL_CODE, SandboxCarrier
 from local.carrier.models import SandboxBooking
 from shipping import api as shipping
 from shipping import gateways
-from shipping.gateways import CarrierUnavailable
+from shipping.gateways import Booking, CarrierUnavailable
 from shipping.models import Shipment
+from shipping.queries import tell_story
 from shipping.services import booking
+from shipping.services.bookings import record_booking
 from tests.integration.shipping.shipments import make_due
 
 
@@ -23,6 +25,40 @@ def test_canceled_shipment_takes_its_booking_back_first(shipment_in):
     shipment.refresh_from_db()
     assert (shipment.status, shipment.due_at, shipment.last_error) == ("CANCELED", None, "")
     assert booking.void_canceled_bookings() == 0
+
+
+def told(shipment: Shipment) -> tuple[str, list[str]]:
+    """Return what the story tells last of a shipment, and what it says comes next."""
+    story = tell_story(shipment.order_id)
+    return story.happened[-1].what, [each.what for each in story.upcoming]
+
+
+def test_the_story_says_that_a_booking_was_taken_back_and_that_another_is_looked_for(shipment_in):
+    shipment = shipment_in("BOOKED")
+    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+
+    canceled = "the shipment was canceled, after its booking was taken back at sandbox"
+    assert told(shipment) == (
+        canceled,
+        ["the carrier is asked for a second booking of the parcel; one that it has is taken back"],
+    )
+    make_due(shipment)
+    booking.void_canceled_bookings()
+    assert told(shipment) == (canceled, [])
+
+
+def test_the_story_of_a_cancel_says_whether_anything_was_booked(shipment_in):
+    shipment = shipment_in("PENDING")
+    booking.BOOKING.rows.claim(limit=1, carrier="sandbox")
+    shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+
+    looked_for = "the carrier is asked whether it has booked the parcel after all; if so, the booking is taken back"
+    assert told(shipment) == ("the shipment was canceled", [looked_for])
+    late = Booking(carrier_reference="late")
+    shipment.carrier = "sandbox"
+    record_booking(shipment, late)
+    taken_back = "the booking, which came after the cancel, is taken back at the carrier"
+    assert told(shipment) == ("the shipment was canceled", [taken_back])
 
 
 def test_booking_that_cannot_be_taken_back_means_that_the_parcel_has_left(shipment_in, settings):
