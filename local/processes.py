@@ -14,6 +14,7 @@ from pathlib import Path
 import requests
 
 from local.ports import free_port, is_free
+from local.waiting import PATIENCE_SECONDS
 
 __all__ = ["ROOT", "Process", "StartFailed", "answers", "free_port", "is_free", "python"]
 
@@ -52,8 +53,8 @@ class Process:
         """Return whether it lives."""
         return self._child is not None and self._child.poll() is None
 
-    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 60) -> None:
-        """Wait until it answers. Raises: StartFailed."""
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait until it answers. Raises: StartFailed, at once where it has ended."""
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.is_running():

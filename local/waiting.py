@@ -2,6 +2,10 @@
 
 import time
 from collections.abc import Callable
+from typing import Final
+
+# A slow machine decides nothing: what is waited for may take so long, while the processes that bring it about live.
+PATIENCE_SECONDS: Final = 300.0
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, every_seconds: float = 0.01) -> bool:

@@ -9,6 +9,7 @@ import requests
 
 from local.demo import data as demo_data
 from local.stack import Stack
+from local.waiting import PATIENCE_SECONDS
 
 ADDRESS = {
     "name": "Ada Example",
@@ -41,7 +42,7 @@ class Customer:
             f"{self.stack.url}/api/v1/orders",
             headers=self._headers | {"Idempotency-Key": key or str(uuid.uuid4())},
             json={"shipping_address": ADDRESS | {"country": country}} | body,
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
         )
 
     def quote(self, sku: str, *, country: str = ADDRESS["country"], **more: Any) -> requests.Response:
@@ -50,7 +51,7 @@ class Customer:
             f"{self.stack.url}/api/v1/quotes",
             headers=self._headers,
             json={"lines": [{"sku": sku, "quantity": 1}], "destination": {"country": country}} | more,
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
         )
 
     def pay(self, order_id: str, *, payment_method: str) -> requests.Response:
@@ -59,27 +60,31 @@ class Customer:
             f"{self.stack.url}/api/v1/orders/{order_id}/payment",
             headers=self._headers | {"Idempotency-Key": str(uuid.uuid4())},
             json={"payment_method": payment_method},
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
         )
 
     def orders(self) -> list[dict[str, Any]]:
         """GET the newest orders."""
         found: list[dict[str, Any]] = requests.get(
-            f"{self.stack.url}/api/v1/orders", headers=self._headers, timeout=10
+            f"{self.stack.url}/api/v1/orders", headers=self._headers, timeout=PATIENCE_SECONDS
         ).json()["results"]
         return found
 
     def order(self, order_id: str) -> dict[str, Any]:
         """GET one order."""
         found: dict[str, Any] = requests.get(
-            f"{self.stack.url}/api/v1/orders/{order_id}", headers=self._headers, timeout=10
+            f"{self.stack.url}/api/v1/orders/{order_id}", headers=self._headers, timeout=PATIENCE_SECONDS
         ).json()
         return found
 
     def sandbox(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Work the sandbox's control panel."""
         url = f"{self.stack.sandbox_url}/sandbox/{path}"
-        answer = requests.get(url, timeout=10) if body is None else requests.post(url, json=body, timeout=10)
+        answer = (
+            requests.get(url, timeout=PATIENCE_SECONDS)
+            if body is None
+            else requests.post(url, json=body, timeout=PATIENCE_SECONDS)
+        )
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -92,7 +97,7 @@ class Shopper(Customer):
         login = requests.post(
             f"{stack.url}/_allauth/app/v1/auth/login",
             json={"email": demo_data.SHOPPER.email, "password": demo_data.SHOPPER.password},
-            timeout=10,
+            timeout=PATIENCE_SECONDS,
         )
         if login.status_code != requests.codes.ok:
             raise JourneyFailed(f"the demo shopper cannot sign in: {login.status_code} {login.text[:300]}")
@@ -103,7 +108,9 @@ class Guest(Customer):
     """A customer without an account."""
 
     def __init__(self, stack: Stack) -> None:
-        made = requests.post(f"{stack.url}/api/v1/guests", json={"email": "guest@shop.example"}, timeout=10)
+        made = requests.post(
+            f"{stack.url}/api/v1/guests", json={"email": "guest@shop.example"}, timeout=PATIENCE_SECONDS
+        )
         if made.status_code != requests.codes.created:
             raise JourneyFailed(f"nobody can order as a guest: {made.status_code} {made.text[:300]}")
         super().__init__(stack, made.json()["token"])

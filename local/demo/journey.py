@@ -11,8 +11,9 @@ from typing import Any
 import requests
 
 from local.demo.customers import Customer, JourneyFailed
+from local.stack import Stack
+from local.waiting import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 45
 # An order that is confirmed goes on to be shipped; a journey that is about the payment does not wait for the parcel.
 CONFIRMED = ("CONFIRMED", "SHIPPED", "DELIVERED")
 
@@ -38,8 +39,12 @@ class Journey:
 
     def finish(self) -> list[str]:
         """Tell the order's timeline until it has ended; return the journey's title if it ended otherwise."""
-        reached = self._watch()
-        self.expect(reached, f"it ended {' or '.join(self.ends_as)} with {len(self.mails)} mails sent")
+        status, mailed = self._watch()
+        self.expect(
+            status in self.ends_as and mailed >= len(self.mails),
+            f"{' or '.join(self.ends_as)}, with {len(self.mails)} mails sent",
+            seen=f"{status}, with {mailed} sent, when the time was over ({PATIENCE_SECONDS:.0f} s)",
+        )
         self.judge()
         for line in self.wrong:
             say(f"    WRONG: {line}")
@@ -50,17 +55,36 @@ class Journey:
     def judge(self) -> None:
         """Check what the journey promises besides its status."""
 
-    def expect(self, condition: bool, what: str) -> None:
-        """Note what did not hold."""
+    def expect(self, condition: bool, what: str, *, seen: object) -> None:
+        """Note what was expected and did not come, and what was seen instead."""
         if not condition:
-            self.wrong.append(f"not so: {what}")
+            self.wrong.append(f"expected: {what}; seen: {seen}")
+
+    def expect_next_action(self, order: dict[str, Any], wanted: str) -> None:
+        """Expect that the storefront is told to do this."""
+        found = order.get("next_action")
+        self.expect(found == wanted, f"the next action {wanted}", seen=found)
+
+    def expect_charges(self, count: int) -> None:
+        """Expect that the provider took this order's money so often."""
+        found = self.captures()
+        self.expect(found == count, f"{count or 'no'} charge at the provider", seen=found)
+
+    def expect_intents(self, count: int) -> None:
+        """Expect that the provider was asked for so many payments."""
+        found = [str(intent.get("id")) for intent in intents_of(self.ledger())]
+        self.expect(len(found) == count, f"{count or 'no'} payment intent at the provider", seen=found)
 
     def told(self, response: requests.Response, status: int, *, path: str = "/api/v1/orders") -> dict[str, Any]:
         """Say how the API answered."""
         body: dict[str, Any] = response.json()
         outcome = body.get("code") or f"{body.get('status')}, next action: {body.get('next_action')}"
         say(f"    POST {path} -> {response.status_code} {outcome}")
-        self.expect(response.status_code == status, f"the answer was {status}: {response.text[:300]}")
+        self.expect(
+            response.status_code == status,
+            f"the answer {status}",
+            seen=f"{response.status_code}: {response.text[:300]}",
+        )
         return body
 
     def answered(self, response: requests.Response, status: int, *, path: str = "/api/v1/orders") -> dict[str, Any]:
@@ -80,11 +104,16 @@ class Journey:
         """Return how often the provider took this order's money."""
         return sum(int(intent.get("captures", 0)) for intent in intents_of(self.ledger()))
 
-    def _watch(self) -> bool:
+    def _watch(self) -> tuple[str, int]:
+        """Tell what happens until the order has ended as it should, or time is over; return its status and how many mails were sent.
+
+        Raises: StartFailed where a process of the shop has ended.
+        """
         from shop.story.timeline import story_of
 
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
+            in_time = time.monotonic() < deadline
             story = story_of(uuid.UUID(self.order_id))
             for happening in story.happened:
                 mark = (happening.at, happening.what)
@@ -94,10 +123,10 @@ class Journey:
                     offset = (happening.at - self._first).total_seconds()
                     say(f"    {offset:+8.3f}s  {happening.context:<14} {happening.what}")
             mailed = sum(happening.fact == "email.sent" for happening in story.happened)
-            if self.shopper.order(self.order_id)["status"] in self.ends_as and mailed >= len(self.mails):
-                return True
-            if time.monotonic() > deadline:
-                return False
+            status = str(self.shopper.order(self.order_id)["status"])
+            if (status in self.ends_as and mailed >= len(self.mails)) or not in_time:
+                return status, mailed
+            self.shopper.stack.check()
             time.sleep(0.1)
 
 
@@ -107,12 +136,15 @@ def intents_of(ledger: dict[str, Any]) -> list[dict[str, Any]]:
     return list(found.values()) if isinstance(found, dict) else list(found)
 
 
-def wait_for(ask: Callable[[], Any], what: str) -> Any:
-    """Ask until the answer is true, and return it. Raises: JourneyFailed."""
+def wait_for(ask: Callable[[], Any], what: str, *, stack: Stack) -> Any:
+    """Ask until the answer is true, and return it. Raises: JourneyFailed; StartFailed where a process of the shop has ended."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (answer := ask()):
+        stack.check()
         if time.monotonic() > deadline:
-            raise JourneyFailed(f"it did not come about that {what}")
+            raise JourneyFailed(
+                f"expected: {what}; seen: {answer!r}, when the time was over ({PATIENCE_SECONDS:.0f} s)"
+            )
         time.sleep(0.02)
     return answer
 

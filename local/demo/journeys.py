@@ -10,6 +10,7 @@ import requests
 
 from local.demo.customers import Guest
 from local.demo.journey import Journey, intents_of, say, wait_for
+from local.waiting import PATIENCE_SECONDS
 from shop.money import Money
 
 
@@ -25,12 +26,13 @@ class ConfirmedShippedMailed(Journey):
         key = str(uuid.uuid4())
         self.answered(self.shopper.place("MUG-BLUE", quantity=2, payment_method="pm_card_visa", key=key), 201)
         again = self.shopper.place("MUG-BLUE", quantity=2, payment_method="pm_card_visa", key=key)
-        self.expect(again.json().get("id") == self.order_id, "the same Idempotency-Key names the same order")
+        named = again.json().get("id")
+        self.expect(named == self.order_id, f"the same Idempotency-Key names the order {self.order_id}", seen=named)
         say(f"    the same Idempotency-Key again -> {again.status_code}, the same order")
 
     def judge(self) -> None:
         """Find one charge."""
-        self.expect(self.captures() == 1, "one charge at the provider")
+        self.expect_charges(1)
 
 
 class Declined(Journey):
@@ -46,7 +48,7 @@ class Declined(Journey):
 
     def judge(self) -> None:
         """Find no money taken."""
-        self.expect(self.captures() == 0, "no charge at the provider")
+        self.expect_charges(0)
 
 
 class AnotherCard(Journey):
@@ -58,18 +60,17 @@ class AnotherCard(Journey):
         """Order with a card without funds, then pay with one that works."""
         placed = self.shopper.place("MUG-BLUE", payment_method="pm_card_chargeDeclinedInsufficientFunds")
         facts = self.answered(placed, 402)["facts"]
-        self.expect(
-            facts.get("next_action") == "provide_payment_method", "the storefront is told to ask for another card"
-        )
-        self.expect(facts.get("attempts_left", 0) > 0, "the storefront is told how many cards may follow")
+        next_action, left = facts.get("next_action"), facts.get("attempts_left", 0)
+        self.expect(next_action == "provide_payment_method", "the storefront asks for another card", seen=next_action)
+        self.expect(left > 0, "other cards may follow", seen=left)
         say("    the customer takes another card")
         paid = self.shopper.pay(self.order_id, payment_method="pm_card_mastercard")
         self.answered(paid, 201, path=f"/api/v1/orders/{self.order_id}/payment")
 
     def judge(self) -> None:
         """Find one intent and one charge."""
-        self.expect(len(intents_of(self.ledger())) == 1, "one intent at the provider")
-        self.expect(self.captures() == 1, "one charge at the provider")
+        self.expect_intents(1)
+        self.expect_charges(1)
 
 
 class OutOfStock(Journey):
@@ -85,7 +86,7 @@ class OutOfStock(Journey):
 
     def judge(self) -> None:
         """Find that the provider was not even asked."""
-        self.expect(not intents_of(self.ledger()), "the provider was never asked")
+        self.expect_intents(0)
 
 
 class Authenticated(Journey):
@@ -96,16 +97,16 @@ class Authenticated(Journey):
     def begin(self) -> None:
         """Order, then approve in the bank's app."""
         body = self.answered(self.shopper.place("LAMP-OAK", payment_method="pm_card_authenticationRequired"), 201)
-        self.expect(body["next_action"] == "authenticate", "the storefront is told to authenticate")
+        self.expect_next_action(body, "authenticate")
         secret = body["payment"].get("client_secret", "")
-        self.expect(secret.startswith("pi_"), "the storefront got the client_secret")
+        self.expect(secret.startswith("pi_"), "the storefront got the client_secret", seen=secret[:3])
         intent = secret.split("_secret_")[0]
         say("    the customer approves in the bank's app")
         self.shopper.sandbox(f"payment_intents/{intent}/authenticate", {"outcome": "approve"})
 
     def judge(self) -> None:
         """Find one charge."""
-        self.expect(self.captures() == 1, "one charge at the provider")
+        self.expect_charges(1)
 
 
 class Abandoned(Journey):
@@ -119,14 +120,14 @@ class Abandoned(Journey):
     def begin(self) -> None:
         """Order the last one, and close the browser."""
         body = self.answered(self.shopper.place("POSTER-LAST", payment_method="pm_card_authenticationRequired"), 201)
-        self.expect(body["next_action"] == "authenticate", "the storefront is told to authenticate")
+        self.expect_next_action(body, "authenticate")
         say("    the customer closes the browser")
 
     def judge(self) -> None:
         """Find that the last one can be sold again."""
-        self.expect(self.captures() == 0, "no charge at the provider")
-        stock = requests.get(f"{self.shopper.stack.url}/api/v1/products/POSTER-LAST", timeout=10).json()
-        self.expect(stock.get("available") == 1, f"the last one is for sale again: {stock}")
+        self.expect_charges(0)
+        stock = requests.get(f"{self.shopper.stack.url}/api/v1/products/POSTER-LAST", timeout=PATIENCE_SECONDS).json()
+        self.expect(stock.get("available") == 1, "the last one is for sale again", seen=stock)
 
 
 class AnswerLost(Journey):
@@ -148,7 +149,7 @@ class AnswerLost(Journey):
 
     def judge(self) -> None:
         """Find one charge."""
-        self.expect(self.captures() == 1, "one charge at the provider")
+        self.expect_charges(1)
 
 
 class Killed(Journey):
@@ -171,13 +172,15 @@ class Killed(Journey):
         client = threading.Thread(target=self._place_and_lose, daemon=True)
         client.start()
         self.order_id = wait_for(
-            lambda: next((o["id"] for o in self.shopper.orders() if o["id"] not in before), ""), "the order is recorded"
+            lambda: next((o["id"] for o in self.shopper.orders() if o["id"] not in before), ""),
+            "the order is recorded",
+            stack=self.shopper.stack,
         )
-        wait_for(self.captures, "the provider has the money")
+        wait_for(self.captures, "the provider has the money", stack=self.shopper.stack)
         web = self.shopper.stack.processes["web"]
         web.kill()
         say("    the money is taken; the web server is killed; the customer's request ends without an answer")
-        client.join(timeout=10)
+        client.join(timeout=PATIENCE_SECONDS)
         self.shopper.stack.start_web()
         say("    the web server is started again")
 
@@ -186,11 +189,11 @@ class Killed(Journey):
             self.shopper.place("MUG-BLUE", payment_method="pm_card_visa")
         except requests.ConnectionError:
             return
-        self.wrong.append("the request was answered although its server was killed")
+        self.wrong.append("expected: no answer, since the server is killed; seen: an answer")
 
     def judge(self) -> None:
         """Find one charge, however often it was asked for."""
-        self.expect(self.captures() == 1, "one charge at the provider")
+        self.expect_charges(1)
 
 
 class GuestByQuote(Journey):
@@ -205,13 +208,12 @@ class GuestByQuote(Journey):
         _change_price("BLANKET", Money(12900, "EUR"))
         say("    the shop changes the price")
         refused = self.told(self.shopper.order_by({"quote": quote["id"], "payment_method": "pm_card_visa"}), 409)
-        self.expect(refused.get("code") == "total_changed", "the guest is told that the total has changed")
-        self.expect(not self.shopper.orders(), "nothing was ordered")
+        self.expect(refused.get("code") == "total_changed", "the code total_changed", seen=refused.get("code"))
+        ordered_before = self.shopper.orders()
+        self.expect(not ordered_before, "nothing was ordered", seen=ordered_before)
         self._new = self._quoted(refused["facts"]["quote"])
-        self.expect(
-            self._new["total"]["amount_minor"] == quote["total"]["amount_minor"] + 1000,
-            "the new quote tells the price of now, with the same code and the same shipping",
-        )
+        wanted, new = quote["total"]["amount_minor"] + 1000, self._new["total"]["amount_minor"]
+        self.expect(new == wanted, f"the new quote has the price of now, {wanted} in all", seen=new)
         ordered = self.shopper.order_by({"quote": self._new["id"], "payment_method": "pm_card_visa"})
         self.answered(ordered, 201)
 
@@ -223,9 +225,10 @@ class GuestByQuote(Journey):
     def judge(self) -> None:
         """Find one charge, of the total that was quoted last."""
         charged = [intent["captured"] for intent in intents_of(self.ledger()) if intent["captures"]]
-        self.expect(charged == [self._new["total"]["amount_minor"]], f"one charge of the new total: {charged}")
-        order = self.shopper.order(self.order_id)
-        self.expect(order["adjustments"] == self._new["adjustments"], "code, shipping and tax are those of the quote")
+        total = self._new["total"]["amount_minor"]
+        self.expect(charged == [total], f"one charge, of {total}", seen=charged)
+        found = self.shopper.order(self.order_id)["adjustments"]
+        self.expect(found == self._new["adjustments"], "code, shipping and tax are those of the quote", seen=found)
 
 
 class NothingToPay(Journey):
@@ -236,13 +239,14 @@ class NothingToPay(Journey):
     def begin(self) -> None:
         """Order with the code, twice; name no card."""
         _give_away("GIFT", country="DE")
-        quoted = wait_for(self._free_quote, "an order with the code costs nothing")
+        quoted = wait_for(self._free_quote, "an order with the code costs nothing", stack=self.shopper.stack)
         say(f"    a quote: total {quoted['total']['formatted']} {quoted['total']['currency']}")
         placed = self.answered(self.shopper.order_by({"quote": quoted["id"]}, country="DE"), 201)
-        self.expect(placed["payment"] is None, "the order has no payment")
+        self.expect(placed["payment"] is None, "the order has no payment", seen=placed["payment"])
         again = {"lines": [{"sku": "CARAFE", "quantity": 1}], "codes": ["GIFT"]}
         refused = self.told(self.shopper.order_by(again, country="DE"), 409)
-        self.expect(refused.get("facts", {}).get("reason") == "used_up", "the code is good once")
+        reason = refused.get("facts", {}).get("reason")
+        self.expect(reason == "used_up", "the code is good once, so the reason used_up", seen=reason)
 
     def _free_quote(self) -> dict[str, Any] | None:
         quote: dict[str, Any] = self.shopper.quote("CARAFE", country="DE", codes=["gift"]).json()
@@ -250,7 +254,7 @@ class NothingToPay(Journey):
 
     def judge(self) -> None:
         """Find that the provider was not even asked."""
-        self.expect(not intents_of(self.ledger()), "the provider was never asked")
+        self.expect_intents(0)
 
 
 JOURNEYS: tuple[type[Journey], ...] = (
