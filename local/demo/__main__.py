@@ -28,7 +28,8 @@ from local.stack import Stack, prepare_django
 # Short clocks, so that the journeys which wait for one do not wait for a quarter of an hour.
 CLOCKS = {
     "RESERVATION_TTL_SECONDS": "10",
-    "STRIPE_TIMEOUT_SECONDS": "1",
+    # A long one: which answers are lost is said by the journeys, and not by a slow machine.
+    "STRIPE_TIMEOUT_SECONDS": "60",
     "SAGA_LEASE_SECONDS": "3",
     "SHIPPING_CARRIER": "sandbox",
     "SANDBOX_CARRIER_TRANSIT_SECONDS": "1",

@@ -165,7 +165,7 @@ class Killed(Journey):
                 "match": {"method": "POST", "path": "/v1/payment_intents/*/capture"},
                 "times": 1,
                 "fault": "late",
-                "delay_seconds": 20,
+                "delay_seconds": 60,
             },
         )
         before = {order["id"] for order in self.shopper.orders()}
