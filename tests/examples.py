@@ -80,6 +80,7 @@ class Cleaned:
     def __init__(self) -> None:
         self.began = datetime.now(UTC)
         self._known: dict[str, str] = {}
+        self._keys: dict[int, int] = {}
 
     def put(self, found: str, shown: str) -> None:
         """Have a value be shown as another one."""
@@ -93,6 +94,9 @@ class Cleaned:
             return [self.value(inner, name) for inner in value]
         if name == "at" and isinstance(value, float):
             return BEGIN.timestamp()
+        if name == "id" and isinstance(value, int):
+            # A key that the database counts, of whatever was there before.
+            return self._keys.setdefault(value, len(self._keys) + 1)
         return self._text(value, name) if isinstance(value, str) else value
 
     def _text(self, text: str, name: str) -> str:

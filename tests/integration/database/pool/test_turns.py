@@ -46,6 +46,8 @@ def test_who_is_in_the_midst_of_work_waits_longer_than_who_begins(url: str, pool
         assert outside.wait(PATIENCE)
         ask()
         taken.set()
+        while not wrapper(ALIAS).pool._waiting and not going_on.done():
+            pass
         with pytest.raises(OperationalError):
             connections[ALIAS].copy().ensure_connection()
         assert not going_on.done()
