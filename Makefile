@@ -5,13 +5,13 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 export PYTHONUNBUFFERED := 1
 PROOF := tests/proof
-# The daily tests: no slice of the proof, and not the sandbox's own suite. Of one context: its own tests, the doors, and the quick
+# The daily tests: no whole processes, no slice of the proof, and not the sandbox's own suite. Of one context: its own tests, the doors, and the quick
 # guards that name what a new column, table, setting, status, refusal or event must join.
 OWN = $(wildcard tests/unit/$(CONTEXT) tests/integration/$(CONTEXT))
 GUARDS := tests/architecture tests/integration/audit/test_list.py tests/integration/admin tests/deploy/test_configuration.py \
     tests/proof/model/test_tables.py tests/unit/shop/test_errors_page.py tests/unit/shop/test_catalogue.py
 DAILY = $(if $(CONTEXT),$(or $(OWN),$(error CONTEXT=$(CONTEXT) has no tests; name a folder of tests/integration)) $(GUARDS),\
-    tests $(addprefix --ignore=,$(PROOF) tests/unit/local/stripe))
+    $(addprefix tests/,unit integration architecture) --ignore=tests/unit/local/stripe)
 # What a database per context can change. Rules, refusals at the edge, and the files of docker/ are the same with one.
 FIVE := $(addprefix tests/,integration acceptance process architecture/test_sql.py proof) --ignore=tests/proof/security
 # What pytest is told besides; .ci/run tells it by this what cannot come out differently (tests/layouts.py).
