@@ -50,19 +50,23 @@ class _Handover(Generic[Row]):
 
     def run(self) -> None:
         """Work the rows, each in the trace of whoever made it due; give back those that have waited too long."""
-        if self.is_late:
-            self.drop()
-            return
-        work_claimed(self._work, self._portion)
-        if self._portion.begun < self.size:
-            background.ask(self._work.sweep)
+        if not self.is_late:
+            work_claimed(self._work, self._portion)
+            if self._portion.begun < self.size:
+                background.ask(self._work.sweep)
+        elif not self._leave():
+            background.run_later(self, after_seconds=RETRY_SECONDS)
 
     def drop(self) -> None:
-        """Make the rows due for the sweep, later where the database is away; the end of their lease does as well."""
-        if self._portion.leave():
-            background.wake(self._work.sweep, context=self._work.rows.context)
-        else:
-            background.run_later(self, after_seconds=RETRY_SECONDS)
+        """Make the rows due for the sweep; where the database is away the end of their lease does."""
+        self._leave()
+
+    def _leave(self) -> bool:
+        """Make the rows due for the sweep; return False where the database is away."""
+        if not self._portion.leave():
+            return False
+        background.wake(self._work.sweep, context=self._work.rows.context)
+        return True
 
 
 def lease_seconds(sweep: str, *, rows: int) -> float | None:

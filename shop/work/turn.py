@@ -144,7 +144,7 @@ class Portion(Generic[Row]):
         self.claimed, self.ends, self.begun = claimed, ends, 0
         self._rows = rows
         self._lock = threading.Lock()
-        self._is_over = False
+        self._is_over = self._is_left = False
 
     def begin_next(self) -> Claimed[Row] | None:
         """Return the row that is to be worked now; None where none is to begin any more."""
@@ -156,15 +156,14 @@ class Portion(Generic[Row]):
             return self.claimed[self.begun - 1]
 
     def leave(self) -> bool:
-        """Give back what has not begun, and let none begin; return False where the database is away."""
+        """Let none begin any more, and give back what has not; return False where the database is away.
+
+        Then it may be given back all the same, and be with another process.
+        """
         with self._lock:
-            left = [] if self._is_over else self.claimed[self.begun :]
             self._is_over = True
-        if give_back(self._rows, left):
-            return True
-        with self._lock:
-            self._is_over = False
-        return False
+        self._is_left = self._is_left or give_back(self._rows, self.claimed[self.begun :])
+        return self._is_left
 
 
 # What is being worked in this process, by whichever thread.

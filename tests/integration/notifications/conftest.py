@@ -6,14 +6,18 @@ from collections.abc import Callable
 import pytest
 from django.core.mail.backends.locmem import EmailBackend
 
+from notifications import gateways
 from notifications.models import Email
 from orders import services as orders
 from orders.models import Order
 from orders.queries import Address
+from shop.events import relay
 from shop.events.event import Event
 from shop.events.inbox import DeliveryStatus, deliver
+from shop.work import background
 from tests.driver.factories import NewOrderFactory, offers
 from tests.integration.notifications.emails import ADDRESS, FACTS, envelope_of
+from tests.integration.notifications.handed_over import Stall
 
 
 class MisbehavingBackend(EmailBackend):
@@ -76,3 +80,50 @@ def queued_email(placed_order, hear) -> Callable[..., Email]:
         return Email.objects.get(order_id=order_id)
 
     return make
+
+
+@pytest.fixture
+def own_thread(database, settings, monkeypatch):
+    """Let the process run what it wakes, in a thread that nobody else has, and publish nothing."""
+    settings.EVENTS_WAKE_IN_PROCESS = True
+    settings.BROKER_URL = ""
+    monkeypatch.setattr(background, "_made", None)
+    monkeypatch.setattr(relay, "wake", lambda *_arguments, **_more: None)
+    yield
+    background.finish()
+
+
+@pytest.fixture
+def woken(monkeypatch):
+    """Note the sweeps that are asked for, and run none."""
+    names = []
+    monkeypatch.setattr(background._Runner, "_run_sweep", lambda _self, name: names.append(name))
+    return names
+
+
+@pytest.fixture
+def stalled(monkeypatch):
+    """Have errands wait: call what this returns to let them run."""
+    stall, run = Stall(), background._Runner._run_errands
+
+    def wait(runner):
+        stall.hold()
+        run(runner)
+
+    monkeypatch.setattr(background._Runner, "_run_errands", wait)
+    yield stall
+    stall()
+
+
+@pytest.fixture
+def held_up(monkeypatch):
+    """Hold the first mail up at its server: call what this returns to let it, and those behind it, go on."""
+    stall, send = Stall(), gateways.send
+
+    def wait(message):
+        stall.hold()
+        send(message)
+
+    monkeypatch.setattr(gateways, "send", wait)
+    yield stall
+    stall()

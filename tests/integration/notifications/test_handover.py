@@ -1,93 +1,22 @@
 """A mail is sent by the process that queued it, without a sweep; what that process does not begin is the sweep's."""
 
 import time
-from contextlib import suppress
 from datetime import timedelta
 from smtplib import SMTPServerDisconnected
-from threading import Event
 
-import psycopg
 import pytest
 from django.core import mail
-from django.db import OperationalError, connections
 from django.utils import timezone
 
-from notifications import gateways
 from notifications.models import Email, EmailKind
 from notifications.services import emails, sending
 from orders import api as orders
 from shop import transactions
-from shop.events import relay
-from shop.work import background, handover, turn
+from shop.work import background, handover
 from tests.integration.notifications.emails import FACTS
+from tests.integration.notifications.handed_over import SWEEP, finish, queue
 
-SWEEP = "notifications.send_due_emails"
-DEADLINE = 60
-
-
-@pytest.fixture(autouse=True)
-def own_thread(database, settings, monkeypatch):
-    """Let the process run what it wakes, in a thread that nobody else has, and publish nothing."""
-    settings.EVENTS_WAKE_IN_PROCESS = True
-    settings.BROKER_URL = ""
-    monkeypatch.setattr(background, "_made", None)
-    monkeypatch.setattr(relay, "wake", lambda *_arguments, **_more: None)
-    yield
-    background.finish()
-
-
-@pytest.fixture
-def woken(monkeypatch):
-    """Note the sweeps that are asked for, and run none."""
-    names = []
-    monkeypatch.setattr(background._Runner, "_run_sweep", lambda _self, name: names.append(name))
-    return names
-
-
-class Stall:
-    """Errands that wait until this is called."""
-
-    def __init__(self):
-        self._arrived, self._go_on = Event(), Event()
-
-    def __call__(self):
-        self._go_on.set()
-
-    def arrives(self):
-        """Wait until the thread has come to them."""
-        return self._arrived.wait(DEADLINE)
-
-    def hold(self):
-        """Have the thread wait."""
-        self._arrived.set()
-        self._go_on.wait(DEADLINE)
-
-
-@pytest.fixture
-def stalled(monkeypatch):
-    """Have errands wait: call what this returns to let them run."""
-    stall, run = Stall(), background._Runner._run_errands
-
-    def wait(runner):
-        stall.hold()
-        run(runner)
-
-    monkeypatch.setattr(background._Runner, "_run_errands", wait)
-    yield stall
-    stall()
-
-
-def finish(until=lambda: True):
-    """Let everything run that waits, and nothing more."""
-    deadline = time.monotonic() + DEADLINE
-    while (background._runner()._errands or not until()) and time.monotonic() < deadline:
-        pass
-    background.finish()
-
-
-def queue(*order_ids, kind=EmailKind.ORDER_CONFIRMED):
-    with transactions.transaction("notifications"):
-        emails.queue_emails([emails.NewEmail(kind=kind, order_id=order_id) for order_id in order_ids])
+pytestmark = pytest.mark.usefixtures("own_thread")
 
 
 @pytest.mark.parametrize("handler", FACTS)
@@ -188,91 +117,6 @@ def test_mails_behind_one_that_the_server_did_not_take_are_the_sweeps(placed_ord
     due = Email.objects.filter(due_at__lte=timezone.now())
     assert [email.attempts for email in due] == [0, 0]
     assert Email.objects.exclude(pk__in=due).get().attempts == 1
-
-
-def test_database_that_fails_has_no_mail_sent_that_cannot_be_recorded(placed_order, monkeypatch, woken):
-    def fail(*_asked, **_more):
-        raise OperationalError("server closed the connection unexpectedly")
-
-    orders = [placed_order() for _each in range(3)]
-    monkeypatch.setattr(sending, "_record_sent", fail)
-    monkeypatch.setattr("orders.api.get_order", fail)
-
-    queue(*orders)
-    finish()
-
-    assert len(mail.outbox) == 1, "the one that was sent as the database failed"
-
-
-@pytest.fixture
-def held_up(monkeypatch):
-    """Hold the first mail up at its server: return what waits for that, and what lets it go on."""
-    came, go_on, send = Event(), Event(), gateways.send
-
-    def wait(message):
-        came.set()
-        assert go_on.wait(DEADLINE)
-        send(message)
-
-    monkeypatch.setattr(gateways, "send", wait)
-    yield lambda: came.wait(DEADLINE), go_on.set
-    go_on.set()
-
-
-def test_session_that_is_lost_costs_the_mails_behind_nothing(placed_order, monkeypatch, woken):
-    send = gateways.send
-
-    def lose_session(message):
-        send(message)
-        if len(mail.outbox) == 2:  # the first one has opened the session and is recorded
-            session = connections[transactions.alias_for("notifications")].connection
-            with suppress(psycopg.OperationalError):
-                session.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-
-    monkeypatch.setattr(gateways, "send", lose_session)
-
-    queue(*(placed_order() for _each in range(4)))
-    finish()
-
-    assert len(mail.outbox) == 4
-    assert sorted(Email.objects.values_list("status", flat=True)) == ["PENDING", "SENT", "SENT", "SENT"]
-
-
-@pytest.mark.parametrize("ends", [True, False])
-def test_mails_behind_one_that_takes_too_long_are_due_for_other_processes(placed_order, held_up, woken, ends):
-    arrives, go_on = held_up
-    queue(*(placed_order() for _each in range(3)))
-    assert arrives()
-
-    handover.give_back()
-    assert not Email.objects.filter(due_at__lte=timezone.now()), "there is time left"
-    if not ends:
-        (portion,) = turn._under_way
-        portion.ends = 0.0
-    handover.give_back(all_of_them=ends)
-
-    due = Email.objects.filter(due_at__lte=timezone.now())
-    assert [email.attempts for email in due] == [0, 0]
-    go_on()
-    finish()
-    assert len(mail.outbox) == 1, "none of those that were given back"
-    assert sending.send_due_emails() == 2
-
-
-def test_mails_that_wait_behind_others_for_too_long_are_due_for_other_processes(placed_order, held_up, woken):
-    arrives, go_on = held_up
-    queue(placed_order())
-    assert arrives()
-    queue(placed_order())
-    (waiting,) = background._runner()._errands
-
-    waiting._portion.ends = 0.0  # type: ignore[attr-defined]  # a handover's
-    handover.give_back()
-
-    assert [email.attempts for email in Email.objects.filter(due_at__lte=timezone.now())] == [0]
-    go_on()
-    finish()
-    assert len(mail.outbox) == 1
 
 
 def test_next_mail_of_an_order_waits_for_the_one_before(placed_order, stalled, woken):

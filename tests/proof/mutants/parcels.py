@@ -10,6 +10,7 @@ TESTS = "tests/integration/orders"
 SHIPPING = "tests/integration/shipping"
 MAILS = "tests/integration/notifications/test_sending.py"
 HANDOVER = "tests/integration/notifications/test_handover.py"
+HELD_UP = "tests/integration/notifications/test_held_up.py"
 
 MUTANTS = (
     Mutant(
@@ -112,7 +113,7 @@ MUTANTS = (
         file="shop/work/turn.py",
         old="            if after.database_failed:\n",
         new="            if False:\n",
-        killers=(f"{HANDOVER}::test_database_that_fails_has_no_mail_sent_that_cannot_be_recorded",),
+        killers=(f"{HELD_UP}::test_database_that_fails_has_no_mail_sent_that_cannot_be_recorded",),
     ),
     Mutant(
         removes="the end of a session that was lost in the work of a row",
@@ -120,7 +121,7 @@ MUTANTS = (
         file="shop/work/turn.py",
         old="        drop_broken_sessions()\n",
         new="",
-        killers=(f"{HANDOVER}::test_session_that_is_lost_costs_the_mails_behind_nothing",),
+        killers=(f"{HELD_UP}::test_session_that_is_lost_costs_the_mails_behind_nothing",),
     ),
     Mutant(
         removes="the giving back of rows behind one that takes too long",
@@ -128,7 +129,7 @@ MUTANTS = (
         file="shop/work/turn.py",
         old="        if all_of_them or time.monotonic() >= portion.ends:\n",
         new="        if all_of_them:\n",
-        killers=(f"{HANDOVER}::test_mails_behind_one_that_takes_too_long_are_due_for_other_processes",),
+        killers=(f"{HELD_UP}::test_mails_behind_one_that_takes_too_long_are_due_for_other_processes",),
     ),
     Mutant(
         removes="the end of a row's turn that was given back by another thread",
@@ -136,7 +137,15 @@ MUTANTS = (
         file="shop/work/turn.py",
         old="            if self._is_over or out_of_time",
         new="            if out_of_time",
-        killers=(f"{HANDOVER}::test_mails_behind_one_that_takes_too_long_are_due_for_other_processes",),
+        killers=(f"{HELD_UP}::test_mails_behind_one_that_takes_too_long_are_due_for_other_processes",),
+    ),
+    Mutant(
+        removes="the doubt whether rows were given back that nobody confirmed",
+        promise="I8",
+        file="shop/work/turn.py",
+        old="        return self._is_left\n",
+        new="        self._is_over = self._is_left\n        return self._is_left\n",
+        killers=(f"{HELD_UP}::test_mails_whose_giving_back_nobody_confirmed_are_not_begun",),
     ),
     Mutant(
         removes="the giving back of rows that wait behind others for too long",
@@ -144,22 +153,22 @@ MUTANTS = (
         file="shop/work/background.py",
         old="            if errand.is_late or not late:\n",
         new="            if not late:\n",
-        killers=(f"{HANDOVER}::test_mails_that_wait_behind_others_for_too_long_are_due_for_other_processes",),
+        killers=(f"{HELD_UP}::test_mails_that_wait_behind_others_for_too_long_are_due_for_other_processes",),
     ),
     Mutant(
         removes="the sweep for what a process gives back behind a mail server that is away",
         promise="I8",
         file="shop/work/handover.py",
-        old="            background.ask(self._work.sweep)\n",
-        new="            pass\n",
+        old="                background.ask(self._work.sweep)\n",
+        new="                pass\n",
         killers=(f"{HANDOVER}::test_mails_behind_one_that_the_server_did_not_take_are_the_sweeps",),
     ),
     Mutant(
         removes="the end of what a process may still begin of what it has leased",
         promise="I8",
         file="shop/work/handover.py",
-        old="        if self.is_late:\n",
-        new="        if False:\n",
+        old="        if not self.is_late:\n",
+        new="        if True:\n",
         killers=(f"{HANDOVER}::test_mail_that_waited_too_long_is_left_to_the_sweep",),
     ),
     Mutant(
