@@ -5,8 +5,8 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 export PYTHONUNBUFFERED := 1
 PROOF := tests/proof
-# The daily tests: no whole processes, no slice of the proof, and not the sandbox's own suite. Of one context: its own tests, the doors, and the quick
-# guards that name what a new column, table, setting, status, refusal or event must join.
+# The daily tests: no whole processes, no slice of the proof, and not the sandbox's own suite. Of one context: its own tests, the
+# doors, and the quick guards that name what a new column, table, setting, status, refusal or event must join.
 OWN = $(wildcard tests/unit/$(CONTEXT) tests/integration/$(CONTEXT))
 GUARDS := tests/architecture tests/integration/audit/test_list.py tests/integration/admin tests/deploy/test_configuration.py \
     tests/proof/model/test_tables.py tests/unit/shop/test_errors_page.py tests/unit/shop/test_catalogue.py

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +23,7 @@ from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
 
 from shop import request_ids
+from shop.ids import read_id
 
 # Of the column.
 LONGEST = 160
@@ -80,10 +80,8 @@ def current_request_id() -> str | None:
 @lru_cache(maxsize=128)
 def _as_uuid(request_id: str) -> str | None:
     """Return an id as a UUID is written, None where it is not one: a proxy before the shop may name requests in another form."""
-    try:
-        return str(uuid.UUID(request_id))
-    except ValueError:
-        return None
+    found = read_id(request_id)
+    return None if found is None else str(found)
 
 
 def known_user(request: HttpRequest) -> Any:

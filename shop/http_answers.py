@@ -1,7 +1,7 @@
 """Answers of a server: http.client's, but for the headers, which it reads as if they were an email's.
 
 That costs more CPU than all the rest of an answer. What HTTP has that an email has not, and the other way round, is an
-error of the connection here: a server that speaks so is not a provider's.
+error of the connection here: none of the servers that are called speaks so.
 """
 
 from __future__ import annotations

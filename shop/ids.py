@@ -21,7 +21,7 @@ def new_id() -> uuid.UUID:
 
 
 def read_id(text: str) -> uuid.UUID | None:
-    """Return the UUID that a text is, None where it is none."""
+    """Return the UUID that a text is; None where it is not one."""
     try:
         return uuid.UUID(text)
     except ValueError:

@@ -111,7 +111,7 @@ class StatusModel(models.Model):
             raise IllegalTransition(f"{event.type} does not tell of a move of {cls._meta.label}")
         to = after.read(getattr(event, after.member)) if isinstance(after, ByPayload) else str(after)
         if to not in cls.TRANSITIONS:
-            raise IllegalTransition(f"{event.type} tells of {to}, which is no status of {cls._meta.label}")
+            raise IllegalTransition(f"{event.type} tells of {to}, which is not a status of {cls._meta.label}")
         cls.TRANSITIONS.check(expected, to)
         return to
 

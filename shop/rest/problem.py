@@ -26,6 +26,7 @@ from rest_framework.response import Response
 from shop import request_ids
 from shop.cards import without_card_numbers
 from shop.errors import Busy, Fault, Refusal, ShopError
+from shop.ids import read_id
 from shop.money import Money
 from shop.observability.tracing import current_trace_id
 from shop.resilience.admission import Overloaded
@@ -272,10 +273,7 @@ def current_instance() -> str:
     request_id = request_ids.current()
     if not request_id:
         return f"urn:uuid:{uuid.uuid4()}"
-    try:
-        return f"urn:uuid:{uuid.UUID(request_id)}"
-    except ValueError:
-        return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, request_id)}"
+    return f"urn:uuid:{read_id(request_id) or uuid.uuid5(uuid.NAMESPACE_OID, request_id)}"
 
 
 def speaks_problem(request: HttpRequest) -> bool:

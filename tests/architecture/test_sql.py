@@ -266,7 +266,7 @@ def test_a_fact_whose_payload_tells_is_read_as_its_text_is():
 def test_a_row_that_a_fact_has_begin_in_no_status_is_refused():
     event = StockReserved(order_id=uuid.uuid4(), status="KEPT", lines=())
 
-    with pytest.raises(IllegalTransition, match=r"stock\.reserved tells of KEPT, which is no status"):
+    with pytest.raises(IllegalTransition, match=r"stock\.reserved tells of KEPT, which is not a status"):
         Reservation.status_after(event)
 
 

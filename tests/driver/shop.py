@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,16 +87,17 @@ def staff(database: None) -> Shopper:
     return Shopper(UserFactory(is_staff=True, permissions=names))
 
 
+def come_to_rest(drain: Callable[[], None]) -> None:
+    """Let the moment of everything that waits come, and go on until nothing moves any more."""
+    for _round in range(3):
+        make_due()
+        drain()
+
+
 @pytest.fixture
 def settle(drain: Callable[[], None]) -> Callable[[], None]:
-    """Let the moment of everything that waits come, and go on until nothing moves any more."""
-
-    def run() -> None:
-        for _round in range(3):
-            make_due()
-            drain()
-
-    return run
+    """Let the shop come to rest."""
+    return partial(come_to_rest, drain)
 
 
 @pytest.fixture

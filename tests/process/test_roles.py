@@ -9,11 +9,12 @@ import pytest
 from django.db.models.functions import Now
 
 from notifications.models import Email, EmailKind
-from payments.models import StrayIntent, StrayReason
+from payments.models import StrayIntent
 from shop import topology
 from shop.events import relay
 from shop.events.broker import connect
 from shop.models import RunningSweep
+from tests.driver.strays import make_strays
 from tests.driver.waiting import until
 from tests.integration.events.bench import applied, ring
 
@@ -46,24 +47,6 @@ def silent_provider():
         }
 
 
-@pytest.fixture
-def strays():
-    """Make strays that are due: each is a question to the provider."""
-
-    def make(count):
-        for number in range(count):
-            StrayIntent.objects.create(
-                intent_id=f"pi_{number}",
-                order_id=uuid4(),
-                reason=StrayReason.UNKNOWN_ORDER,
-                amount_minor=1,
-                currency="EUR",
-                due_at=Now(),
-            )
-
-    return make
-
-
 def ask(name):
     """Nudge a sweep, as a wake does."""
     with connect() as connection:
@@ -86,11 +69,9 @@ def test_the_two_roles_share_all_queues_between_them():
     assert set(topology.queues_of_role("worker")) == deliveries | sweeps
 
 
-def test_deliveries_and_mail_do_not_wait_for_a_sweep_that_waits_for_the_provider(
-    broker, start, strays, silent_provider
-):
+def test_deliveries_and_mail_do_not_wait_for_a_sweep_that_waits_for_the_provider(broker, start, silent_provider):
     """The sweeps' one process hangs in a call for longer than all of this takes."""
-    strays(3)
+    make_strays(3)
     busy = worker_of(start, broker, "sweeps", **silent_provider)
     prompt = worker_of(start, broker, "deliveries", **silent_provider)
     until(lambda: consumed(broker) == ALL, "every queue has somebody")
@@ -114,9 +95,9 @@ def children_of(process):
 
 
 def test_the_soft_time_limit_ends_the_turn_and_neither_the_row_nor_the_process_pays_for_it(
-    broker, start, strays, silent_provider
+    broker, start, silent_provider
 ):
-    strays(2)
+    make_strays(2)
     worker = worker_of(start, broker, "sweeps", BENCH_SOFT_LIMIT_SECONDS="2", **silent_provider)
     children = children_of(worker)
 

@@ -1,7 +1,6 @@
 """A turn at what is due: what becomes of a row, and of the turn, whatever happens to the work."""
 
 from dataclasses import replace
-from uuid import uuid4
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
@@ -10,32 +9,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from prometheus_client import REGISTRY
 
-from payments.models import StrayIntent, StrayReason
+from payments.models import StrayIntent
 from shop.errors import Fault, Refusal
 from shop.work import background, turn
 from shop.work.rows import DueRows
 from shop.work.turn import Work, take_turn
+from tests.driver.strays import make_strays
 
 LEASE_SECONDS = 120
 ROWS = DueRows(model=StrayIntent, lease_seconds=lambda: LEASE_SECONDS, read=str, columns=("intent_id",), name="turns")
-
-
-@pytest.fixture
-def due():
-    """Make rows that are due, in this order."""
-
-    def make(count):
-        for number in range(count):
-            StrayIntent.objects.create(
-                intent_id=f"pi_{number}",
-                order_id=uuid4(),
-                reason=StrayReason.UNKNOWN_ORDER,
-                amount_minor=1,
-                currency="EUR",
-                due_at=Now(),
-            )
-
-    return make
 
 
 def told_out_of_time(sweep):
@@ -97,8 +79,8 @@ def is_due(intent_id):
 
 @pytest.mark.usefixtures("long_backoff")
 @pytest.mark.parametrize("at_a_time", [1, 10])
-def test_a_bug_is_told_with_its_traceback_and_does_not_block_the_others(due, caplog, at_a_time):
-    due(3)
+def test_a_bug_is_told_with_its_traceback_and_does_not_block_the_others(caplog, at_a_time):
+    make_strays(3)
     seen: list[str] = []
 
     assert take_turn(work(doing(ZeroDivisionError("so it is"), seen), at_a_time=at_a_time)) == 3
@@ -113,8 +95,8 @@ def test_a_bug_is_told_with_its_traceback_and_does_not_block_the_others(due, cap
     assert take_turn(work(doing(ZeroDivisionError(), seen))) == 0, "it waits for its backoff"
 
 
-def test_what_several_rows_need_is_read_once_and_a_row_alone_reads_for_itself(due):
-    due(5)
+def test_what_several_rows_need_is_read_once_and_a_row_alone_reads_for_itself():
+    make_strays(5)
     read, done = [], []
 
     def done_by(name):
@@ -137,8 +119,8 @@ def test_what_several_rows_need_is_read_once_and_a_row_alone_reads_for_itself(du
 @pytest.mark.parametrize(
     "error", [OperationalError("the database is away"), Fault("another context is away"), ValueError("a bug")]
 )
-def test_where_reading_for_several_rows_fails_each_reads_for_itself(due, error):
-    due(2)
+def test_where_reading_for_several_rows_fails_each_reads_for_itself(error):
+    make_strays(2)
     done = []
 
     def fails(rows):
@@ -153,8 +135,8 @@ def test_where_reading_for_several_rows_fails_each_reads_for_itself(due, error):
     assert done == ["pi_0", "pi_1"]
 
 
-def test_rows_that_were_read_for_until_time_was_over_are_given_back(due):
-    due(2)
+def test_rows_that_were_read_for_until_time_was_over_are_given_back():
+    make_strays(2)
 
     def settle(intent_id):
         StrayIntent.objects.filter(intent_id=intent_id).update(due_at=None)
@@ -168,8 +150,8 @@ def test_rows_that_were_read_for_until_time_was_over_are_given_back(due):
     assert take_turn(work(settle, at_a_time=2)) == 2, "nobody has to wait for a lease"
 
 
-def test_a_fault_is_tried_again_later_and_later(due):
-    due(1)
+def test_a_fault_is_tried_again_later_and_later():
+    make_strays(1)
     waits = []
 
     for attempt in range(1, 4):
@@ -182,8 +164,8 @@ def test_a_fault_is_tried_again_later_and_later(due):
     assert waits[0] < waits[1] < waits[2]
 
 
-def test_a_fault_of_what_all_need_ends_the_turn_and_the_rest_is_due_as_before(due):
-    due(3)
+def test_a_fault_of_what_all_need_ends_the_turn_and_the_rest_is_due_as_before():
+    make_strays(3)
     seen: list[str] = []
 
     assert take_turn(work(doing(Fault(), seen), ends_at_fault=True, at_a_time=3)) == 1
@@ -194,8 +176,8 @@ def test_a_fault_of_what_all_need_ends_the_turn_and_the_rest_is_due_as_before(du
     assert not is_due("pi_0")
 
 
-def test_a_refusal_is_given_to_the_work_or_waits(due):
-    due(1)
+def test_a_refusal_is_given_to_the_work_or_waits():
+    make_strays(1)
     refused = []
     take_turn(work(doing(Refusal(), []), refused=lambda claimed, refusal: refused.append((claimed.row, refusal.code))))
     assert refused == [("pi_0", "refused")]
@@ -207,9 +189,9 @@ def test_a_refusal_is_given_to_the_work_or_waits(due):
     assert rows() == [("pi_0", 1, "refused: no")]
 
 
-def test_a_lock_that_was_not_to_be_had_costs_no_attempt_and_no_lease(due, monkeypatch):
+def test_a_lock_that_was_not_to_be_had_costs_no_attempt_and_no_lease(monkeypatch):
     monkeypatch.setattr(turn, "RETRY_SECONDS", LEASE_SECONDS / 2)
-    due(2)
+    make_strays(2)
     seen: list[str] = []
 
     assert take_turn(work(doing(OperationalError("canceling statement due to lock timeout"), seen))) == 2
@@ -219,8 +201,8 @@ def test_a_lock_that_was_not_to_be_had_costs_no_attempt_and_no_lease(due, monkey
     assert seconds_until_due("pi_0") <= turn.RETRY_SECONDS
 
 
-def test_a_row_whose_database_went_away_is_due_soon_after_it_is_back(due, monkeypatch):
-    due(1)
+def test_a_row_whose_database_went_away_is_due_soon_after_it_is_back(monkeypatch):
+    make_strays(1)
     later = []
     monkeypatch.setattr(background, "run_later", lambda errand, *, after_seconds: later.append((errand, after_seconds)))
     retry = DueRows.retry
@@ -244,8 +226,8 @@ def test_a_row_whose_database_went_away_is_due_soon_after_it_is_back(due, monkey
     assert rows() == [("pi_0", 0, "")]
 
 
-def test_a_row_that_was_tried_before_is_claimed_alone_where_the_claim_counts(due):
-    due(4)
+def test_a_row_that_was_tried_before_is_claimed_alone_where_the_claim_counts():
+    make_strays(4)
     StrayIntent.objects.filter(intent_id="pi_1").update(attempts=1)
     seen: list[tuple[str, dict[str, int]]] = []
 
@@ -262,8 +244,8 @@ def test_a_row_that_was_tried_before_is_claimed_alone_where_the_claim_counts(due
 
 
 @pytest.mark.parametrize("at_a_time", [1, 3])
-def test_the_soft_time_limit_rises_and_what_was_not_begun_is_due_as_before(due, at_a_time):
-    due(3)
+def test_the_soft_time_limit_rises_and_what_was_not_begun_is_due_as_before(at_a_time):
+    make_strays(3)
     before = list(StrayIntent.objects.order_by("intent_id").values_list("due_at", flat=True))
     seen: list[str] = []
 
@@ -278,8 +260,8 @@ def test_the_soft_time_limit_rises_and_what_was_not_begun_is_due_as_before(due, 
 
 
 @pytest.mark.parametrize("at_a_time", [1, 2, 10])
-def test_a_turn_ends_when_its_time_is_over_and_asks_for_another(due, woken, clock, at_a_time):
-    due(6)
+def test_a_turn_ends_when_its_time_is_over_and_asks_for_another(woken, clock, at_a_time):
+    make_strays(6)
     before = told_out_of_time("payments.settle_strays")
 
     def slow(intent_id):
@@ -295,8 +277,8 @@ def test_a_turn_ends_when_its_time_is_over_and_asks_for_another(due, woken, cloc
     assert told_out_of_time("payments.settle_strays") - before == 1
 
 
-def test_no_more_rows_are_taken_than_asked_for(due):
-    due(3)
+def test_no_more_rows_are_taken_than_asked_for():
+    make_strays(3)
     assert take_turn(work(lambda _intent: None, at_a_time=2), limit=1) == 1
     assert [is_due(f"pi_{number}") for number in range(3)] == [False, True, True]
 

@@ -16,6 +16,7 @@ from orders.rules import CancelReason
 from payments.models import Refund, StrayIntent
 from shop.models import Erasure
 from shop.tasks import erase_persons
+from tests.driver.ageing import let_all_be_heard
 from tests.driver.orders import levels, pass_deadline
 from tests.driver.tables import execute
 from tests.proof.crashes.enumeration import settle, violations_at_rest
@@ -62,12 +63,7 @@ def wrongs(stage: Stage, actors: tuple[str, str], met: Met, *, lost_refunds: int
 
 def _erased(order: Order) -> Iterator[str]:
     """Let the time pass after which all have heard, and hold what is left of the customer against the order's status."""
-    for context in ("orders", "payments"):
-        execute(
-            context,
-            f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes',"
-            " published_at = least(published_at, now() - interval '6 minutes')",
-        )
+    let_all_be_heard()
     for _look in range(3):
         execute("shop", "UPDATE shop_erasure SET asked_at = asked_at - interval '1 hour'")
         execute("shop", "UPDATE shop_erasure SET due_at = now() WHERE due_at IS NOT NULL")

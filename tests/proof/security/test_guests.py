@@ -20,6 +20,7 @@ from shop.personal import erasure
 from shop.personal.accounts import is_erased, person_of
 from shop.personal.export import export_person
 from shop.tasks import prune_guests
+from tests.driver.ageing import let_all_be_heard
 from tests.driver.factories import PASSWORD, AddressFactory, OrderBodyFactory, ProductFactory, UserFactory
 from tests.driver.provider import Provider, sandbox
 from tests.driver.shop import mug, shop_at_rest
@@ -361,12 +362,7 @@ def test_an_erasure_by_address_closes_the_guests_and_erases_their_orders_whole(
     order_id = id_in(guest.place(key="key-1"))
     guest.cancel(order_id)
     drain()
-    for context in ("orders", "payments"):
-        execute(
-            context,
-            f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes',"
-            " published_at = least(published_at, now() - interval '6 minutes')",
-        )
+    let_all_be_heard()
 
     erasure_id = erasure.ask(person_of(email=EMAIL), asked_by="a test")
     assert erasure.ask(person_of(email=EMAIL), asked_by="a test") == erasure_id

@@ -23,6 +23,7 @@ from shop.personal import erasure, guests
 from shop.personal.accounts import person_of
 from shop.story.timeline import story_of
 from shop.tasks import take_guests_along
+from tests.driver.ageing import let_all_be_heard
 from tests.driver.factories import PASSWORD, UserFactory
 from tests.driver.orders import status_of
 from tests.driver.provider import Provider, sandbox
@@ -267,12 +268,7 @@ def test_what_was_taken_along_is_exported_and_erased_with_the_account(guest: Gue
     guests.take_guests_along(user_id=owner.user.pk)
     take_guests_along()
     drain()
-    for context in ("orders", "payments"):
-        execute(
-            context,
-            f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes',"
-            " published_at = least(published_at, now() - interval '6 minutes')",
-        )
+    let_all_be_heard()
 
     person = person_of(user_id=owner.user.pk)
     assert person.guests == (guest.user.pk,)

@@ -15,7 +15,7 @@ PLACED, AWAITING, HELD = "placed", "waits for its customer", "held without a pay
 class Corruption(NamedTuple):
     """In the rows of an order, of the context `where`, the statements `sql`; `title` is the check that names the order.
 
-    `about` is what is named where it is no order's.
+    `about` is what is named where that is not an order.
     """
 
     title: str

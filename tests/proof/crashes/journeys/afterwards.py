@@ -14,6 +14,7 @@ from shop.models import Erasure, IdempotencyKey, User
 from shop.personal import erasure
 from shop.personal.accounts import person_of
 from shop.tasks import erase_persons
+from tests.driver.ageing import let_all_be_heard
 from tests.driver.factories import UserFactory
 from tests.driver.shopper import Shopper
 from tests.driver.tables import execute
@@ -95,12 +96,7 @@ class Erase(Journey):
     def prepare(self) -> None:
         self.shopper.place(key=KEY)
         self.drain()
-        for context in ("orders", "payments"):
-            execute(
-                context,
-                f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes',"
-                " published_at = least(published_at, now() - interval '6 minutes')",
-            )
+        let_all_be_heard()
 
     def act(self, tell: Tell) -> None:
         erasure.carry_out(self.ask())

@@ -12,12 +12,13 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from shop.personal import erasure
+from tests.driver.ageing import let_all_be_heard
 from tests.driver.factories import UserFactory
-from tests.driver.orders import STATUSES, make_due
+from tests.driver.orders import STATUSES
 from tests.driver.provider import Provider
-from tests.driver.shop import order_in
+from tests.driver.shop import come_to_rest, order_in
 from tests.driver.shopper import Shopper, id_in
-from tests.proof.security.erasure.person import ADDRESS, EMAIL, LateClock, body, let_all_be_heard
+from tests.proof.security.erasure.person import ADDRESS, EMAIL, LateClock, body
 
 __all__ = ["order_in"]
 
@@ -42,12 +43,10 @@ def shopper(mug: str) -> Shopper:
 
 @pytest.fixture
 def settle(drain: Callable[[], None]) -> Callable[[], None]:
-    """Let the moment of everything that waits come, and the time pass in which a fact may still be on its way."""
+    """Let the shop come to rest, and the time pass in which a fact may still be on its way."""
 
     def run() -> None:
-        for _round in range(3):
-            make_due()
-            drain()
+        come_to_rest(drain)
         let_all_be_heard()
 
     return run

@@ -25,6 +25,7 @@ from shop import clock
 from shop.events import relay
 from shop.personal import accounts, erasure, keepers
 from shop.personal.accounts import person_of
+from tests.driver.ageing import let_all_be_heard
 from tests.driver.factories import AddressFactory, OrderBodyFactory, UserFactory
 from tests.driver.orders import pass_deadline
 from tests.driver.shopper import Shopper
@@ -101,16 +102,6 @@ def pass_settling(erasure_id: uuid.UUID) -> None:
     looks_late: Any = erasure
     looks_late.clock.late += timedelta(hours=1)
     execute("shop", "UPDATE shop_erasure SET due_at = now() WHERE id = %s AND due_at IS NOT NULL", erasure_id)
-
-
-def let_all_be_heard() -> None:
-    """Let the time pass in which a fact may still be on its way."""
-    for context in ("orders", "payments"):
-        execute(
-            context,
-            f"UPDATE {context}_outbox SET occurred_at = occurred_at - interval '10 minutes',"
-            " published_at = least(published_at, now() - interval '6 minutes')",
-        )
 
 
 def tell_all() -> None:

@@ -12,6 +12,7 @@ from orders.models import Contact
 from shop.events import unheard
 from shop.models import Erasure
 from shop.personal import accounts, erasure, keepers
+from tests.driver.ageing import let_all_be_heard
 from tests.driver.factories import UserFactory
 from tests.driver.shopper import Shopper, id_in
 from tests.driver.tables import execute
@@ -20,7 +21,6 @@ from tests.proof.security.erasure.person import (
     asked,
     body,
     erased,
-    let_all_be_heard,
     named_in,
     pass_settling,
     tables,
