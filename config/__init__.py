@@ -1,4 +1,4 @@
-"""Django's wiring: settings, databases, routing, Celery and URLs.
+"""Django's wiring: settings from the environment, Celery, URLs, what processes start with.
 
 Imports every context; nothing imports it. Holds no business rule.
 """

@@ -20,8 +20,8 @@ from django.conf import settings
 
 from config import observability
 from shop import topology
+from shop.database.sessions import drop_broken_sessions
 from shop.resilience.breaker import tell_states
-from shop.sessions import drop_broken_sessions
 from shop.work import background
 from shop.work.lookout import Lookout
 from shop.work.sweeps import sweeps

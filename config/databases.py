@@ -13,7 +13,7 @@ from environ import Env
 
 from shop.contexts import CONTEXTS
 
-ENGINE = "config.db.postgresql"
+ENGINE = "shop.database"
 RECONNECT_SECONDS = 2
 ANSWER_GRACE_SECONDS = 5
 

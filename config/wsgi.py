@@ -4,8 +4,8 @@ import os
 
 import django
 
-from config.handlers import Handler
 from config.observability import start
+from shop.rest.chains import Handler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
 

@@ -11,7 +11,7 @@ events/ (the bus)
 work/ (what is due, and who does it)
 models.py, accounts/ (who signs in, and what staff may do), observability/ (logs, traces, metrics)
 resilience/ (an outside that fails, a rush)
-the database: transactions.py, statements.py, retention.py and what they need
+the database: database/ (a schema per context, the pool), transactions.py, statements.py, retention.py and what they need
 actors.py (who acts)
 values and names: money.py, ids.py, errors.py, text.py, contexts.py, topology.py (RabbitMQ) and their like
 """

@@ -131,7 +131,7 @@ def go_outside() -> None:
     """
     forbid()
     for connection in connections.all(initialized_only=True):
-        connection.hand_back()  # type: ignore[attr-defined]  # every connection is of config.db.postgresql
+        connection.hand_back()  # type: ignore[attr-defined]  # every connection is of shop.database
 
 
 def after_commit(context: str, callback: Callable[[], object]) -> None:

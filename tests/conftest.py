@@ -17,10 +17,10 @@ from django.test import client
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
-from config.handlers import TwoChains
 from orders.pricing.rules import NO_RULES
 from orders.queries import RULES
 from shipping.queries import OPTIONS
+from shop.rest.chains import TwoChains
 from tests import contract, layouts, patience
 from tests.driver.sessions import await_no_other_session, close_interrupted_sessions
 from tests.driver.tables import empty_tables

@@ -65,7 +65,7 @@ MIDDLEWARE = [
     "shop.observability.request_metrics.PageMetricsMiddleware",
 ]
 
-# Of the addresses that programs call with a token or a signature (config.handlers; docs/adr/0023-two-chains.md).
+# Of the addresses that programs call with a token or a signature (shop.rest.chains; docs/adr/0023-two-chains.md).
 API_PATHS = ("/api/v1/", "/webhooks/")
 API_MIDDLEWARE = ["shop.rest.edge.ApiMiddleware"]
 
@@ -96,7 +96,7 @@ DATABASE_PREPARED_STATEMENTS = env.bool(
 )
 # Writes that a later commit of the same order makes durable do not wait for the disk (ADR 0027).
 DATABASE_ASYNCHRONOUS_COMMIT = asynchronous_commit_from_env(env.ENVIRON, DATABASES)
-DATABASE_ROUTERS = ["config.routers.ContextRouter"]
+DATABASE_ROUTERS = ["shop.database.router.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-us"

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from config.routers import alias_for
+from shop.transactions import alias_for
 
 _APP = "carrier"
 

@@ -24,11 +24,11 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
 from shop import topology
+from shop.database.sessions import drop_broken_sessions
 from shop.events import batches, inbox
 from shop.events.batches import Delivery
 from shop.events.broker import connect, read_ahead
 from shop.events.messages import DELIVER_BATCH_TASK, DELIVER_TASK
-from shop.sessions import drop_broken_sessions
 from shop.work import handover
 
 log = structlog.get_logger(__name__)

@@ -27,9 +27,9 @@ from prometheus_client import Counter
 
 from shop import transactions
 from shop.actors import acting
+from shop.database.sessions import drop_broken_sessions
 from shop.errors import Fault, Refusal, ShopError
 from shop.observability import tracing
-from shop.sessions import drop_broken_sessions
 from shop.work import background
 from shop.work.background import wake
 from shop.work.rows import Claimed, DueRows

@@ -14,9 +14,9 @@ import pytest
 from django.db import connections
 from psycopg import sql
 
-from config.db.schemas import SEARCH_PATH
 from local.ports import free_port
 from local.processes import Process
+from shop.database.schemas import SEARCH_PATH
 
 SERVER_CONNECTIONS = 4
 

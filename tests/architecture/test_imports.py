@@ -17,7 +17,7 @@ OWNERS = ("config", "shop", *CONTEXTS)
 FINDERS = {"import_string", "import_module", "__import__", "get_model", "get_models", "all_models"}
 # Who may, and why.
 FINDS = {
-    "config/handlers.py": "the settings name the middleware",
+    "shop/rest/chains.py": "the settings name the middleware",
     "orders/gateways.py": "the settings name the tax service",
     "payments/gateways/__init__.py": "the settings name the provider",
     "shipping/gateways/__init__.py": "the settings name the carriers",

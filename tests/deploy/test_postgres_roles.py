@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from config.db.schemas import SEARCH_PATH
 from local.postgres import EmbeddedPostgres
 from shop.contexts import CONTEXTS
+from shop.database.schemas import SEARCH_PATH
 from tests.deploy.files import DOCKER
 
 ROLES = DOCKER / "postgres" / "10-roles.sql"

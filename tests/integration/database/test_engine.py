@@ -11,7 +11,7 @@ from django.db.migrations import operations as op
 from psycopg import sql
 
 from config.databases import databases_from_env
-from config.db.schemas import SEARCH_PATH
+from shop.database.schemas import SEARCH_PATH
 from tests.integration.database.bench import ALIAS, Bench
 from tests.integration.database.server import Server
 

@@ -17,7 +17,7 @@ from config.databases import databases_from_env
 SECRET_KEY = "x"
 USE_TZ = True
 DATABASES = databases_from_env(os.environ)
-DATABASE_ROUTERS = ["config.routers.ContextRouter"]
+DATABASE_ROUTERS = ["shop.database.router.ContextRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions",
@@ -157,5 +157,5 @@ def test_migrate_refuses_a_role_that_would_not_see_the_tables(project: Run, serv
 
     refused = project("migrate", status=1, **here)
 
-    assert "config.E001" in refused.stderr
+    assert "shop.E001" in refused.stderr
     assert "ALTER ROLE" in refused.stderr

@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory, override_settings
 from django.test import client as django_client
 from prometheus_client import REGISTRY
 
-from config.handlers import ApiChain, TwoChains
+from shop.rest.chains import ApiChain, TwoChains
 from tests.driver.logs import captured
 from tests.driver.routes import routes
 

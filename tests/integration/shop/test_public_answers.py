@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client, RequestFactory
 
-from config.handlers import Handler
 from inventory import api as inventory
+from shop.rest.chains import Handler
 from tests.driver.factories import ProductFactory
 from tests.driver.routes import routes
 

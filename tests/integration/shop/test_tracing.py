@@ -99,7 +99,7 @@ def test_share_of_the_traces_is_a_setting(database, share, told):
 
 
 API = """
-from config.handlers import TwoChains
+from shop.rest.chains import TwoChains
 from django.test import client
 class Handler(TwoChains, client.ClientHandler): pass
 client.ClientHandler = Handler

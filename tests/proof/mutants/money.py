@@ -121,7 +121,7 @@ MUTANTS = (
     Mutant(
         removes="the empty hands of a thread that waits for another context's connection",
         promise="edge",
-        file="config/db/postgresql/base.py",
+        file="shop/database/base.py",
         old="            if other.alias != self.alias:\n",
         new="            if False:\n",
         killers=(f"{POOL_CONNECTIONS}::test_two_threads_never_wait_for_the_connection_that_the_other_holds",),
@@ -129,7 +129,7 @@ MUTANTS = (
     Mutant(
         removes="the precedence of an order at work over one that begins",
         promise="edge",
-        file="config/db/postgresql/pool.py",
+        file="shop/database/pool.py",
         old='        if getattr(self.caller, "goes_on", False):\n',
         new="        if False:\n",
         killers=(f"{POOL_TURNS}::test_who_is_in_the_midst_of_work_comes_before_who_begins_and_each_in_order",),
@@ -145,7 +145,7 @@ MUTANTS = (
     Mutant(
         removes="the end of the wait for a database that hangs",
         promise="edge",
-        file="config/db/postgresql/pool.py",
+        file="shop/database/pool.py",
         old="super().wait(gen, interval, self.answer_seconds)",
         new="super().wait(gen, interval, None)",
         killers=(f"{POOL_OUTAGES}::test_a_database_that_hangs_is_given_up_and_found_again",),

@@ -17,10 +17,10 @@ from typing import Any
 from django.db import connections
 from django.db.backends.signals import connection_created
 
-from config.db.schemas import SEARCH_PATH
 from orders.gateways import inventory_breaker
 from payments.gateways.stripe import adapter as stripe_adapter
 from shop import clock as real_clock
+from shop.database.schemas import SEARCH_PATH
 
 EPOCH = datetime(2031, 3, 3, 9, 0, tzinfo=UTC)
 TICK = timedelta(microseconds=10)

@@ -13,7 +13,7 @@ def databases(**env: str) -> dict[str, dict]:
 def test_url_becomes_the_default_database() -> None:
     default = databases()["default"]
 
-    assert default["ENGINE"] == "config.db.postgresql"
+    assert default["ENGINE"] == "shop.database"
     assert (default["HOST"], default["PORT"], default["NAME"]) == ("db.example", 6432, "shop")
     assert (default["USER"], default["PASSWORD"]) == ("shop", "se@cret")
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from django.db import OperationalError, connections
 
-from config.db.postgresql.base import DatabaseWrapper
+from shop.database.base import DatabaseWrapper
 from tests.driver.stopwatch import Stopwatch
 from tests.integration.database.bench import ALIAS
 from tests.proof.processes.proxy import Proxy

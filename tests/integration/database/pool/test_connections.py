@@ -14,8 +14,8 @@ from django.db import connections
 from django.db.transaction import atomic
 from psycopg_pool import ConnectionPool
 
-from config.db.postgresql import pool as pools
 from shop import transactions
+from shop.database import pool as pools
 from tests.integration.database.bench import ALIAS
 from tests.integration.database.pool.asking import OTHER, PATIENCE, Counter, ask, finish_request
 from tests.integration.database.server import Server

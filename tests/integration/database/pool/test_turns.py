@@ -13,8 +13,8 @@ import pytest
 from django.db import OperationalError, connections
 from psycopg_pool import PoolTimeout
 
-from config.db.postgresql import pool as pools
 from shop import transactions
+from shop.database import pool as pools
 from tests.integration.database.bench import ALIAS
 from tests.integration.database.pool.asking import AS_DEPLOYED, PATIENCE, ask, finish_request, wrapper
 

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 
+from shop import transactions
 from shop.contexts import CONTEXTS
 
 
-def alias_for(app_label: str) -> str:
+def _alias_of(app_label: str) -> str:
     """Name the database alias that holds the tables of this app."""
-    return app_label if app_label in CONTEXTS and app_label in connections.settings else DEFAULT_DB_ALIAS
+    return transactions.alias_for(app_label) if app_label in CONTEXTS else DEFAULT_DB_ALIAS
 
 
 class ContextRouter:
@@ -18,11 +19,11 @@ class ContextRouter:
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str:
         """Read where it is written: an order must be seen by the request after the one that placed it."""
-        return alias_for(model._meta.app_label)
+        return _alias_of(model._meta.app_label)
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str:
         """Write to the context's own alias."""
-        return alias_for(model._meta.app_label)
+        return _alias_of(model._meta.app_label)
 
     def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool:
         """Allow relations within one app, and among apps that belong to no context."""
@@ -31,4 +32,4 @@ class ContextRouter:
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
         """Migrate each app on its own alias only."""
-        return db == alias_for(app_label)
+        return db == _alias_of(app_label)

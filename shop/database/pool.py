@@ -17,7 +17,7 @@ import psycopg
 from psycopg import errors
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from shop.sessions import is_quiet
+from shop.database.sessions import is_quiet
 
 # A connection that was used so lately, and whose socket says nothing, is not asked whether it lives.
 FRESH_SECONDS = 10.0

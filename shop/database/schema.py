@@ -6,8 +6,8 @@ from typing import Any, Self
 from django.db.backends.postgresql import schema
 from django.db.models import Model
 
-from config.db.postgresql.client import sends_search_path
-from config.db.schemas import PUBLIC, schema_of
+from shop.database.client import sends_search_path
+from shop.database.schemas import PUBLIC, schema_of
 
 
 class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):

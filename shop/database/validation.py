@@ -5,7 +5,7 @@ from typing import Any
 from django.core import checks
 from django.db.backends.base.validation import BaseDatabaseValidation
 
-from config.db.schemas import SEARCH_PATH
+from shop.database.schemas import SEARCH_PATH
 
 
 class DatabaseValidation(BaseDatabaseValidation):
@@ -24,6 +24,6 @@ class DatabaseValidation(BaseDatabaseValidation):
             checks.Error(
                 f"The search_path of database '{self.connection.alias}' lacks {', '.join(missing)}.",
                 hint=f"ALTER ROLE {role} SET search_path = {', '.join(SEARCH_PATH)};",
-                id="config.E001",
+                id="shop.E001",
             )
         ]

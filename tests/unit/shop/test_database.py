@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from config.db.schemas import SEARCH_PATH, schema_of
-from config.routers import ContextRouter, alias_for
 from shop.contexts import CONTEXTS
+from shop.database.router import ContextRouter
+from shop.database.schemas import SEARCH_PATH, schema_of
 
 ROUTER = ContextRouter()
 
@@ -28,7 +28,6 @@ def inventory_has_its_own_database(monkeypatch: pytest.MonkeyPatch) -> None:
     ("app", "alias"), [("inventory", "inventory"), ("orders", "default"), ("shop", "default"), ("auth", "default")]
 )
 def test_app_is_read_and_written_where_it_lives(app: str, alias: str) -> None:
-    assert alias_for(app) == alias
     assert ROUTER.db_for_read(model(app)) == alias
     assert ROUTER.db_for_write(model(app)) == alias
 

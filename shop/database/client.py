@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.backends.postgresql import client
 
-from config.db.schemas import SEARCH_PATH
+from shop.database.schemas import SEARCH_PATH
 
 
 def sends_search_path(settings_dict: dict[str, Any]) -> bool:

@@ -16,11 +16,11 @@ from django_prometheus.db import connection_errors_total, connections_total
 from django_prometheus.db.backends.postgresql import base
 from psycopg import IsolationLevel, errors
 
-from config.db.postgresql.client import DatabaseClient, sends_search_path
-from config.db.postgresql.pool import Pool, PooledConnection
-from config.db.postgresql.schema import DatabaseSchemaEditor
-from config.db.postgresql.validation import DatabaseValidation
-from config.db.schemas import SEARCH_PATH
+from shop.database.client import DatabaseClient, sends_search_path
+from shop.database.pool import Pool, PooledConnection
+from shop.database.schema import DatabaseSchemaEditor
+from shop.database.schemas import SEARCH_PATH
+from shop.database.validation import DatabaseValidation
 
 # What psycopg counts as an internal error though it speaks of the server: a primary that became a standby in a failover, and
 # sessions that the server ended since their transaction took too long.

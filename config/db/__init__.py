@@ -1,1 +1,0 @@
-"""How the shop lays its tables out in PostgreSQL: one schema per context."""

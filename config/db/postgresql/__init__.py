@@ -1,1 +1,0 @@
-"""Django's PostgreSQL engine with a schema per context: `ENGINE = "config.db.postgresql"`."""
