@@ -6,7 +6,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Event
 from typing import Any
 
@@ -17,7 +17,7 @@ from orders.models import Order
 from orders.sagas.entry import resume
 from payments.gateways.stripe.adapter import StripeProvider
 from shop.models import IdempotencyKey
-from shop.resilience.admission import Place, orders_at_work
+from shop.resilience.admission import LOOKS_A_SECOND, Admission, Overloaded, Place, orders_at_work
 from tests.driver.factories import UserFactory
 from tests.driver.logs import captured
 from tests.driver.orders import placed, status_of
@@ -100,6 +100,28 @@ def test_a_request_that_may_only_look_gets_the_kept_answer_or_is_turned_away(
     assert_turned_away(refused)
     assert Order.objects.count() == IdempotencyKey.objects.count() == 1
     assert shopper.place(key=new).status_code == 201
+
+
+def test_a_rush_leaves_few_a_look_for_kept_answers(settings: Any):
+    settings.MAX_ORDERS_AT_WORK = 1
+    seconds = [0.0]
+    admission = Admission(clock=lambda: seconds[0])
+
+    def looks_of_a_rush() -> int:
+        let_in = 0
+        for _each in range(5 * LOOKS_A_SECOND):
+            with suppress(Overloaded), admission.enter() as place:
+                let_in += place is Place.LOOK
+        return let_in
+
+    with admission.enter():
+        first = looks_of_a_rush()
+        seconds[0] += 0.5
+        later = looks_of_a_rush()
+        seconds[0] += 3600
+        rested = looks_of_a_rush()
+
+    assert (first, later, rested) == (LOOKS_A_SECOND, LOOKS_A_SECOND // 2, LOOKS_A_SECOND)
 
 
 def test_what_keeps_no_thread_waiting_for_a_provider_needs_no_place(shopper: Shopper, settings: Any):
