@@ -20,7 +20,7 @@ from prometheus_client import Counter, Gauge
 from shop.errors import Busy
 
 LONGEST_WAIT_SECONDS = 3
-# To look up a kept answer costs ten times what a refusal costs. In a rush nearly all come for the first time.
+# A look reads who calls and what is kept, a refusal nothing. In a rush nearly all come for the first time.
 LOOKS_A_SECOND = 10
 
 AT_WORK = Gauge("shop_orders_at_work", "Requests that work on an order at this moment", multiprocess_mode="livesum")
@@ -61,8 +61,8 @@ class Admission:
         """Let one request in until the block ends: to work, or else only to look up the answer that its key may have.
 
         Those that only look are a quarter as many, and no more than LOOKS_A_SECOND, after a quiet second that many at
-        once: without that bound, in a rush nearly all who are turned away look first, and leave the orders at work a
-        fifth less of the machine. Raises: Overloaded.
+        once. Without that bound, in a rush nearly all who are turned away look first, and take the machine from the
+        orders at work. Raises: Overloaded.
         """
         place = self._take()
         if place is None:
