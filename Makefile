@@ -75,7 +75,7 @@ bench: .venv/installed  ## Measure what an order costs beside a plain Django sho
 	@$(RUN) -m tests.load $(ROWS)
 
 soak: .venv/installed  ## Keep the shop at 70 % of its capacity for MINUTES (5) while dependencies fail (FAULTS=slow,away,holds)
-	@$(RUN) -m tests.load.soak --minutes $(or $(MINUTES),5) --faults $(or $(FAULTS),slow,away,holds)
+	@$(RUN) -m tests.load.soak --minutes $(or $(MINUTES),5) $(if $(FAULTS),--faults $(FAULTS))
 
 simulate: .venv/installed  ## Simulate N histories from SEED on; VERBOSE=1 tells each in words
 	@$(RUN) -m tests.proof.simulator --histories $(or $(N),1000) --seed $(or $(SEED),20261125) $(if $(VERBOSE),--verbose) $(if $(SHRINK),--shrink)
