@@ -68,7 +68,27 @@ class OrderLineState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderState:
+class SaidByAll:
+    """What every customer says with an order: each member is a column of that name, and a parameter of place_order.sql."""
+
+    email: str
+    # The provider's token that the order is to be paid with.
+    payment_method: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaidBySome:
+    """What only some customers say with an order, beside a billing address: each member is a text of orders_contactdetails."""
+
+    company: str = ""
+    vat_number: str = ""
+    phone: str = ""
+    note: str = ""
+    locale: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderState(SaidByAll, SaidBySome):
     """An order as other contexts and the API see it: total = lines + adjustments that are not included."""
 
     order_id: uuid.UUID
@@ -79,7 +99,6 @@ class OrderState:
     total: Money
     lines: tuple[OrderLineState, ...]
     adjustments: tuple[Adjustment, ...] = ()
-    email: str
     shipping_address: Address
     placed_at: datetime
     pay_before: datetime
@@ -92,17 +111,9 @@ class OrderState:
     tracking_number: str = ""
     # Whether the address and the email address are erased: nothing can be sent any more.
     erased: bool = False
-    # What only some customers say.
     billing_address: Address | None = None
-    company: str = ""
-    vat_number: str = ""
-    phone: str = ""
-    note: str = ""
-    locale: str = ""
     # Of a guest's order: which links open it. None: an account's, which no link opens.
     link_epoch: int | None = None
-    # The provider's token that it is to be paid with.
-    payment_method: str = field(default="", repr=False)
     # The guest who placed it, where an account has taken it along: both see it.
     guest_id: uuid.UUID | None = None
     # The request that has extended the time to pay.
@@ -123,9 +134,11 @@ class OrderState:
         return share_in([line.line_total for line in self.lines], self.adjustments)
 
 
-# The members of OrderState that orders_contactdetails holds, where an order has a row there.
-DETAILS = ("company", "vat_number", "phone", "note", "locale")
+SAID_BY_ALL = tuple(member.name for member in fields(SaidByAll))
+SAID_BY_SOME = tuple(member.name for member in fields(SaidBySome))
 _ADDRESS_MEMBERS = [member.name for member in fields(Address)]
+# The columns of orders_contactdetails, where an order has a row there.
+DETAILS = (*SAID_BY_SOME, *(f"billing_{member}" for member in _ADDRESS_MEMBERS))
 # What each member of OrderState is read from, of orders_order AS o, orders_contact AS c and orders_contactdetails AS d.
 _COLUMNS = {
     "order_id": "o.id",
@@ -139,7 +152,6 @@ _COLUMNS = {
     " FROM orders_orderline AS l WHERE l.order_id = o.id)",
     "adjustments": "(SELECT jsonb_agg(jsonb_build_array(a.kind, a.label, a.code, a.rate::text, a.amount_minor, a.included,"
     " a.shares) ORDER BY a.position)::text FROM orders_adjustment AS a WHERE a.order_id = o.id)",
-    "email": "c.email",
     "placed_at": "o.placed_at",
     "pay_before": "o.pay_before",
     "has_payment_method": "o.payment_method <> ''",
@@ -151,12 +163,12 @@ _COLUMNS = {
     "tracking_number": "o.tracking_number",
     "erased": "c.erased_at IS NOT NULL",
     "details": "CASE WHEN d.order_id IS NOT NULL THEN jsonb_build_array({})::text END".format(
-        ", ".join(f"d.{name}" for name in (*DETAILS, *(f"billing_{member}" for member in _ADDRESS_MEMBERS)))
+        ", ".join(f"d.{name}" for name in DETAILS)
     ),
     "link_epoch": "o.link_epoch",
     "guest_id": "o.guest_id",
-    "payment_method": "o.payment_method",
     "hold_extension": "o.hold_extension",
+    **{name: name for name in SAID_BY_ALL},
 }
 _ADDRESS = [f"c.{member}" for member in _ADDRESS_MEMBERS]
 _ORDERS = (
@@ -222,8 +234,8 @@ def _read_adjustment(told: Sequence[Any], currency: str) -> Adjustment:
 
 def _read_details(told: Sequence[str]) -> dict[str, Any]:
     """Return the members of OrderState that a row of orders_contactdetails holds."""
-    billing = Address(*told[len(DETAILS) :])
-    return dict(zip(DETAILS, told, strict=False)) | {"billing_address": billing if billing.country else None}
+    billing = Address(*told[len(SAID_BY_SOME) :])
+    return dict(zip(SAID_BY_SOME, told, strict=False)) | {"billing_address": billing if billing.country else None}
 
 
 @dataclass(frozen=True, kw_only=True)

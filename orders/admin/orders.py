@@ -25,7 +25,7 @@ from orders.models import (
     OrderStatus,
     Saga,
 )
-from orders.queries import OrderState
+from orders.queries import SAID_BY_SOME, OrderState
 from orders.rules import CancelReason
 from orders.sagas.entry import cancel_order, refund_order, resume
 from payments import api as payments
@@ -112,11 +112,7 @@ class ContactDetailsInline(ReadOnlyInline):
     model = ContactDetails
     verbose_name_plural = "bill to, and what else the customer said"
     fields = readonly_fields = (
-        "company",
-        "vat_number",
-        "phone",
-        "note",
-        "locale",
+        *SAID_BY_SOME,
         "billing_name",
         "billing_line1",
         "billing_line2",

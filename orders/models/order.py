@@ -243,6 +243,18 @@ class Adjustment(models.Model):
         return self.label
 
 
+# What stands in each text of a contact that was erased.
+ERASED_CONTACT = {
+    "email": ERASED_EMAIL,
+    "name": ERASED,
+    "line1": ERASED,
+    "line2": "",
+    "city": ERASED,
+    "region": "",
+    "postal_code": ERASED,
+}
+
+
 class Contact(models.Model):
     """Who gets the order. Erased, the row stays with its country, and every other text says so (docs/personal-data.md)."""
 
@@ -266,16 +278,7 @@ class Contact(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="orders_contact_erased_is_gone",
-                condition=models.Q(erased_at=None)
-                | models.Q(
-                    email=ERASED_EMAIL,
-                    name=ERASED,
-                    line1=ERASED,
-                    line2="",
-                    city=ERASED,
-                    region="",
-                    postal_code=ERASED,
-                ),
+                condition=models.Q(erased_at=None) | models.Q(**ERASED_CONTACT),
             ),
         ]
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, TextField, Value
 from django.db.models.functions import Cast, Concat, Now
 
-from orders.models import ENDED, Adjustment, CodeUse, Contact, ContactDetails, Order, OrderLine, Saga
+from orders.models import ENDED, ERASED_CONTACT, Adjustment, CodeUse, Contact, ContactDetails, Order, OrderLine, Saga
 from orders.services.held_unpaid import NO_KEYS
 from orders.services.take_along import take_along
 from shop import transactions
@@ -17,7 +17,6 @@ from shop.personal.facts import erase_from_facts, still_told
 from shop.personal.keepers import (
     BATCH,
     ERASED,
-    ERASED_EMAIL,
     AgedPage,
     FoundOrder,
     Keeper,
@@ -88,16 +87,7 @@ def erase(order_ids: Sequence[uuid.UUID], *, whole: bool) -> int:
     with transactions.transaction("orders"):
         locked = Order.objects.select_for_update().filter(~_UNFINISHED, pk__in=order_ids, status__in=ENDED)
         ended = list(locked.order_by("pk").values_list("pk", flat=True))
-        changed = Contact.objects.filter(order_id__in=ended, erased_at=None).update(
-            email=ERASED_EMAIL,
-            name=ERASED,
-            line1=ERASED,
-            line2="",
-            city=ERASED,
-            region="",
-            postal_code=ERASED,
-            erased_at=Now(),
-        )
+        changed = Contact.objects.filter(order_id__in=ended, erased_at=None).update(**ERASED_CONTACT, erased_at=Now())
         changed += ContactDetails.objects.filter(order_id__in=ended).delete()[0]
         orders = Order.objects.filter(pk__in=ended)
         changed += orders.exclude(tracking_number__in=("", ERASED)).update(tracking_number=ERASED)

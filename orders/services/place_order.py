@@ -19,7 +19,18 @@ from orders.models import UNPAID, DiscountCode, Order, OrderStatus, new_order_nu
 from orders.pricing.basket import Destination
 from orders.pricing.price import WhyNot
 from orders.pricing.priced import Adjustment
-from orders.queries import DETAILS, Address, OrderLineState, OrderProgress, OrderState, get_progress
+from orders.queries import (
+    DETAILS,
+    SAID_BY_ALL,
+    SAID_BY_SOME,
+    Address,
+    OrderLineState,
+    OrderProgress,
+    OrderState,
+    SaidByAll,
+    SaidBySome,
+    get_progress,
+)
 from orders.services.held_unpaid import (
     HolderKeys,
     OpenOrder,
@@ -48,7 +59,15 @@ from shop.work.background import wake
 FIRST_LINK_EPOCH = 1
 
 _PLACE_ORDER = Statement("orders", "place_order")
-_ADD_CONTACT_DETAILS = Statement("orders", "add_contact_details")
+# Records what else the customer said with an order that place_order.sql has placed in the same transaction; writes nothing
+# where that placed none. Locks: its own row.
+_ADD_CONTACT_DETAILS = Statement(
+    "orders",
+    "add_contact_details",
+    text=f"INSERT INTO orders_contactdetails (order_id, {', '.join(DETAILS)})"
+    f" SELECT placed.id, {', '.join(f'%({name})s' for name in DETAILS)}"
+    " FROM orders_order AS placed WHERE placed.id = %(order_id)s::uuid",
+)
 _ADD_ADJUSTMENTS = Statement("orders", "add_adjustments")
 _HOLD_CODES = Statement("orders", "hold_codes")
 # What only some orders have is sent together with the order.
@@ -110,7 +129,7 @@ class TooManyOpenOrders(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NewOrder:
+class NewOrder(SaidByAll, SaidBySome):
     """An order as its customer wants it, on its way from the request through the saga to its row.
 
     `lines` are (sku, quantity); `fingerprint` tells the request from another one with the same key.
@@ -120,20 +139,13 @@ class NewOrder:
     idempotency_key: str
     fingerprint: str
     lines: tuple[tuple[str, int], ...]
-    email: str
     shipping_address: Address
-    payment_method: str = ""
     expected_total: Money | None = None
     shipping_option: str = ""
     codes: tuple[str, ...] = ()
     # What its lines, shipping option and codes are from, where its customer was quoted a price.
     quote: Quote | None = None
     billing_address: Address | None = None
-    company: str = ""
-    vat_number: str = ""
-    phone: str = ""
-    note: str = ""
-    locale: str = ""
     by_guest: bool = False
 
     @property
@@ -207,14 +219,12 @@ def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> tuple
         total=costs.total,
         lines=tuple(OrderLineState(item.sku, item.name, item.quantity, item.unit_price) for item in costs.priced.items),
         adjustments=costs.priced.adjustments,
-        email=new.email,
         shipping_address=new.shipping_address,
         placed_at=now(),
         pay_before=now(),
         has_payment_method=bool(new.payment_method),
         billing_address=new.billing_address,
-        **{name: getattr(new, name) for name in DETAILS},
-        payment_method=new.payment_method,
+        **{name: getattr(new, name) for name in (*SAID_BY_ALL, *SAID_BY_SOME)},
     )
     return order, costs.codes
 
@@ -279,7 +289,6 @@ def _record(
             fingerprint=new.fingerprint,
             total_minor=order.total.minor,
             currency=order.total.currency,
-            payment_method=new.payment_method,
             time_to_pay=timedelta(seconds=settings.RESERVATION_TTL_SECONDS),
             most_orders=settings.MAX_OPEN_ORDERS_PER_CUSTOMER,
             lines=_lines_as_json(order.lines, free),
@@ -287,7 +296,7 @@ def _record(
             email_verified=verified,
             **vars(keys),
             link_epoch=FIRST_LINK_EPOCH if new.by_guest else None,
-            email=order.email,
+            **{name: getattr(order, name) for name in SAID_BY_ALL},
             **vars(order.shipping_address),
             saga_id=new_id(),
             due_in=lease() if inline else timedelta(0),
@@ -357,7 +366,7 @@ def _additions_of(order: OrderState) -> dict[Statement, dict[str, str]]:
 
 def _details_of(order: OrderState) -> dict[str, str]:
     """Return the columns of orders_contactdetails for an order, none where its customer said nothing of that kind."""
-    said = {name: getattr(order, name) for name in DETAILS}
+    said = {name: getattr(order, name) for name in SAID_BY_SOME}
     if order.billing_address is None and not any(said.values()):
         return {}
     billing = order.billing_address or NO_ADDRESS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from django.test.utils import isolate_apps
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "personal-data.md"
 TEXTS = (models.CharField, models.TextField, models.JSONField, models.BinaryField, models.GenericIPAddressField)
 DIGEST = re.compile(r"_(?:key|hash|digest|fingerprint)$")
-NAME = re.compile(r"`([a-z_*]+\.[a-z_0-9]+)`")
+NAME = re.compile(r"`([a-z_*]+\.(?:[a-z_0-9]+|\*))`")
 
 
 def columns() -> dict[str, models.Field]:
@@ -36,14 +37,10 @@ def texts() -> set[str]:
 
 
 def declared(heading: str) -> list[str]:
-    """Return the columns that a section's table names in its first cells, `*` for each table of that ending."""
+    """Return the columns that a section's table names in its first cells: each one, or each that a `*` stands for."""
     section = PAGE.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
     named = [name for line in section.splitlines() if line.startswith("|") for name in NAME.findall(line.split("|")[1])]
-    return [
-        column
-        for name in named
-        for column in ([each for each in columns() if each.endswith(name[1:])] if name.startswith("*") else [name])
-    ]
+    return [column for name in named for column in (fnmatch.filter(columns(), name) if "*" in name else [name])]
 
 
 def undeclared() -> set[str]:

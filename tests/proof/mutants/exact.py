@@ -77,6 +77,14 @@ MUTANTS = (
         killers=(f"{ONE_MEANING}::test_a_parcel_goes_to_a_country",),
     ),
     Mutant(
+        removes="the look whether the short way of reading an order knows every field",
+        promise="edge",
+        file="orders/rest/usual.py",
+        old="    if MISSED:\n",
+        new="    if False:\n",
+        killers=("tests/unit/orders/test_usual_bodies.py::test_while_a_field_is_missed_no_body_is_usual",),
+    ),
+    Mutant(
         removes="the capitals of an id",
         promise="edge",
         file="shop/rest/query.py",

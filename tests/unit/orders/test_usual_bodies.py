@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rest_framework import serializers
 
+from orders.rest import usual as quick
 from orders.rest.serializers import PlaceOrderSerializer
-from orders.rest.usual import usual_order
+from orders.rest.usual import MISSED, missed_by, usual_order
 from shop.rest.problem import plain
 from tests.driver.factories import OrderBodyFactory
 
@@ -61,6 +64,31 @@ def test_the_usual_body_is_usual(without: str):
     serializer = PlaceOrderSerializer(data=body)
     assert serializer.is_valid()
     assert usual == plain(serializer.validated_data)
+
+
+class _Known(msgspec.Struct):
+    sku: str
+
+
+class _Asked(serializers.Serializer[Any]):
+    sku = serializers.CharField()
+    needed = serializers.CharField()
+    filled_in = serializers.CharField(required=False, default="x")
+    optional = serializers.CharField(required=False)
+
+
+def test_the_quick_look_knows_every_field_that_an_order_cannot_do_without():
+    assert not MISSED, f"until orders/rest/usual.py knows {MISSED}, the serializer reads every order"
+
+
+def test_a_field_that_is_asked_for_or_filled_in_is_missed():
+    assert missed_by(_Known, _Asked) == {"needed", "filled_in"}
+
+
+def test_while_a_field_is_missed_no_body_is_usual(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(quick, "MISSED", {"needed"})
+
+    assert usual_order(OrderBodyFactory()) is None
 
 
 UNUSUAL = ["email", "expected_total", "billing_address", "company", "vat_number", "phone", "note", "locale", "unknown"]
