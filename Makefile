@@ -20,8 +20,8 @@ OPTIONS :=
 WORKERS ?= 2
 # What judges how long a recovery takes needs the machine for itself.
 TIMED := tests/proof/processes tests/proof/broker
-# What each test of the campaign found; the table is summed up from it.
-PROOF_LOG := docs/proof.jsonl
+# What each test of the campaign found, at the commit that its first line names; the table is summed up from it.
+PROOF_LOG := var/proof.jsonl
 CAMPAIGN = PROVE=full $(RUN) -m pytest -q --proof-log $(PROOF_LOG) --proof-file docs/proof.md
 
 # What requirements.txt pins, by the uv that it pins; by pip where uv is not to be had (pip.conf may name a mirror of its own).
@@ -63,7 +63,7 @@ prove: .venv/installed  ## Inject every kind of fault, in about ten minutes, and
 	PROVE=short $(RUN) -m pytest -q -n $(WORKERS) --dist load --maxschedchunk 1 $(OPTIONS) $(PROOF)
 
 prove-full: .venv/installed  ## The same as a campaign of hours; writes docs/proof.md (ONLY=tests resumes it with these)
-	$(if $(ONLY),,@rm -f $(PROOF_LOG))
+	@$(if $(ONLY),test -f $(PROOF_LOG) || { echo "there is no $(PROOF_LOG) to go on with: run make prove-full without ONLY"; exit 1; },rm -f $(PROOF_LOG))
 	@timed="$(or $(filter $(TIMED),$(ONLY)),$(if $(ONLY),,$(TIMED)))"; \
 	rest="$(if $(ONLY),$(filter-out $(TIMED),$(ONLY)),$(PROOF) $(addprefix --ignore=,$(TIMED)))"; \
 	failed=0; \

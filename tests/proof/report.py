@@ -134,7 +134,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer to keep the table."""
     help_ = f"write the result under the heading '{HEADING}' of this Markdown file, in place of the last one"
     parser.addoption("--proof-file", type=Path, help=help_)
-    help_ = "keep what each test found in this file, at once, and sum up all that stands there; a test run again counts once"
+    help_ = (
+        "keep what each test found in this file, which is of one commit and one SEED, and sum up all that stands there"
+    )
     parser.addoption("--proof-log", type=Path, help=help_)
 
 
@@ -156,45 +158,61 @@ class Outcome:
 
     outcome: str
     properties: list[tuple[str, Any]]
-    commit: str
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Listen to what the tests report, in the process that the workers of pytest-xdist report to."""
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Collector(config.getoption("--proof-log")), "proof-collector")
+        collector = Collector(config.getoption("--proof-log"), commit=commit_of_tree())
+        config.pluginmanager.register(collector, "proof-collector")
 
 
 class Collector:
-    """Keeps how each test ended; in a file as well, so that a campaign of hours can break off and go on."""
+    """Keeps how each test ended; in a file as well, so that a campaign of hours can break off and go on.
 
-    def __init__(self, log: Path | None) -> None:
+    The file is the record of one commit: its first line is the commit and the seed, each other one is a test, how it
+    ended and what it recorded.
+    """
+
+    def __init__(self, log: Path | None, *, commit: str) -> None:
+        """Read the file, or begin it. Raises: pytest.UsageError where it would not be of one commit and one seed."""
         self._log = log
-        self._commit = commit_of_tree()
+        self.commit = commit
         self.outcomes: dict[str, Outcome] = {}
-        for line in log.read_text().splitlines() if log and log.exists() else ():
-            test, outcome, properties, commit = json.loads(line)
-            self.outcomes[test] = Outcome(outcome, [(name, value) for name, value in properties], commit)
+        if log is None:
+            return
+        if not commit or commit.endswith("+"):
+            raise pytest.UsageError(
+                f"commit first: what is recorded in {log} is of one commit, not of {commit or 'none'}"
+            )
+        if not log.exists():
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text(json.dumps([commit, SEED]) + "\n")
+        first, *lines = log.read_text().splitlines()
+        if json.loads(first) != [commit, SEED]:
+            of, seed = json.loads(first)
+            raise pytest.UsageError(f"{log} is of commit {of} with SEED={seed}, and this is {commit} with SEED={SEED}")
+        for line in lines:
+            test, outcome, properties = json.loads(line)
+            self.outcomes[test] = Outcome(outcome, [(name, value) for name, value in properties])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a test recorded; one whose setup fails has recorded nothing, but has failed."""
         if report.when != "call" and report.passed:
             return
         found = [(name, value) for name, value in report.user_properties if name == PROPERTY]
-        self.outcomes[report.nodeid] = Outcome(report.outcome, found, self._commit)
+        self.outcomes[report.nodeid] = Outcome(report.outcome, found)
         if self._log:
             with self._log.open("a") as log:
-                log.write(json.dumps([report.nodeid, report.outcome, found, self._commit]) + "\n")
+                log.write(json.dumps([report.nodeid, report.outcome, found]) + "\n")
 
 
 def commit_of_tree() -> str:
-    """Return the commit of this checkout, with a + where more differs from it than what a proof writes; "" without git."""
+    """Return the commit of this checkout, with a + where more differs from it than the page of the proof; "" without git."""
     tree = Path(__file__).parents[2]
     commit = _git(tree, "rev-parse", "--short", "HEAD")
-    changed = _git(
-        tree, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/proof.md", ":!docs/proof.jsonl"
-    )
+    changed = _git(tree, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/proof.md")
     return f"{commit}+" if changed else commit
 
 
@@ -223,11 +241,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         for violation in found.violations:
             terminalreporter.write_line(f"VIOLATION {found.fault}: {violation}")
     wanted: Path | None = config.getoption("--proof-file")
-    if wanted is not None:
-        keep_result(wanted, table, outcomes)
+    if wanted is not None and collector is not None:
+        keep_result(wanted, table, outcomes, commit=collector.commit)
 
 
-def keep_result(file: Path, table: Sequence[str], outcomes: Sequence[Outcome]) -> None:
+def keep_result(file: Path, table: Sequence[str], outcomes: Sequence[Outcome], *, commit: str) -> None:
     """Put the result, with what it was made on, in the place of the last one. Raises: ValueError without the heading."""
     before, heading, _last = file.read_text().partition(HEADING)
     if not heading:
@@ -237,7 +255,6 @@ def keep_result(file: Path, table: Sequence[str], outcomes: Sequence[Outcome]) -
     machine = f"{cores} cores ({platform.machine()}), {memory:.0f} GiB, {platform.system()}"
     made = (
         f"`make prove-full SEED={SEED}` on {datetime.now(UTC):%Y-%m-%d}: {machine}, Python {platform.python_version()}, commit"
-        f" {' + '.join(sorted({outcome.commit for outcome in outcomes}))}:"
-        f" {counted['passed']:,} tests passed, {counted['failed']:,} failed, {counted['skipped']:,} skipped."
+        f" {commit}: {counted['passed']:,} tests passed, {counted['failed']:,} failed, {counted['skipped']:,} skipped."
     )
     file.write_text("\n".join([before + heading, "", made, "", *table, ""]))

@@ -98,8 +98,8 @@ def test_the_result_takes_the_place_of_the_last_one(tmp_path: Path):
     page = tmp_path / "proof.md"
     page.write_text(f"# Proof\n\nProse.\n\n{proof.HEADING}\n\nold figures\n")
 
-    outcomes = [proof.Outcome(how, [], "abc") for how in ("passed", "passed", "failed", "skipped")]
-    proof.keep_result(page, ["| fault |"], outcomes)
+    outcomes = [proof.Outcome(how, []) for how in ("passed", "passed", "failed", "skipped")]
+    proof.keep_result(page, ["| fault |"], outcomes, commit="abc")
 
     text = page.read_text()
     assert text.startswith(f"# Proof\n\nProse.\n\n{proof.HEADING}\n\n`make prove-full SEED={proof.SEED}` on ")
@@ -113,7 +113,7 @@ def test_a_page_without_a_place_for_the_result_is_left_alone(tmp_path: Path):
     page.write_text("# Proof\n")
 
     with pytest.raises(ValueError, match="has no heading"):
-        proof.keep_result(page, [], [])
+        proof.keep_result(page, [], [], commit="abc")
 
     assert page.read_text() == "# Proof\n"
 
@@ -124,15 +124,16 @@ def report(test: str, *, outcome: Outcome = "passed", when: Phase = "call", foun
 
 
 def test_a_campaign_that_broke_off_goes_on_and_a_test_run_again_counts_once(tmp_path: Path):
-    log = tmp_path / "proof.jsonl"
-    broken_off = proof.Collector(log)
+    log = tmp_path / "var" / "proof.jsonl"
+    broken_off = proof.Collector(log, commit="abc")
     broken_off.pytest_runtest_logreport(report("a", outcome="failed", found="killed"))
     broken_off.pytest_runtest_logreport(report("b", found="raced"))
 
-    going_on = proof.Collector(log)
+    going_on = proof.Collector(log, commit="abc")
     going_on.pytest_runtest_logreport(report("a", found="killed"))
 
-    assert going_on.outcomes == proof.Collector(log).outcomes
+    assert going_on.outcomes == proof.Collector(log, commit="abc").outcomes
+    assert log.read_text().splitlines()[0] == f'["abc", {proof.SEED}]'
     assert [(name, outcome.outcome) for name, outcome in going_on.outcomes.items()] == [
         ("a", "passed"),
         ("b", "passed"),
@@ -141,8 +142,31 @@ def test_a_campaign_that_broke_off_goes_on_and_a_test_run_again_counts_once(tmp_
             for entry in outcome.properties)] == [1, 1]  # fmt: skip
 
 
+@pytest.mark.parametrize(("commit", "seed"), [("abd", proof.SEED), ("abc", proof.SEED + 1)])
+def test_a_campaign_does_not_go_on_at_another_commit_or_with_another_seed(
+    commit: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    log = tmp_path / "proof.jsonl"
+    proof.Collector(log, commit="abc").pytest_runtest_logreport(report("a", found="killed"))
+    kept = log.read_text()
+    monkeypatch.setattr(proof, "SEED", seed)
+
+    with pytest.raises(pytest.UsageError, match="is of commit abc with SEED="):
+        proof.Collector(log, commit=commit)
+
+    assert log.read_text() == kept
+
+
+@pytest.mark.parametrize("commit", ["", "abc+"])
+def test_a_campaign_is_not_begun_on_what_is_no_commit(commit: str, tmp_path: Path):
+    with pytest.raises(pytest.UsageError, match="commit first"):
+        proof.Collector(tmp_path / "proof.jsonl", commit=commit)
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_test_whose_setup_fails_has_failed(tmp_path: Path):
-    collector = proof.Collector(None)
+    collector = proof.Collector(None, commit="abc")
 
     collector.pytest_runtest_logreport(report("a", outcome="failed", when="setup"))
     collector.pytest_runtest_logreport(report("a", when="teardown"))
