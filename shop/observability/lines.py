@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -34,6 +35,8 @@ MAX_FACTS = 50
 # Of a chosen trace: spans of the slowest statements of a request, and of any other piece of work.
 REQUEST_SQL_SPANS = 6
 SQL_SPANS = 2
+_PROBES = ("/health", "/ready", "/metrics")
+_NOTICES = "/webhooks/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,18 @@ def at_provider(operation: str) -> Iterator[None]:
     finally:
         if line is not None:
             line.provider_seconds += time.perf_counter() - started
+
+
+def is_routine(request: HttpRequest) -> bool:
+    """Return whether the request is a probe or a notice of the provider: told of only where it failed or did something."""
+    return request.path.startswith(_PROBES if request.method == "GET" else _NOTICES)
+
+
+def says_nothing(request: HttpRequest, response: HttpResponse) -> bool:
+    """Return whether there is nothing to tell of the request that ends here."""
+    line = _line.get()
+    did_nothing = request.method == "GET" or line is None or not line.facts
+    return response.status_code == HTTPStatus.OK and is_routine(request) and did_nothing
 
 
 @receiver(signals.bind_extra_request_finished_metadata)

@@ -33,8 +33,6 @@ _OUR_OWN = {"level", "logger", "timestamp", "trace_id", "span_id"}
 # No address, key or card number is without one of these. Only a text that has one is looked at closely.
 _SUSPICIOUS = re.compile(rf"@|k_(?:live|test)_|whsec_|_secret_|earer |\d(?:{SEPARATOR}?\d){{12}}")
 _SHORTEST_CARD = 10**12
-_PROBES = ("GET /health", "GET /ready", "GET /metrics")
-_NOTICES = "POST /webhooks/"
 _MAX_DEPTH = 6
 
 
@@ -104,7 +102,6 @@ def standard_config(*, log_format: str, level: str) -> dict[str, Any]:
 def _described() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
-        drop_what_says_nothing,
         add_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -113,15 +110,6 @@ def _described() -> list[Processor]:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
-
-
-def drop_what_says_nothing(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Leave out probes that were answered well, and the provider's notices in whose request nothing happened."""
-    if event.get("event") in {"request_started", "request_finished"} and event.get("code", 200) == 200:  # noqa: PLR2004
-        request = str(event.get("request", ""))
-        if request.startswith(_PROBES) or (request.startswith(_NOTICES) and "facts" not in event):
-            raise structlog.DropEvent
-    return event
 
 
 def add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

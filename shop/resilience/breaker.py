@@ -261,6 +261,10 @@ class _StateMachine(pybreaker.CircuitBreaker):
                 self._probe_began = None
             if permit.era != self._era:
                 return
+            if error is None and not permit.probe:
+                # All that pybreaker's way through an answer to a closed breaker comes to.
+                self.window.record(failed=False)
+                return
 
             def outcome() -> None:
                 if error is not None:

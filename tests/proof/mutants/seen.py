@@ -24,6 +24,24 @@ MUTANTS = (
         killers=(f"{IDS}::test_an_id_is_taken_from_a_proxy_of_ours_and_from_nobody_else",),
     ),
     Mutant(
+        removes="the forgetting, in a child process, of the random numbers that its parent has drawn ahead",
+        promise="edge",
+        file="shop/ids.py",
+        old="os.register_at_fork(after_in_child=_drawn.clear)\n",
+        new="",
+        killers=("tests/unit/shop/test_ids_at.py::test_a_child_process_does_not_draw_what_its_parent_draws",),
+    ),
+    Mutant(
+        removes="the line of a notice in whose request something happened",
+        promise="edge",
+        file="shop/observability/lines.py",
+        old="is_routine(request) and did_nothing",
+        new="is_routine(request)",
+        killers=(
+            "tests/unit/shop/test_lines.py::test_probes_and_notices_are_told_of_only_where_they_failed_or_did_something",
+        ),
+    ),
+    Mutant(
         removes="the look at what an id is made of",
         promise="edge",
         file="shop/request_ids.py",

@@ -5,9 +5,12 @@ import logging
 
 import pytest
 import structlog
+from django.http import HttpResponse
+from django.test import RequestFactory
 
 from shop.observability import lines
 from shop.observability.lines import one_line
+from shop.rest.edge import NamedRequests
 from tests.driver.logs import captured
 
 log = structlog.get_logger(__name__)
@@ -82,3 +85,27 @@ def test_lines_outside_of_any_piece_stand_alone(written):
     log.info("email.sent", order_id="7")
 
     assert [line["event"] for line in written()] == ["email.sent"]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "facts", "told"),
+    [
+        ("GET /health", 200, (), False),
+        ("GET /ready", 503, (), True),
+        ("POST /webhooks/stripe", 200, (), False),
+        ("POST /webhooks/stripe", 200, ("payment.captured",), True),
+        ("POST /webhooks/stripe", 400, (), True),
+        ("POST /api/v1/orders", 200, (), True),
+    ],
+)
+def test_probes_and_notices_are_told_of_only_where_they_failed_or_did_something(
+    request_line, status, facts, told, written
+):
+    def answer(_request):
+        for fact in facts:
+            log.info(fact)
+        return HttpResponse(status=status)
+
+    lines.RequestLineMiddleware(NamedRequests(answer))(RequestFactory().generic(*request_line.split()))
+
+    assert any(line["event"] == "request_finished" for line in written()) is told

@@ -15,7 +15,6 @@ from shop.observability.logging import (
     _EMAIL,
     _KEYS,
     add_trace,
-    drop_what_says_nothing,
     redact,
     redact_text,
     standard_config,
@@ -92,24 +91,6 @@ def test_a_library_s_record_with_an_exception_comes_out_clean(log_format):
     assert "ValueError: invalid literal for int() with base 10: '[email]'" in printed
     if log_format == "json":
         assert json.loads(printed)["event"] == "no mail to [email]"
-
-
-@pytest.mark.parametrize("request_line", ["GET /health", "POST /webhooks/stripe"])
-def test_probes_and_notices_that_changed_nothing_are_left_out(request_line):
-    with pytest.raises(structlog.DropEvent):
-        drop_what_says_nothing(None, "info", {"event": "request_finished", "request": request_line, "code": 200})
-
-
-@pytest.mark.parametrize(
-    "kept",
-    [
-        {"event": "request_finished", "request": "GET /ready", "code": 503},
-        {"event": "request_finished", "request": "POST /webhooks/stripe", "code": 400},
-        {"event": "request_finished", "request": "POST /webhooks/stripe", "code": 200, "facts": [{"fact": "x"}]},
-    ],
-)
-def test_a_probe_that_failed_and_a_notice_that_changed_something_are_told(kept):
-    assert drop_what_says_nothing(None, "info", dict(kept)) == kept
 
 
 @pytest.mark.parametrize("logger", ["celery.app.trace", "celery.worker.strategy", "celery.beat"])
