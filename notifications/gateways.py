@@ -19,7 +19,6 @@ from shop import transactions
 from shop.errors import Fault, Refusal
 from shop.observability import tracing
 
-TIMEOUT_SECONDS = 10
 PERMANENT = range(500, 600)  # RFC 5321, section 4.2.1: the same command is refused again
 
 
@@ -56,7 +55,7 @@ def message_id(email_id: UUID) -> str:
 
 
 def send(message: Message) -> None:
-    """Hand one email to the mail server, within 10 s per answer unless EMAIL_TIMEOUT says otherwise.
+    """Hand one email to the mail server, within the time limits of the backend (shop/smtp.py).
 
     Raises: EmailUndeliverable, MailServerUnavailable; neither shows the address.
     """
@@ -79,7 +78,6 @@ def _build(message: Message) -> mail.EmailMultiAlternatives:
         body=message.text,
         to=[message.to],
         headers=_headers(message),
-        connection=mail.get_connection(timeout=settings.EMAIL_TIMEOUT or TIMEOUT_SECONDS),
     )
     built.attach_alternative(message.html, "text/html")
     return built

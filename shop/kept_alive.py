@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from shop import deadlines
 from shop.http_answers import Answer
 
 # Shorter than any load balancer on the way keeps a silent connection, so that a request rarely meets its end.
@@ -33,6 +34,11 @@ class _InOnePiece(http.client.HTTPConnection):
 
     response_class = Answer
     _pieces: list[Any] | None = None
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """Prepare a connection that keeps the deadlines of whoever uses it."""
+        super().__init__(*arguments, **named)
+        self._create_connection = deadlines.connect
 
     def request(self, *arguments: Any, **named: Any) -> None:
         """Build the request, then send it."""
@@ -58,7 +64,8 @@ class _InOnePieceEncrypted(_InOnePiece, http.client.HTTPSConnection):
 class KeptAlive:
     """One pool of idle connections per process, shared by its threads; a request has its connection to itself.
 
-    `timeout_seconds` holds for connecting and for each read. Certificates are verified against the bundle in `cafile`.
+    `timeout_seconds` holds for a request and its whole answer, connecting included, however slowly a server sends it.
+    Certificates are verified against the bundle in `cafile`.
     HTTPS_PROXY and NO_PROXY are followed; plain HTTP, which only stand-ins speak, goes straight there.
     """
 
@@ -71,6 +78,12 @@ class KeptAlive:
         self, method: str, address: SplitResult, *, headers: Mapping[str, str], body: bytes | None
     ) -> tuple[bytes, int, Any]:
         """Send one request once and return the answer's body, status and headers. Raises: OSError, HTTPException."""
+        with deadlines.within(self._timeout_seconds):
+            return self._exchange(method, address, headers, body)
+
+    def _exchange(
+        self, method: str, address: SplitResult, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[bytes, int, Any]:
         kept = self._kept.setdefault((os.getpid(), address.scheme, address.netloc), deque())
         connection = _take(kept) or self._connect(address)
         whole = False
@@ -98,18 +111,16 @@ class KeptAlive:
         """Prepare a connection; it is opened by the first request on it."""
         host = address.hostname or ""
         if address.scheme != "https":
-            return _InOnePiece(host, address.port, timeout=self._timeout_seconds)
+            return _InOnePiece(host, address.port)
         if (proxy := _proxy_to(host)) is None:
-            return _InOnePieceEncrypted(host, address.port, timeout=self._timeout_seconds, context=self._certificates)
-        connection = _InOnePieceEncrypted(
-            proxy.hostname or "", proxy.port, timeout=self._timeout_seconds, context=self._certificates
-        )
+            return _InOnePieceEncrypted(host, address.port, context=self._certificates)
+        connection = _InOnePieceEncrypted(proxy.hostname or "", proxy.port, context=self._certificates)
         connection.set_tunnel(host, address.port, headers=_proxy_credentials(proxy))
         return connection
 
     @cached_property
     def _certificates(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._cafile)
+        return deadlines.encrypted(ssl.create_default_context(cafile=self._cafile))
 
 
 def _take(kept: Kept) -> http.client.HTTPConnection | None:

@@ -358,6 +358,8 @@ SHIPPING_CARRIERS = {"manual": "shipping.gateways.manual.ManualCarrier"}
 SHIPPING_CARRIER = env.str("SHIPPING_CARRIER", "manual")
 EMAIL_CONFIG = mail_from_env(env)
 vars().update(EMAIL_CONFIG)
+# In seconds, for each wait at the mail server, whoever sends; shop/smtp.py limits a whole sending.
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Shop <orders@shop.example>")
 
 # --- who sells, on receipts -------------------------------------------------------------------------------------------

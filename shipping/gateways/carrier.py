@@ -76,7 +76,7 @@ class Carrier(Protocol):
     """A company that takes parcels.
 
     Most have no idempotency keys, so the reference is stored before `book`, and whoever may have asked before calls
-    `find` first. An adapter sets a timeout on everything it sends and turns trouble into the two errors above.
+    `find` first. An adapter limits the time of each whole exchange, not of each read alone, and turns trouble into the two errors above.
     """
 
     def find(self, *, reference: UUID) -> Booking | None:

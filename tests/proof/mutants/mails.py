@@ -1,4 +1,4 @@
-"""Mutants of the limit of emails to people who never paid: none, one that is passed by, or one that reaches paying customers."""
+"""Mutants of mail: of the limit of emails to people who never paid, and of that in time for a server that drips."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ SENDING = "notifications/services/sending.py"
 TESTS = "tests/integration/notifications/test_limits.py"
 STRANGER = f"{TESTS}::test_a_stranger_gets_so_many_emails_about_unpaid_orders_and_the_rest_is_withheld_with_its_reason"
 OTHERS = f"{TESTS}::test_every_other_email_goes_though_nothing_more_goes_to_strangers"
+SMTP = "shop/smtp.py"
+DEADLINES = "shop/deadlines.py"
+DRIPPING = "tests/unit/shop/test_deadlines.py"
 LATER = f"{TESTS}::test_the_limit_is_one_of_time_and_staff_may_send_a_withheld_email_later"
 
 MUTANTS = (
@@ -100,5 +103,56 @@ MUTANTS = (
         old="expected={EmailStatus.FAILED, EmailStatus.WITHHELD}",
         new="expected={EmailStatus.FAILED}",
         killers=(LATER,),
+    ),
+    Mutant(
+        removes="the limit in time of a whole sending at the mail server",
+        promise="edge",
+        file=SMTP,
+        old="        with deadlines.within(SENDING_SECONDS, each=self.timeout):\n            return super().send_messages(email_messages)\n",
+        new="        return super().send_messages(email_messages)\n",
+        killers=(
+            "tests/integration/notifications/test_dripping.py",
+            f"{DRIPPING}::test_a_mail_server_that_drips_is_given_up_and_the_reason_told",
+        ),
+    ),
+    Mutant(
+        removes="the backend that limits a sending from what EMAIL_URL names",
+        promise="edge",
+        file="config/mail.py",
+        old='        found["EMAIL_BACKEND"] = "shop.smtp.EmailBackend"\n',
+        new="        pass\n",
+        killers=("tests/unit/config/test_mail.py::test_whoever_sends_over_a_server_does_so_within_the_time_limit",),
+    ),
+    Mutant(
+        removes="the limit in time of what is said over TLS",
+        promise="edge",
+        file=DEADLINES,
+        old="    context.sslsocket_class = _Encrypted\n",
+        new="",
+        killers=(f"{DRIPPING}::test_an_encrypted_answer_that_drips_is_given_up",),
+    ),
+    Mutant(
+        removes="the limit in time of each byte that is read",
+        promise="edge",
+        file=DEADLINES,
+        old="        return _by_limit(self, super().recv_into, *arguments, **named)\n",
+        new="        return super().recv_into(*arguments, **named)\n",
+        killers=(f"{DRIPPING}::test_an_answer_over_http_that_drips_is_given_up",),
+    ),
+    Mutant(
+        removes="the share of the time that a host's next address gets",
+        promise="edge",
+        file=DEADLINES,
+        old="_current.limit.left() / (len(found) - number)",
+        new="_current.limit.left()",
+        killers=(f"{DRIPPING}::test_an_address_that_does_not_answer_leaves_time_for_the_next",),
+    ),
+    Mutant(
+        removes="the limit in time of a whole call of the card provider",
+        promise="edge",
+        file="shop/kept_alive.py",
+        old="        with deadlines.within(self._timeout_seconds):\n            return self._exchange(",
+        new="        with deadlines.within(3600):\n            return self._exchange(",
+        killers=(f"{DRIPPING}::test_an_answer_over_http_that_drips_is_given_up",),
     ),
 )

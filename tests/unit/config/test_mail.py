@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage, get_connection
 
 from config.mail import mail_from_env
+from shop import smtp
 
 
 def read(url: str) -> dict[str, object]:
@@ -43,3 +44,10 @@ def test_a_server_is_read_as_before():
     found = read("smtp+tls://user:secret@mail.example:587")
 
     assert (found["EMAIL_HOST"], found["EMAIL_PORT"], found["EMAIL_USE_TLS"]) == ("mail.example", 587, True)
+
+
+@pytest.mark.parametrize("kind", ["smtp", "smtp+tls", "smtp+ssl"])
+def test_whoever_sends_over_a_server_does_so_within_the_time_limit(kind: str):
+    found = read(f"{kind}://user:secret@mail.example:587")
+
+    assert isinstance(get_connection(str(found["EMAIL_BACKEND"])), smtp.EmailBackend)
