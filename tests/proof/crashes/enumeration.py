@@ -50,7 +50,7 @@ def enumerate_crashes(
 
     `judge` recovers and says what is wrong then, where sweeps in this process are not all that it takes.
     """
-    judge = judge or _recover_and_judge
+    judge = judge or recover_and_judge
     journey.begin()
     recorded = live(journey.act)
     found = Enumeration(journey.name, recorded.points)
@@ -86,7 +86,7 @@ def enumerate_pairs(journey: Journey, *, first: Choose, second: Choose) -> Enume
             assert recovery.killed, pair
             assert recovery.points[-1] == next_point, f"{pair} came out as {recovery.points[-1]}"
             found.died_at.append(pair)
-            found.violations += [f"killed {pair}: {wrong}" for wrong in _recover_and_judge(journey, lived)]
+            found.violations += [f"killed {pair}: {wrong}" for wrong in recover_and_judge(journey, lived)]
     return found
 
 
@@ -108,7 +108,8 @@ def run_sweeps() -> int:
     return sum(sweep.run() for sweep in order_sweeps())
 
 
-def _recover_and_judge(journey: Journey, lived: Lived) -> Iterator[str]:
+def recover_and_judge(journey: Journey, lived: Lived) -> Iterator[str]:
+    """Do what the other processes of the shop do, and the client; say what is wrong then."""
     journey.resend()
     settle()
     yield from violations_at_rest()
