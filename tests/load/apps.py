@@ -19,3 +19,7 @@ class BenchConfig(AppConfig):
             from tests.load import tally
 
             tally.install(counts)
+        if stages := settings.BENCH_STAGES:  # type: ignore[misc]
+            from tests.load import stages as stamped
+
+            stamped.install(stages)

@@ -21,4 +21,6 @@ DATABASE_ASYNCHRONOUS_COMMIT = env.bool("DATABASE_ASYNCHRONOUS_COMMIT", True)
 BENCH_PROVIDER = env.str("BENCH_PROVIDER", "stripe")
 # A folder: each task, published message and the like leaves a line there.
 BENCH_COUNTS = env.str("BENCH_COUNTS", "")
+# A folder: the way of each confirmed order's fact leaves its stamps there.
+BENCH_STAGES = env.str("BENCH_STAGES", "")
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.load.apps.BenchConfig"]

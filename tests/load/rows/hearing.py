@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
 
-from tests.load import generator
+from tests.load import generator, stages
 from tests.load.bench import DRAIN_SECONDS, Bench
 from tests.load.result import BARS, Row, ratio
 
@@ -16,10 +19,11 @@ CLIENTS = 8
 PINGS = 200
 # From the fact's transaction to the transaction of the handler, first delivery only.
 GAPS = """
-SELECT extract(epoch FROM heard.received_at - told.occurred_at)::float8
+SELECT extract(epoch FROM heard.received_at - told.occurred_at)::float8, told.aggregate_id::text, heard.context,
+    extract(epoch FROM heard.received_at)::float8
 FROM orders.orders_outbox AS told
-JOIN (SELECT event_id, received_at FROM notifications.notifications_inbox
-      UNION ALL SELECT event_id, received_at FROM shipping.shipping_inbox) AS heard USING (event_id)
+JOIN (SELECT 'notifications' AS context, event_id, received_at FROM notifications.notifications_inbox
+      UNION ALL SELECT 'shipping', event_id, received_at FROM shipping.shipping_inbox) AS heard USING (event_id)
 WHERE told.type = 'order.confirmed' AND told.occurred_at >= %s ORDER BY 1
 """
 
@@ -32,9 +36,17 @@ def hearing(bench: Bench) -> list[Row]:
         since = connection.execute("SELECT now()").fetchone()[0]
         generator.load(shop, clients=CLIENTS, seconds=SECONDS)
         shop.wait_until_drained(seconds=DRAIN_SECONDS)
-        gaps = [row[0] for row in connection.execute(GAPS, [since]).fetchall()]
+        found = connection.execute(GAPS, [since]).fetchall()
+    gaps = [row[0] for row in found]
     p50, p99 = gaps[len(gaps) // 2], gaps[int(0.99 * len(gaps))]
-    details = {"round_trip_ms": 1000 * round_trip, "heard": len(gaps), "p50_ms": 1000 * p50, "p99_ms": 1000 * p99}
+    details: dict[str, Any] = {
+        "round_trip_ms": 1000 * round_trip,
+        "heard": len(gaps),
+        "p50_ms": 1000 * p50,
+        "p99_ms": 1000 * p99,
+    }
+    if folder := os.environ.get("BENCH_STAGES"):
+        details["stages_ms"] = stages.read(Path(folder), [row[1:] for row in found])
     return [
         Row(BARS["hearing"], ratio(p50, round_trip), details),
         Row(BARS["hearing_p99"], ratio(p99, round_trip), details),
