@@ -6,22 +6,21 @@ Tests under tests/unit/ touch no database unless they ask for the `database` fix
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connections
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.test import client
-from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
 from orders.pricing.rules import NO_RULES
 from orders.queries import RULES
 from shipping.queries import OPTIONS
 from shop.rest.chains import TwoChains
-from tests import contract, layouts, patience
+from tests import cloning, contract, layouts, patience
 from tests.driver.sessions import await_no_other_session, close_interrupted_sessions
 from tests.driver.tables import empty_tables
 from tests.sql_guard import SqlGuard, housekeeping
@@ -58,16 +57,20 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 @pytest.fixture(scope="session")
 def django_db_setup(
-    django_test_environment: None, django_db_blocker: DjangoDbBlocker, django_db_modify_db_settings: None
+    django_test_environment: None,
+    django_db_blocker: DjangoDbBlocker,
+    django_db_modify_db_settings: None,
+    worker_id: str,
+    testrun_uid: str,
 ) -> Iterator[None]:
     """Create every test database once; pytest-django creates only those that tests name by its own mark."""
-    with django_db_blocker.unblock():
-        every: Any = set(connections)
-        made = setup_databases(verbosity=0, interactive=False, aliases=every, serialized_aliases=set())
-    yield
-    with django_db_blocker.unblock():
-        end_other_sessions()
-        teardown_databases(made, verbosity=0)
+    with ExitStack() as made:
+        with django_db_blocker.unblock():
+            made.enter_context(cloning.databases(worker_id, testrun_uid))
+        yield
+        with django_db_blocker.unblock():
+            end_other_sessions()
+            made.close()
 
 
 def end_other_sessions() -> None:

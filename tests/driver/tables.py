@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from django.apps import apps
@@ -31,25 +32,29 @@ def table_away(context: str, table: str) -> Iterator[None]:
 
 def empty_tables() -> None:
     """Delete every row but Django's own catalog (content types, permissions, migrations)."""
-    kept = {"contenttypes", "sites"}
     for alias in connections:
-        connection = connections[alias]
-        tables = [
-            connection.ops.quote_name(model._meta.db_table)
-            for model in apps.get_models(include_auto_created=True)
-            if model._meta.app_label not in kept
-            and model._meta.db_table != "auth_permission"
-            and model._meta.managed
-            and connection.settings_dict is not None
-            and router.allow_migrate_model(alias, model)
-        ]
-        with connection.cursor() as cursor:
-            # Append-only tables refuse DELETE by trigger, and TRUNCATE of fifty tables takes ten times as long.
-            cursor.execute(
-                "SET session_replication_role = replica; "
-                + "".join(f"DELETE FROM {table}; " for table in tables)
-                + "SET session_replication_role = DEFAULT"
-            )
+        with connections[alias].cursor() as cursor:
+            cursor.execute(_emptying(alias))
+
+
+@cache
+def _emptying(alias: str) -> str:
+    kept = {"contenttypes", "sites"}
+    connection = connections[alias]
+    tables = [
+        connection.ops.quote_name(model._meta.db_table)
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.app_label not in kept
+        and model._meta.db_table != "auth_permission"
+        and model._meta.managed
+        and router.allow_migrate_model(alias, model)
+    ]
+    # Append-only tables refuse DELETE by trigger, and TRUNCATE of fifty tables takes ten times as long.
+    return (
+        "SET session_replication_role = replica; "
+        + "".join(f"DELETE FROM {table}; " for table in tables)
+        + "SET session_replication_role = DEFAULT"
+    )
 
 
 def context_models() -> list[type[models.Model]]:

@@ -21,7 +21,8 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from tests.proof.mutants import template, warm
+from tests import cloning
+from tests.proof.mutants import warm
 from tests.proof.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,7 +37,7 @@ BROKEN = re.compile(
     r"^E +(?:\w*SyntaxError|IndentationError|NameError|ImportError|ModuleNotFoundError)\b.*", re.MULTILINE
 )
 # Only what the tests of mutants use: importing every plugin there is would take longer than these tests.
-PLUGINS = ("pytest_django.plugin", "pytest_timeout", "xdist.plugin", template.__name__, "no:cacheprovider")
+PLUGINS = ("pytest_django.plugin", "pytest_timeout", "xdist.plugin", "no:cacheprovider")
 OPTIONS = ["-x", "-q", *(part for plugin in PLUGINS for part in ("-p", plugin)), "-o", "timeout=120"]
 
 
@@ -113,7 +114,7 @@ class Copy:
 
     def run(self, tests: Sequence[str], *, makes_tables: bool = False, seconds: float = TIMEOUT_SECONDS) -> Outcome:
         """Run these tests until one fails; `makes_tables`: by the migrations as they now are."""
-        environment = {} if makes_tables else {template.VARIABLE: self._template}
+        environment = {} if makes_tables else {cloning.VARIABLE: self._template}
         request = {"arguments": [*OPTIONS, *tests], "environment": environment, "output": str(self._output)}
         began = time.monotonic()
         timer = threading.Timer(seconds, lambda: os.killpg(self._process.pid, 9))
