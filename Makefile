@@ -36,7 +36,7 @@ define install
     || $(1)/$(PIP) -r $(2)
 endef
 
-.PHONY: help demo run test test-all test-five prove prove-full bench soak chaos simulate check format requirements examples schema site model clean
+.PHONY: help demo run test coverage uncovered test-all test-five prove prove-full bench soak chaos simulate check format requirements examples schema site model clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,17 @@ run: .venv/installed  ## Serve a shop with its storefront, API and admin until C
 
 test: .venv/installed  ## Run the daily tests (CONTEXT=payments: what a change of that context can break)
 	$(RUN) -m pytest -n $(WORKERS) --dist loadgroup $(OPTIONS) $(DAILY)
+
+coverage: .venv/installed  ## Run the daily tests and list the lines that they do not reach (CONTEXT=payments: of that context)
+	@rm -rf var/coverage
+	REACHED=var/coverage $(RUN) -m pytest -n $(WORKERS) --dist loadgroup $(OPTIONS) $(DAILY)
+	@$(MAKE) --silent uncovered
+
+# What was reached since var/coverage was removed: the share of all lines, and the lines that were not, also in missing.txt.
+uncovered: .venv/installed
+	@$(RUN) -m coverage combine --quiet --keep --data-file=var/coverage/all var/coverage/data.* && \
+	$(RUN) -m coverage report --data-file=var/coverage/all $(if $(CONTEXT),--include='$(CONTEXT)/*') > var/coverage/missing.txt; \
+	ended=$$?; cat var/coverage/missing.txt; exit $$ended
 
 test-all: .venv/installed  ## Run all tests, slices of the proof included (PostgreSQL is real; with BROKER_URL also RabbitMQ)
 	$(RUN) -m pytest -n $(WORKERS) --dist loadgroup tests

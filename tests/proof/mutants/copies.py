@@ -30,7 +30,7 @@ TESTS_FAILED = 1
 TIMEOUT_SECONDS = 300
 # What would have the copy's tests run elsewhere than in their plain profile, or think that they are this run's.
 NOT_INHERITED = re.compile(
-    r"PYTEST_|PROVE$|SEED$|TEST_DATABASES$|\w+_DATABASE_URL$|BROKER_URL$|DJANGO_SETTINGS_MODULE$"
+    r"PYTEST_|REACHED$|PROVE$|SEED$|TEST_DATABASES$|\w+_DATABASE_URL$|BROKER_URL$|DJANGO_SETTINGS_MODULE$"
 )
 # A mutant that dies of these was not even run: it says nothing about the tests.
 BROKEN = re.compile(
