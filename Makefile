@@ -5,15 +5,15 @@ BIN := .venv/bin
 RUN := $(BIN)/python
 export PYTHONUNBUFFERED := 1
 PROOF := tests/proof
-# The daily tests: no whole processes, no slice of the proof, and not the own suites of what stands in for the world on one's own
-# machine: the sandbox, PostgreSQL and RabbitMQ. Of one context: its own tests, the doors, and the quick guards that name what a
+# The daily tests: no whole processes, no slice of the proof, no shop with a long past, and not the own suites of what runs and
+# stands in for the world on one's own machine. Of one context: its own tests, the doors, and the quick guards that name what a
 # new column, table, setting, status, refusal or event must join.
 OWN = $(wildcard tests/unit/$(CONTEXT) tests/integration/$(CONTEXT))
 GUARDS := tests/architecture tests/integration/audit/test_list.py tests/integration/admin tests/deploy/test_configuration.py \
     tests/proof/model/test_tables.py tests/unit/shop/test_errors_page.py tests/unit/shop/test_catalogue.py
 DAILY = $(if $(CONTEXT),$(or $(OWN),$(error CONTEXT=$(CONTEXT) has no tests; name a folder of tests/integration)) $(GUARDS),\
-    $(addprefix tests/,unit integration architecture) --ignore=tests/unit/local/stripe \
-    $(addprefix --ignore=tests/integration/database/test_embedded_,postgres.py rabbitmq.py))
+    $(addprefix tests/,unit integration architecture) $(addprefix --ignore=tests/,unit/local integration/growth \
+    $(addprefix integration/database/test_,embedded_postgres.py embedded_rabbitmq.py projects.py)))
 # What a database per context can change. Rules, refusals at the edge, and the files of docker/ are the same with one.
 FIVE := $(addprefix tests/,integration acceptance process architecture/test_sql.py proof) --ignore=tests/proof/security
 # What pytest is told besides; .ci/run tells it by this what cannot come out differently (tests/layouts.py).
