@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant(
         removes="the late success of a payment that was recorded as declined",
         promise="I11",
-        file="payments/models.py",
+        file="payments/models/payment.py",
         old="(PaymentAuthorized, (*WAITING, PaymentStatus.DECLINED))",
         new="(PaymentAuthorized, WAITING)",
         killers=(

@@ -161,7 +161,7 @@ MUTANTS = (
     Mutant(
         removes="the fence after a decline, which the browser can confirm again",
         promise="I2",
-        file="payments/models.py",
+        file="payments/models/payment.py",
         old="CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED)\n",
         new="CLOSED = (PaymentStatus.VOIDED, PaymentStatus.REFUNDED, PaymentStatus.DECLINED)\n",
         killers=(
@@ -227,7 +227,7 @@ MUTANTS = (
     Mutant(
         removes="the haste with which a cancellation at the provider is looked at",
         promise="I10",
-        file="payments/models.py",
+        file="payments/models/payment.py",
         old="    NoticeKind.CAPTURED: (PaymentStatus.SUBMITTED, PaymentStatus.AUTHORIZED),\n}",
         new="    NoticeKind.CAPTURED: (PaymentStatus.SUBMITTED, PaymentStatus.AUTHORIZED),\n"
         "    NoticeKind.CANCELED: (PaymentStatus.SUBMITTED,),\n}",
@@ -326,7 +326,7 @@ MUTANTS = (
     Mutant(
         removes="the agreement of the payments' table with the checked model",
         promise="I9",
-        file="payments/models.py",
+        file="payments/models/payment.py",
         old="            PaymentStatus.VOIDED: (),\n",
         new="            PaymentStatus.VOIDED: {PaymentStatus.AUTHORIZED},\n",
         killers=("tests/proof/model/test_tables.py::test_payments_move_as_the_model_does",),

@@ -8,7 +8,6 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from payments import models
 from payments.gateways.stripe import adapter as stripe_adapter
 from payments.gateways.stripe import snapshots
 from payments.models import (
@@ -21,6 +20,7 @@ from payments.models import (
     combined_status,
     first_status,
 )
+from payments.models.dispute import _BY_WEIGHT
 from payments.queries import count_open_disputes, seconds_to_answer
 from payments.story import tell_story
 from tests.integration.payments.books import violations
@@ -111,7 +111,7 @@ def test_the_story_tells_of_the_dispute_and_that_staff_must_answer_it(dispute, h
 def test_every_status_has_its_weight_and_its_place():
     statuses = {str(status) for status in DisputeStatus}
 
-    assert set(models._BY_WEIGHT) == statuses
+    assert set(_BY_WEIGHT) == statuses
     assert statuses >= set(OPEN_DISPUTES)
     assert {first_status(DisputeStatus(status)) for status in statuses} <= set(OPEN_DISPUTES)
     assert combined_status([]) == ""
