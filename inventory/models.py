@@ -82,12 +82,14 @@ class Product(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     sku = models.CharField("SKU", max_length=64, unique=True, validators=[RegexValidator(SKU_PATTERN)])
     name = models.CharField(max_length=200)
-    price_minor = models.BigIntegerField(help_text="The price of one unit in minor units: cents, yen, fils.")
+    price_minor = models.BigIntegerField(help_text="The price of one unit, in minor units such as cents.")
     currency = models.CharField(max_length=3, help_text="ISO 4217 code.")
     active = models.BooleanField(default=True, help_text="Only active products can be ordered.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     description = models.TextField(blank=True, default="", db_default="")
-    images = models.JSONField(default=list, db_default=[], help_text="Pictures in order: [{url, alt}].")
+    images = models.JSONField(
+        default=list, db_default=[], help_text="Pictures, in the order in which they are shown: [{url, alt}]."
+    )
     category = models.CharField(max_length=80, blank=True, default="", db_default="")
     group = models.CharField(
         max_length=64,
@@ -95,15 +97,19 @@ class Product(models.Model):
         default="",
         db_default="",
         db_column="variant_group",
-        help_text="Products of one group are one thing in several sizes or colors.",
+        help_text="Products of one group are the same thing in several sizes or colors.",
     )
-    options = models.JSONField(default=dict, db_default={}, help_text='What tells it from its group: {"size": "M"}.')
-    weight_grams = models.PositiveIntegerField(default=0, db_default=0, help_text="The weight of one unit, packed.")
+    options = models.JSONField(
+        default=dict, db_default={}, help_text='How it differs from the others of its group: {"size": "M"}.'
+    )
+    weight_grams = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The weight of one unit with its packaging."
+    )
     tax_class = models.CharField(
-        max_length=MAX_TAX_CLASS, blank=True, default="", db_default="", help_text="Which rates of tax apply."
+        max_length=MAX_TAX_CLASS, blank=True, default="", db_default="", help_text="Which tax rates apply."
     )
-    active_from = models.DateTimeField(null=True, blank=True, help_text="For sale from this moment on.")
-    active_to = models.DateTimeField(null=True, blank=True, help_text="For sale until before this moment.")
+    active_from = models.DateTimeField(null=True, blank=True, help_text="On sale from this time on. Empty: at once.")
+    active_to = models.DateTimeField(null=True, blank=True, help_text="On sale until this time. Empty: for good.")
 
     class Meta:
         constraints = [
@@ -246,11 +252,11 @@ class Reservation(StatusModel):
     status = models.CharField(max_length=10, choices=ReservationStatus.choices)
     expires_at = models.DateTimeField(null=True, editable=False)
     extended_at = models.DateTimeField(
-        null=True, editable=False, help_text="when the hold was extended, which it is once"
+        null=True, editable=False, help_text="When the hold was extended. A hold can be extended once."
     )
-    short_sku = models.CharField(max_length=64, blank=True, editable=False)
-    short_wanted = models.BigIntegerField(null=True, editable=False)
-    short_available = models.BigIntegerField(null=True, editable=False)
+    short_sku = models.CharField("SKU that was short", max_length=64, blank=True, editable=False)
+    short_wanted = models.BigIntegerField("units wanted", null=True, editable=False)
+    short_available = models.BigIntegerField("units available", null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -66,7 +66,9 @@ class Email(StatusModel, DueModel):
     kind = models.CharField(max_length=20, choices=EmailKind.choices)
     cause_id = models.UUIDField(editable=False)
     reason = models.CharField(max_length=80, blank=True, default="")
-    amount_minor = models.BigIntegerField(null=True, blank=True, help_text="What a refund gave back, or did not.")
+    amount_minor = models.BigIntegerField(
+        null=True, blank=True, help_text="The amount of the refund that the email is about, returned or failed."
+    )
     currency = models.CharField(max_length=3, blank=True, default="")
     status = models.CharField(max_length=10, choices=EmailStatus.choices, default=EmailStatus.PENDING)
     queued_at = models.DateTimeField(db_default=Now())

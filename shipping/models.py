@@ -76,7 +76,7 @@ class Shipment(StatusModel, DueModel):
     carrier = models.CharField(max_length=CARRIER_NAME_LENGTH, blank=True, default="")
     carrier_reference = models.CharField(max_length=120, blank=True, default="")
     tracking_number = models.CharField(max_length=TRACKING_NUMBER_LENGTH, blank=True, default="")
-    label_url = models.URLField(max_length=500, blank=True, default="")
+    label_url = models.URLField("label URL", max_length=500, blank=True, default="")
     carrier_asked_at = models.DateTimeField(null=True, blank=True)
     refusal_code = models.CharField(max_length=80, blank=True, default="")
     cancel_reason = models.CharField(max_length=80, blank=True, default="")
@@ -159,7 +159,7 @@ class Hold(models.Model):
     dispute_id = models.UUIDField(primary_key=True, editable=False)
     order_id = models.UUIDField(db_index=True)
     revision = models.PositiveIntegerField()
-    for_staff = models.BooleanField(default=False)
+    for_staff = models.BooleanField("waits for staff", default=False)
     money_is_back = models.BooleanField(default=False, db_default=False)
     held_at = models.DateTimeField(db_default=Now())
     released_at = models.DateTimeField(null=True, blank=True)
@@ -176,12 +176,12 @@ class ShippingOption(models.Model):
         max_length=OPTION_CODE_LENGTH,
         unique=True,
         validators=[RegexValidator(OPTION_CODE_PATTERN)],
-        help_text="Its name in the API, in small letters, such as standard. Don't change it while customers order.",
+        help_text="Its name in the API, in small letters, such as standard. Do not change it while customers are ordering.",
     )
     name = models.CharField(max_length=80, help_text="What customers read, such as Standard delivery.")
-    days_min = models.PositiveSmallIntegerField(help_text="Parcels arrive after this many days at the earliest.")
-    days_max = models.PositiveSmallIntegerField(help_text="Parcels arrive after this many days at the latest.")
-    position = models.PositiveSmallIntegerField(default=0, help_text="Options are listed by this number, lowest first.")
+    days_min = models.PositiveSmallIntegerField("days at least", help_text="Parcels take at least this many days.")
+    days_max = models.PositiveSmallIntegerField("days at most", help_text="Parcels take at most this many days.")
+    position = models.PositiveSmallIntegerField(default=0, help_text="Options are sorted by this number, lowest first.")
     active = models.BooleanField(default=True, help_text="Customers can choose only active options.")
 
     class Meta:
@@ -210,13 +210,13 @@ class ShippingRate(models.Model):
         models.CharField(max_length=2),
         default=list,
         blank=True,
-        help_text="ISO 3166 codes, separated by commas: DE,AT. Empty: all countries; a rate that names the country wins.",
+        help_text="ISO 3166 codes, separated by commas: DE,AT. Empty: all countries. Where another rate names the country, that one applies.",
     )
-    min_weight_grams = models.PositiveIntegerField(default=0, help_text="Only parcels of at least this weight.")
+    min_weight_grams = models.PositiveIntegerField(default=0, help_text="Only for parcels of at least this weight.")
     max_weight_grams = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Only parcels of at most this weight. Empty: of any weight."
+        null=True, blank=True, help_text="Only for parcels of at most this weight. Empty: any weight."
     )
-    currency = models.CharField(max_length=3, help_text="ISO 4217 code. Only orders in this currency.")
+    currency = models.CharField(max_length=3, help_text="ISO 4217 code. Only for orders in this currency.")
     price_minor = models.BigIntegerField()
     free_from_minor = models.BigIntegerField(null=True, blank=True)
 

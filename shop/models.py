@@ -160,7 +160,9 @@ class Erasure(DueModel):
     addresses = models.JSONField(default=list, editable=False)
     account_emails = models.JSONField(default=list, editable=False)
     asked_by = models.CharField(
-        max_length=150, editable=False, help_text="The id of a member of staff, or who ran the command."
+        max_length=150,
+        editable=False,
+        help_text="The id of the member of staff, or the system user who ran the command.",
     )
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     waiting_for = models.JSONField(default=list, editable=False)

@@ -109,41 +109,45 @@ class Order(StatusModel):
     number = models.CharField(max_length=10, unique=True, default=new_order_number, editable=False)
     customer_id = models.UUIDField()
     guest_id = models.UUIDField(
-        null=True, editable=False, help_text="the guest who placed it, where an account has taken it along"
+        null=True, editable=False, help_text="The guest who placed the order, if it has moved to an account since."
     )
     idempotency_key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     status = models.CharField(max_length=16, choices=OrderStatus.choices, default=OrderStatus.PENDING)
     total_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    payment_method = models.CharField(max_length=255, blank=True, help_text="the provider's token, never a card")
+    payment_method = models.CharField(
+        max_length=255, blank=True, help_text="The provider's token, never a card number."
+    )
     pays_at_once = models.BooleanField(
-        help_text="a payment method came with the order, or it costs nothing: reserve for payment directly"
+        help_text="The order came with a payment method, or it costs nothing: its stock is reserved for payment at once."
     )
     pay_before = models.DateTimeField()
     hold_extension = models.UUIDField(
-        null=True, editable=False, help_text="the request that extended the time to pay, which one may"
+        null=True, editable=False, help_text="The request that extended the time to pay. An order can be extended once."
     )
     email_key = models.BigIntegerField(null=True, editable=False)
     address_key = models.BigIntegerField(null=True, editable=False)
     email_verified = models.BooleanField(
-        db_default=False, editable=False, help_text="its customer had verified the mailbox when that was asked"
+        db_default=False,
+        editable=False,
+        help_text="The customer had verified the mailbox when the limits on unpaid orders were checked.",
     )
     unjudged = models.BooleanField(
         db_default=False,
         editable=False,
-        help_text="it came with a payment method: if that waits for its customer, the limits of what is held unpaid decide",
+        help_text="The order came with a payment method. The limits on unpaid orders are checked only if its payment waits for the customer.",
     )
     link_epoch = models.SmallIntegerField(
         null=True,
         editable=False,
-        help_text="a guest's order: links of another epoch open it no more; null: an account's, which no link opens",
+        help_text="For guests' orders: a link in a mail opens the order only if it has this number. Empty for an account's order, which no link opens.",
     )
     has_codes = models.BooleanField(
-        db_default=False, editable=False, help_text="it uses discount codes, whose uses move with its status"
+        db_default=False, editable=False, help_text="The order uses discount codes. Their uses change with its status."
     )
     cancel_reason = models.CharField(max_length=32, blank=True)
-    refusal = models.JSONField(null=True, blank=True, help_text="the facts of the refusal that canceled it")
+    refusal = models.JSONField(null=True, blank=True, help_text="The facts of the refusal that canceled the order.")
     carrier = models.CharField(max_length=40, blank=True)
     tracking_number = models.CharField(max_length=80, blank=True)
     placed_at = models.DateTimeField(db_default=Now())
@@ -219,13 +223,13 @@ class Adjustment(models.Model):
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="adjustments", db_index=False)
     position = models.PositiveSmallIntegerField()
     kind = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in AdjustmentKind])
-    label = models.CharField(max_length=120, help_text="what the customer reads")
-    code = models.CharField(max_length=160, blank=True, help_text="of the rule it comes from")
+    label = models.CharField(max_length=120, help_text="What the customer reads.")
+    code = models.CharField(max_length=160, blank=True, help_text="The code of the rule that it comes from.")
     rate = models.DecimalField(
-        max_digits=6, decimal_places=3, null=True, help_text="the rule's percentage, where it has one"
+        max_digits=6, decimal_places=3, null=True, help_text="The rule's percentage, if it has one."
     )
-    amount_minor = models.BigIntegerField(help_text="what is taken off is negative")
-    included = models.BooleanField(help_text="the prices contain it: it is told and not added")
+    amount_minor = models.BigIntegerField(help_text="In minor units. Negative if it is taken off.")
+    included = models.BooleanField(help_text="The prices already contain it: it is shown and not added.")
     shares = ArrayField(models.BigIntegerField())
 
     class Meta:
@@ -292,19 +296,23 @@ class ContactDetails(models.Model):
 
     order = models.OneToOneField(Order, on_delete=models.PROTECT, primary_key=True, related_name="details")
     company = models.CharField(max_length=200, blank=True)
-    vat_number = models.CharField(max_length=20, blank=True, help_text="with its country's letters, without separators")
-    phone = models.CharField(max_length=20, blank=True, help_text="digits, mostly after a + and the country's code")
-    note = models.CharField(
-        max_length=500, blank=True, help_text="from the customer to the shop; may have several lines"
+    vat_number = models.CharField(
+        max_length=20, blank=True, help_text="Starts with the country's letters and has no separators."
     )
-    locale = models.CharField(max_length=20, blank=True, help_text="BCP 47: how amounts and dates are written")
+    phone = models.CharField(max_length=20, blank=True, help_text="Digits, usually after a + and the country code.")
+    note = models.CharField(
+        max_length=500, blank=True, help_text="From the customer to the shop. May have several lines."
+    )
+    locale = models.CharField(
+        max_length=20, blank=True, help_text="How amounts and dates are written: BCP 47 tag, such as pt-PT."
+    )
     billing_name = models.CharField(max_length=200, blank=True)
     billing_line1 = models.CharField(max_length=200, blank=True)
     billing_line2 = models.CharField(max_length=200, blank=True)
     billing_city = models.CharField(max_length=100, blank=True)
     billing_region = models.CharField(max_length=100, blank=True)
     billing_postal_code = models.CharField(max_length=20, blank=True)
-    billing_country = models.CharField(max_length=2, blank=True, help_text="empty where no billing address was given")
+    billing_country = models.CharField(max_length=2, blank=True, help_text="Empty if no billing address was given.")
 
     class Meta:
         verbose_name_plural = "contact details"

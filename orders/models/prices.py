@@ -32,23 +32,28 @@ class TaxRate(models.Model):
     Orders keep the label and the rate that they were told. A rate that has changed is a row of its own: the old one is set inactive.
     """
 
-    country = models.CharField(max_length=2, help_text="Where the parcel goes: ISO 3166 code, such as DE.")
+    country = models.CharField(
+        max_length=2, help_text="The country that the parcel goes to: ISO 3166 code, such as DE."
+    )
     region = models.CharField(
-        max_length=100, blank=True, help_text="Only this region of the country, as addresses name it. Empty: all of it."
+        max_length=100,
+        blank=True,
+        help_text="Only this region of the country, spelled as in addresses. Empty: the whole country.",
     )
     tax_class = models.CharField(
         max_length=40,
         blank=True,
-        help_text="Only products of this tax class, such as reduced. Empty: products without a class, which are the usual ones.",
+        help_text="Only products of this tax class, such as reduced. Empty: products without a tax class, which most are.",
     )
     label = models.CharField(max_length=80, help_text="What customers read, such as VAT 19 %.")
     percent = models.DecimalField(max_digits=6, decimal_places=3, help_text="19 means 19 %.")
     included = models.BooleanField(
-        default=True, help_text="The prices of products, shipping and fees contain it. Otherwise it is added to them."
+        default=True,
+        help_text="The prices of products, shipping and fees already contain this tax. Otherwise it is added to them.",
     )
     reverse_charge = models.BooleanField(
         default=False,
-        help_text="A business that gives its VAT number owes this tax itself and does not pay it to the shop.",
+        help_text="A business that gives its VAT number pays this tax to its tax office and not to the shop.",
     )
     active = models.BooleanField(default=True, help_text="Only active rates are charged.")
 
@@ -94,7 +99,7 @@ class Fee(models.Model):
     country = models.CharField(
         max_length=2,
         blank=True,
-        help_text="Only orders to this country: ISO 3166 code. Empty: orders to all countries.",
+        help_text="Only orders to this country pay the fee: ISO 3166 code. Empty: orders to all countries do.",
     )
     currency = models.CharField(max_length=3, help_text="ISO 4217 code. Only orders in this currency pay the fee.")
     amount_minor = models.BigIntegerField()
@@ -143,40 +148,48 @@ class DiscountCode(models.Model):
         max_length=CODE_LENGTH,
         unique=True,
         validators=[RegexValidator(CODE_PATTERN)],
-        help_text="What customers type, in capitals. They may type it in small letters.",
+        help_text="What customers type. Write it in capitals here; customers may also use small letters.",
     )
     label = models.CharField(max_length=80, help_text="What customers read, such as Welcome: 10 % off.")
     percent = models.DecimalField(
-        max_digits=6, decimal_places=3, null=True, blank=True, help_text="10 means 10 % off. Empty for an amount."
+        max_digits=6,
+        decimal_places=3,
+        null=True,
+        blank=True,
+        help_text="10 means 10 % off. Empty if an amount is taken off.",
     )
     amount_minor = models.BigIntegerField(null=True, blank=True)
     currency = models.CharField(
         max_length=3,
         blank=True,
-        help_text="ISO 4217 code of the amount and of the minimum. Empty where there is neither.",
+        help_text="ISO 4217 code of the amount and of the minimum. Empty if there is neither.",
     )
     skus = ArrayField(
         models.CharField(max_length=64),
         default=list,
         blank=True,
         verbose_name="SKUs",
-        help_text="Only these products become cheaper: SKUs, separated by commas.",
+        help_text="Only these products get cheaper: SKUs, separated by commas.",
     )
     categories = ArrayField(
         models.CharField(max_length=80),
         default=list,
         blank=True,
-        help_text="Products of these categories become cheaper, too: names, separated by commas. Without SKUs and categories all products do.",
+        help_text="Products in these categories get cheaper, too: names, separated by commas. All products do if there are neither SKUs nor categories.",
     )
     minimum_minor = models.BigIntegerField(null=True, blank=True)
-    starts_at = models.DateTimeField(null=True, blank=True, help_text="Not before this moment.")
-    ends_at = models.DateTimeField(null=True, blank=True, help_text="Not from this moment on.")
+    starts_at = models.DateTimeField(
+        null=True, blank=True, help_text="Customers can use it from this time on. Empty: at once."
+    )
+    ends_at = models.DateTimeField(
+        null=True, blank=True, help_text="Customers can use it until this time. Empty: for good."
+    )
     once_per_customer = models.BooleanField(
         default=False,
-        help_text="Each customer uses it for one order only. Orders that are canceled or refunded do not count.",
+        help_text="Each customer can use it for one order only. Canceled and refunded orders do not count.",
     )
     max_uses = models.PositiveIntegerField(
-        null=True, blank=True, help_text="In how many orders it is used at most. Empty: in any number."
+        "maximum uses", null=True, blank=True, help_text="How many orders can use it. Empty: any number."
     )
     held = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     used = models.PositiveIntegerField(default=0, db_default=0, editable=False)
@@ -260,7 +273,7 @@ class CodeUse(models.Model):
     code = models.ForeignKey(DiscountCode, on_delete=models.PROTECT, related_name="uses", db_index=False)
     customer_id = models.UUIDField()
     mailbox_key = models.BigIntegerField(null=True, editable=False)
-    once = models.BooleanField(help_text="the code was for one order of a customer only")
+    once = models.BooleanField(help_text="The code was for one order of each customer.")
     status = models.CharField(max_length=10, choices=UseStatus.choices)
 
     class Meta:

@@ -22,7 +22,7 @@ class Saga(DueModel):
     name = models.CharField(max_length=16)
     waiting_for = models.CharField(max_length=32, blank=True)
     parked_at = models.DateTimeField(null=True)
-    walked_since = models.DateTimeField(null=True, help_text="Since then walks have begun and none came to its end.")
+    walked_since = models.DateTimeField(null=True, help_text="Since this time, walks have begun and none has finished.")
     log = models.JSONField(default=list)
     started_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)

@@ -107,13 +107,15 @@ class Dispute(StatusModel, DueModel):
     reason = models.CharField(max_length=80, blank=True, default="")
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    withdrawn_minor = models.BigIntegerField(default=0, help_text="Taken from the account and not given back.")
-    fee_minor = models.BigIntegerField(default=0, help_text="The provider's fees for it.")
+    withdrawn_minor = models.BigIntegerField(
+        default=0, help_text="Taken from our account at the provider and not returned."
+    )
+    fee_minor = models.BigIntegerField(default=0, help_text="What the provider charges for the dispute.")
     account_currency = models.CharField(max_length=3, default=NO_CURRENCY)
     evidence_due_at = models.DateTimeField(null=True, blank=True)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
-    answers = models.PositiveIntegerField(default=0, help_text="How many answers of the provider were recorded.")
+    answers = models.PositiveIntegerField(default=0, help_text="How many answers from the provider were recorded.")
     created_at = models.DateTimeField(db_default=Now())
     changed_at = models.DateTimeField(db_default=Now())
 

@@ -130,33 +130,51 @@ class Payment(StatusModel, DueModel):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     payment_method = models.CharField(
-        max_length=255, blank=True, default="", db_default="", help_text="The provider's token id."
+        max_length=255, blank=True, default="", db_default="", help_text="The provider's token, never a card number."
     )
     intent_id = models.CharField(max_length=255, null=True, unique=True)  # noqa: DJ001  unique, so absent must be null
-    attempt = models.PositiveSmallIntegerField(default=1, db_default=1, help_text="Part of every idempotency key.")
-    attempt_began_at = models.DateTimeField(db_default=Now(), help_text="No key of this attempt was used before.")
+    attempt = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="Part of every idempotency key that the provider gets."
+    )
+    attempt_began_at = models.DateTimeField(
+        db_default=Now(), help_text="No idempotency key of this attempt was used before this time."
+    )
     captured_minor = models.BigIntegerField(default=0, db_default=0)
     refunded_minor = models.BigIntegerField(default=0, db_default=0)
     refund_reserved_minor = models.BigIntegerField(default=0, db_default=0)
-    owed_minor = models.BigIntegerField(default=0, db_default=0, help_text="Of refunds that did not arrive.")
-    settled_minor = models.BigIntegerField(default=0, db_default=0, help_text="Paid back by staff, not by a refund.")
-    lost_minor = models.BigIntegerField(default=0, db_default=0, help_text="Taken back by disputes for good.")
+    owed_minor = models.BigIntegerField(
+        default=0, db_default=0, help_text="Owed to the customer: refunds that did not arrive."
+    )
+    settled_minor = models.BigIntegerField(
+        default=0, db_default=0, help_text="Paid back by staff in another way than by a refund."
+    )
+    lost_minor = models.BigIntegerField(default=0, db_default=0, help_text="Taken for good by disputes.")
     covered_minor = models.BigIntegerField(
-        default=0, db_default=0, help_text="Owed, but for what lost disputes took; owed again where that comes back."
+        default=0,
+        db_default=0,
+        help_text="Would be owed if disputes had not taken it. Owed again if that money comes back.",
     )
     dispute_status = models.CharField(
-        max_length=24, blank=True, default="", db_default="", help_text="Of its disputes, the one that stops most."
+        max_length=24,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The status of its dispute. Of several, the one that blocks the most.",
     )
     decline_code = models.CharField(max_length=80, blank=True, default="", db_default="")
     may_try_another = models.BooleanField(
-        default=False, db_default=False, help_text="DECLINED: another payment method may follow on the same intent."
+        "another method may be tried",
+        default=False,
+        db_default=False,
+        help_text="Whether another payment method can be tried on the same intent after a decline.",
     )
     refused = models.JSONField(
+        "methods tried before",
         default=list,
         db_default=Value([], models.JSONField()),
         blank=True,
         editable=False,
-        help_text="The payment methods that were tried and are over, each with its decline code, in their order.",
+        help_text="The payment methods that were tried before, in order, each with its decline code.",
     )
     void_reason = models.CharField(max_length=80, blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now())

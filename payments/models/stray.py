@@ -12,7 +12,7 @@ class StrayReason(models.TextChoices):
     """Why the provider holds an intent that no payment of ours stands for."""
 
     LATE_CAPTURE = "LATE_CAPTURE", "money was taken after we had closed the payment"
-    SECOND_INTENT = "SECOND_INTENT", "the order's payment goes by another intent"
+    SECOND_INTENT = "SECOND_INTENT", "the order's payment uses another intent"
     UNKNOWN_ORDER = "UNKNOWN_ORDER", "there is no such payment here"
 
 

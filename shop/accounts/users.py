@@ -47,10 +47,10 @@ class User(AbstractUser):
         null=True,
         blank=True,
         editable=False,
-        help_text="Of a guest: where its mails go. Nobody has proved that it is theirs, and nobody signs in with it.",
+        help_text="For guests: where their mails go. It is not verified, and nobody can sign in with it.",
     )
     guest_until = models.DateTimeField(
-        null=True, editable=False, help_text="Of a guest: when it is next seen whether an order still needs it."
+        null=True, editable=False, help_text="For guests: when the shop next checks whether an order still needs them."
     )
 
     USERNAME_FIELD = "email"

@@ -54,8 +54,8 @@ class HistoryEntry(models.Model):
     aggregate_version = models.PositiveIntegerField()
     payload = models.JSONField()
     traceparent = models.CharField(max_length=55, blank=True)
-    actor = models.CharField(max_length=LONGEST, blank=True, help_text="who did it")
-    request_id = models.UUIDField(null=True, editable=False, help_text="the request it was done in")
+    actor = models.CharField(max_length=LONGEST, blank=True, help_text="Who did it.")
+    request_id = models.UUIDField(null=True, editable=False, help_text="The request in which it was done.")
     occurred_at = models.DateTimeField()
     published_at = models.DateTimeField(null=True, editable=False)
 
@@ -67,7 +67,7 @@ class HistoryEntry(models.Model):
                 fields=["id"], name="%(app_label)s_past_untold", condition=models.Q(published_at__isnull=True)
             ),
         ]
-        verbose_name = "fact of the past"
+        verbose_name = "past fact"
 
     def __str__(self) -> str:
         return f"{self.type} of {self.aggregate_id} v{self.aggregate_version}"
@@ -77,9 +77,9 @@ class Kept(models.TextChoices):
     """What a context keeps for a time only."""
 
     # Since then what leaves the outbox goes to the history; an earlier release threw it away.
-    BEGAN = "BEGAN", "the history began"
-    HISTORY = "HISTORY", "facts of the history"
-    INBOX = "INBOX", "what was heard"
+    BEGAN = "BEGAN", "start of the history"
+    HISTORY = "HISTORY", "facts in the history"
+    INBOX = "INBOX", "facts heard"
 
 
 class WatermarkRow(models.Model):
