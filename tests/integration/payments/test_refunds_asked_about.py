@@ -21,17 +21,17 @@ def reconcile():
     return payments.reconcile_payments(since=Payment.objects.get().created_at)
 
 
+def carry_out(sandbox, captured, refund_id, amount):
+    """Have the provider make a refund under the name of one of ours, which it was not asked for under a key of ours."""
+    metadata = {"installation": "shop", "order_id": str(captured.order_id), "refund_id": str(refund_id)}
+    sandbox.stripe.v1.refunds.create({"payment_intent": captured.intent_id, "amount": amount, "metadata": metadata})
+
+
 def test_second_refund_under_our_refund_s_name_is_adopted(sandbox, captured, order_id):
     """A new key can carry a refund out twice: the provider's book has both, so ours must."""
     refund_id = new_id()
     refund(order_id, 1000, refund_id)
-    sandbox.stripe.v1.refunds.create(
-        {
-            "payment_intent": captured.intent_id,
-            "amount": 1000,
-            "metadata": {"installation": "shop", "order_id": str(order_id), "refund_id": str(refund_id)},
-        }
-    )
+    carry_out(sandbox, captured, refund_id, 1000)
 
     payments.refresh_payment(order_id=order_id)
 
@@ -46,13 +46,7 @@ def test_refund_carried_out_after_it_was_given_up_is_adopted(sandbox, captured, 
     refund_id = new_id()
     with pytest.raises(payments.RefundRefused):
         refund(order_id, 1000, refund_id)
-    sandbox.stripe.v1.refunds.create(
-        {
-            "payment_intent": captured.intent_id,
-            "amount": 400,
-            "metadata": {"installation": "shop", "order_id": str(order_id), "refund_id": str(refund_id)},
-        }
-    )
+    carry_out(sandbox, captured, refund_id, 400)
 
     payments.refresh_payment(order_id=order_id)
 
