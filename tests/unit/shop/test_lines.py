@@ -2,10 +2,12 @@
 
 import json
 import logging
+from collections.abc import Callable
+from typing import cast
 
 import pytest
 import structlog
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from shop.observability import lines
@@ -106,6 +108,7 @@ def test_probes_and_notices_are_told_of_only_where_they_failed_or_did_something(
             log.info(fact)
         return HttpResponse(status=status)
 
-    lines.RequestLineMiddleware(NamedRequests(answer))(RequestFactory().generic(*request_line.split()))
+    named = cast(Callable[[HttpRequest], HttpResponse], NamedRequests(answer))
+    lines.RequestLineMiddleware(named)(RequestFactory().generic(*request_line.split()))
 
     assert any(line["event"] == "request_finished" for line in written()) is told
