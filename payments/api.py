@@ -4,7 +4,7 @@ What takes money or gives it back asks the provider and must be called outside a
 attempt, Faults are tried again: after PaymentUnknown the effect may have happened, after PaymentProviderUnavailable not.
 """
 
-from payments.gateways import PaymentProviderUnavailable, PaymentUnknown, check_chargeable, is_payment_token
+from payments.gateways import PaymentProviderUnavailable, PaymentUnknown, check_chargeable, get_step, is_payment_token
 from payments.models import CLOSED, PAID, PaymentStatus, RefundStatus
 from payments.queries import (
     PaymentStanding,
@@ -77,6 +77,7 @@ __all__ = [
     "get_payment",
     "get_payments",
     "get_refundable",
+    "get_step",
     "has_refund",
     "is_payment_token",
     "is_refund_under_way",

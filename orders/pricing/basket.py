@@ -42,17 +42,26 @@ class Destination:
 class Basket:
     """What somebody wants to buy, all of it in one currency.
 
-    `vat_number`: of a business that buys; a tax that allows reverse charge is then owed by the buyer.
+    `vat_number`: of a business that buys; a tax that allows reverse charge is then owed by the buyer. `step`: how many minor
+    units what is paid must be a multiple of, since the card provider counts no finer.
     """
 
     items: tuple[Item, ...]
     destination: Destination
     vat_number: str = ""
+    step: int = 1
 
     @property
     def currency(self) -> str:
         """The one currency of its prices."""
         return self.items[0].unit_price.currency
+
+    @property
+    def grain(self) -> int:
+        """The step that amounts are rounded to; 1 where the prices of its items are finer, so that no line falls below zero."""
+        if self.step == 1:
+            return 1
+        return 1 if any(item.unit_price.minor % self.step for item in self.items) else self.step
 
     @property
     def weight_grams(self) -> int:

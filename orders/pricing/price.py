@@ -1,7 +1,8 @@
 """From a basket to a price: discounts first, then shipping and fees on what is left of the goods, then taxes on all of it.
 
 Where a rule divides an amount it is rounded once for the order, half up, and shared out to the lines by largest remainder:
-so no part of an order has a price of its own that the whole does not know.
+so no part of an order has a price of its own that the whole does not know. Where the card provider counts no finer than ten
+minor units, amounts and shares are multiples of ten, but for taxes that the prices contain: these are only told.
 """
 
 from __future__ import annotations
@@ -71,15 +72,16 @@ def apply_discounts(basket: Basket, rules: Iterable[DiscountRule]) -> Discounted
     The rules must apply (`why_not`). No line falls below zero.
     """
     left = [item.price.minor for item in basket.items]
+    grain = basket.grain
     adjustments = []
     for rule in rules:
         weights = [rest if rule.covers(item) else 0 for item, rest in zip(basket.items, left, strict=True)]
         covered = sum(weights)
         if rule.percent is not None:
-            off = min(covered, round_half_up(covered * Fraction(rule.percent) / 100))
+            off = min(covered, round_half_up(covered * Fraction(rule.percent) / 100, grain=grain))
         else:
-            off = min(covered, rule.amount.minor if rule.amount is not None else 0)
-        shares = share_out(-off, weights) if covered else (0,) * len(left)
+            off = min(covered, _to_grain(rule.amount.minor if rule.amount is not None else 0, grain))
+        shares = share_out(-off, weights, grain=grain) if covered else (0,) * len(left)
         left = [rest + share for rest, share in zip(left, shares, strict=True)]
         adjustments.append(
             Adjustment(
@@ -98,8 +100,9 @@ def price(discounted: Discounted, *, shipping: Shipping | None, rules: Rules) ->
     """Return what a basket costs, shipped this way. Raises: CurrencyMismatch where a rule has another currency."""
     basket, base = discounted.basket, list(discounted.left)
     adjustments = list(discounted.adjustments)
-    for kind, code, label, amount in _extras(discounted, shipping, rules):
-        shares = share_out(amount.minor, _weights(discounted))
+    for kind, code, label, exact in _extras(discounted, shipping, rules):
+        amount = Money(_to_grain(exact.minor, basket.grain), exact.currency)
+        shares = share_out(amount.minor, _weights(discounted), grain=basket.grain)
         base = [sum(pair) for pair in zip(base, shares, strict=True)]
         adjustments.append(Adjustment(kind=kind, label=label, code=code, amount=amount, shares=shares))
     adjustments += _taxes(basket, base, rules.taxes)
@@ -146,14 +149,16 @@ def _taxes(basket: Basket, base: Sequence[int], rules: Sequence[TaxRule]) -> Ite
             (weight * _rate(rule) / (1 + within) for weight, within in zip(weights, contained, strict=True)),
             Fraction(0),
         )
-        tax = round_half_up(exact)
         reversed_charge = rule.reverse_charge and bool(basket.vat_number)
+        # What the prices contain is only told.
+        grain = basket.grain if reversed_charge or not rule.included else 1
+        tax = round_half_up(exact, grain=grain)
         if reversed_charge:
             # What the prices contain is taken out of them; what would come on top does not come. Several taxes, each rounded up,
             # may be more than there is.
             weights = [amount if place in found else 0 for amount, found in zip(left, by_line, strict=True)]
             tax = -min(tax, sum(weights)) if rule.included else 0
-        shares = share_out(tax, weights)
+        shares = share_out(tax, weights, grain=grain)
         if reversed_charge:
             left = [sum(pair) for pair in zip(left, shares, strict=True)]
         if tax or reversed_charge:
@@ -166,6 +171,11 @@ def _taxes(basket: Basket, base: Sequence[int], rules: Sequence[TaxRule]) -> Ite
                 shares=shares,
                 included=rule.included and not reversed_charge,
             )
+
+
+def _to_grain(amount: int, grain: int) -> int:
+    """Return an amount that a rule names, as it can be charged: a service may say one that is finer."""
+    return round_half_up(Fraction(amount), grain=grain)
 
 
 def _rate(rule: TaxRule) -> Fraction:

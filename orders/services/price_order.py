@@ -21,6 +21,7 @@ from orders.pricing.priced import Priced
 from orders.pricing.rules import Rules, Shipping, TaxRule
 from orders.queries import RULES, find_codes
 from orders.rules import CODE_LENGTH
+from payments import api as payments
 from shipping import api as shipping
 from shop import transactions
 from shop.clock import now
@@ -215,7 +216,8 @@ def _basket(
     place = Destination(
         country=destination.country, region=region.code, postal_code=destination.postal_code, within=region.within
     )
-    return Basket(items=items, destination=place, vat_number=vat_number)
+    step = payments.get_step(currency=next(iter(currencies)))
+    return Basket(items=items, destination=place, vat_number=vat_number, step=step)
 
 
 def _require_region(destination: Destination, taxes: Sequence[TaxRule]) -> None:

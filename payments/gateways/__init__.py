@@ -42,6 +42,7 @@ __all__ = [
     "ProviderRefused",
     "RefundSnapshot",
     "check_chargeable",
+    "get_step",
     "is_payment_token",
     "load_provider",
     "provider",
@@ -71,3 +72,8 @@ def is_payment_token(*, text: str) -> bool:
 def check_chargeable(*, amount: Money) -> None:
     """Insist that the provider can ever charge this amount. Raises: UnchargeableAmount."""
     provider().check_chargeable(amount=amount)
+
+
+def get_step(*, currency: str) -> int:
+    """Return how many minor units each amount that is charged or refunded in this currency must be a multiple of."""
+    return provider().get_step(currency=currency)

@@ -200,6 +200,10 @@ class PaymentProvider(Protocol):
         """Insist that the provider can ever charge this amount. Raises: UnchargeableAmount."""
         ...
 
+    def get_step(self, *, currency: str) -> int:
+        """Return how many minor units each amount in this currency must be a multiple of; 1 for nearly all."""
+        ...
+
     def read_notice(self, *, body: bytes, headers: Mapping[str, str]) -> Notice:
         """Verify a webhook's raw body by its headers, and read it; nothing is asked. Raises: InvalidWebhook."""
         ...

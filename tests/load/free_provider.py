@@ -40,6 +40,9 @@ class FreeProvider:
     def check_chargeable(self, *, amount):
         """Charge whatever it is."""
 
+    def get_step(self, *, currency):
+        return 1
+
     def create_intent(self, *, order_id, amount, payment_method, key):
         return self._write(f"pi_{order_id.hex}_{uuid4().hex[:8]}", IntentStatus.UNCONFIRMED, str(order_id), amount)
 

@@ -94,6 +94,10 @@ class StripeProvider:
         """Insist that Stripe takes it."""
         amounts.check_chargeable(amount)
 
+    def get_step(self, *, currency: str) -> int:
+        """Count thousandths by tens."""
+        return amounts.step_of(currency)
+
     def read_notice(self, *, body: bytes, headers: Mapping[str, str]) -> Notice:
         """Hold the body against its signature."""
         return read_notice(

@@ -34,6 +34,12 @@ def decimals_of(currency: str) -> int:
     return 3 if currency in THREE_DECIMAL else 2
 
 
+def step_of(currency: str) -> int:
+    """Return how many minor units are the least that Stripe counts: ten fils, a hundred of the MGA's, else one."""
+    coarser: int = 10 ** max(0, Money.zero(currency).decimals - decimals_of(currency))
+    return coarser * 10 if currency in THREE_DECIMAL else coarser
+
+
 def to_units(amount: Money) -> int:
     """Return the amount as Stripe counts it. Raises: UnchargeableAmount where it would have to be rounded."""
     units, lost = _shift(amount.minor, decimals_of(amount.currency) - amount.decimals)

@@ -37,6 +37,9 @@ class ShortProvider:
         if amount.currency != "EUR":
             raise UnchargeableAmount("euros only", amount=amount)
 
+    def get_step(self, *, currency):
+        return 1
+
     def read_notice(self, *, body, headers):
         if headers.get("X-Secret") != "s3cret":
             raise InvalidWebhook("another secret")

@@ -329,3 +329,21 @@ def test_whoever_guesses_codes_is_stopped_and_the_others_are_not(rules: None, tw
 def test_codes_that_exist_are_not_guesses(rules: None, two_wrong_codes: None):
     for _time in range(4):
         assert ask(codes=["WELCOME10"]).status_code == 200
+
+
+def test_an_order_in_a_currency_of_three_decimals_is_charged_with_its_tax_and_discount(
+    shopper: Shopper,
+):
+    inventory.add_product(sku="LAMP", name="Lamp", price=Money(12340, "KWD"))
+    inventory.receive_stock(sku="LAMP", quantity=5, reference="delivery 1")
+    TaxRate.objects.create(country="KW", label="VAT 5 %", percent=Decimal(5), included=False)
+    DiscountCode.objects.create(code="THIRD", label="A third off", percent=Decimal("33.333"))
+    address = AddressFactory(country="KW")
+
+    answer = shopper.place(sku="LAMP", shipping_address=address, codes=["THIRD"])
+
+    assert answer.status_code == 201, answer.content
+    found = answer.json()
+    assert found["status"] == "CONFIRMED"
+    # 12.340 less 4.11(3) is 8.230, and 5 % of that 0.41(2).
+    assert (found["total"]["amount_minor"], found["payment"]["captured"]["amount_minor"]) == (8640, 8640)

@@ -9,6 +9,7 @@ PRICED = "tests/unit/orders/test_price_order.py"
 RATES = "tests/unit/shipping/test_rates.py"
 QUOTES = "tests/integration/orders/test_quotes.py"
 BY_QUOTE = "tests/integration/orders/test_orders_by_quote.py"
+COUNTED = "test_what_is_paid_is_a_multiple_of_what_the_provider_counts"
 PAGES = "tests/integration/orders/test_rules_admin.py"
 SERVICES = "tests/integration/adapters/test_services.py"
 LIMIT = "tests/unit/shop/test_time_limit.py"
@@ -27,8 +28,8 @@ MUTANTS = (
         removes="the price of goods as the most that a discount takes",
         promise="I12",
         file="orders/pricing/price.py",
-        old="off = min(covered, rule.amount.minor if rule.amount is not None else 0)",
-        new="off = rule.amount.minor if rule.amount is not None else 0",
+        old="off = min(covered, _to_grain(rule.amount.minor if rule.amount is not None else 0, grain))",
+        new="off = _to_grain(rule.amount.minor if rule.amount is not None else 0, grain)",
         killers=(f"{PURE}::test_what_a_code_covers",),
     ),
     Mutant(
@@ -166,6 +167,38 @@ MUTANTS = (
         old='    if not regional or destination.region in ("", *regional) or find_region(destination.country, destination.region):\n',
         new="    if True:\n",
         killers=(f"{PRICED}::test_an_unknown_region_is_not_untaxed_where_taxes_depend_on_it",),
+    ),
+    Mutant(
+        removes="the step by which the card provider counts from discounts",
+        promise="I12",
+        file="orders/pricing/price.py",
+        old="/ 100, grain=grain))\n",
+        new="/ 100))\n",
+        killers=(f"{PURE}::{COUNTED}",),
+    ),
+    Mutant(
+        removes="the step by which the card provider counts from taxes",
+        promise="I12",
+        file="orders/pricing/price.py",
+        old="        grain = basket.grain if reversed_charge or not rule.included else 1\n",
+        new="        grain = 1\n",
+        killers=(f"{PURE}::{COUNTED}",),
+    ),
+    Mutant(
+        removes="the step by which the card provider counts from shipping and fees",
+        promise="I12",
+        file="orders/pricing/price.py",
+        old="Money(_to_grain(exact.minor, basket.grain), exact.currency)",
+        new="exact",
+        killers=(f"{PURE}::{COUNTED}",),
+    ),
+    Mutant(
+        removes="the step by which the card provider counts from orders",
+        promise="I12",
+        file="orders/services/price_order.py",
+        old=", step=step)",
+        new=")",
+        killers=(f"{QUOTES}::test_an_order_in_a_currency_of_three_decimals_is_charged_with_its_tax_and_discount",),
     ),
     Mutant(
         removes="the place of a tax rule, by which two that say the same are two",

@@ -5,7 +5,7 @@ import pytest
 from local.stripe.money import CURRENCIES
 from payments import rules
 from payments.gateways.stripe import words
-from payments.gateways.stripe.amounts import TAKEN, check_chargeable
+from payments.gateways.stripe.amounts import TAKEN, check_chargeable, step_of
 from shop.currencies import EXPONENTS
 from shop.money import Money
 
@@ -31,6 +31,23 @@ def test_what_can_be_charged_passes(amount):
 def test_what_can_never_be_charged_is_refused(amount):
     with pytest.raises(rules.UnchargeableAmount):
         check_chargeable(amount)
+
+
+@pytest.mark.parametrize(
+    ("currency", "step"), [("EUR", 1), ("JPY", 1), ("ISK", 1), ("KWD", 10), ("TND", 10), ("MGA", 100)]
+)
+def test_the_least_that_is_counted(currency, step):
+    assert step_of(currency) == step
+
+
+@pytest.mark.parametrize("currency", sorted(TAKEN))
+def test_a_multiple_of_the_step_can_be_charged_and_nothing_finer(currency):
+    step = step_of(currency)
+
+    check_chargeable(Money(7 * step, currency))
+    for finer in range(1, min(step, 11)):
+        with pytest.raises(rules.UnchargeableAmount):
+            check_chargeable(Money(7 * step + finer, currency))
 
 
 def test_the_currencies_taken_are_those_of_the_sandbox_and_have_a_minor_unit():

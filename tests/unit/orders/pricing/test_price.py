@@ -277,3 +277,67 @@ def test_what_cannot_be_shared_or_taken_apart_is_refused() -> None:
         share_out(1, [])
     with pytest.raises(ValueError, match="no 2 after 2"):
         amount_of_units(100, of=3, before=2, units=2)
+
+
+DINARS = Rules(
+    taxes=(vat("5", included=False), vat("7", included=True)),
+    fees=(FeeRule(code="SMALL", label="Small", amount=Money(505, "KWD")),),
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10**5), st.integers(1, 9)), min_size=1, max_size=8),
+    st.integers(1, 100_000),
+    st.integers(1, 10**5),
+    st.booleans(),
+)
+def test_what_is_paid_is_a_multiple_of_what_the_provider_counts(
+    lines: list[tuple[int, int]], thousandths: int, amount: int, business: bool
+) -> None:
+    items = tuple(
+        Item(sku=str(number), name="", quantity=quantity, unit_price=Money(tens * 10, "KWD"))
+        for number, (tens, quantity) in enumerate(lines)
+    )
+    codes = [
+        DiscountRule(code="A", label="", percent=Decimal(thousandths).scaleb(-3)),
+        DiscountRule(code="B", label="", amount=Money(amount, "KWD")),
+    ]
+    rules = replace(DINARS, taxes=tuple(replace(tax, reverse_charge=True) for tax in DINARS.taxes))
+    basket = Basket(items=items, destination=GERMANY, vat_number="DE123456789" if business else "", step=10)
+
+    priced = price(
+        apply_discounts(basket, codes), shipping=Shipping(code="a", name="", price=Money(1005, "KWD")), rules=rules
+    )
+
+    for each in priced.adjustments:
+        assert sum(each.shares) == each.amount.minor
+        assert each.included or not any(share % 10 for share in each.shares)
+    assert priced.total.minor % 10 == 0
+    assert all(total.minor % 10 == 0 and total.minor >= 0 for total in priced.line_totals)
+    assert sum(total.minor for total in priced.line_totals) == priced.total.minor
+
+
+def test_a_tax_in_dinars_is_rounded_to_tens_and_one_in_the_price_is_told_to_the_fils() -> None:
+    basket = Basket(
+        items=(Item(sku="MUG", name="Mug", quantity=1, unit_price=Money(12340, "KWD")),), destination=GERMANY, step=10
+    )
+
+    added, contained = (
+        price(apply_discounts(basket, ()), shipping=None, rules=Rules(taxes=(vat("5", included=included),)))
+        for included in (False, True)
+    )
+
+    assert (added.total, added.adjustments[0].shares) == (Money(12960, "KWD"), (620,))
+    assert (contained.total, contained.adjustments[0].amount) == (Money(12340, "KWD"), Money(588, "KWD"))
+
+
+def test_prices_that_are_finer_than_the_step_are_priced_as_they_are() -> None:
+    basket = Basket(
+        items=(Item(sku="MUG", name="Mug", quantity=1, unit_price=Money(5, "KWD")),), destination=GERMANY, step=10
+    )
+
+    priced = price(
+        apply_discounts(basket, [DiscountRule(code="A", label="", percent=Decimal(50))]), shipping=None, rules=NO_RULES
+    )
+
+    assert priced.total == Money(2, "KWD")
