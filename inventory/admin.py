@@ -39,7 +39,8 @@ from inventory.models import (
     Stock,
     StockMovement,
 )
-from inventory.rules import MAX_QUANTITY, SKU_PATTERN
+from inventory.rules import MAX_QUANTITY, SKU_PATTERN, Named
+from orders import api as orders
 from payments import api as payments
 from shop.accounts.trail import log_action
 from shop.admin import (
@@ -59,6 +60,7 @@ from shop.admin import (
 from shop.clock import now
 from shop.errors import Fault, Refusal
 from shop.money import is_currency
+from shop.text import did_you_mean
 
 _DETAILS = {field.name for field in fields(api.Details)}
 _MOMENT = "Empty, or a moment like 2026-12-01 08:00."
@@ -123,9 +125,17 @@ class ProductForm(BaseDialogForm):
         help_text="Which rates of tax apply; empty for the usual ones.",
         error_messages={"invalid": "A tax class has up to 40 small letters, digits, - and _, such as reduced."},
     )
+    untaxed = forms.BooleanField(
+        required=False,
+        label="No tax rate yet",
+        widget=UnfoldBooleanWidget,
+        help_text="Tick to save a tax class that no active tax rate is for. Until one is, the product is sold without tax.",
+    )
 
     def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
         product = row_of(Product, object_id)
+        self.product = product
+        self.warnings: list[str] = []
         if product is not None:
             kwargs["initial"] = {
                 "name": product.name,
@@ -156,6 +166,30 @@ class ProductForm(BaseDialogForm):
         except payments.UnchargeableAmount as refusal:
             raise ValidationError({"price": refusal.detail}) from refusal
         return cleaned | {"money": money}
+
+    def clean_tax_class(self) -> str:
+        """Refuse a class that no tax rate is for, unless that is meant, or was saved before."""
+        tax_class = str(self.cleaned_data["tax_class"])
+        before = self.product.tax_class if self.product else ""
+        if not tax_class or tax_class == before or self.data.get("untaxed"):
+            return tax_class
+        for name, others in orders.find_untaxed_classes(tax_classes=[tax_class]).items():
+            raise ValidationError(
+                f"No active tax rate is for {name}: the product would be sold without tax.{did_you_mean(others)}"
+                ' If it is meant so, tick "No tax rate yet".'
+            )
+        return tax_class
+
+    def clean_category(self) -> str:
+        """Take a new category, and ask where it looks like one that there is."""
+        category = str(self.cleaned_data["category"])
+        found = queries.find_unknown(member=Named.CATEGORY, names=[category])
+        self.warnings += [
+            f"{name} is a new category.{did_you_mean(others)} Discount codes and pages take them for two."
+            for name, others in found.items()
+            if others
+        ]
+        return category
 
     def _details(self, cleaned: dict[str, Any]) -> dict[str, Any]:
         """Return the details as they are kept; none while a field of theirs is wrong."""
@@ -282,6 +316,7 @@ class ProductAdmin(ReadOnlyAdmin):
                 return HttpResponse(headers={"HX-Redirect": url})
             return HttpResponseRedirect(url)
         log_action(staff=request.user, obj=Product.objects.get(pk=product_id), message="added")
+        self._warn(request, form)
         return self.back_to(request, product_id)
 
     @action(
@@ -302,7 +337,12 @@ class ProductAdmin(ReadOnlyAdmin):
                 f"changed to {name!r}, {price}, {'active' if active else 'inactive'}",
                 lambda: api.change_product(sku=product.sku, name=name, price=price, active=active, details=details),
             )
+            self._warn(request, form)
         return self.back_to(request, object_id)
+
+    def _warn(self, request: HttpRequest, form: ProductForm) -> None:
+        for warning in form.warnings:
+            self.message_user(request, warning, messages.WARNING)
 
     @action(
         description="Receive stock",

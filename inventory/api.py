@@ -14,11 +14,12 @@ from inventory.queries import (
     ReservationStanding,
     ReservationState,
     UnknownProduct,
+    find_unknown,
     get_offers,
     get_reservation,
     page_reservations,
 )
-from inventory.rules import InvalidQuantity, Line
+from inventory.rules import InvalidQuantity, Line, Named
 from inventory.services.expiry import release_expired_reservations
 from inventory.services.import_products import ChangedMeanwhile, ImportReport, import_products
 from inventory.services.ledger import StockLevel
@@ -59,6 +60,7 @@ __all__ = [
     "InventoryUnavailable",
     "Line",
     "LineError",
+    "Named",
     "ProductOffer",
     "ReservationClosed",
     "ReservationMismatch",
@@ -77,6 +79,7 @@ __all__ = [
     "change_product",
     "commit_stock",
     "extend_hold",
+    "find_unknown",
     "get_offers",
     "get_reservation",
     "import_products",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +30,7 @@ from inventory.models import (
     Stock,
     StockMovement,
 )
-from inventory.rules import Line, is_sku
+from inventory.rules import Line, Named, is_sku
 from shop.counting import shown_count
 from shop.errors import Busy, Fault, NotFound, Refusal
 from shop.events.past import facts_about
@@ -39,6 +39,7 @@ from shop.resilience.contention import is_contention
 from shop.statements import Statement
 from shop.states import read_status
 from shop.story.timeline import Happening, Story, Upcoming, told_by
+from shop.text import alike
 
 # As `p.active AND tstzrange(p.active_from, p.active_to) @> now()` says it in inventory/sql.
 FOR_SALE = (
@@ -48,6 +49,8 @@ FOR_SALE = (
 )
 
 MAX_VARIANTS = 100
+# Of a shop's names, so many are compared with one that is unknown.
+_COMPARED = 2000
 
 _OFFERS = Statement("inventory", "get_offers")
 _PAGE = Statement("inventory", "page_reservations")
@@ -200,6 +203,28 @@ def get_offers(*, skus: Sequence[str]) -> dict[str, ProductOffer]:
     if unknown := tuple(sorted(set(skus) - offers.keys())):
         raise UnknownProduct(f"not for sale: {', '.join(unknown)}", skus=unknown)
     return offers
+
+
+def find_unknown(*, member: Named, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return those of the names that no product has, for sale or not, each with up to three names that look like it.
+
+    In a shop without products nothing is unknown: rules may be entered first. SKUs are compared with those that begin with
+    the same two signs. Raises: InventoryUnavailable.
+    """
+    wanted = {name for name in names if name}
+    with reachable():
+        known = set(Product.objects.filter(**{f"{member}__in": wanted}).values_list(member, flat=True).distinct())
+        unknown = sorted(wanted - known)
+        if not unknown or not Product.objects.exists():
+            return {}
+        return {name: alike(name, _names_like(member, name)) for name in unknown}
+
+
+def _names_like(member: Named, name: str) -> list[str]:
+    found = Product.objects.exclude(**{str(member): ""})
+    if member == Named.SKU:
+        found = found.filter(sku__istartswith=name[:2])
+    return list(found.order_by(member).values_list(member, flat=True).distinct()[:_COMPARED])
 
 
 def get_reservation(*, order_id: UUID) -> ReservationState | None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from shop.errors import Refusal
 
@@ -20,6 +21,15 @@ class InvalidQuantity(Refusal):
     code = "invalid_quantity"
     title = "The quantity is not valid"
     http_status = 422
+
+
+class Named(StrEnum):
+    """What of products the rules of others name: the column that it stands in."""
+
+    SKU = "sku"
+    CATEGORY = "category"
+    TAX_CLASS = "tax_class"
+    CURRENCY = "currency"
 
 
 @dataclass(frozen=True)

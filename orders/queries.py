@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
+from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -25,6 +26,7 @@ from shop.money import Money
 from shop.remembered import Remembered
 from shop.statements import Statement
 from shop.states import read_status
+from shop.text import alike
 
 _GET_PROGRESS = Statement("orders", "get_progress")
 _PAGE_ORDERS = Statement("orders", "page_orders")
@@ -444,6 +446,18 @@ def _read_rules() -> Rules:
 
 # The taxes and fees of the shop that are charged now.
 RULES: Remembered[Rules] = Remembered(_read_rules)
+
+
+def find_untaxed_classes(*, tax_classes: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return those of the tax classes of products that no active rate is for, each with classes that look like it.
+
+    Products of such a class are sold without tax. None is where a service says the taxes, or the shop charges none.
+    """
+    if settings.TAX_SERVICE:
+        return {}
+    taxed = set(TaxRate.objects.filter(active=True).values_list("tax_class", flat=True))
+    untaxed = sorted(set(tax_classes) - taxed) if taxed else []
+    return {name: alike(name, taxed) for name in untaxed}
 
 
 # No customer has this id.

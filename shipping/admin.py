@@ -11,6 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from inventory import api as inventory
+from payments import api as payments
 from shipping import rules
 from shipping.models import (
     MAY_LEAVE,
@@ -28,6 +30,7 @@ from shop.admin import (
     CountriesField,
     CurrencyField,
     LineField,
+    Naming,
     ReadOnlyAdmin,
     RuleAdmin,
     RuleForm,
@@ -41,6 +44,7 @@ from shop.admin import (
     row_of,
     status_badge,
 )
+from shop.money import Money
 
 register_tile("shipping", "Shipments", dashboard_figures)
 
@@ -361,16 +365,30 @@ class ShippingRateForm(RuleForm):
     """A rate as staff enter it."""
 
     amounts = {"price": "price_minor", "free_from": "free_from_minor"}
+    names = {
+        "currency": Naming(
+            lambda codes: inventory.find_unknown(member=inventory.Named.CURRENCY, names=codes),
+            "No product is priced in {name}: until one is, no order meets this rate.",
+            only_warns=True,
+        )
+    }
     countries = CountriesField(required=False)
     currency = CurrencyField()
     price = AmountField(help_text="What customers pay, such as 4.90; 0 where it is always free.")
     free_from = AmountField(
-        required=False, help_text="Free for orders whose products cost at least this, after discounts. Empty: never."
+        above_zero=True,
+        required=False,
+        help_text="Free for orders whose products cost at least this, after discounts. Empty: never.",
     )
 
     class Meta:
         model = ShippingRate
         fields = ("countries", "min_weight_grams", "max_weight_grams", "currency", "price", "free_from")
+
+    def check_amount(self, name: str, amount: Money) -> None:
+        """Refuse a price that the card provider cannot count. Raises: UnchargeableAmount."""
+        if name == "price":
+            payments.check_chargeable(amount=amount)
 
 
 class ShippingRateInline(RuleInline):

@@ -10,6 +10,8 @@ What Unicode has not named yet is taken: it is a later release's letter.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 # Soft hyphen, zero-width space, byte order mark.
@@ -63,3 +65,15 @@ def is_clean(text: str) -> bool:
 def words(code: str) -> str:
     """Return a status or a code as people read it: "awaiting payment" for AWAITING_PAYMENT."""
     return code.replace("_", " ").lower()
+
+
+def alike(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Return up to three of the known names that somebody may have meant who wrote this one, the likeliest first."""
+    spellings = {each.casefold(): each for each in known}
+    return tuple(spellings[found] for found in get_close_matches(name.casefold(), spellings, n=3, cutoff=0.7))
+
+
+def did_you_mean(names: Iterable[str]) -> str:
+    """Return the question whether one of these was meant, to put behind a sentence; "" for no name."""
+    listed = " or ".join(names)
+    return f" Did you mean {listed}?" if listed else ""

@@ -46,7 +46,10 @@ class ChangedMeanwhile(Refusal):
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did, or with `dry_run` would do. Units are `received` now, or were by an earlier run."""
+    """What an import did, or with `dry_run` would do. Units are `received` now, or were by an earlier run.
+
+    `tax_classes`: those of the products that it added or changed.
+    """
 
     lines: int
     added: int
@@ -55,6 +58,7 @@ class ImportReport:
     received: int
     received_before: int
     errors: tuple[LineError, ...]
+    tax_classes: tuple[str, ...]
     written: bool
 
 
@@ -109,6 +113,7 @@ def import_products(
         received=received,
         received_before=before,
         errors=tuple(errors),
+        tax_classes=tuple(sorted({str(plan.columns["tax_class"]) for plan in plans if plan.changes} - {""})),
         written=writes,
     )
     log.info(

@@ -26,10 +26,12 @@ from shop.admin.pages import (
     status_badge,
 )
 from shop.admin.rules import (
+    AheadForm,
     CodesField,
     CountriesField,
     CountryField,
     CurrencyField,
+    Naming,
     RuleAdmin,
     RuleForm,
     RuleInline,
@@ -37,6 +39,7 @@ from shop.admin.rules import (
 from shop.admin.tiles import Figure, dashboard, navigation, register_tile, storefront
 
 __all__ = [
+    "AheadForm",
     "AmountField",
     "CodesField",
     "CountriesField",
@@ -44,6 +47,7 @@ __all__ = [
     "CurrencyField",
     "Figure",
     "LineField",
+    "Naming",
     "Otherwise",
     "ReadOnlyAdmin",
     "ReadOnlyInline",

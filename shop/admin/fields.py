@@ -38,9 +38,11 @@ class AmountField(forms.DecimalField):
     """An amount of money as people write it, in major units; `money_of` makes it Money once its currency is known.
 
     A text field: a browser's own field for numbers drops a comma that its language does not use, and makes 0,50 to 050.
+    `above_zero`: nothing is not an amount here; a field that may be empty says so.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, above_zero: bool = False, **options: Any) -> None:
+        self._above_zero = above_zero
         widget = UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "autocomplete": "off"})
         super().__init__(min_value=Decimal(0), max_digits=15, widget=widget, **options)
 
@@ -52,6 +54,14 @@ class AmountField(forms.DecimalField):
                 "Write the amount as 1250 or 1250.50: digits, and a point before the decimals.", code="amount"
             )
         return super().to_python(text.replace(",", "."))
+
+    def validate(self, value: Any) -> None:
+        """Refuse nothing where that is not an amount. Raises: ValidationError."""
+        super().validate(value)
+        if self._above_zero and value is not None and value <= 0:
+            raise ValidationError(
+                "Enter more than 0." if self.required else "Enter more than 0, or leave this empty.", code="zero"
+            )
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         """Return nothing: the attributes of a field for numbers are not those of a text."""

@@ -5,7 +5,8 @@ A rule has no status and no process; whoever it concerned keeps what they were t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -16,12 +17,14 @@ from django.db import IntegrityError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin, TabularInline
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from shop.admin.fields import LineField, major_units, money_of
 from shop.admin.searching import BoundedPaginator
 from shop.countries import COUNTRIES
+from shop.errors import Fault, Refusal
 from shop.money import Money, is_currency
+from shop.text import did_you_mean
 
 
 class CodesField(LineField):
@@ -83,16 +86,32 @@ class CurrencyField(LineField):
         return code
 
 
+@dataclass(frozen=True)
+class Naming:
+    """Names that a field takes and another context has: `told` is what is said of one that is unknown, as {name}.
+
+    `find_unknown` returns the unknown ones, each with names that look like it. Raises: a Fault. `only_warns`: an `AheadForm`
+    takes an unknown one all the same.
+    """
+
+    find_unknown: Callable[[Collection[str]], Mapping[str, Sequence[str]]]
+    told: str
+    only_warns: bool = False
+
+
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
     """A rule as staff enter it. `amounts`: field -> column of an amount, which is entered in major units of `currency`.
 
+    `names`: field -> whose names it takes. An unknown one is told in `warnings`, and a form of `AheadForm` refuses it.
     What the database refuses is said beside the form; a field without a help text of its own has that of its column.
     """
 
     amounts: ClassVar[Mapping[str, str]] = {}
+    names: ClassVar[Mapping[str, Naming]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.warnings: list[str] = []
         columns = {column.name: column for column in self._meta.model._meta.concrete_fields}
         for name, field in self.fields.items():
             field.help_text = field.help_text or str(getattr(columns.get(name), "help_text", ""))
@@ -116,16 +135,63 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]
                 problems["currency"] = "An amount needs a currency."
                 continue
             try:
-                setattr(self.instance, column, money_of(amount, currency).minor)
+                money = money_of(amount, currency)
+                self.check_amount(name, money)
             except ValidationError as refusal:
                 problems[name] = str(refusal.message)
+            except Refusal as refusal:
+                problems[name] = f"{refusal.detail[:1].upper()}{refusal.detail[1:]}."
+            else:
+                setattr(self.instance, column, money.minor)
         if problems:
             raise ValidationError(problems)
+        self._look_up(cleaned)
         return cleaned
+
+    def check_amount(self, name: str, amount: Money) -> None:
+        """Judge the amount of this field; a form whose amounts are paid asks the card provider. Raises: a Refusal."""
+
+    def _look_up(self, cleaned: Mapping[str, Any]) -> None:
+        """Look for the names that nothing has. Raises: ValidationError."""
+        for field, naming in self.names.items():
+            if not (given := _listed(cleaned.get(field))):
+                continue
+            try:
+                unknown = naming.find_unknown(given)
+            except Fault as fault:
+                raise ValidationError({field: f"This cannot be checked now: {fault.title}."}) from fault
+            for name, others in unknown.items():
+                told = naming.told.format(name=name) + did_you_mean(others)
+                if naming.only_warns or self._takes_unknown(field, name):
+                    self.warnings.append(told)
+                else:
+                    self.add_error(field, f'{told} If its product is still to come, tick "Products follow".')
+
+    def _takes_unknown(self, field: str, name: str) -> bool:
+        return True
 
     def _get_validation_exclusions(self) -> set[str]:
         """Judge every column by the table's constraints, also those that no field shows as they are."""
         return set() if not self.errors else super()._get_validation_exclusions()  # type: ignore[misc]
+
+
+class AheadForm(RuleForm):
+    """A rule whose unknown names are refused, unless staff say that what has them follows."""
+
+    ahead = forms.BooleanField(
+        required=False,
+        label="Products follow",
+        widget=UnfoldBooleanWidget,
+        help_text="Tick to save names that no product has yet. Otherwise they are refused as mistyped.",
+    )
+
+    def _takes_unknown(self, field: str, name: str) -> bool:
+        """Refuse a name that is new here; one that was saved before is told again."""
+        return bool(self.cleaned_data.get("ahead")) or name in _listed(self.initial.get(field))
+
+
+def _listed(value: Any) -> list[str]:
+    return list(value) if isinstance(value, (list, tuple)) else [value] if value else []
 
 
 def told(form: forms.BaseForm) -> str:
@@ -156,12 +222,24 @@ class RuleAdmin(ModelAdmin):
         return (*super().get_readonly_fields(request, obj), *self.counters)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
-        """Save what the form is about."""
+        """Save what the form is about, and repeat what it warns of."""
+        self._warn(request, form)
         if not change:
             obj.save(force_insert=True)
             return
         columns = [column.name for column in obj._meta.concrete_fields if not column.primary_key]
         obj.save(update_fields=[name for name in columns if name not in self.counters])
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
+        """Save the rows of an inline, and repeat what their forms warn of."""
+        for each in formset.forms:
+            if each.has_changed():
+                self._warn(request, each)
+        super().save_formset(request, form, formset, change)
+
+    def _warn(self, request: HttpRequest, form: Any) -> None:
+        for warning in dict.fromkeys(form.warnings):
+            self.message_user(request, warning, messages.WARNING)
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         """Return for the log what was changed, and to what."""

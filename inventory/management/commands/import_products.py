@@ -11,7 +11,9 @@ from typing import Any, TextIO
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from inventory import api
+from orders import api as orders
 from shop.errors import Fault, Refusal
+from shop.text import did_you_mean
 
 MOST_TOLD = 100
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t"}
@@ -72,6 +74,10 @@ class Command(BaseCommand):
                 f"{'it would be: ' if dry_run else ''}{report.added} added, {report.changed} changed, "
                 f"{report.unchanged} unchanged; {report.received} units received"
                 + (f", {report.received_before} were received before" if report.received_before else "")
+            )
+        for name, others in orders.find_untaxed_classes(tax_classes=report.tax_classes).items():
+            self.stderr.write(
+                f"tax class {name}: no active tax rate is for it, so its products are sold without tax.{did_you_mean(others)}"
             )
         if report.errors:
             outcome = "the others were imported" if report.written else "nothing was imported"

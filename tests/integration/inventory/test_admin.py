@@ -6,11 +6,13 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
 from inventory import api as inventory
 from inventory.models import Product
+from orders.models import TaxRate
 from shop.money import Money
 from tests.integration.inventory.reservations import levels, reservation_in
 
@@ -247,3 +249,37 @@ def test_the_list_says_what_is_for_sale_now(shelf):
     [shown] = page.context["cl"].result_list
     assert not shown.is_for_sale(datetime(2026, 1, 1, tzinfo=UTC))
     assert shown.is_for_sale(datetime(2025, 12, 31, tzinfo=UTC))
+
+
+NEW = {"sku": "TEA", "name": "Tea", "price": "7.80", "currency": "EUR", "active": "on"}
+
+
+def test_a_tax_class_that_no_rate_is_for_is_refused_unless_it_is_meant(shelf):
+    TaxRate.objects.create(country="DE", tax_class="reduced", label="VAT 7 %", percent=7)
+    client = signed_in("add_product", "view_product", "change_product")
+
+    refused = act(client, "add_one", **NEW, tax_class="redused").content.decode()
+    assert "No active tax rate is for redused" in refused
+    assert "Did you mean reduced?" in refused
+    assert not Product.objects.filter(sku="TEA").exists()
+
+    assert act(client, "add_one", **NEW, tax_class="redused", untaxed="on").status_code == 302
+    product = Product.objects.get(sku="TEA")
+    edit = reverse("admin:inventory_product_edit", args=[product.pk])
+    changed = {name: value for name, value in NEW.items() if name != "sku"} | {"_form_submitted": "True"}
+    assert client.post(edit, changed | {"tax_class": "redused", "name": "Green tea"}).status_code == 302
+    product.refresh_from_db()
+    assert (product.name, product.tax_class) == ("Green tea", "redused")
+
+
+def test_a_category_that_looks_like_another_is_asked_about(shelf):
+    details = inventory.Details(category="Kitchen")
+    inventory.add_product(sku="POT", name="Pot", price=Money(1900, "EUR"), details=details)
+    client = signed_in("add_product", "view_product")
+
+    answer = act(client, "add_one", **NEW, category="Kichen")
+    other = act(client, "add_one", **NEW | {"sku": "BOOK"}, category="Books")
+
+    (warning,) = [str(each) for each in get_messages(answer.wsgi_request)]
+    assert warning.startswith("Kichen is a new category. Did you mean Kitchen?")
+    assert "Books" not in "".join(map(str, get_messages(other.wsgi_request)))

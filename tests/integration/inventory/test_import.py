@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from inventory import api as inventory
 from inventory.models import Outbox, Product, StockMovement
 from inventory.services import import_products as importing
+from orders.models import TaxRate
 from shop.money import Money
 from tests.integration.inventory.reservations import at_once, levels
 
@@ -201,3 +202,16 @@ def test_progress_is_told_unless_it_is_not_wanted(run: Run):
 
     assert told.splitlines() == ["checked 3 of 3", "written 3 of 3", "received 2 of 2"]
     assert quiet == ""
+
+
+def test_a_tax_class_that_no_rate_is_for_is_told(run: Run):
+    TaxRate.objects.create(country="DE", tax_class="reduced", label="VAT 7 %", percent=7)
+    text = "sku,name,price,currency,tax_class\nTEA,Tea,7.80,EUR,redused\nBOOK,Book,9.00,EUR,reduced\n"
+
+    out, told = run(text)
+
+    assert out.startswith("2 added")
+    assert "tax class redused: no active tax rate is for it" in told
+    assert "Did you mean reduced?" in told
+    assert "class reduced:" not in told
+    assert "redused" not in run(text)[1]

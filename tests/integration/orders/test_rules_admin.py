@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
 from django.db import IntegrityError
 from django.test import Client
 
+from inventory import api as inventory
 from orders.models import DiscountCode, Fee, TaxRate
 from orders.queries import RULES
 from shipping.models import ShippingOption
@@ -98,12 +101,10 @@ def test_a_code_is_kept_in_capitals_with_its_lists(staff: Client):
     ("page", "values", "wrong"),
     [
         ("taxrate", TAX | {"country": "XX"}, "not an ISO 3166 code"),
-        ("taxrate", TAX | {"percent": "101"}, "orders_taxrate_percent"),
         ("taxrate", TAX | {"country": "US", "region": "NYC"}, "NYC is not a region of US"),
         ("taxrate", TAX | {"country": "VA", "region": "Rome"}, "Rome is not a region of VA"),
         ("fee", FEE | {"currency": "EUX"}, "not an ISO 4217 code"),
         ("fee", FEE | {"currency": "JPY"}, "JPY has no decimals"),
-        ("fee", FEE | {"amount": "0"}, "orders_fee_amount"),
         ("discountcode", CODE | {"percent": "10"}, "either a percentage"),
         ("discountcode", CODE | {"amount": "", "currency": ""}, "either a percentage"),
         ("discountcode", CODE | {"amount": "", "percent": "100.001"}, "either a percentage"),
@@ -230,3 +231,107 @@ def test_the_database_refuses_what_no_form_is_needed_for(values: dict[str, Any])
 def test_the_database_refuses_a_fee_of_nothing():
     with pytest.raises(IntegrityError):
         Fee.objects.create(code="FREE", label="Free", amount_minor=0, currency="EUR")
+
+
+@pytest.fixture
+def shelf(staff: Client) -> Client:
+    """Return the staff of a shop that sells two products, of a category and a tax class each."""
+    for sku, category, tax_class in (("MUG-BLUE", "Kitchen", ""), ("BOOK", "Books", "reduced")):
+        details = inventory.Details(category=category, tax_class=tax_class)
+        inventory.add_product(sku=sku, name=sku, price=Money(1000, "EUR"), details=details)
+    return staff
+
+
+def warnings(staff: Client, page: str, values: dict[str, Any], pk: int | None = None) -> list[str]:
+    """Save a form; return what the shop warns of."""
+    answer = staff.post(f"/admin/{page}/{f'{pk}/change' if pk else 'add'}/", values)
+    assert answer.status_code == 302, answer.context["adminform"].form.errors
+    return [str(each) for each in get_messages(answer.wsgi_request) if each.level_tag == "warning"]
+
+
+UNKNOWN = [
+    ("taxrate", TAX | {"tax_class": "redused"}, "No product has the tax class redused. Did you mean reduced?"),
+    ("discountcode", CODE | {"skus": "BOOK, mug-blue"}, "No product has the SKU mug-blue. Did you mean MUG-BLUE?"),
+    ("discountcode", CODE | {"skus": "XYLOPHONE"}, "No product has the SKU XYLOPHONE."),
+    ("discountcode", CODE | {"categories": "Kichen"}, "No product is in the category Kichen. Did you mean Kitchen?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "values", "told"), UNKNOWN)
+def test_a_name_that_no_product_has_is_refused_unless_its_product_follows(
+    shelf: Client, page: str, values: dict[str, Any], told: str
+):
+    assert f"{told} If its product is still to come" in html.unescape(save(shelf, f"orders/{page}", values))
+    assert not TaxRate.objects.exists()
+    assert not DiscountCode.objects.exists()
+
+    assert warnings(shelf, f"orders/{page}", values | {"ahead": "on"}) == [told]
+    assert "ahead: nothing to True" in LogEntry.objects.latest("pk").change_message
+
+
+@pytest.mark.parametrize(
+    ("page", "values"),
+    [
+        ("taxrate", TAX | {"tax_class": "reduced"}),
+        ("discountcode", CODE | {"skus": "BOOK,MUG-BLUE", "categories": "Books"}),
+        ("fee", FEE),
+    ],
+)
+def test_names_that_products_have_are_saved_without_a_word(shelf: Client, page: str, values: dict[str, Any]):
+    inventory.change_product(sku="BOOK", name="Book", price=Money(1, "EUR"), active=False)
+
+    assert warnings(shelf, f"orders/{page}", values) == []
+
+
+def test_a_name_that_was_saved_before_is_told_again_and_stops_no_other_change(shelf: Client):
+    code = DiscountCode.objects.create(code="TENOFF", label="Ten", amount_minor=1000, currency="EUR", skus=["TEA"])
+
+    assert warnings(shelf, "orders/discountcode", CODE | {"skus": "TEA", "max_uses": "9"}, code.pk) == [
+        "No product has the SKU TEA."
+    ]
+    assert "No product has the SKU TEE" in save(shelf, "orders/discountcode", CODE | {"skus": "TEA,TEE"}, code.pk)
+
+
+@pytest.mark.parametrize(
+    ("page", "values"),
+    [
+        ("orders/fee", FEE | {"currency": "USD"}),
+        ("orders/discountcode", CODE | {"currency": "USD"}),
+        ("shipping/shippingoption", OPTION | {"rates-0-currency": "USD"}),
+    ],
+)
+def test_a_currency_that_nothing_is_priced_in_is_warned_of(shelf: Client, page: str, values: dict[str, Any]):
+    (warning,) = warnings(shelf, page, values)
+
+    assert warning.startswith("No product is priced in USD: until one is, no order meets this r")
+
+
+def test_names_that_cannot_be_looked_up_are_not_saved(shelf: Client, monkeypatch: pytest.MonkeyPatch):
+    def fail(**_what: Any) -> None:
+        raise inventory.InventoryUnavailable
+
+    monkeypatch.setattr(inventory, "find_unknown", fail)
+
+    assert "This cannot be checked now" in save(shelf, "orders/discountcode", CODE | {"skus": "BOOK"})
+
+
+@pytest.mark.parametrize(
+    ("page", "values", "wrong"),
+    [
+        ("orders/discountcode", CODE | {"max_uses": "0"}, "at least 1, or leave this empty"),
+        ("orders/discountcode", CODE | {"max_uses": "-1"}, "at least 1, or leave this empty"),
+        ("orders/discountcode", CODE | {"amount": "0"}, "more than 0"),
+        ("orders/discountcode", CODE | {"minimum": "0"}, "more than 0, or leave this empty"),
+        ("orders/discountcode", CODE | {"minimum": "-1"}, "Write the amount as"),
+        ("orders/fee", FEE | {"amount": "0"}, "more than 0"),
+        ("orders/fee", FEE | {"below": "0"}, "more than 0, or leave this empty"),
+        ("orders/taxrate", TAX | {"percent": "-1"}, "from 0 to 100"),
+        ("orders/taxrate", TAX | {"percent": "101"}, "from 0 to 100"),
+        ("shipping/shippingoption", OPTION | {"rates-0-free_from": "0"}, "more than 0, or leave this empty"),
+    ],
+)
+def test_a_limit_of_nothing_is_refused_in_words(staff: Client, page: str, values: dict[str, str], wrong: str):
+    found = html.unescape(save(staff, page, values))
+
+    assert wrong in found
+    assert "onstraint" not in found

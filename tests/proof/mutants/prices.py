@@ -9,6 +9,7 @@ PRICED = "tests/unit/orders/test_price_order.py"
 RATES = "tests/unit/shipping/test_rates.py"
 QUOTES = "tests/integration/orders/test_quotes.py"
 BY_QUOTE = "tests/integration/orders/test_orders_by_quote.py"
+PRODUCTS = "tests/integration/inventory/test_admin.py"
 COUNTED = "test_what_is_paid_is_a_multiple_of_what_the_provider_counts"
 PAGES = "tests/integration/orders/test_rules_admin.py"
 SERVICES = "tests/integration/adapters/test_services.py"
@@ -199,6 +200,22 @@ MUTANTS = (
         old=", step=step)",
         new=")",
         killers=(f"{QUOTES}::test_an_order_in_a_currency_of_three_decimals_is_charged_with_its_tax_and_discount",),
+    ),
+    Mutant(
+        removes="the refusal of names that no product has",
+        promise="edge",
+        file="shop/admin/rules.py",
+        old="                if naming.only_warns or self._takes_unknown(field, name):\n",
+        new="                if True:\n",
+        killers=(f"{PAGES}::test_a_name_that_no_product_has_is_refused_unless_its_product_follows",),
+    ),
+    Mutant(
+        removes="the refusal of a tax class that no rate is for",
+        promise="edge",
+        file="inventory/admin.py",
+        old='        if not tax_class or tax_class == before or self.data.get("untaxed"):\n',
+        new="        if True:\n",
+        killers=(f"{PRODUCTS}::test_a_tax_class_that_no_rate_is_for_is_refused_unless_it_is_meant",),
     ),
     Mutant(
         removes="the place of a tax rule, by which two that say the same are two",
