@@ -23,6 +23,7 @@ from shop.accounts.users import User
 from shop.countries import COUNTRIES
 from shop.locales import DEFAULT
 from shop.money import Money
+from shop.postal import missing_in
 from shop.rest.fields import (
     BoundedListField,
     LinesField,
@@ -83,9 +84,29 @@ class AddressSerializer(StrictSerializer):
     line1 = TextField(max_length=200)
     line2 = TextField(max_length=200, required=False, default="", allow_blank=True)
     city = TextField(max_length=100)
-    region = TextField(max_length=100, required=False, default="", allow_blank=True)
-    postal_code = TextField(max_length=20, required=False, default="", allow_blank=True)
+    region = TextField(
+        max_length=100,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="state, province or the like; required where the country's addresses name it, such as US, and where the shop's taxes differ by region",
+    )
+    postal_code = TextField(
+        max_length=20,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="required where each address of the country has one, such as PT",
+    )
     country = CountryField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Insist on what no parcel arrives without in that country. An address of an earlier release is only read."""
+        wanted = {name: attrs[name] for name in ("country", "region", "postal_code")}
+        if missing := missing_in(**wanted):
+            told = f"An address in {attrs['country']} needs this."
+            raise serializers.ValidationError({name: [told] for name in missing})
+        return attrs
 
 
 class PaymentMethodField(TextField):

@@ -19,6 +19,7 @@ from orders.rest.serializers import AddressSerializer, OrderedLineSerializer, Pl
 from payments import api as payments
 from shop.conversion import convert
 from shop.countries import COUNTRIES
+from shop.postal import WITH_REGION
 from shop.text import is_clean
 
 
@@ -72,6 +73,8 @@ def usual_order(data: Any) -> dict[str, Any] | None:
     address = msgspec.structs.asdict(body.shipping_address)
     texts = [*address.values(), *(line.sku for line in body.lines)]
     if address["country"] not in COUNTRIES or not all(map(is_clean, texts)):
+        return None
+    if address["country"] in WITH_REGION and not address["region"]:
         return None
     found: dict[str, Any] = {
         "lines": [msgspec.structs.asdict(line) for line in body.lines],

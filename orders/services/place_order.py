@@ -206,6 +206,7 @@ def _price(new: NewOrder, offers: Mapping[str, inventory.ProductOffer]) -> tuple
         codes=new.codes,
         vat_number=new.vat_number,
         customer_id=new.customer_id,
+        is_order=True,
     )
     for refused in costs.refused_codes:
         raise CodeNotUsable(refused)

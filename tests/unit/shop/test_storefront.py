@@ -10,6 +10,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 
 from shop.countries import COUNTRIES
+from shop.postal import WITH_POSTAL_CODE, WITH_REGION
 from shop.storefront import urls, views
 
 PATHS = [
@@ -155,9 +156,17 @@ def test_the_scripts_have_a_page_for_every_address_of_the_shell():
 
 
 def test_the_checkout_offers_the_countries_that_the_api_takes():
-    assert set(re.findall(r"\b[A-Z]{2}\b", read("countries.js").partition("/**")[0].partition("CODES")[2])) == set(
-        COUNTRIES
-    )
+    listed = read("countries.js").partition("const CODES =")[2].partition(";")[0]
+
+    assert set(re.findall(r"\b[A-Z]{2}\b", listed)) == COUNTRIES
+
+
+def test_the_checkout_asks_for_what_the_api_insists_on():
+    script = read("countries.js")
+
+    for name, table in (("WITH_POSTAL_CODE", WITH_POSTAL_CODE), ("WITH_REGION", WITH_REGION)):
+        listed = script.partition(f"const {name} =")[2].partition(";")[0]
+        assert set(re.findall(r"\b[A-Z]{2}\b", listed)) == table
 
 
 def test_nothing_that_the_api_says_can_become_markup():

@@ -9,6 +9,20 @@ const CODES =
   "PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF " +
   "TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
+// Whose addresses always have a postal code, and whose name a state or region: the API refuses them without (shop/postal.py).
+const WITH_POSTAL_CODE =
+  "AS AT AU AX BE BL BR CA CH CN CZ DE DK EE ES FI FK FM FR GB GF GG GL GP GR GS GU HU IM IN IO IT JE JP KR LI " +
+  "LT LU LV MF MH MP MQ MX MY NC NL NO NZ PF PL PM PN PR PT PW RE RO RU SE SG SH SJ SK SM TC TR TW UA US VI WF " +
+  "YT ZA";
+const WITH_REGION =
+  "AE AS AU BR CA CN CO CR ES FM HK HN ID IN IQ IT JM JP KN KR KY MH MP MX NR PF PG PW RU SO SV TW UM US VE VI";
+
+/** Return whether each address of this country has a postal code. */
+export const needsPostalCode = (code) => WITH_POSTAL_CODE.split(" ").includes(code);
+
+/** Return whether each address of this country names its state or region. */
+export const needsRegion = (code) => WITH_REGION.split(" ").includes(code);
+
 /** Return [code, name] of every country, by name. */
 export function countries() {
   const names = new Intl.DisplayNames([document.documentElement.lang], { type: "region" });

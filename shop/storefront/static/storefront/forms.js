@@ -14,14 +14,23 @@ export function field(name, label, { hint, control, plain = false, ...properties
   input.name = name;
   const notes = h("p", { class: "error", id: `${id}-error`, hidden: true });
   if (hint) input.setAttribute("aria-describedby", `${id}-hint`);
+  const saysOptional = !control && !plain && h("span", { class: "quiet", "data-optional": true, hidden: input.required }, " (optional)");
   return h(
     "div",
     { class: "field" },
-    h("label", { for: id }, label, !input.required && !control && !plain && h("span", { class: "quiet" }, " (optional)")),
+    h("label", { for: id }, label, saysOptional),
     input,
     hint && h("p", { class: "hint", id: `${id}-hint` }, hint),
     notes,
   );
+}
+
+/** Have a field be left out or not; its label says which. */
+export function setRequired(input, required) {
+  input.required = required;
+  const says = input.closest(".field").querySelector("[data-optional]");
+  if (says) says.hidden = required;
+  if (!required) unmark(input);
 }
 
 /** Return the place for a form's alert, which `explain` fills. */

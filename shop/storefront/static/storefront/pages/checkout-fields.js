@@ -1,8 +1,8 @@
 // What the checkout asks for besides the card: contact, addresses, and what only some shoppers have to say.
 
-import { countries, likelyCountry } from "../countries.js";
+import { countries, likelyCountry, needsPostalCode, needsRegion } from "../countries.js";
 import { h } from "../dom.js";
-import { field } from "../forms.js";
+import { field, setRequired } from "../forms.js";
 import { session } from "../store.js";
 
 const ADDRESS = ["name", "line1", "line2", "postal_code", "city", "region", "country"];
@@ -41,7 +41,9 @@ export function extras(kept) {
       billing.hidden = billing.disabled = !target.checked;
       const { elements } = target.form;
       // Most bills go to the country of the parcel.
-      if (!elements["billing_address/line1"].value) elements["billing_address/country"].value = elements["shipping_address/country"].value;
+      if (elements["billing_address/line1"].value) return;
+      elements["billing_address/country"].value = elements["shipping_address/country"].value;
+      elements["billing_address/country"].dispatchEvent(new Event("change"));
     },
   });
   return h(
@@ -63,16 +65,26 @@ function addressFields(prefix, purpose, kept) {
   const chosen = from("country") || likelyCountry();
   const country = h(
     "select",
-    { autocomplete: `${purpose} country`, required: true },
+    { autocomplete: `${purpose} country`, required: true, onchange: () => ask() },
     h("option", { value: "" }, "Choose a country"),
     countries().map(([code, name]) => h("option", { value: code, selected: code === chosen }, name)),
   );
+  const postalCode = text("postal_code", "Postal code", "postal-code", { maxlength: 20 });
+  const region = text("region", "State or region", "address-level1", { maxlength: 100 });
+  // What an address needs depends on its country, which is asked for first.
+  const ask = () => {
+    setRequired(postalCode.querySelector("input"), needsPostalCode(country.value));
+    setRequired(region.querySelector("input"), needsRegion(country.value));
+  };
+  const asked = field(`${prefix}/country`, "Country", { control: country });
+  ask();
   return [
     text("name", "Name", "name", { required: true }),
+    asked,
     text("line1", "Street and number", "address-line1", { required: true }),
     text("line2", "Apartment, floor", "address-line2"),
-    h("div", { class: "pair" }, text("postal_code", "Postal code", "postal-code", { maxlength: 20 }), text("city", "City", "address-level2", { required: true, maxlength: 100 })),
-    h("div", { class: "pair" }, text("region", "State or region", "address-level1", { maxlength: 100 }), field(`${prefix}/country`, "Country", { control: country })),
+    h("div", { class: "pair" }, postalCode, text("city", "City", "address-level2", { required: true, maxlength: 100 })),
+    region,
   ];
 }
 
