@@ -14,6 +14,7 @@ from tests.browser.buying import (
     checkout_of,
     fill_in,
     number_of_orders,
+    orders_of,
     put_into_basket,
     sign_in,
 )
@@ -28,6 +29,10 @@ def test_a_card_that_is_declined_for_good_leaves_basket_and_form_as_they_were(vi
     page.press("Order and pay")
     page.sees("The card was declined")
     page.sees("Nothing was charged. Please choose another card, and order again.")
+    page.sees("It is canceled: order")
+    canceled = orders_of(page)[0]
+    link = page.js("(() => { const a = document.querySelector('.alert a'); return [a.textContent, a.pathname]; })()")
+    assert (canceled["status"], link) == ("CANCELED", [f"order {canceled['number']}", f"/orders/{canceled['id']}"])
 
     assert page.js("find_.field('City').value") == ADDRESS["city"]
     page.press("Visa •••• 4242")

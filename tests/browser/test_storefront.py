@@ -213,7 +213,7 @@ def test_the_checkout_asks_for_what_the_address_needs_in_its_country(visit: Visi
     page.until("find_.field('State or region').getAttribute('aria-invalid') === 'true'", "that a state is missing")
     # New York is one of the two states whose tax the demo shop charges.
     page.fill("State or region", "Nowhere")
-    page.sees("There is no Nowhere. Please enter a state or region")
+    page.sees("This state or region is not known. Please enter its name or its code.")
     page.fill("Country", "PT")
     page.sees("State or region (optional)")
     page.sees("Order and pay €22.40")

@@ -1,6 +1,6 @@
 // The checkout: one form, priced anew as the shopper types, sent once however often the button is pressed.
 
-import { Problem, becomeGuest } from "../api.js";
+import { Problem, becomeGuest, order as load } from "../api.js";
 import { cardChooser, keepSecret } from "../cards.js";
 import { fill, h, say } from "../dom.js";
 import { alertPlace, busily, explain, forget, isComplete, showAlert } from "../forms.js";
@@ -322,10 +322,21 @@ export async function checkoutPage({ root, query, title, signal, go }) {
       notice.leave("Please sign in again to order.");
       return go("/sign-in?next=/checkout");
     }
-    if (problem.code === "insufficient_stock") return showUnavailable({ unavailable: [problem.facts] });
-    if (problem.code === "card_declined") return showAlert(alerts, problem, ["Nothing was charged. Please choose another card, and order again."]);
-    return explain(toForm(problem), alerts, form);
+    const named = await canceledOrder(problem);
+    if (problem.code === "insufficient_stock") showUnavailable({ unavailable: [problem.facts] });
+    else if (problem.code === "card_declined") showAlert(alerts, problem, ["Nothing was charged. Please choose another card, and order again."]);
+    else explain(toForm(problem), alerts, form);
+    if (named) (alerts.querySelector(".alert") ?? alerts).append(named);
+    return null;
   }
+}
+
+/** Return the sentence that names the order which a refusal canceled, or null: whoever writes to the shop can refer to it. */
+async function canceledOrder(problem) {
+  const id = problem.member?.("order_id");
+  if (!id || problem.member("order_status") !== "CANCELED") return null;
+  const { data } = await load(id).catch(() => ({ data: null }));
+  return h("p", {}, "It is canceled: ", h("a", { href: `/orders/${id}` }, data ? `order ${data.number}` : "your order"), ".");
 }
 
 /** Send again what was sent before this page was loaded anew, and go where it leads: the same key, so the same order. */
@@ -376,6 +387,11 @@ function leaveFor(problem, lines, go) {
 
 /** A quote's problems name its own members: the same fields of the form. */
 function toForm(problem) {
+  if (problem.code === "region_not_known") {
+    const detail = problem.facts.region ? "This state or region is not known." : "Taxes depend on the state or region.";
+    const errors = [{ pointer: "#/shipping_address/region", detail: `${detail} Please enter its name or its code.` }];
+    return Object.assign(Object.create(problem), { errors });
+  }
   if (!problem.errors?.length) return problem;
   const errors = problem.errors.map((error) => ({ ...error, pointer: (error.pointer ?? "").replace("destination/", "shipping_address/") }));
   return Object.assign(Object.create(problem), { errors });
