@@ -13,8 +13,10 @@ class InventoryConfig(AppConfig):
         """Import what registers itself."""
         from inventory import audit, queries, tasks  # noqa: F401
         from shop.observability.metrics import register_gauge
+        from shop.storefront.views import register_products
         from shop.story.timeline import register_narrator
 
+        register_products(queries.is_for_sale)
         register_narrator("inventory", queries.tell_story)
         audit.register()
         register_gauge(

@@ -143,6 +143,12 @@ def products_for_sale() -> QuerySet[Product]:
     )
 
 
+def is_for_sale(sku: str) -> bool:
+    """Return whether a product of this SKU can be ordered now. Raises: InventoryUnavailable."""
+    with reachable():
+        return is_sku(sku) and Product.objects.filter(FOR_SALE, sku=sku).exists()
+
+
 # How a list is sorted: by what, which is unique, and whether down.
 SORTS: dict[str, tuple[Combinable, str]] = {
     "sku": (F("sku"), ""),

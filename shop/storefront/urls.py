@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from shop.storefront.views import shell
+from shop.storefront.views import product, shell
 
 urlpatterns = [
     path("", shell, name="storefront"),
-    path("products/<str:sku>", shell),
+    path("products/<str:sku>", product),
     path("basket", shell),
     path("checkout", shell),
     path("orders", shell),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 
@@ -13,14 +14,34 @@ from django.shortcuts import render
 from django.templatetags.static import static
 from django.views.decorators.http import conditional_page, require_safe
 
+from shop.errors import Fault
 from shop.rest import policies, problem
 from shop.rest.compression import compressed
 
 # All of them at once, so that a browser does not find them one behind the other.
 _FILES = Path(__file__).parent / "static"
 MODULES = sorted(path.relative_to(_FILES).as_posix() for path in _FILES.glob("storefront/**/*.js"))
+# Says whether a product of this SKU can be seen; the context that has products registers it.
+_find_product: list[Callable[[str], bool]] = []
 # Addresses of others: their own 404 is enough.
 _NOT_OURS = ("/admin/", "/static/")
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a page says that is not there; its script (pages/not-here.js and others) says the same."""
+
+    heading: str
+    text: str
+
+
+PAGE = Missing("This page does not exist", "The address may be mistyped, or old.")
+PRODUCT = Missing("There is no such product", "It may not be sold any more.")
+
+
+def register_products(is_for_sale: Callable[[str], bool]) -> None:
+    """Have the page of a product be answered 404 where `is_for_sale(sku)` says no. It may raise a Fault."""
+    _find_product[:] = [is_for_sale]
 
 
 def only_if_on(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -48,11 +69,28 @@ def shell(request: HttpRequest, **in_path: object) -> HttpResponse:
     return _page(request)
 
 
+@only_if_on
+@compressed
+@conditional_page
+@require_safe
+def product(request: HttpRequest, sku: str) -> HttpResponse:
+    """Return the page of a product; 404 where no such product is for sale, so that links to it are given up."""
+    return _page(request, missing=None if _is_for_sale(sku) else PRODUCT)
+
+
+def _is_for_sale(sku: str) -> bool:
+    try:
+        return all(is_for_sale(sku) for is_for_sale in _find_product)
+    except Fault:
+        # The page's script asks as well, and says what is wrong.
+        return True
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that nothing has (`handler404`): a browser gets the shell, which says so and leads home."""
     if not settings.STOREFRONT or not _is_visit(request):
         return problem.not_found(request, exception)
-    return _page(request, is_missing=True)
+    return _page(request, missing=PAGE)
 
 
 def _is_visit(request: HttpRequest) -> bool:
@@ -63,7 +101,7 @@ def _is_visit(request: HttpRequest) -> bool:
     return is_page and is_ours and request.method in ("GET", "HEAD")
 
 
-def _page(request: HttpRequest, *, is_missing: bool = False) -> HttpResponse:
+def _page(request: HttpRequest, *, missing: Missing | None = None) -> HttpResponse:
     key = settings.STRIPE_PUBLISHABLE_KEY
     # With Stripe's script the bank is asked there.
     bank = "" if key else settings.STRIPE_TEST_BANK
@@ -71,10 +109,10 @@ def _page(request: HttpRequest, *, is_missing: bool = False) -> HttpResponse:
         "cards": cards_are_taken(),
         "key": key,
         "bank": bank,
-        "is_missing": is_missing,
+        "missing": missing,
         "modules": [static(name) for name in MODULES],
     }
-    answer = render(request, "storefront/index.html", shown, status=404 if is_missing else 200)
+    answer = render(request, "storefront/index.html", shown, status=404 if missing else 200)
     answer[policies.HEADER] = policies.storefront(stripe=bool(key), test_bank=bank)
     answer["Cache-Control"] = "no-cache"
     return answer

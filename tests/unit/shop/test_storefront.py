@@ -10,6 +10,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 
 from shop.countries import COUNTRIES
+from shop.errors import Fault
 from shop.postal import WITH_POSTAL_CODE, WITH_REGION
 from shop.storefront import urls, views
 
@@ -40,6 +41,38 @@ def test_each_address_is_answered_with_the_same_page_that_sets_no_cookie(path: s
     assert (answer.status_code, answer.content) == (200, Client().get("/").content)
     assert not answer.cookies
     assert "Cookie" not in answer.get("Vary", "")
+
+
+@pytest.fixture(autouse=True)
+def products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the shop sell MUG, without a database."""
+    monkeypatch.setattr(views, "_find_product", [lambda sku: sku == "MUG"])
+
+
+def test_a_product_that_does_not_exist_is_answered_404_with_a_page_that_leads_on():
+    answer = Client().get("/products/NOPE")
+
+    page = answer.content.decode()
+    assert answer.status_code == 404
+    assert views.PRODUCT.heading in page
+    assert views.PRODUCT.text in page
+    assert '<a href="/">See the products</a>' in page
+    assert '<meta name="robots" content="noindex">' in page
+    assert 'src="/static/storefront/main.js"' in page
+
+
+def test_a_product_that_cannot_be_looked_for_is_not_called_missing(monkeypatch: pytest.MonkeyPatch):
+    def fail(sku: str) -> bool:
+        raise Fault
+
+    monkeypatch.setattr(views, "_find_product", [fail])
+
+    assert Client().get("/products/MUG").status_code == 200
+
+
+def test_the_scripts_say_of_what_is_missing_what_the_server_says():
+    assert f'heading = "{views.PAGE.heading}", text = "{views.PAGE.text}"' in read("pages/not-here.js")
+    assert f'notHere(context, "{views.PRODUCT.heading}", "{views.PRODUCT.text}")' in read("pages/product.js")
 
 
 def test_a_page_that_has_not_changed_is_not_sent_again():
