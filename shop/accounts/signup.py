@@ -10,9 +10,10 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.http import HttpRequest
 
+from shop.accounts import mails
 from shop.accounts.attempts import ANYWHERE, APP, HERE, note_wait
 from shop.accounts.guests import GUEST_DOMAIN
 from shop.cards import refuse_card_number
@@ -89,16 +90,16 @@ class AccountAdapter(DefaultAccountAdapter):
         super()._delete_login_attempts_cached_email(request, **credentials)
         ratelimit.clear(request, app=APP, action=ANYWHERE, key=_address_in(credentials))
 
-    def format_email_subject(self, subject: str) -> str:
-        """Return the subject with the shop's name before it."""
-        return f"[{sender().name}] {subject}"
-
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send a mail in the shop's name."""
-        super().send_mail(template_prefix, email, context | {"current_site": sender()})
-
     def render_mail(self, template_prefix: str, email: Any, context: Any, headers: Any = None) -> EmailMessage:
-        """Return the finished mail, whose id holds the shop's domain."""
+        """Return the finished mail: in the shop's words, from the shop, and with an id that holds the shop's domain."""
         ours = {"Message-ID": make_msgid(domain=sender().domain), "Auto-Submitted": "auto-generated"}
-        rendered: EmailMessage = super().render_mail(template_prefix, email, context, headers=ours | (headers or {}))
-        return rendered
+        written = mails.write(template_prefix, known=context, shop_name=sender().name)
+        built = EmailMultiAlternatives(
+            subject=written.subject,
+            body=written.text,
+            from_email=self.get_from_email(),
+            to=[email] if isinstance(email, str) else email,
+            headers=ours | (headers or {}),
+        )
+        built.attach_alternative(written.html, "text/html")
+        return built

@@ -9,6 +9,14 @@ SPELLING = "tests/proof/security/test_one_spelling.py"
 
 MUTANTS = (
     Mutant(
+        removes="the shop's words from mails about accounts",
+        promise="edge",
+        file="shop/accounts/signup.py",
+        old="        built.attach_alternative(",
+        new="        built = super().render_mail(template_prefix, email, context, headers)\n        built.attach_alternative(",
+        killers=("tests/unit/shop/test_account_mails.py::test_a_mail_has_the_shops_layout_and_voice_in_both_parts",),
+    ),
+    Mutant(
         removes="the end of a change of address that was begun under another password",
         promise="edge",
         file="shop/accounts/addresses.py",
