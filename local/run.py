@@ -73,6 +73,7 @@ shop        {stack.url}/
 API         {stack.url}/api/v1/docs
 admin       {stack.url}/admin/   {demo_data.STAFF.email} / {demo_data.STAFF.password}
 shopper     {demo_data.SHOPPER.email} / {demo_data.SHOPPER.password}
+cards       pm_card_visa pays, pm_card_authenticationRequired asks the bank (3-D Secure), pm_card_chargeDeclined is declined
 mail        {where_mail_goes(os.environ["EMAIL_URL"])}   logs  var/log/
 
 Place an order:

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import pytest
@@ -135,3 +136,11 @@ def test_workers_have_longer_to_stop_than_a_task_may_run(compose: dict[str, Any]
 
     for name in ("deliveries", "sweeps"):
         assert int(compose["services"][name]["stop_grace_period"].rstrip("s")) > settings.CELERY_TASK_TIME_LIMIT
+
+
+def test_a_browser_reaches_the_bank_of_the_test_cards(compose: dict[str, Any]) -> None:
+    bank = urlsplit(_example()["STRIPE_TEST_BANK"])
+
+    assert compose["services"]["stripe"]["ports"] == [f"127.0.0.1:{bank.port}:12111"]
+    assert "console" in compose["services"]["stripe"]["networks"]
+    assert compose["services"]["web"]["environment"]["STRIPE_TEST_BANK"] == "${STRIPE_TEST_BANK-}"
