@@ -24,7 +24,8 @@ from tests.driver.shopper import Shopper, id_in
 def test_an_address_without_what_its_country_needs_is_refused(
     shopper: Shopper, which: str, address: dict[str, str], missing: list[str]
 ):
-    answer = shopper.place(**{which: AddressFactory(**address)})
+    body: dict[str, Any] = {which: AddressFactory(**address)}
+    answer = shopper.place(**body)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
     assert sorted(each["pointer"] for each in answer.json()["errors"]) == [f"#/{which}/{name}" for name in missing]
