@@ -61,7 +61,6 @@ class Move:
 
 RECEIVE = Move(MovementKind.RECEIVED, received=+1, available=+1)
 WRITE_OFF = Move(MovementKind.WRITTEN_OFF, available=-1, written_off=+1)
-RESERVE = Move(MovementKind.RESERVED, available=-1, reserved=+1)
 COMMIT = Move(MovementKind.COMMITTED, reserved=-1, sold=+1)
 EXPIRE = Move(MovementKind.EXPIRED, reserved=-1, available=+1)
 RELEASE = Move(MovementKind.RELEASED, reserved=-1, available=+1)

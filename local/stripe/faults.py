@@ -23,7 +23,6 @@ KINDS = {
     "rate_limited": "no effect, 429",
     "conflict_409": "no effect, 409 as if the key were in use",
 }
-DELAYED = frozenset({"late", "late_effect", "late_effect_dropped", "never"})
 LONGEST_DELAY = 3600.0
 
 

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.http import HttpRequest
 
-from shop.accounts import mails
+from shop.accounts import mailing, mails
 from shop.accounts.attempts import ANYWHERE, APP, HERE, note_wait
 from shop.accounts.guests import GUEST_DOMAIN
 from shop.cards import refuse_card_number
@@ -89,6 +89,10 @@ class AccountAdapter(DefaultAccountAdapter):
     def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
         super()._delete_login_attempts_cached_email(request, **credentials)
         ratelimit.clear(request, app=APP, action=ANYWHERE, key=_address_in(credentials))
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send a mail now. Raises: AccountMailUnsent."""
+        mailing.send(self.render_mail(template_prefix, email, {"email": email, **context}))
 
     def render_mail(self, template_prefix: str, email: Any, context: Any, headers: Any = None) -> EmailMessage:
         """Return the finished mail: in the shop's words, from the shop, and with an id that holds the shop's domain."""

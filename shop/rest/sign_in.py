@@ -13,8 +13,9 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import ParseError
 
 from shop.accounts.attempts import wait_seconds
+from shop.errors import Fault
 from shop.rest.parsing import read_json
-from shop.rest.problem import CONTENT_TYPE, edge_problem
+from shop.rest.problem import CONTENT_TYPE, edge_problem, problem_of
 
 PATHS = "/_allauth/"
 # allauth says as invalid input that the failed attempts were too many.
@@ -53,6 +54,12 @@ class SignInMiddleware:
             return edge_problem("malformed_request", str(error.detail)).plain_response()
         response = self._get_response(request)
         return as_problem(request, response) if response.status_code in _CODES else response
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer 503 where a dependency failed, such as the mail server; leave any other error to Django."""
+        if isinstance(error, Fault) and request.path_info.startswith(PATHS):
+            return problem_of(error).plain_response()
+        return None
 
 
 def not_texts(body: Any) -> tuple[dict[str, str], ...]:

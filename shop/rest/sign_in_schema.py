@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shop.accounts.mailing import AccountMailUnsent
 from shop.errors import Busy, Fault
 from shop.rest.arrival import BodyUnreadable, HeaderRepeated, LengthRequired
 from shop.rest.problem import CONTENT_TYPE
@@ -257,7 +258,8 @@ def _operation(
         "429": _refusal(problems, "Too many attempts; Retry-After says when.", "throttled", waits=True),
         "500": _refusal(problems, "A bug; it is logged under the request's id.", "internal_error"),
         "503": _refusal(
-            problems, "A dependency is unavailable; Retry-After says when.", "database_unavailable", Busy, Fault, waits=True
+            problems, "A dependency is unavailable; Retry-After says when.", "database_unavailable", Busy, Fault, AccountMailUnsent,
+            waits=True,
         ),
     }  # fmt: skip
     if body:

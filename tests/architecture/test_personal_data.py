@@ -63,7 +63,19 @@ def test_every_context_with_a_personal_column_erases():
 
     contexts = {name.split("_")[0] for name in declared("What is kept")} - {"shop", "account", "mfa", "django"}
 
-    assert contexts == {keeper.context for keeper in keepers.keepers()}
+    assert contexts == {keeper.context for keeper in keepers.keepers()}, "register a Keeper (services/personal.py)"
+
+
+def test_whatever_a_customer_may_say_with_an_order_is_looked_for_in_logs_and_after_an_erasure():
+    # A text that has no canary could stand in a log, and no test would notice.
+    from orders.queries import SAID_BY_SOME
+    from tests.proof.security import test_personal_data
+    from tests.proof.security.erasure import person
+
+    texts = set(SAID_BY_SOME) - {"locale"}
+
+    assert texts == set(test_personal_data.DETAILS)
+    assert {*texts, "billing_address"} == set(person.DETAILS)
 
 
 @pytest.mark.parametrize("kind", [models.TextField, models.JSONField, models.EmailField])

@@ -123,6 +123,13 @@ def test_every_variable_of_the_file_is_in_the_example(compose: dict[str, Any]) -
     assert used - optional == set(_example())
 
 
+def test_a_setting_without_a_line_of_its_own_reaches_every_process(compose: dict[str, Any]) -> None:
+    """In .env it would do nothing, and nobody would be told."""
+    for name in OURS:
+        assert compose["services"][name]["env_file"] == [{"path": "shop.env", "required": False}], name
+    assert "/docker/shop.env" in (ROOT / ".gitignore").read_text().splitlines()
+
+
 def test_the_example_holds_nothing_real() -> None:
     for name, value in _example().items():
         if re.search(r"PASSWORD|^SECRET_KEY$", name):

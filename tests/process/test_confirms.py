@@ -156,4 +156,4 @@ def test_messages_are_persistent_and_go_to_the_subscribers_queue_alone(broker):
 
     assert message.properties["delivery_mode"] == 2
     assert message.headers["task"] == "shop.deliver_event"
-    assert [broker.depth(f"{context}.events")[0] for context in topology.HEARING] == [0] * 3
+    assert [broker.depth(f"{context}.events")[0] for context in topology.HEARING] == [0] * len(topology.HEARING)

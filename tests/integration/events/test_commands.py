@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from shop.events import relay
+from shop.topology import HEARING
 from tests.integration.events.bench import applied, apply, entry_of, hear, ring
 
 
@@ -89,7 +90,7 @@ def test_discard_sets_a_letter_aside(letter):
     ("arguments", "message"),
     [
         (("show", "notifications", "12345"), "no dead letter notifications 12345"),
-        (("list", "kitchen"), "'kitchen' hears no events; these do: notifications, orders, shipping"),
+        (("list", "kitchen"), f"'kitchen' hears no events; these do: {', '.join(sorted(HEARING))}"),
     ],
 )
 def test_mistakes_are_answered_with_what_to_do(arguments, message):

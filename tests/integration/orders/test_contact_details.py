@@ -12,7 +12,7 @@ from django.db import IntegrityError, models
 from django.urls import reverse
 
 from orders.models import Contact, ContactDetails
-from orders.queries import get_order
+from orders.queries import SAID_BY_SOME, get_order
 from orders.rest.serializers import represent
 from orders.services.personal import KEEPER
 from tests.driver.factories import AddressFactory
@@ -37,6 +37,10 @@ KEPT = SAID | {
     "locale": "pt-PT",
 }
 NOTHING = {"billing_address": None, "company": "", "vat_number": "", "phone": "", "note": "", "locale": ""}
+
+
+def test_each_of_them_is_tried_here():
+    assert {*SAID_BY_SOME, "billing_address"} == set(SAID) == set(KEPT) == set(NOTHING)
 
 
 def of(body: dict[str, Any]) -> dict[str, Any]:

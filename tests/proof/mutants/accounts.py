@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.proof.mutants.mutant import Mutant
 
 ADDRESSES = "tests/proof/security/test_addresses.py"
+MAILING = "tests/integration/shop/test_account_mailing.py"
 SPELLING = "tests/proof/security/test_one_spelling.py"
 
 MUTANTS = (
@@ -79,5 +80,21 @@ MUTANTS = (
         old="    if found:\n",
         new="    if False:\n",
         killers=(f"{SPELLING}::test_migrating_names_accounts_with_one_address_and_changes_nothing",),
+    ),
+    Mutant(
+        removes="the return of the session before a mail about an account is sent",
+        promise="edge",
+        file="shop/accounts/mailing.py",
+        old="        transactions.go_outside()\n",
+        new="",
+        killers=(f"{MAILING}::test_no_session_is_held_while_the_mail_server_is_waited_for",),
+    ),
+    Mutant(
+        removes="the bound on mails about accounts that are under way",
+        promise="edge",
+        file="shop/accounts/mailing.py",
+        old="        raise AccountMailUnsent\n    try:\n",
+        new="        pass\n    try:\n",
+        killers=(f"{MAILING}::test_whose_mail_would_wait_behind_too_many_is_told_at_once",),
     ),
 )

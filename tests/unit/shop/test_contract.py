@@ -37,8 +37,8 @@ def _inside(schema: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_the_committed_description_is_what_the_code_says():
     made = SchemaGenerator().get_schema(request=None, public=True)
 
-    assert made["paths"] == description()["paths"]
-    assert made["components"] == description()["components"]
+    assert made["paths"] == description()["paths"], "run `make schema`"
+    assert made["components"] == description()["components"], "run `make schema`"
 
 
 def test_an_object_stands_inline_once_only():
