@@ -6,18 +6,22 @@ Whoever is told to come again later does not come to the same process only becau
 from __future__ import annotations
 
 import contextlib
+import errno
+import math
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from gunicorn.workers.gthread import ThreadWorker
 
 _IPV4_INSIDE_IPV6 = "::ffff:"
 
+Answer = TypeVar("Answer")
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -37,6 +41,47 @@ def closing_when_unavailable(application: Application) -> Application:
         return application(environ, start)
 
     return serve
+
+
+class Arriving(socket.socket):
+    """A client's connection, of which nothing is waited for without end: a request arrives in time, and an answer is taken in time.
+
+    gunicorn has no such limit: a client that sends half a request, or a byte now and then, keeps a thread. Behind a gateway
+    that reads requests whole before it passes them on nobody meets these.
+    """
+
+    WAIT_SECONDS = 10.0
+    WHOLE_SECONDS = 60.0
+
+    _ends = math.inf
+
+    def setblocking(self, flag: bool) -> None:
+        """Have the next request arrive from now on: gunicorn calls this before it reads one."""
+        self._ends = time.monotonic() + self.WHOLE_SECONDS
+        super().setblocking(flag)
+
+    def recv(self, *arguments: Any) -> bytes:
+        """Read. Raises: ConnectionResetError where the client says nothing for too long, or is not done in time."""
+        return self._in_time(super().recv, min(self.WAIT_SECONDS, self._ends - time.monotonic()), *arguments)
+
+    def sendall(self, *arguments: Any) -> None:
+        """Write. Raises: ConnectionResetError where the client does not take it in time."""
+        self._in_time(super().sendall, self.WHOLE_SECONDS, *arguments)
+
+    def _in_time(self, call: Callable[..., Answer], most: float, *arguments: Any) -> Answer:
+        outer = self.gettimeout()
+        if outer == 0:
+            return call(*arguments)
+        gone = ConnectionResetError(errno.ECONNRESET, "the client took too long")
+        if most <= 0:
+            raise gone
+        self.settimeout(most if outer is None else min(outer, most))
+        try:
+            return call(*arguments)
+        except TimeoutError:
+            raise gone from None
+        finally:
+            self.settimeout(outer)
 
 
 class _Closing:
@@ -111,7 +156,9 @@ class DrainingWorker(ThreadWorker):
         return _Closing()
 
     def enqueue_req(self, conn: Any) -> None:
-        """Work on a connection. An IPv4 caller on a socket of both families is named by its IPv4 address."""
+        """Work on a connection, whose client has not for ever. An IPv4 caller on a socket of both families is named by its IPv4 address."""
+        if not isinstance(conn.sock, Arriving):
+            conn.sock = Arriving(fileno=conn.sock.detach())
         address, *rest = conn.client if isinstance(conn.client, tuple) else ("",)
         if address.startswith(_IPV4_INSIDE_IPV6):
             conn.client = (address.removeprefix(_IPV4_INSIDE_IPV6), rest[0])

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.handlers.wsgi import LimitedStream
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from gunicorn.http.errors import ParseException
 
 from shop.errors import Refusal
@@ -158,6 +158,21 @@ def settle_body(request: HttpRequest) -> None:
         raise RequestDataTooBig("a streamed body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE")
     meta["CONTENT_LENGTH"] = str(len(body))
     request._stream = LimitedStream(io.BytesIO(body), len(body))  # type: ignore[assignment]  # noqa: SLF001
+
+
+def read_whole(request: HttpRequest) -> HttpResponse | None:
+    """Read a body that will be kept in memory; or return its refusal, where it broke off. A larger one is left to its reader.
+
+    Nothing is taken for a request that has not come whole: no place at work, and no session of the database.
+    """
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal() or not 0 < int(length) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        return None
+    try:
+        request.body  # noqa: B018  it is kept where it is read
+    except UnreadablePostError:
+        return problem_of(BodyUnreadable("the body broke off")).plain_response()
+    return None
 
 
 def refuse_packed(meta: dict[str, Any]) -> HttpResponse | None:

@@ -25,7 +25,7 @@ from shop import request_ids
 from shop.observability import request_trace
 from shop.observability.lines import RequestLineMiddleware, is_routine, says_nothing
 from shop.observability.request_metrics import RequestMetrics
-from shop.rest.arrival import refuse_on_arrival, refuse_plain_http
+from shop.rest.arrival import read_whole, refuse_on_arrival, refuse_plain_http
 from shop.rest.problem import database_problem
 from shop.rest.throttling import put_edge_headers
 
@@ -81,6 +81,7 @@ class ApiMiddleware:
                 or self._security.process_request(request)
                 or self._common.process_request(request)
                 or refuse_on_arrival(request)
+                or read_whole(request)
             )
         except Exception as error:  # noqa: BLE001  what Django itself does around each middleware
             refusal = response_for_exception(request, error)

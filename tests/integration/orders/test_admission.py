@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import uuid
@@ -18,7 +19,7 @@ from orders.sagas.entry import resume
 from payments.gateways.stripe.adapter import StripeProvider
 from shop.models import IdempotencyKey
 from shop.resilience.admission import LOOKS_A_SECOND, Admission, Overloaded, Place, orders_at_work
-from tests.driver.factories import UserFactory
+from tests.driver.factories import OrderBodyFactory, UserFactory
 from tests.driver.logs import captured
 from tests.driver.orders import placed, status_of
 from tests.driver.provider import PATIENCE_SECONDS, Provider, in_threads
@@ -135,6 +136,46 @@ def test_what_keeps_no_thread_waiting_for_a_provider_needs_no_place(shopper: Sho
 
     assert (recorded.status_code, read.status_code, listed.status_code) == (202, 200, 200)
     resume(order_id=id_in(recorded))
+
+
+class Body(io.BytesIO):
+    """A body that says how many orders are at work while it arrives."""
+
+    def __init__(self, content: bytes, *, breaks_off: bool = False) -> None:
+        super().__init__(content)
+        self.breaks_off = breaks_off
+        self.at_work: list[float] = []
+
+    def read(self, *arguments: Any) -> bytes:
+        self.at_work.append(at_work())
+        if self.breaks_off:
+            raise ConnectionResetError
+        return super().read(*arguments)
+
+
+def placing(shopper: Shopper, body: Body) -> Any:
+    return shopper.client.request(
+        REQUEST_METHOD="POST",
+        PATH_INFO="/api/v1/orders",
+        CONTENT_TYPE="application/json",
+        CONTENT_LENGTH=str(len(body.getvalue())),
+        HTTP_AUTHORIZATION=shopper.headers["Authorization"],
+        HTTP_IDEMPOTENCY_KEY=str(uuid.uuid4()),
+        **{"wsgi.input": body},
+    )
+
+
+def test_a_request_takes_no_place_and_no_statement_before_it_has_come_whole(shopper: Shopper, sql_guard: SqlGuard):
+    content = json.dumps(OrderBodyFactory()).encode()
+    whole, broken = Body(content), Body(content, breaks_off=True)
+
+    assert placing(shopper, whole).status_code == 201
+    sql_guard.statements.clear()
+    refused = placing(shopper, broken)
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "body_unreadable")
+    assert set(whole.at_work) == set(broken.at_work) == {0.0}
+    assert sql_guard.statements == []
 
 
 def test_every_way_out_gives_the_place_back(

@@ -287,6 +287,24 @@ MUTANTS = (
         killers=(f"{ADMISSION}::test_beyond_the_bound_an_order_is_503_without_a_single_statement",),
     ),
     Mutant(
+        removes="the reading of a body before a place is taken",
+        promise="edge",
+        file="shop/rest/edge.py",
+        old="                or read_whole(request)\n",
+        new="",
+        killers=(f"{ADMISSION}::test_a_request_takes_no_place_and_no_statement_before_it_has_come_whole",),
+    ),
+    Mutant(
+        removes="the end of the time in which a request must arrive",
+        promise="edge",
+        file="shop/draining.py",
+        old="        if most <= 0:\n            raise gone\n",
+        new="        most = max(most, 1.0)\n",
+        killers=(
+            "tests/unit/shop/test_arriving.py::test_a_client_that_drips_is_given_up_though_there_is_always_something_to_read",
+        ),
+    ),
+    Mutant(
         removes="the bound on looks for kept answers",
         promise="edge",
         file="shop/resilience/admission.py",
