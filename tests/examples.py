@@ -20,6 +20,7 @@ from orders.models import NUMBER_ALPHABET, new_order_number
 from orders.rest.declined import TooManyDeclined
 from orders.sagas import engine, steps
 from payments import api as payments
+from shop.accounts.mailing import AccountMailUnsent
 from shop.coalescing import NotAnswered, QueueFull
 from shop.errors import Busy, ShopError
 from shop.money import Money
@@ -56,6 +57,7 @@ def raised() -> list[ShopError]:
         services.HoldExtensionsOff(order_id=order_id),
         QueueFull(use_case="reserve_stock"),
         NotAnswered(use_case="reserve_stock"),
+        AccountMailUnsent(),
         TooManyDeclined(retry_after_seconds=1800),
         services.RegionNotKnown(country="CA", region="NOWHERE", regions=["NL", "ON", "QC"]),
         Busy(),
