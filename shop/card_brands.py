@@ -32,7 +32,7 @@ BRANDS: tuple[tuple[str, str, frozenset[int]], ...] = (
 
 
 def is_issued(digits: str) -> bool:
-    """Return whether a brand gives out numbers that begin and are as long as these digits."""
+    """Return whether a brand gives out numbers that begin like these digits and are as long."""
     if len(digits) == 13 and digits.startswith(TELEPHONES_OF_13):  # noqa: PLR2004  Visa's old length
         return False
     return len(digits) in _LENGTHS[bisect_right(_STARTS, int(digits[:HEAD])) - 1]

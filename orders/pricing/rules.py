@@ -84,7 +84,7 @@ class Shipping:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """All rules of a shop but its discounts, which only those are asked of who know a code."""
+    """All rules of a shop except its discounts: those are looked up by the code that a customer gives."""
 
     taxes: tuple[TaxRule, ...] = ()
     fees: tuple[FeeRule, ...] = ()

@@ -1,7 +1,7 @@
 """Card testing is stopped: after a number of declined cards within an hour, no further payment is taken (ADR 46).
 
-Counted are the bank's refusals, each card of an order once, for three: the customer, a guest's mailbox, and where the
-request comes from. A payment that had no outcome when it was answered is asked about before the next one.
+It counts what banks refuse, each card of an order once, by three: the customer, a guest's mailbox, and where the request
+comes from. A payment that had no outcome when it was answered is asked about before the next one.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def open_by(*, token: str) -> OpenedOrder | None:
 
 
 def revoke_links(*, order_id: uuid.UUID) -> None:
-    """End every link to an order that was made by now; later mails hold new ones. Raises: OrderHasNoLinks."""
+    """End all links to an order that were made until now. Mails from now on hold new ones. Raises: OrderHasNoLinks."""
     with transactions.transaction("orders"):
         revoked = Order.objects.filter(pk=order_id, link_epoch__isnull=False).update(link_epoch=F("link_epoch") + 1)
     if not revoked:

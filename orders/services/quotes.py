@@ -75,7 +75,7 @@ def quote_order(
     vat_number: str = "",
     customer_id: uuid.UUID | None = None,
 ) -> QuotedOrder:
-    """Return what these lines would cost there; what is not available of them is named in `priced.unavailable`.
+    """Return what these lines would cost at that destination. `priced.unavailable` names what is not available of them.
 
     The id holds all lines as they were wanted, so that nobody orders less by it than they asked for.
     Raises: as `price_order`, and the Faults of inventory.

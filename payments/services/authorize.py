@@ -253,7 +253,7 @@ def _decline_another(payment: Payment, payment_method: str, code: str) -> Paymen
 
 
 def _given_up(payment: Payment) -> list[tuple[str, str]]:
-    """Return the present method where it had not been refused: its customer does not approve it, and takes another."""
+    """Return the method that the customer gives up for another one; nothing where the bank has refused it already."""
     if payment.status == PaymentStatus.DECLINED:
         return []
     return [(payment.payment_method, rules.CHANGED)]

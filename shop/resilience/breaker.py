@@ -133,7 +133,7 @@ def tell_states() -> None:
 
 
 def _tell_later(name: str) -> None:
-    """Have the gauge follow an open breaker into half-open, in a process that nobody asks for anything meanwhile."""
+    """Show an open breaker as half-open once its time has passed, also where nobody calls it meanwhile."""
     timer = threading.Timer(settings.BREAKER_RESET_SECONDS, _registry[name].tell_state)
     timer.daemon = True
     timer.start()

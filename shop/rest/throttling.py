@@ -149,7 +149,7 @@ class Tally(_RateThrottle):
         super().__init__()
 
     def open_ones(self) -> dict[str, str]:
-        """Return what has no outcome yet, by name: what it is about."""
+        """Return what has no outcome yet: by its name, what it is about."""
         return {name: about for name, (_at, about) in self._noted().items() if about}
 
     def note(self, name: str, *, open_about: str = "") -> None:

@@ -99,7 +99,7 @@ class StripeProvider:
         return amounts.step_of(currency)
 
     def read_notice(self, *, body: bytes, headers: Mapping[str, str]) -> Notice:
-        """Hold the body against its signature."""
+        """Check that the body is signed with our secret."""
         return read_notice(
             body=body, signature=headers.get("Stripe-Signature", ""), secrets=settings.STRIPE_WEBHOOK_SECRETS
         )
