@@ -22,7 +22,7 @@ def test_an_address_that_does_not_exist_leads_home(visit: Visit, shop: Shop):
 
     page.open(shop.url + "/products/NOTHING")
     page.sees("There is no such product")
-    assert page.js("document.querySelector('meta[name=robots]').content") == "noindex"
+    page.until("document.querySelector('meta[name=robots]')?.content === 'noindex'", "that nobody is to search for it")
     sign_in(page)
     page.open(f"{shop.url}/orders/{uuid.uuid4()}")
     page.sees("There is no such order")

@@ -159,7 +159,12 @@ def test_what_only_some_shoppers_have_to_say_is_folded_away_and_reaches_the_orde
     assert page.js("document.querySelector('[name=\"billing_address/country\"]').value") == "PT"
     page.press("Order and pay")
     page.until("document.activeElement.name === 'billing_address/name'", "that the bill needs a name")
-    for name, text in {"name": "Accounting", "line1": "Rua do Ouro 2", "city": "Porto"}.items():
+    for name, text in {
+        "name": "Accounting",
+        "line1": "Rua do Ouro 2",
+        "postal_code": "4050-123",
+        "city": "Porto",
+    }.items():
         page.js(f"document.querySelector('[name=\"billing_address/{name}\"]').focus()")
         page.type(text)
     page.reload()
