@@ -1,6 +1,6 @@
 """Which lines of the product the tests reach: a pytest plugin (loaded with `-p tests.reached`), at work where REACHED names a folder.
 
-Each statement of the product notes that it was reached, as it is compiled for the tests. That costs a twentieth, where a trace
+Each statement of the product notes that it was reached, as it is compiled for the tests. That costs a seventh, where a trace
 function makes Python before 3.12 half as slow again. The notes are in memory that forks share, so that what a child does counts
 even if it is killed; what the shop does as processes of its own does not. `make uncovered` has coverage.py report them.
 """
