@@ -33,10 +33,10 @@ class AccountMailUnsent(Fault):
 
 def send(mail: EmailMessage) -> None:
     """Hand a mail to the mail server. Raises: AccountMailUnsent, which does not show the address."""
+    transactions.go_outside()
     if not _places.acquire(blocking=False):
         raise AccountMailUnsent
     try:
-        transactions.go_outside()
         with deadlines.within(SENDING_SECONDS):
             mail.send()
     except SoftTimeLimitExceeded:

@@ -85,7 +85,7 @@ MUTANTS = (
         removes="the return of the session before a mail about an account is sent",
         promise="edge",
         file="shop/accounts/mailing.py",
-        old="        transactions.go_outside()\n",
+        old="    transactions.go_outside()\n",
         new="",
         killers=(f"{MAILING}::test_no_session_is_held_while_the_mail_server_is_waited_for",),
     ),
