@@ -66,10 +66,15 @@ class Process:
             time.sleep(0.05)
 
     def tail(self, lines: int = 25) -> str:
-        """Return the end of its log."""
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        """Return the end of its log, for whoever reads it. What it has said or not is a question to `said`."""
+        return "\n".join(self._whole_log().splitlines()[-lines:])
+
+    def said(self, words: str) -> bool:
+        """Return whether these words stand anywhere in its log: what followed them may be long."""
+        return words in self._whole_log()
+
+    def _whole_log(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def kill(self) -> None:
         """SIGKILL it and its children: nothing of it gets to tidy up."""

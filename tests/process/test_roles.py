@@ -102,7 +102,7 @@ def test_the_soft_time_limit_ends_the_turn_and_neither_the_row_nor_the_process_p
     children = children_of(worker)
 
     ask("payments.settle_strays")
-    until(lambda: "work.out_of_time" in worker.tail(200), "the limit strikes", process=worker)
+    until(lambda: worker.said("work.out_of_time"), "the limit strikes", process=worker)
     until(lambda: not RunningSweep.objects.filter(until__gt=Now()).exists(), "the place is left", process=worker)
 
     first, second = StrayIntent.objects.order_by("id")
