@@ -5,8 +5,8 @@ share a database or each has its own: nothing went from one to another, and a co
 with five. `--write-alike FILE` names these in a file, of a run with a database per context, where connections can be
 told apart; `--leave-alike FILE` leaves them out of the run with one database that follows.
 
-`--half 1` and `--half 2` share the faults of the proof between two runs, the first with one database. What has databases
-of its own, or none, or sees none, is in the first; all other tests are in both.
+`--half 1` and `--half 2` share the faults of the proof, and what starts whole shops, between two runs, the first with one
+database. What has databases of its own, or none, or sees none, is in the first; all other tests are in both.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ WITHOUT_LAYOUT: Final = (
     "tests/acceptance/test_generated_clients.py",
     "tests/acceptance/test_make_run.py",
     "tests/integration/database/test_embedded_postgres.py",
+    "tests/integration/database/test_embedded_rabbitmq.py",
     "tests/integration/database/test_projects.py",
+    # The plan of a statement is made of one context's tables, wherever these stand.
+    "tests/integration/growth/",
     *(f"tests/proof/{folder}/" for folder in ("model", "mutants", "power", "processes")),
 )
-SHARED: Final = tuple(
-    f"tests/proof/{folder}/" for folder in ("broker", "crashes", "handlers", "races", "simulator", "upgrade")
+SHARED: Final = (
+    "tests/acceptance/",
+    *(f"tests/proof/{folder}/" for folder in ("broker", "crashes", "handlers", "races", "simulator", "upgrade")),
 )
 STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"})
 

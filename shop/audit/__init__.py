@@ -254,12 +254,11 @@ def checks() -> tuple[Check, ...]:
 
 def look(wanted: Collection[Check]) -> Iterator[tuple[tuple[Check, ...], Iterator[tuple[Check, Violation | Unasked]]]]:
     """Yield each of these checks with what it finds; those that read the same rows are made together."""
-    done: set[Check] = set()
+    groups: dict[int, list[Check]] = {}
     for check in wanted:
-        if check not in done:
-            group = tuple(each for each in wanted if each == check or (check.reading and each.reading is check.reading))
-            done |= {*group}
-            yield group, _make(group)
+        groups.setdefault(id(check.reading or check), []).append(check)
+    for group in groups.values():
+        yield tuple(group), _make(tuple(group))
 
 
 def _make(group: tuple[Check, ...]) -> Iterator[tuple[Check, Violation | Unasked]]:

@@ -121,7 +121,6 @@ def is_told_of_everywhere(tmp_path: Path, trace_id: str, order_id: str) -> bool:
 
 
 @pytest.mark.rabbitmq
-@pytest.mark.xdist_group("rabbitmq")
 @pytest.mark.timeout(600)
 def test_one_id_from_the_gateway_to_the_mail(shop: Shop, gateway: Gateway, tmp_path: Path):
     from orders.models import Order, Outbox

@@ -70,7 +70,6 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.rabbitmq
-@pytest.mark.xdist_group("rabbitmq")
 @pytest.mark.timeout(600)
 def test_orders_are_taken_while_rabbitmq_is_away_and_their_events_flow_once_it_is_back(
     start_shop: Callable[..., Shop], rabbitmq: PrivateRabbitmq, sandbox: Provider, mug: str, tmp_path: Path

@@ -79,7 +79,6 @@ def scraped(*urls: str) -> Page:
 
 
 @pytest.mark.rabbitmq
-@pytest.mark.xdist_group("rabbitmq")
 @pytest.mark.timeout(600)
 @pytest.mark.makes_facts_up
 def test_each_metric_of_an_alert_or_a_panel_is_on_a_page_that_prometheus_scrapes(
@@ -149,7 +148,6 @@ def urls_of(shop: Shop, folder: Path) -> list[str]:
 
 
 @pytest.mark.rabbitmq
-@pytest.mark.xdist_group("rabbitmq")
 def test_a_broker_without_memory_says_so_where_prometheus_asks():
     with private_rabbitmq("vm_memory_high_watermark.absolute = 1MB") as node:
         page = requests.get(f"http://127.0.0.1:{node.metrics_port}{path_of('rabbitmq')}", timeout=30).text

@@ -10,7 +10,7 @@ from local.demo import data as demo_data
 from tests.browser.buying import PHONE, Visit, sign_in
 from tests.browser.running import Shop
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 def test_an_address_that_does_not_exist_leads_home(visit: Visit, shop: Shop):

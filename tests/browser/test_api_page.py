@@ -10,7 +10,6 @@ import pytest
 from tests.browser.chromium import Chromium, Page
 from tests.browser.running import Shop
 
-pytestmark = pytest.mark.xdist_group("browser")
 LOADED = "document.querySelectorAll('.opblock').length > 20"
 
 

@@ -11,7 +11,6 @@ import pytest
 from local.processes import ROOT
 from tests.browser.running import Shop
 
-pytestmark = pytest.mark.xdist_group("browser")
 # Those that start a shop, or need the database of the one that runs in this checkout.
 NOT_HERE = re.compile(r"^(make|\.venv/bin/python manage\.py) ", re.MULTILINE)
 

@@ -15,7 +15,7 @@ from tests.browser.buying import PHONE, Visit, fill_in, put_into_basket, sign_in
 from tests.browser.chromium import Page
 from tests.browser.running import Shop
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 def test_everything_can_be_done_by_keyboard(visit: Visit):

@@ -20,7 +20,7 @@ from tests.browser.buying import (
 )
 from tests.browser.running import Shop
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 def test_a_card_that_is_declined_for_good_leaves_basket_and_form_as_they_were(visit: Visit):

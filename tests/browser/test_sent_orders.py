@@ -23,7 +23,7 @@ from tests.browser.buying import (
 from tests.browser.chromium import Answer
 from tests.browser.running import Shop
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 def test_an_order_that_was_sent_is_sent_once_however_often_its_button_is_pressed(visit: Visit):

@@ -21,7 +21,7 @@ from tests.browser.buying import PHONE, Visit, fill_in, lose_answers, put_into_b
 from tests.browser.chromium import Answer, Page
 from tests.browser.running import Shop
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 GOOD, POOR, ASKS = "4242424242424242", "4000000000009995", "4000002760003184"
 SCRIPT = (Path(__file__).parent / "stripe.js").read_bytes()

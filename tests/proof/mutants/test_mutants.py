@@ -16,9 +16,6 @@ from tests.proof.mutants.copies import ROOT, Copy
 from tests.proof.mutants.mutant import Mutant, StaleMutant
 from tests.proof.report import Record, drawn, sized
 
-# One copy of the tree is enough for the few mutants of the suite.
-pytestmark = pytest.mark.xdist_group("mutants")
-
 SAMPLE = (
     "the expected status of the compare-and-set",
     "the check of the inbox",
