@@ -34,7 +34,7 @@ LONGEST_QUEUE = 1000
 # A thread that nobody has needed for so long ends, and closes its connection.
 IDLE_SECONDS = 60.0
 STOP_SECONDS = 5.0
-# A batch takes milliseconds, and waits for locks a second at most: where one takes longer, nobody queues behind it.
+# A batch takes milliseconds, and waits briefly for locks: where one takes longer, nobody queues behind it.
 SLOW_SECONDS = 2.0
 # Longer than any statement may take: whoever has not come back then waits for a database that is gone.
 STUCK_SECONDS = 20.0

@@ -6,7 +6,7 @@ Nothing here decides; whether stock suffices is asked of `inventory.rules` while
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -22,6 +22,9 @@ from inventory.queries import UnknownProduct, reachable
 from inventory.rules import Line
 from shop import transactions
 from shop.events.publishing import publish
+
+# Of the whole patience: 200 ms of 3 s. Buyers of one product in demand wait a few milliseconds for each other.
+BRIEF_SHARE = 1 / 15
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ def patience(*, share: float = 1) -> str:
     return _milliseconds(share * settings.BREAKER_TIMEOUT_SECONDS)
 
 
+def brief_patience() -> str:
+    """Return for how long to wait for a lock that stands in the way of others too, as PostgreSQL reads it."""
+    return patience(share=BRIEF_SHARE)
+
+
 class Patience:
     """How long a use case of several steps waits for locks in all."""
 
@@ -113,15 +121,30 @@ def _milliseconds(seconds: float) -> str:
     return f"{max(1, round(seconds * 1000))}ms"
 
 
-def lock(cursor: CursorWrapper, skus: Sequence[str]) -> dict[str, Level]:
-    """Lock the stock of these SKUs, in their order, and return it by SKU, without those that nobody knows."""
+def lock(cursor: CursorWrapper, skus: Sequence[str], *, skip_locked: bool = False) -> dict[str, Level]:
+    """Lock the stock of these SKUs, in their order, and return it by SKU, without those that nobody knows.
+
+    With `skip_locked` it waits for nobody, and leaves out what others have locked.
+    """
     cursor.execute(
         "SELECT s.sku, p.id, p.active AND tstzrange(p.active_from, p.active_to) @> now(), s.available"
         " FROM inventory_stock AS s JOIN inventory_product AS p ON p.sku = s.sku"
-        " WHERE s.sku = ANY(%s) ORDER BY s.sku FOR UPDATE OF s",
+        " WHERE s.sku = ANY(%s) ORDER BY s.sku FOR UPDATE OF s" + (" SKIP LOCKED" if skip_locked else ""),
         [list(skus)],
     )
     return {row[0]: Level(*row) for row in cursor.fetchall()}
+
+
+def find_locked(skus: Collection[str]) -> list[str]:
+    """Return those of these SKUs that others have locked at this moment. Raises: InventoryBusy, InventoryUnavailable."""
+    with unit_of_work() as cursor:
+        return sorted(set(skus) - lock(cursor, sorted(skus), skip_locked=True).keys())
+
+
+def wait_for(sku: str, *, patience: str) -> None:
+    """Wait until nobody has this SKU locked. Raises: InventoryBusy, InventoryUnavailable."""
+    with unit_of_work(patience) as cursor:
+        lock(cursor, [sku])
 
 
 def lock_one(cursor: CursorWrapper, sku: str) -> Level:

@@ -24,7 +24,7 @@ from inventory.queries import (
     UnknownProduct,
 )
 from inventory.rules import Line
-from inventory.services import expiry, ledger
+from inventory.services import expiry, ledger, locked_stock
 from inventory.services import reservation_store as store
 from inventory.services.reservation_store import Asked, Change, Kept, Wish
 from inventory.services.together import COMMITS, RESERVATIONS
@@ -73,13 +73,16 @@ def reserve_stock(*, order_id: UUID, lines: Sequence[Line], for_payment: bool) -
     status = ReservationStatus.PAYING if for_payment else ReservationStatus.HELD
     wish = Wish.of(StockReserved(order_id=order_id, status=status.value, lines=wanted))
     patience = ledger.Patience()
-    kept = _ask(
-        RESERVATIONS,
-        wish,
-        alone=lambda: _reserve(wish, patience) or _reserve_or_refuse(wish, for_payment, patience),
-        left=lambda: _reserve_or_refuse(wish, for_payment, patience),
-    )
-    return _answer(kept)
+
+    def alone() -> Kept:
+        return _reserve(wish, patience) or left()
+
+    def left() -> Kept:
+        return _reserve_or_refuse(wish, for_payment, patience)
+
+    # A batch would wait for what these wait for.
+    awaited = locked_stock.is_awaited([line.sku for line in wanted])
+    return _answer(alone() if awaited else _ask(RESERVATIONS, wish, alone=alone, left=left))
 
 
 def extend_hold(*, order_id: UUID, seconds: int) -> ReservationState:
@@ -163,9 +166,23 @@ def _ask(batch: Batch[W, Kept], wish: W, *, alone: Callable[[], Kept], left: Cal
 
 
 def _reserve(wish: Wish, patience: ledger.Patience) -> Kept | None:
-    """Reserve in one statement; None, with nothing written, where it takes more than that."""
+    """Reserve in one statement; None, with nothing written, where it takes more than that.
+
+    While stock that it wants is locked for longer than briefly, it has locked nothing else. Raises: InventoryBusy, also at
+    once where enough orders wait for it.
+    """
+    skus = [line.sku for line in wish.event.lines]
+    locked_stock.refuse_if_full(skus)
+    try:
+        return _try_to_reserve(wish, ledger.brief_patience())
+    except InventoryBusy:
+        locked_stock.wait_until_free(skus, patience)
+    return _try_to_reserve(wish, patience.left())
+
+
+def _try_to_reserve(wish: Wish, patience: str) -> Kept | None:
     with store.one_statement():
-        return store.reserve([wish], patience=patience.left()).get(wish.event.order_id)
+        return store.reserve([wish], patience=patience).get(wish.event.order_id)
 
 
 def _reserve_or_refuse(wish: Wish, for_payment: bool, patience: ledger.Patience) -> Kept:

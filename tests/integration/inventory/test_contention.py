@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Event
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from inventory import api as inventory
 from inventory import rules
 from inventory.events import StockReserved
 from inventory.models import Outbox, Reservation, StockMovement
-from inventory.services import ledger, together
+from inventory.services import ledger, locked_stock, together
 from inventory.services import reservation_store as store
 from inventory.services.reservation_store import Wish
 from shop import transactions
@@ -196,6 +197,105 @@ def test_wait_for_a_lock_ends_with_inventorys_patience_not_the_connections(shelf
     assert 0.3 <= seconds < 30, "the connection's own is a minute"
     assert status_of(order_id) == before
     use_case(order_id)
+
+
+@pytest.fixture
+def brief(settings, monkeypatch):
+    """Wait 20 seconds in all, and a tenth of one where others stand behind."""
+    settings.BREAKER_TIMEOUT_SECONDS = 20
+    monkeypatch.setattr(ledger, "BRIEF_SHARE", 1 / 200)
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("both_ways", ["together"], indirect=True)
+def test_batch_leaves_out_who_wants_a_locked_product_and_serves_the_neighbours(shelf):
+    shelf("CUP")
+    shelf("MUG")
+    wishes = [wish_for(("MUG", 1)), wish_for(("CUP", 1), ("MUG", 1)), wish_for(("CUP", 2))]
+
+    with ledger.unit_of_work() as cursor:
+        cursor.execute(LOCKED_STOCK)
+        [kept] = at_once([lambda: together._reserve(wishes)])
+
+    assert list(kept) == [wishes[2].event.order_id]
+    assert (levels("CUP"), levels("MUG")) == ((8, 2, 0), (10, 0, 0))
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("both_ways", ["together"], indirect=True)
+def test_batch_of_commits_ends_after_a_brief_wait_and_each_goes_alone(shelf):
+    shelf("CUP")
+    shelf("MUG")
+    orders = [reserve((sku, 1), for_payment=True) for sku in ("MUG", "CUP")]
+
+    with ledger.unit_of_work() as cursor:
+        cursor.execute(LOCKED_STOCK)
+        [kept] = at_once([lambda: together._commit([store.Asked.of(order_id) for order_id in orders])])
+        [_] = at_once([lambda: inventory.commit_stock(order_id=orders[1])])
+
+        assert kept == {}
+        assert [status_of(order_id) for order_id in orders] == ["PAYING", "COMMITTED"]
+    inventory.commit_stock(order_id=orders[0])
+    assert (levels("CUP"), levels("MUG")) == ((9, 0, 1), (9, 0, 1))
+
+
+@pytest.mark.usefixtures("brief")
+def test_few_orders_wait_for_a_locked_product_outside_of_the_batches_and_further_ones_are_told_at_once(
+    shelf, monkeypatch
+):
+    shelf("CUP")
+    shelf("MUG")
+    run = together.RESERVATIONS.run
+    together_with: list[str] = []
+
+    def noted(wishes):
+        together_with.extend(wish.event.lines[0].sku for wish in wishes)
+        return run(wishes)
+
+    monkeypatch.setattr(together.RESERVATIONS, "run", noted)
+    with ThreadPoolExecutor(2) as pool:
+        with ledger.unit_of_work() as cursor:
+            cursor.execute(LOCKED_STOCK)
+            first = pool.submit(buy_one_and_leave, "MUG")
+            until(lambda: locked_stock.is_awaited(["MUG"]), "the first waits")
+            batched = together_with.count("MUG")
+            second = pool.submit(buy_one_and_leave, "MUG")
+            until(lambda: locked_stock._waiting["MUG"] == 2, "the second waits")
+
+            [refused, _] = at_once([lambda: reserve(("MUG", 1)), lambda: reserve(("CUP", 1))])
+
+            assert isinstance(refused, inventory.InventoryBusy)
+            assert levels("CUP") == (9, 1, 0)
+            assert [first.done(), second.done()] == [False, False], "who came third did not wait as long as they"
+            assert together_with.count("MUG") == batched, "who came second was not in a batch that waits for the same"
+
+        assert (status_of(first.result(60)), status_of(second.result(60))) == ("HELD", "HELD")
+    assert levels("MUG") == (8, 2, 0)
+    assert not locked_stock.is_awaited(["MUG"])
+    reserve(("MUG", 1))
+
+
+@pytest.mark.usefixtures("brief")
+def test_who_waits_long_for_a_product_holds_none_that_comes_before_it(shelf):
+    shelf("CUP")
+    shelf("MUG")
+
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.unit_of_work() as cursor:
+            cursor.execute(LOCKED_STOCK)
+            buyer = pool.submit(buy_one_and_leave, "CUP", "MUG")
+            until(lambda: locked_stock.is_awaited(["MUG"]), "the buyer waits for longer than briefly", seconds=60)
+            cursor.execute("SELECT FROM inventory_stock WHERE sku = 'CUP' FOR UPDATE NOWAIT")
+        assert status_of(buyer.result(60)) == "HELD"
+
+    assert (levels("CUP"), levels("MUG")) == ((9, 1, 0), (9, 1, 0))
+
+
+def buy_one_and_leave(*skus: str) -> UUID:
+    try:
+        return reserve(*((sku, 1) for sku in skus))
+    finally:
+        connections.close_all()
 
 
 @pytest.mark.parametrize("both_ways", ["together"], indirect=True)

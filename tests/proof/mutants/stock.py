@@ -10,9 +10,14 @@ RESERVE = "inventory/sql/reserve_stock.sql"
 MOVE = "inventory/sql/move_reservations.sql"
 REFUSE = "inventory/sql/refuse_shortage.sql"
 TOGETHER = "inventory/services/together.py"
+LOCKED = "inventory/services/locked_stock.py"
 COALESCING = "shop/coalescing.py"
 BATCHES = "tests/unit/shop/test_coalescing.py"
 TESTS = "tests/integration/inventory"
+FEW_WAIT = (
+    f"{TESTS}/test_contention.py::"
+    "test_few_orders_wait_for_a_locked_product_outside_of_the_batches_and_further_ones_are_told_at_once"
+)
 USE_CASES = f"{TESTS}/test_transitions.py::test_every_use_case_in_every_status_does_what_the_table_says"
 MODEL = "tests/proof/model/test_tables.py::test_reservations_move_as_the_model_does"
 
@@ -210,6 +215,48 @@ MUTANTS = (
         old="        ReservationStatus.HELD: {ReservationStatus.PAYING, ",
         new="        ReservationStatus.HELD: {ReservationStatus.PAYING, ReservationStatus.COMMITTED, ",
         killers=(MODEL,),
+    ),
+    Mutant(
+        removes="the neighbors of a wish whose product is locked",
+        promise="I10",
+        file=TOGETHER,
+        old="_reserve_first_come(wishes, skip_locked=True)",
+        new="_reserve_first_come(wishes, skip_locked=False)",
+        killers=(
+            f"{TESTS}/test_contention.py::test_batch_leaves_out_who_wants_a_locked_product_and_serves_the_neighbours",
+        ),
+    ),
+    Mutant(
+        removes="the brief end of a batch of commits that waits for a locked product",
+        promise="I10",
+        file=TOGETHER,
+        old="store.move(store.COMMIT, asked, patience=ledger.brief_patience())\n    except InventoryBusy:\n        return {}\n",
+        new="store.move(store.COMMIT, asked, patience=ledger.brief_patience())\n    except ArithmeticError:\n        return {}\n",
+        killers=(f"{TESTS}/test_contention.py::test_batch_of_commits_ends_after_a_brief_wait_and_each_goes_alone",),
+    ),
+    Mutant(
+        removes="the bound on orders that wait for one locked product",
+        promise="I10",
+        file=LOCKED,
+        old="_waiting.get(sku, 0) >= MOST_WAITING",
+        new="_waiting.get(sku, 0) >= 1000 * MOST_WAITING",
+        killers=(FEW_WAIT,),
+    ),
+    Mutant(
+        removes="the batches' distance from what is waited for already",
+        promise="I10",
+        file=RESERVATIONS,
+        old="awaited = locked_stock.is_awaited([line.sku for line in wanted])",
+        new="awaited = False",
+        killers=(FEW_WAIT,),
+    ),
+    Mutant(
+        removes="the products that an order lets go of before it waits long for another",
+        promise="I10",
+        file=LOCKED,
+        old="            ledger.wait_for(sku, patience=patience.left())\n",
+        new="            with ledger.unit_of_work() as cursor:\n                ledger.lock(cursor, sorted(skus))\n",
+        killers=(f"{TESTS}/test_contention.py::test_who_waits_long_for_a_product_holds_none_that_comes_before_it",),
     ),
     Mutant(
         removes="the wholeness of an order in a batch",
