@@ -35,7 +35,7 @@ from shop.counting import shown_count
 from shop.errors import Busy, Fault, NotFound, Refusal
 from shop.events.past import facts_about
 from shop.money import Money
-from shop.resilience.contention import is_contention
+from shop.resilience.contention import is_contention, lacks_connection
 from shop.statements import Statement
 from shop.states import read_status
 from shop.story.timeline import Happening, Story, Upcoming, told_by
@@ -64,7 +64,7 @@ class InventoryUnavailable(Fault):
 
 
 class InventoryBusy(Busy, InventoryUnavailable):
-    """Others had the stock locked for too long, or no connection came free: nothing was done, and nothing is broken."""
+    """Others had the stock locked for too long: nothing was done, and nothing is broken."""
 
     code = "inventory_busy"
     title = "This stock is in great demand; try again"
@@ -117,12 +117,17 @@ class ReservationState:
 
 
 @contextmanager
-def reachable() -> Iterator[None]:
-    """Turn a database that is away or slow into InventoryUnavailable, and a wait for others into InventoryBusy."""
+def reachable(*, locks_stock: bool = False) -> Iterator[None]:
+    """Turn a database that is away or slow into InventoryUnavailable, and a wait for others into Busy.
+
+    Where this locks stock, a wait for a lock is InventoryBusy. A wait for a connection says nothing about the stock.
+    """
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        raise (InventoryBusy if is_contention(error) else InventoryUnavailable) from error
+        if not is_contention(error):
+            raise InventoryUnavailable from error
+        raise (InventoryBusy if locks_stock and not lacks_connection(error) else Busy) from error
 
 
 def products_for_sale() -> QuerySet[Product]:
@@ -144,7 +149,7 @@ def products_for_sale() -> QuerySet[Product]:
 
 
 def is_for_sale(sku: str) -> bool:
-    """Return whether a product of this SKU can be ordered now. Raises: InventoryUnavailable."""
+    """Return whether a product of this SKU can be ordered now. Raises: InventoryUnavailable, Busy."""
     with reachable():
         return is_sku(sku) and Product.objects.filter(FOR_SALE, sku=sku).exists()
 
@@ -199,7 +204,7 @@ def list_categories() -> list[CategoryCount]:
 
 
 def get_offers(*, skus: Sequence[str]) -> dict[str, ProductOffer]:
-    """Return the offer of each SKU. Raises: UnknownProduct(skus), InventoryUnavailable."""
+    """Return the offer of each SKU. Raises: UnknownProduct(skus), InventoryUnavailable, Busy."""
     with reachable():
         rows = _OFFERS.run(skus=",".join({sku for sku in skus if is_sku(sku)}))
     offers = {
@@ -215,7 +220,7 @@ def find_unknown(*, member: Named, names: Collection[str]) -> dict[str, tuple[st
     """Return those of the names that no product has, for sale or not, each with up to three names that look like it.
 
     In a shop without products nothing is unknown: rules may be entered first. SKUs are compared with those that begin with
-    the same two signs. Raises: InventoryUnavailable.
+    the same two signs. Raises: InventoryUnavailable, Busy.
     """
     wanted = {name for name in names if name}
     with reachable():
@@ -234,7 +239,7 @@ def _names_like(member: Named, name: str) -> list[str]:
 
 
 def get_reservation(*, order_id: UUID) -> ReservationState | None:
-    """Return the reservation of an order, None where none was ever asked for. Raises: InventoryUnavailable."""
+    """Return the reservation of an order, None where none was ever asked for. Raises: InventoryUnavailable, Busy."""
     with reachable():
         found = Reservation.objects.filter(pk=order_id).prefetch_related("lines").first()
     return _state(found) if found else None

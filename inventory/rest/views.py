@@ -76,9 +76,7 @@ class ProductList(StrictQueryView, generics.ListAPIView[Product]):
             sort=self._asked.get("sort", "sku"),
         )
 
-    @documented(
-        problems={503: [queries.InventoryUnavailable, queries.InventoryBusy]}, headers=_HEADERS, bodyless=_UNCHANGED
-    )
+    @documented(problems={503: [queries.InventoryUnavailable]}, headers=_HEADERS, bodyless=_UNCHANGED)
     @extend_schema(
         operation_id="list_products",
         summary="List the products for sale",
@@ -104,7 +102,7 @@ class ProductDetail(StrictQueryView, generics.GenericAPIView[Product]):
     pagination_class = None
 
     @documented(
-        problems={404: [ProductNotFound], 503: [queries.InventoryUnavailable, queries.InventoryBusy]},
+        problems={404: [ProductNotFound], 503: [queries.InventoryUnavailable]},
         headers=_HEADERS,
         bodyless=_UNCHANGED,
     )
@@ -127,7 +125,7 @@ class CategoryList(StrictQueryView):
     permission_classes = [AllowAny]
 
     @documented(
-        problems={503: [queries.InventoryUnavailable, queries.InventoryBusy]},
+        problems={503: [queries.InventoryUnavailable]},
         headers=dict.fromkeys((200, 304), ("ETag", "Cache-Control")),
         bodyless=_UNCHANGED,
     )

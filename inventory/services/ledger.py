@@ -76,10 +76,10 @@ def unit_of_work(lock_patience: str | None = None) -> Iterator[CursorWrapper]:
     """Open inventory's transaction, in which no wait for a lock outlasts the breaker's patience, no statement twice that.
 
     The wait for a lock must be the shorter one: only so can a product in demand be told from an ill database.
-    Raises: InventoryBusy, InventoryUnavailable.
+    Raises: InventoryBusy, Busy, InventoryUnavailable.
     """
     with (
-        reachable(),
+        reachable(locks_stock=True),
         transactions.transaction("inventory"),
         connections[transactions.alias_for("inventory")].cursor() as cursor,
     ):

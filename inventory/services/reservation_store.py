@@ -152,13 +152,13 @@ RELEASE = Change(
 
 @contextmanager
 def one_statement() -> Iterator[None]:
-    """Open inventory's transaction of one statement. Raises: InventoryBusy, InventoryUnavailable."""
-    with reachable(), transactions.single("inventory"):
+    """Open inventory's transaction of one statement. Raises: InventoryBusy, Busy, InventoryUnavailable."""
+    with reachable(locks_stock=True), transactions.single("inventory"):
         yield
 
 
 def find(order_id: UUID) -> Kept | None:
-    """Return what is on record of an order. Raises: InventoryUnavailable."""
+    """Return what is on record of an order. Raises: InventoryUnavailable, Busy."""
     with reachable():
         row = _FIND.one(order_id=order_id)
     if row is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from psycopg import errors
 from psycopg_pool import PoolTimeout, TooManyRequests
 
+_NO_CONNECTION: tuple[type[Exception], ...] = (PoolTimeout, TooManyRequests)
 CONTENTION: tuple[type[Exception], ...] = (
     errors.LockNotAvailable,
     errors.DeadlockDetected,
     errors.SerializationFailure,
-    PoolTimeout,
-    TooManyRequests,
+    *_NO_CONNECTION,
 )
 
 
@@ -21,3 +21,8 @@ def is_contention(error: BaseException) -> bool:
     may be ill. Wait for locks with a `lock_timeout` below the `statement_timeout`, so that it is the lock that is told.
     """
     return isinstance(error, CONTENTION) or isinstance(error.__cause__, CONTENTION)
+
+
+def lacks_connection(error: BaseException) -> bool:
+    """Return whether no connection of the pool came free in time: then nothing was asked, and nothing is said about any row."""
+    return isinstance(error, _NO_CONNECTION) or isinstance(error.__cause__, _NO_CONNECTION)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
+from psycopg_pool import PoolTimeout
 
 from inventory import api as inventory
 from inventory.models import Reservation, Stock
@@ -84,6 +86,17 @@ def noting(asked: list[str]) -> Callable[..., Any]:
         return execute(sql, params, many, context)
 
     return note
+
+
+@contextmanager
+def no_free_connection() -> Iterator[None]:
+    """Have this thread's every statement in inventory end as one does that gets no connection of the pool in time."""
+
+    def refuse(*_arguments: Any) -> None:
+        raise OperationalError("couldn't get a connection after 1.00 sec") from PoolTimeout()
+
+    with connections[transactions.alias_for("inventory")].execute_wrapper(refuse):
+        yield
 
 
 def reservation_in(status: str, sku: str = SKU, quantity: int = 2) -> UUID:

@@ -19,12 +19,14 @@ from inventory.services import ledger, locked_stock, together
 from inventory.services import reservation_store as store
 from inventory.services.reservation_store import Wish
 from shop import transactions
+from shop.errors import Busy
 from tests.driver.sessions import waiting_for
 from tests.driver.waiting import until
 from tests.integration.inventory.reservations import (
     at_once,
     execute,
     levels,
+    no_free_connection,
     noting,
     reservation_in,
     reserve,
@@ -296,6 +298,17 @@ def buy_one_and_leave(*skus: str) -> UUID:
         return reserve(*((sku, 1) for sku in skus))
     finally:
         connections.close_all()
+
+
+def test_want_of_a_connection_is_not_told_as_a_product_in_demand(shelf):
+    shelf()
+    order_id = reserve(("MUG", 1))
+
+    with no_free_connection(), pytest.raises(Busy) as told:
+        inventory.begin_payment(order_id=order_id)
+
+    assert told.value.code == "busy"
+    assert status_of(order_id) == "HELD"
 
 
 @pytest.mark.parametrize("both_ways", ["together"], indirect=True)

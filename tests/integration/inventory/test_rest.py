@@ -5,7 +5,7 @@ from django.test import Client
 
 from inventory import api as inventory
 from shop.money import Money
-from tests.integration.inventory.reservations import reservation_in
+from tests.integration.inventory.reservations import no_free_connection, reservation_in
 
 pytestmark = pytest.mark.usefixtures("audited")
 
@@ -31,6 +31,16 @@ def test_anybody_may_read_what_a_product_costs_and_whether_it_is_there(shelf):
         "tax_class": "",
         "variants": [],
     }
+
+
+@pytest.mark.parametrize("address", ["products", "products/MUG", "categories"])
+def test_a_read_that_gets_no_connection_is_told_that_the_shop_is_busy(shelf, address):
+    shelf()
+
+    with no_free_connection():
+        answer = Client().get(f"/api/v1/{address}")
+
+    assert (answer.status_code, answer.json()["code"], answer["Retry-After"]) == (503, "busy", "1")
 
 
 @pytest.mark.parametrize("sku", ["NOBODY-KNOWS", "OLD", "A%00B", "A%20B", "%F0%9F%8D%BA"])

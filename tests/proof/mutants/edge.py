@@ -264,10 +264,21 @@ MUTANTS = (
         removes="the difference between a product in demand and a database that is away",
         promise="edge",
         file="inventory/queries.py",
-        old="raise (InventoryBusy if is_contention(error) else InventoryUnavailable) from error",
-        new="raise InventoryUnavailable from error",
+        old="        if not is_contention(error):\n            raise InventoryUnavailable from error\n",
+        new="        raise InventoryUnavailable from error\n",
         killers=(
             f"{FAULTS}::test_a_product_in_great_demand_is_503_for_its_buyers_and_opens_no_breaker_for_the_others",
+        ),
+    ),
+    Mutant(
+        removes="the difference between a product in demand and a pool without a free connection",
+        promise="edge",
+        file="inventory/queries.py",
+        old="locks_stock and not lacks_connection(error)",
+        new="True",
+        killers=(
+            "tests/integration/inventory/test_rest.py::test_a_read_that_gets_no_connection_is_told_that_the_shop_is_busy",
+            "tests/integration/inventory/test_contention.py::test_want_of_a_connection_is_not_told_as_a_product_in_demand",
         ),
     ),
     Mutant(
