@@ -36,7 +36,8 @@ def application(environ, start_response):
         while not os.path.exists("go") and time.monotonic() - began < 60:
             time.sleep(0.01)
     body = environ["REMOTE_ADDR"].encode()
-    start_response("503 Service Unavailable" if environ["PATH_INFO"] == "/busy" else "200 OK", [("Content-Length", str(len(body)))])
+    refusals = {"/busy": "503 Service Unavailable", "/large": "413 Content Too Large"}
+    start_response(refusals.get(environ["PATH_INFO"], "200 OK"), [("Content-Length", str(len(body)))])
     return [body]
 """
 
@@ -174,9 +175,9 @@ def test_a_replica_that_stops_costs_no_order_behind_the_gateway(tmp_path: Path) 
 def test_whoever_is_told_to_come_again_is_not_kept_at_this_process(replica: Replica) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", replica.port, timeout=PATIENCE_SECONDS)
     with contextlib.closing(connection):
-        stays = [closes(connection, path) for path in ("/", "/busy", "/")]
+        stays = [closes(connection, path) for path in ("/", "/busy", "/", "/large")]
 
-    assert stays == [False, True, False]
+    assert stays == [False, True, False, True]
 
 
 # A client that does not close: whoever closes its connection is held until the file `go` is there.

@@ -1,14 +1,15 @@
-"""A client that sends half a request, or takes no answer, is not waited for without end."""
+"""A client that sends half a request, too much, or takes no answer, is not waited for without end."""
 
 from __future__ import annotations
 
 import socket
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
-from shop.draining import Arriving
+from shop.draining import Arriving, _Closing
 
 
 @pytest.fixture
@@ -68,3 +69,30 @@ def test_a_socket_that_is_asked_not_to_wait_does_not(ends: tuple[Arriving, socke
 
     with pytest.raises(BlockingIOError):
         ends[0].recv(100)
+
+
+def test_a_client_that_sends_too_much_still_reads_its_answer(
+    ends: tuple[Arriving, socket.socket], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_Closing, "MOST_SECONDS", 60.0)
+    served, client = ends
+    served.sendall(b"HTTP/1.1 413")
+
+    _Closing().close(SimpleNamespace(sock=served))
+
+    client.sendall(b"x" * 3_000_000)
+    client.shutdown(socket.SHUT_WR)
+    assert client.recv(100) == b"HTTP/1.1 413"
+
+
+def test_a_client_that_sends_without_end_is_given_up(
+    ends: tuple[Arriving, socket.socket], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_Closing, "MOST_SECONDS", 60.0)
+    monkeypatch.setattr(_Closing, "MOST_BYTES", 100_000)
+    served, client = ends
+
+    _Closing().close(SimpleNamespace(sock=served))
+
+    with pytest.raises(OSError, match=r"Broken pipe|reset"):
+        client.sendall(b"x" * 3_000_000)
