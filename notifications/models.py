@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
+from django.db.models.lookups import IsNull
 
 from notifications.events import EmailFailed, EmailQueued, EmailSent, EmailWithheld
 from shop.events.inbox import InboxEntry
@@ -27,8 +28,14 @@ class EmailKind(models.TextChoices):
     REFUND_RETURNED = "refund_returned"
 
 
+# It goes before all others: its customer has just paid and waits for it (ADR 49).
+GOES_FIRST = EmailKind.ORDER_CONFIRMED
+
 # These tell of one refund: its id is their cause, and they name its amount.
 OF_A_REFUND = [str(EmailKind.REFUND_ISSUED), str(EmailKind.REFUND_RETURNED)]
+
+# Has an index of its own; shop/work/rows.py tells why it is an expression.
+_FIRST_DUE_AT = models.Case(models.When(kind=GOES_FIRST.value, then="due_at"))
 
 
 class EmailStatus(models.TextChoices):
@@ -80,6 +87,9 @@ class Email(StatusModel, DueModel):
     class Meta(DueModel.Meta):
         indexes = [
             *DueModel.Meta.indexes,
+            models.Index(
+                _FIRST_DUE_AT, name="notifications_email_first", condition=models.Q(IsNull(_FIRST_DUE_AT, rhs=False))
+            ),
             models.Index(
                 fields=["status"], name="notifications_email_open", condition=models.Q(status__in=["PENDING", "FAILED"])
             ),

@@ -6,10 +6,11 @@ here writes to a row whose lease is not the one that was given.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from django.db.models import Model, UUIDField
@@ -20,6 +21,9 @@ from shop.resilience.retry import backoff_seconds
 from shop.statements import Statement
 
 Row = TypeVar("Row")
+
+# Of the claims of one process, every eighth takes the oldest rows, whatever goes first, so that nothing waits for ever.
+FAIR_CLAIM = 8
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class DueRows(Generic[Row]):
     """The rows of one table that one kind of work takes, as SQL over the table's columns.
 
     `only`: which rows these are. `columns`: what of a row `read` gets, as it stood before the claim; the key by default.
+    `first`: `due_at` of the rows that go before the others, null for the others. It is an expression with an index of its own, so that
+    the index of all that is due cannot seem cheaper. Each FAIR_CLAIM-th claim takes the oldest all the same.
     `also`: what the claim writes besides the lease, such as ", carrier = 'x'"; `claimed` is the row.
     `trace`: the traceparent of what made a row due, to be read with the claim; `due` is the row.
     `counts_attempts`: the claim counts the attempt, for work that may kill its worker; else only a failure is counted.
@@ -52,11 +58,13 @@ class DueRows(Generic[Row]):
     lease_seconds: Callable[[], float]
     read: Callable[..., Row]
     only: str = "TRUE"
+    first: str = ""
     columns: tuple[str, ...] = ()
     also: str = ""
     trace: str = "''"
     counts_attempts: bool = False
     name: str = "due"
+    _claims: Iterator[int] = field(default_factory=lambda: count(1), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Make the texts now, so that they are checked with all others (tests) before a row is due."""
@@ -73,17 +81,22 @@ class DueRows(Generic[Row]):
         return {self.context: f"EXISTS (SELECT 1 FROM {table} AS due WHERE due_at <= now() AND ({self.only}))"}
 
     def claim(self, *, limit: int, **values: object) -> list[Claimed[Row]]:
-        """Claim up to `limit` rows that are due, the oldest first; `values` are parameters of `only` and `also`."""
+        """Claim up to `limit` rows that are due: those that go first, and then the oldest.
+
+        `values` are parameters of `only` and `also`.
+        """
+        if self.first:
+            values["fair"] = next(self._claims) % FAIR_CLAIM == 0
         with transactions.single(self.context):
             # Lost in a crash, a lease ends early, which the work has to tolerate anyway; what else it writes must stay.
             rows = self._claim.run(
                 asynchronous=not self.also, limit=limit, lease_seconds=self.lease_seconds(), **values
             )
-        claimed = [
+        rows.sort(key=lambda row: (not row[0], row[3], str(row[1])))
+        return [
             Claimed(pk, self.read(*read), tried, due_at, until, trace or "")
-            for pk, tried, due_at, until, trace, *read in rows
+            for _first, pk, tried, due_at, until, trace, *read in rows
         ]
-        return sorted(claimed, key=lambda one: (one.due_at, str(one.pk)))
 
     def give_back(self, *claimed: Claimed[Row]) -> None:
         """Make rows that were not worked due as they were before the claim, in one statement."""
@@ -118,15 +131,42 @@ class DueRows(Generic[Row]):
         table, key = self.model._meta.db_table, self._key
         also = f"{self.also}, attempts = claimed.attempts + 1" if self.counts_attempts else self.also
         read = "".join(f", due.{column}" for column in self.columns or (key,))
+        # The array: PostgreSQL does not know how few rows are taken, and would read the whole table for them.
         return Statement(
             self.context,
             f"claim_{table}_{self.name}",
-            text="WITH due AS MATERIALIZED (SELECT due.*, CASE WHEN %(asynchronous)s::bool THEN"
-            f" set_config('synchronous_commit', 'off', true) END FROM {table} AS due WHERE due_at <= now() AND ({self.only})"
-            f" ORDER BY due_at, {key} LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED)"
+            text=f"WITH {self._chosen}"
             f" UPDATE {table} AS claimed SET due_at = now() + make_interval(secs => %(lease_seconds)s::float8){also}"
-            f" FROM due WHERE claimed.{key} = due.{key}"
-            f" RETURNING claimed.{key}, due.attempts, due.due_at, claimed.due_at, {self.trace}{read}",
+            f" FROM due WHERE claimed.{key} = due.{key} AND claimed.{key} = ANY(ARRAY(SELECT {key} FROM due))"
+            f" RETURNING due.is_first, claimed.{key}, due.attempts, due.due_at, claimed.due_at, {self.trace}{read}",
+        )
+
+    @property
+    def _chosen(self) -> str:
+        """The rows that a claim takes, as `due`: those that go first, and then the oldest."""
+        if not self.first:
+            return f"due AS MATERIALIZED ({self._locked('FALSE', 'due_at', '%(limit)s::int')})"
+        key = self._key
+        first = self._locked("TRUE", self.first, "CASE WHEN %(fair)s::bool THEN 0 ELSE %(limit)s::int END")
+        oldest = self._locked(
+            "FALSE",
+            "due_at",
+            "%(limit)s::int - (SELECT count(*) FROM first)",
+            only=f" AND {key} NOT IN (SELECT {key} FROM first)",
+        )
+        return (
+            f"first AS MATERIALIZED ({first}), oldest AS MATERIALIZED ({oldest}),"
+            " due AS (SELECT * FROM first UNION ALL SELECT * FROM oldest)"
+        )
+
+    def _locked(self, is_first: str, moment: str, limit: str, *, only: str = "") -> str:
+        """Return what selects and locks the rows with the earliest `moment`; those that another worker has locked are passed by."""
+        table = self.model._meta.db_table
+        return (
+            f"SELECT due.*, {is_first} AS is_first, CASE WHEN %(asynchronous)s::bool THEN"
+            f" set_config('synchronous_commit', 'off', true) END FROM {table} AS due"
+            f" WHERE {moment} <= now() AND ({self.only}){only}"
+            f" ORDER BY {moment} LIMIT {limit} FOR UPDATE SKIP LOCKED"
         )
 
     @cached_property

@@ -76,7 +76,7 @@ def test_claim_finds_the_earlier_emails_of_an_order_by_the_order_whatever_the_st
         " CASE WHEN %s THEN now() - interval '1 minute' END, 0, ''"
         " FROM (SELECT gen_random_uuid() AS o FROM generate_series(1, %s)) AS orders"
     )
-    values = {"asynchronous": False, "limit": 50, "lease_seconds": 60.0}
+    values = {"asynchronous": False, "limit": 50, "lease_seconds": 60.0, "fair": False}
     with connections[transactions.alias_for("notifications")].cursor() as cursor:
         # As they are while nothing waits: the index of all that waits is empty then, and looks cheap.
         cursor.execute(rows, ["SENT", False, 3000])

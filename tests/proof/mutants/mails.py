@@ -13,9 +13,44 @@ OTHERS = f"{TESTS}::test_every_other_email_goes_though_nothing_more_goes_to_stra
 SMTP = "shop/smtp.py"
 DEADLINES = "shop/deadlines.py"
 DRIPPING = "tests/unit/shop/test_deadlines.py"
+FIRST = "tests/integration/notifications/test_confirmed_first.py"
+COSTS = f"{FIRST}::test_a_claim_costs_the_same_in_a_backlog_whatever_the_statistics_say"
+DUE_ROWS = "shop/work/rows.py"
 LATER = f"{TESTS}::test_the_limit_is_one_of_time_and_staff_may_send_a_withheld_email_later"
 
 MUTANTS = (
+    Mutant(
+        removes="the turn of confirmed orders' mails before all others",
+        promise="I10",
+        file=SENDING,
+        old="    first=FIRST,\n",
+        new="",
+        killers=(f"{FIRST}::test_confirmed_order_is_told_before_the_canceled_ones_that_wait_longer_and_all_are_told",),
+    ),
+    Mutant(
+        removes="the share of the claims that takes the oldest mails whatever goes first",
+        promise="I10",
+        file=DUE_ROWS,
+        old="next(self._claims) % FAIR_CLAIM == 0",
+        new="next(self._claims) % FAIR_CLAIM < 0",
+        killers=(f"{FIRST}::test_a_share_of_the_claims_takes_the_oldest_however_many_confirmed_orders_wait",),
+    ),
+    Mutant(
+        removes="the index by due_at from how due mails are found",
+        promise="I10",
+        file=SENDING,
+        old="CASE WHEN status = 'PENDING' THEN TRUE END",
+        new="status = 'PENDING'",
+        killers=(COSTS,),
+    ),
+    Mutant(
+        removes="the key from how claimed mails are written",
+        promise="I10",
+        file=DUE_ROWS,
+        old=" AND claimed.{key} = ANY(ARRAY(SELECT {key} FROM due))",
+        new="",
+        killers=(COSTS,),
+    ),
     Mutant(
         removes="the limit of emails about unpaid orders to one mailbox",
         promise="edge",

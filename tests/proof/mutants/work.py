@@ -40,8 +40,8 @@ MUTANTS = (
         removes="the skipping of due rows that another worker has locked",
         promise="I10",
         file=DUE_ROWS,
-        old=" FOR UPDATE SKIP LOCKED)",
-        new=" FOR UPDATE)",
+        old=' FOR UPDATE SKIP LOCKED"',
+        new=' FOR UPDATE"',
         killers=(f"{DUE}::test_a_row_that_another_worker_has_at_hand_is_passed_by",),
     ),
     Mutant(
