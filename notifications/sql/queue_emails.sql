@@ -13,6 +13,7 @@ WITH wanted AS (
         SELECT 1 FROM notifications_email AS earlier
         WHERE earlier.order_id = wanted.order_id AND coalesce(earlier.status, '') = 'PENDING'
             AND coalesce(earlier.due_at, '-infinity') > '-infinity'  -- so found by the order, not among all that wait
+        OFFSET 0  -- so asked for each email: PostgreSQL expects a hundred of them, and would read a table of thousands once instead
     ) AS leased
     FROM wanted
 ), queued AS (
