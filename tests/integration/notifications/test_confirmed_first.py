@@ -5,7 +5,7 @@ from django.core import mail
 from django.db import connections
 
 from notifications.models import Email
-from notifications.services import emails, sending
+from notifications.services import sending
 from shop import transactions
 from shop.work import rows
 
@@ -88,23 +88,6 @@ def test_a_claim_costs_the_same_in_a_backlog_whatever_the_statistics_say(databas
 
     assert [plan["Actual Rows"] for plan in plans] == [20] * 4
     assert max(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] for plan in plans) < BLOCKS
-
-
-def test_whether_an_earlier_mail_of_an_order_waits_is_not_read_out_of_a_whole_table(database):
-    """It is where PostgreSQL expects a hundred mails, and thinks that to be as cheap."""
-    text = emails._QUEUE.text.replace("%(emails)s", "$1").replace("%(lease)s", "$2")
-    with connections[transactions.alias_for("notifications")].cursor() as cursor:
-        cursor.execute(WAITING, ["order_confirmed", "SENT", False, 0, 4000])
-        cursor.execute("ANALYZE notifications_email")
-        cursor.execute(f"PREPARE queue_of_test (jsonb, float8) AS {text}")
-        cursor.execute("SET plan_cache_mode = force_generic_plan")
-        cursor.execute("EXPLAIN EXECUTE queue_of_test ('[]', 60)")
-        plan = [line for (line,) in cursor.fetchall()]
-        cursor.execute("RESET plan_cache_mode")
-        cursor.execute("DEALLOCATE queue_of_test")
-
-    assert [line for line in plan if "Index Scan" in line and "notifications_email" in line], plan
-    assert not [line for line in plan if "Seq Scan on notifications_email" in line], plan
 
 
 def explain_claim(cursor, *, fair, mode):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pkgutil
 import re
 import uuid
 from datetime import UTC
-from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,31 +12,18 @@ from django.db import DatabaseError, close_old_connections, connections, transac
 from psycopg._queries import PostgresQuery
 from psycopg.adapt import Transformer
 
-import inventory
-import notifications
-import orders
-import payments
-import shipping
-import shop
 from shop import transactions
 from shop.events.outbox import outbox_of
 from shop.events.publishing import publish
-from shop.statements import LONGEST_TEXT, Statement, Together, statements
+from shop.statements import LONGEST_TEXT, Statement, Together
 from shop.transactions import TransactionMisuse
+from tests.driver.statements import every_statement
 from tests.integration.events.bench import Rung
 
 WRITES_A_FACT = (
     "INSERT INTO notifications_outbox (event_id, type, schema_version, aggregate_id, aggregate_version, payload, traceparent,"
     " last_error) VALUES (gen_random_uuid(), %(tag)s, 1, gen_random_uuid(), 1, '{}', '', '')"
 )
-
-
-def every_statement() -> list[Statement]:
-    for package in (shop, orders, inventory, payments, shipping, notifications):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not any(part in module.name for part in (".migrations", ".management", ".sandbox", "__main__")):
-                import_module(module.name)
-    return [statement for statement in statements() if "probe_" not in statement.name]
 
 
 def test_every_text_is_prepared_by_the_schema_as_it_is():
