@@ -33,14 +33,3 @@ def round_half_up(exact: Fraction, *, grain: int = 1) -> int:
     """Return the nearest multiple of `grain`; a half goes away from zero."""
     sign = -1 if exact < 0 else 1
     return sign * grain * int(abs(exact) / grain + Fraction(1, 2))
-
-
-def amount_of_units(amount: int, *, of: int, before: int, units: int) -> int:
-    """Return what `units` pieces of a line of `of` pieces cost, when `before` of them were counted already.
-
-    However a line is taken apart, its parts add up to `amount`: each is the difference of two rounded running sums.
-    Raises: ValueError where the line has fewer pieces.
-    """
-    if before < 0 or units < 0 or before + units > of:
-        raise ValueError(f"a line of {of} pieces has no {units} after {before}")
-    return round_half_up(Fraction(amount * (before + units), of)) - round_half_up(Fraction(amount * before, of))

@@ -123,14 +123,6 @@ MUTANTS = (
         killers=(f"{PURE}::test_vendure_989_the_tax_on_shipping_goes_back_with_the_lines",),
     ),
     Mutant(
-        removes="the running sum by which a line is refunded piece by piece",
-        promise="I12",
-        file="orders/pricing/sharing.py",
-        old=" - round_half_up(Fraction(amount * before, of))\n",
-        new=" - int(Fraction(amount * before, of))\n",
-        killers=(f"{PURE}::test_refunds_of_any_sequence_of_pieces_sum_to_the_charge",),
-    ),
-    Mutant(
         removes="the end of guessing codes",
         promise="edge",
         file="shop/rest/throttling.py",

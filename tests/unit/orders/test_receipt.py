@@ -28,7 +28,7 @@ from orders.receipts.pdf import MISSING, SOME_MISSING, printable, sheet_for_pdf,
 from orders.receipts.sheet import ERASED, REVERSE_CHARGE
 from payments.api import PaymentState, PaymentStatus
 from shop.money import Money
-from tests.unit.orders.pricing.baskets import Drawn, drawn_baskets, item, vat
+from tests.unit.orders.pricing.baskets import drawn_baskets, item, vat
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADDRESS = Address("Ada Lovelace", "Allee 1", "", "Berlin", "", "10115", "DE")
@@ -92,8 +92,7 @@ def sum_of(amounts: Any, currency: str) -> int:
 
 @settings(deadline=None, max_examples=200)
 @given(drawn_baskets())
-def test_its_sums_are_the_order_s(drawn: Drawn):
-    basket = drawn.priced
+def test_its_sums_are_the_order_s(basket: Priced):
     receipt = receipt_of(basket)
     currency, total = receipt.total.currency, basket.total.minor
 

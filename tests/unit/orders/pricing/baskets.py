@@ -27,14 +27,6 @@ PERCENTS = ("0", "5", "7", "9.975", "10", "19", "33.333", "50", "100")
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A basket with its price, and the chance by which a test goes on."""
-
-    priced: Priced
-    chance: random.Random
-
-
-@dataclass(frozen=True)
 class _Filling:
     """Fills a basket by chance, with amounts of at most so many minor units."""
 
@@ -80,10 +72,10 @@ class _Filling:
         return frozenset(name for name in names if self.chance.random() < 0.5)
 
 
-def drawn_baskets(part: int = 0) -> st.SearchStrategy[Drawn]:
-    """Draw baskets with any discounts, shipping, fees and taxes; another `part` has others under the same seed."""
+def drawn_baskets(part: int = 0) -> st.SearchStrategy[Priced]:
+    """Draw the prices of baskets with any discounts, shipping, fees and taxes; another `part` has others under the same seed."""
 
-    def fill(*, number: int, lines: int, codes: int, taxes: int, fees: int, most: int, currency: str) -> Drawn:
+    def fill(*, number: int, lines: int, codes: int, taxes: int, fees: int, most: int, currency: str) -> Priced:
         filling = _Filling(chance := random.Random(f"{part} {number}"), most, currency)
         basket = Basket(
             items=tuple(filling.item() for _line in range(lines)),
@@ -96,7 +88,7 @@ def drawn_baskets(part: int = 0) -> st.SearchStrategy[Drawn]:
         )
         shipping = chance.choice([None, Shipping(code="S", name="parcel", price=filling.amount())])
         discounted = apply_discounts(basket, [filling.code() for _code in range(codes)])
-        return Drawn(price(discounted, shipping=shipping, rules=rules), chance)
+        return price(discounted, shipping=shipping, rules=rules)
 
     return st.builds(
         fill,

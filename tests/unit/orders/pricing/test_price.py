@@ -17,10 +17,10 @@ from orders.pricing.basket import Basket, Destination, Item
 from orders.pricing.price import WhyNot, apply_discounts, price, why_not
 from orders.pricing.priced import AdjustmentKind, Priced
 from orders.pricing.rules import NO_RULES, DiscountRule, FeeRule, Rules, Shipping, TaxRule
-from orders.pricing.sharing import amount_of_units, round_half_up, share_out
+from orders.pricing.sharing import round_half_up, share_out
 from shop.money import Money
 from tests.proof.report import sized
-from tests.unit.orders.pricing.baskets import Drawn, drawn_baskets, drawn_rules, item, vat
+from tests.unit.orders.pricing.baskets import drawn_baskets, drawn_rules, item, vat
 
 GERMANY = Destination(country="DE")
 PARCEL = Shipping(code="parcel", name="Parcel", price=Money(490, "EUR"))
@@ -45,31 +45,14 @@ def _amounts(priced: Priced) -> list[tuple[str, int]]:
     return [(str(each.kind), each.amount.minor) for each in priced.adjustments]
 
 
-def _adds_up(drawn: Drawn) -> None:
-    priced = drawn.priced
+def _adds_up(priced: Priced) -> None:
     assert sum(total.minor for total in priced.line_totals) == priced.total.minor
     for each in priced.adjustments:
         assert sum(each.shares) == each.amount.minor
     assert all(total.minor >= 0 for total in priced.line_totals)
 
 
-def _is_refunded_whole(drawn: Drawn) -> None:
-    priced = drawn.priced
-    before, refunded = [0] * len(priced.items), 0
-    while left := [line for line, item in enumerate(priced.items) if before[line] < item.quantity]:
-        line = drawn.chance.choice(left)
-        total, of = priced.line_totals[line].minor, priced.items[line].quantity
-        units = drawn.chance.randint(1, of - before[line])
-        part = amount_of_units(total, of=of, before=before[line], units=units)
-        assert abs(part - Fraction(total * units, of)) <= 1
-        assert 0 <= part <= total
-        refunded += part
-        before[line] += units
-    assert refunded == priced.total.minor
-
-
-def _takes_no_more_off_than_the_goods_cost(drawn: Drawn) -> None:
-    priced = drawn.priced
+def _takes_no_more_off_than_the_goods_cost(priced: Priced) -> None:
     off = -sum(each.amount.minor for each in priced.adjustments if each.kind == AdjustmentKind.DISCOUNT)
     assert 0 <= off <= priced.subtotal.minor
 
@@ -81,11 +64,6 @@ def _on_any(baskets: st.SearchStrategy[Any], law: Callable[[Any], None]) -> None
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_parts_add_up_to_the_whole(part: int) -> None:
     _on_any(drawn_baskets(part), _adds_up)
-
-
-@pytest.mark.parametrize("part", range(PARTS))
-def test_refunds_of_any_sequence_of_pieces_sum_to_the_charge(part: int) -> None:
-    _on_any(drawn_baskets(part), _is_refunded_whole)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -175,12 +153,8 @@ def test_vendure_989_the_tax_on_shipping_goes_back_with_the_lines(included: bool
     # A refund of all lines left the tax on the shipping with the shop.
     rules = Rules(taxes=(vat("19", included=included),))
     priced = _price(item(1000, quantity=3), item(500), shipping=PARCEL, rules=rules)
-    returned = [
-        amount_of_units(total.minor, of=line.quantity, before=piece, units=1)
-        for line, total in zip(priced.items, priced.line_totals, strict=True)
-        for piece in range(line.quantity)
-    ]
-    assert sum(returned) == priced.total.minor == (3990 if included else round_half_up(Fraction(3990 * 119, 100)))
+    returned = sum(total.minor for total in priced.line_totals)
+    assert returned == priced.total.minor == (3990 if included else round_half_up(Fraction(3990 * 119, 100)))
     assert priced.adjustments[1].amount.minor == round_half_up(Fraction(3990 * 19, 119 if included else 100))
 
 
@@ -272,11 +246,9 @@ def test_a_half_goes_away_from_zero(exact: str, rounded: int) -> None:
     assert round_half_up(Fraction(exact)) == rounded
 
 
-def test_what_cannot_be_shared_or_taken_apart_is_refused() -> None:
+def test_what_cannot_be_shared_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot share"):
         share_out(1, [])
-    with pytest.raises(ValueError, match="no 2 after 2"):
-        amount_of_units(100, of=3, before=2, units=2)
 
 
 DINARS = Rules(
