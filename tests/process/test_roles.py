@@ -103,6 +103,8 @@ def test_the_soft_time_limit_ends_the_turn_and_neither_the_row_nor_the_process_p
 
     ask("payments.settle_strays")
     until(lambda: worker.said("work.out_of_time"), "the limit strikes", process=worker)
+    until(lambda: worker.said("task.out_of_time"), "it is told where", process=worker)
+    assert worker.said("payments/gateways/stripe/"), worker.tail()
     until(lambda: not RunningSweep.objects.filter(until__gt=Now()).exists(), "the place is left", process=worker)
 
     first, second = StrayIntent.objects.order_by("id")
@@ -110,3 +112,4 @@ def test_the_soft_time_limit_ends_the_turn_and_neither_the_row_nor_the_process_p
     assert StrayIntent.objects.filter(pk=first.pk, due_at__gt=Now()).exists(), "its lease decides"
     assert StrayIntent.objects.filter(pk=second.pk, due_at__lte=Now()).exists()
     assert children_of(worker) == children, "no process was killed"
+    assert not worker.said("Traceback"), worker.tail()

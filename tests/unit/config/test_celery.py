@@ -1,13 +1,16 @@
-"""Celery's connections: workers and beat are back soon after the broker, however long it was away."""
+"""Celery as the shop sets it up: how it comes back to a broker that was away, and what it says of a time limit."""
 
+import logging
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery.beat import Scheduler
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.worker.consumer import Consumer
 from kombu import Connection
 from kombu.utils import functional
+from structlog.testing import capture_logs
 
 from config.celery import RECONNECT_SECONDS, app
 from local.processes import free_port
@@ -60,3 +63,21 @@ def test_a_broker_that_is_away_is_tried_every_two_seconds_and_never_more_slowly(
         connect(connection)
 
     assert tried_at == [attempt * RECONNECT_SECONDS for attempt in range(ATTEMPTS + 1)]
+
+
+@app.task(name="tests.runs_out_of_time")
+def runs_out_of_time() -> None:
+    raise SoftTimeLimitExceeded
+
+
+def test_a_soft_time_limit_is_one_line_that_says_where_it_struck_and_no_traceback(caplog):
+    with caplog.at_level(logging.INFO, "celery.app.trace"), capture_logs() as logs:
+        runs_out_of_time.apply(throw=False)
+
+    [line] = [line for line in logs if line["event"] == "task.out_of_time"]
+    assert line["task"] == "tests.runs_out_of_time"
+    assert line["where"][-1].startswith("tests/unit/config/test_celery.py:")
+    assert line["where"][-1].endswith(" runs_out_of_time")
+    [celerys] = [record for record in caplog.records if record.name == "celery.app.trace"]
+    assert "raised expected" in celerys.getMessage()
+    assert not celerys.exc_info
