@@ -54,6 +54,7 @@ from shop.admin import (
     money,
     money_of,
     register_tile,
+    repeat_warnings,
     row_of,
     status_badge,
 )
@@ -316,7 +317,7 @@ class ProductAdmin(ReadOnlyAdmin):
                 return HttpResponse(headers={"HX-Redirect": url})
             return HttpResponseRedirect(url)
         log_action(staff=request.user, obj=Product.objects.get(pk=product_id), message="added")
-        self._warn(request, form)
+        repeat_warnings(request, form)
         return self.back_to(request, product_id)
 
     @action(
@@ -337,12 +338,8 @@ class ProductAdmin(ReadOnlyAdmin):
                 f"changed to {name!r}, {price}, {'active' if active else 'inactive'}",
                 lambda: api.change_product(sku=product.sku, name=name, price=price, active=active, details=details),
             )
-            self._warn(request, form)
+            repeat_warnings(request, form)
         return self.back_to(request, object_id)
-
-    def _warn(self, request: HttpRequest, form: ProductForm) -> None:
-        for warning in form.warnings:
-            self.message_user(request, warning, messages.WARNING)
 
     @action(
         description="Receive stock",

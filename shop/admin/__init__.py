@@ -35,6 +35,7 @@ from shop.admin.rules import (
     RuleAdmin,
     RuleForm,
     RuleInline,
+    repeat_warnings,
 )
 from shop.admin.tiles import Figure, dashboard, navigation, register_tile, storefront
 
@@ -68,6 +69,7 @@ __all__ = [
     "preformatted",
     "pretty_json",
     "register_tile",
+    "repeat_warnings",
     "row_of",
     "shown_once",
     "status_badge",

@@ -194,6 +194,12 @@ def _listed(value: Any) -> list[str]:
     return list(value) if isinstance(value, (list, tuple)) else [value] if value else []
 
 
+def repeat_warnings(request: HttpRequest, form: Any) -> None:
+    """Show above the next page what a form that was saved warns of (`warnings`), each once."""
+    for warning in dict.fromkeys(form.warnings):
+        messages.warning(request, warning)
+
+
 def told(form: forms.BaseForm) -> str:
     """Return for the log what a form changed, and to what."""
     changes = [
@@ -223,7 +229,7 @@ class RuleAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: Any) -> None:
         """Save what the form is about, and repeat what it warns of."""
-        self._warn(request, form)
+        repeat_warnings(request, form)
         if not change:
             obj.save(force_insert=True)
             return
@@ -234,12 +240,8 @@ class RuleAdmin(ModelAdmin):
         """Save the rows of an inline, and repeat what their forms warn of."""
         for each in formset.forms:
             if each.has_changed():
-                self._warn(request, each)
+                repeat_warnings(request, each)
         super().save_formset(request, form, formset, change)
-
-    def _warn(self, request: HttpRequest, form: Any) -> None:
-        for warning in dict.fromkeys(form.warnings):
-            self.message_user(request, warning, messages.WARNING)
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         """Return for the log what was changed, and to what."""
