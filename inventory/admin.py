@@ -337,6 +337,7 @@ class ProductAdmin(ReadOnlyAdmin):
                 product,
                 f"changed to {name!r}, {price}, {'active' if active else 'inactive'}",
                 lambda: api.change_product(sku=product.sku, name=name, price=price, active=active, details=details),
+                continues=False,
             )
             repeat_warnings(request, form)
         return self.back_to(request, object_id)
@@ -357,6 +358,7 @@ class ProductAdmin(ReadOnlyAdmin):
                 product,
                 f"received {quantity}: {reference}",
                 lambda: api.receive_stock(sku=product.sku, quantity=quantity, reference=reference),
+                continues=False,
             )
         return self.back_to(request, object_id)
 
@@ -376,6 +378,7 @@ class ProductAdmin(ReadOnlyAdmin):
                 product,
                 f"wrote off {quantity}: {reference}",
                 lambda: api.write_off_stock(sku=product.sku, quantity=quantity, reason=reference),
+                continues=False,
             )
         return self.back_to(request, object_id)
 

@@ -15,7 +15,6 @@ import os
 from typing import Any, Final
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # pytest-xdist has no types for these
 
 SHARE: Final = (
     "tests/browser/",
@@ -32,16 +31,11 @@ LONG: Final = (
 gc.disable()
 
 
-class ByHouse(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives a house of SHARE to one worker, and every other test to whichever worker is free."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return next((house for house in SHARE if nodeid.startswith(house)), nodeid)
-
-
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByHouse | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Schedule by house where the command says `--dist loadgroup`."""
+    from tests.by_house import ByHouse  # only now: pytest warns of plugins that were imported before it loads them
+
     return ByHouse(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 

@@ -24,7 +24,7 @@ from unfold.views import ChangeList
 
 from shop.accounts.trail import log_action
 from shop.admin.searching import NOTHING, ORDER_ID, BoundedPaginator, matching
-from shop.errors import Fault, Refusal
+from shop.errors import Busy, Fault, Refusal
 from shop.money import Money
 from shop.text import words
 
@@ -248,11 +248,14 @@ class ReadOnlyAdmin(ModelAdmin):
         fields = [field.name for field in self.opts.fields if field.name not in left_out]
         return [*fields, *named]
 
-    def attempt(self, request: HttpRequest, obj: Model, message: str, call: Callable[[], object]) -> bool:
+    def attempt(
+        self, request: HttpRequest, obj: Model, message: str, call: Callable[[], object], *, continues: bool = True
+    ) -> bool:
         """Run a service for `obj`, log it as `message` and say so; show a Refusal or Fault instead of raising it.
 
         Where `call` returns Otherwise, that is logged and shown as a warning instead. A Fault is logged as well: the work
-        may have happened, and the sweeps finish it.
+        may have happened, and the sweeps finish it. With `continues=False` no sweep does: staff are told to look and repeat it, and
+        of what was Busy, with which nothing was done, to repeat it.
         """
         try:
             outcome = call()
@@ -260,13 +263,17 @@ class ReadOnlyAdmin(ModelAdmin):
             self.message_user(request, f"{obj}: {refusal}", messages.ERROR)
             return False
         except Fault as fault:
+            if not continues and isinstance(fault, Busy):
+                self.message_user(request, f"{obj}: nothing was done ({fault}). Repeat it: {message}.", messages.ERROR)
+                return False
             unknown = f"{message}: its outcome is not known yet"
             log_action(staff=request.user, obj=obj, message=unknown)
-            self.message_user(
-                request,
-                f"{obj}: {unknown} ({fault}). It is recorded and continues automatically: do not repeat it.",
-                messages.WARNING,
+            goes_on = (
+                "It is recorded and continues automatically: do not repeat it."
+                if continues
+                else "Nothing continues it: look whether it is there, and repeat it if it is not."
             )
+            self.message_user(request, f"{obj}: {unknown} ({fault}). {goes_on}", messages.WARNING)
             return False
         done, level = (
             (outcome.what, messages.WARNING) if isinstance(outcome, Otherwise) else (message, messages.SUCCESS)

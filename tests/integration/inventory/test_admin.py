@@ -1,6 +1,7 @@
 """Staff's pages: everything to read, products and stock to change through services, each change logged."""
 
 from datetime import UTC, datetime
+from unittest.mock import Mock
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -11,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from inventory import api as inventory
+from inventory.api import InventoryBusy, InventoryUnavailable
 from inventory.models import Product
 from orders.models import TaxRate
 from shop.money import Money
@@ -96,6 +98,31 @@ def test_staff_receive_and_write_off_stock_with_a_form(shelf):
         "received 5: delivery 2",
         "wrote off 3: broken in transit",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "logged"),
+    [
+        (InventoryBusy(), "nothing was done (This stock is in great demand; try again). Repeat it: received 5", []),
+        (
+            InventoryUnavailable(),
+            "Nothing continues it: look whether it is there, and repeat it if it is not",
+            ["received 5: delivery 2: its outcome is not known yet"],
+        ),
+    ],
+    ids=["busy", "unknown"],
+)
+def test_a_delivery_that_could_not_be_entered_is_not_said_to_continue(shelf, monkeypatch, fault, said, logged):
+    shelf(quantity=10)
+    client = signed_in()
+    monkeypatch.setattr("inventory.admin.api.receive_stock", Mock(side_effect=fault))
+
+    answer = act(client, "receive", quantity=5, reference="delivery 2")
+    page = client.get(answer.headers["Location"])
+
+    assert said in page.content.decode()
+    assert "do not repeat it" not in page.content.decode()
+    assert [entry.change_message for entry in LogEntry.objects.order_by("id")] == logged
 
 
 def test_writing_off_too_much_is_said_and_changes_nothing(shelf):
