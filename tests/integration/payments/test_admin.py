@@ -12,6 +12,8 @@ from django.test import Client
 from django.urls import reverse
 
 from payments import api as payments
+from payments.models import Payment
+from shop.ids import new_id
 from tests.integration.payments.books import violations
 
 SUBMIT = {"_form_submitted": "True"}
@@ -87,3 +89,28 @@ def test_questions_about_money_name_the_sum_and_the_order(sandbox, captured, ord
     payments.void_payment(order_id=(unknown := uuid4()), reason="test")
     never_begun = client.get(reverse("admin:payments_payment_refund_one", args=[unknown])).content.decode()
     assert f"Nothing is left to refund for order {unknown}" in never_begun
+
+
+def test_selected_payments_are_asked_about_and_one_refusal_stops_no_other(sandbox, authorize, staff):
+    orders = [new_id(), new_id()]
+    for order in orders:
+        authorize(order=order)
+        sandbox.expire(order)
+    Payment.objects.filter(pk=orders[1]).update(intent_id="pi_nobody")
+    client = staff("ask_provider")
+    asked = {"action": "ask_about_selected", "_selected_action": [str(each) for each in orders], "post": "yes"}
+
+    answer = client.post(reverse("admin:payments_payment_changelist"), asked)
+
+    assert answer.status_code == 302
+    assert [payments.get_payment(order_id=order).status for order in orders] == ["VOIDED", "SUBMITTED"]
+    assert {said.level_tag for said in get_messages(answer.wsgi_request)} == {"warning", "success"}
+
+
+@pytest.mark.parametrize("action", ["refund_one", "settle_one"])
+def test_question_about_a_payment_that_is_not_there_says_so(sandbox, staff, action):
+    client = staff("refund_payment_in_full")
+
+    page = client.get(reverse(f"admin:payments_payment_{action}", args=[uuid4()])).content.decode()
+
+    assert "There is no such payment." in page
