@@ -299,3 +299,34 @@ def test_a_worker_that_was_left_behind_does_not_bring_the_first_card_back(sandbo
 
     row = Payment.objects.get()
     assert (row.payment_method, row.refused) == (GOOD, [[POOR, "insufficient_funds"]])
+
+
+def test_a_decline_that_is_recorded_while_the_card_is_changed_leaves_it_to_the_next_call(sandbox, authorize, order_id):
+    authorize(CHALLENGED)
+    with held("change_method", has_effect=False) as changing, meanwhile(lambda: authorize(GOOD)) as outcome:
+        changing.wait()
+        sandbox.answer_challenge(order_id, "fail")
+        assert payments.refresh_payment(order_id=order_id).status == "DECLINED"
+        changing.goes_on.set()
+
+    assert isinstance(outcome[0], payments.PaymentUnknown)
+    assert [method for method, _code in Payment.objects.get().refused] == [CHALLENGED]
+    assert authorize(GOOD).status == "AUTHORIZED"
+    assert sandbox.ledger(order_id)[0]["authorizations"] == 1
+    assert violations() == []
+
+
+def test_a_change_of_card_whose_key_was_refused_is_tried_under_a_new_one_and_counts_as_no_attempt(
+    sandbox, authorize, order_id, poor
+):
+    payment = Payment.objects.get(pk=order_id)
+    sandbox.stripe.v1.payment_intents.update(
+        payment.intent_id, {"description": "x"}, {"idempotency_key": payment.key("method")}
+    )
+
+    with pytest.raises(payments.PaymentUnknown):
+        authorize(GOOD)
+    assert (status(order_id), left(order_id)) == ("DECLINED", 4)
+
+    assert authorize(GOOD).status == "AUTHORIZED"
+    assert Payment.objects.get().refused == [[POOR, "insufficient_funds"]]

@@ -14,6 +14,7 @@ from django.db import connections
 
 from payments import api as payments
 from payments import metrics, tasks
+from payments.gateways import ProviderMismatch
 from payments.gateways.stripe import adapter as stripe_adapter
 from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Outbox, Payment
@@ -225,8 +226,6 @@ def test_payment_of_another_amount_under_the_same_order_is_a_bug(sandbox, author
 
 
 def test_intent_of_another_amount_is_never_recorded(sandbox, authorize, order_id):
-    from payments.gateways import ProviderMismatch
-
     sandbox.fail("lost_request", "*/confirm")
     with pytest.raises(payments.PaymentUnknown):
         authorize()
@@ -297,3 +296,25 @@ def test_worker_that_slept_a_day_before_it_asked_finds_what_another_one_made(san
 
     assert len(sandbox.intents(order_id)) == 1
     assert violations() == []
+
+
+def test_another_intent_of_the_same_order_and_amount_is_never_recorded(sandbox, authorize, order_id, monkeypatch):
+    authorize()
+    other = sandbox.stripe.v1.payment_intents.create(
+        {"amount": 4900, "currency": "eur", "metadata": {"installation": "shop", "order_id": str(order_id)}}
+    )
+    real = StripeProvider.retrieve_intent
+    monkeypatch.setattr(StripeProvider, "retrieve_intent", lambda self, *, intent_id: real(self, intent_id=other.id))
+
+    with pytest.raises(ProviderMismatch, match=r"differs from our payment in intent_id$"):
+        payments.refresh_payment(order_id=order_id)
+    assert status(order_id) == "SUBMITTED"
+
+
+def test_part_of_the_amount_taken_by_somebody_else_is_never_recorded_as_the_capture(sandbox, authorize, order_id):
+    authorize()
+    sandbox.stripe.v1.payment_intents.capture(sandbox.intent(order_id).id, {"amount_to_capture": 1000})
+
+    with pytest.raises(ProviderMismatch, match=r"differs from our payment in captured$"):
+        payments.refresh_payment(order_id=order_id)
+    assert status(order_id) == "SUBMITTED"

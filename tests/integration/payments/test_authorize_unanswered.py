@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from payments import api as payments
 from payments import tasks
+from payments.gateways import CardRefused
 from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Payment
 from tests.integration.payments.books import violations
@@ -189,3 +190,50 @@ def test_key_in_use_is_unknown_until_asked(sandbox, authorize, order_id):
 
     assert status(order_id) == "UNKNOWN"
     assert authorize().status == "AUTHORIZED"
+
+
+def forget_keys():
+    """Let the provider have forgotten the keys of what was sent."""
+    Payment.objects.update(attempt_began_at=Now() - timedelta(hours=25))
+
+
+def test_creation_that_never_arrived_is_sent_again_under_a_new_key_once_its_own_may_be_forgotten(
+    sandbox, authorize, order_id
+):
+    sandbox.fail("lost_request", "/v1/payment_intents")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+    forget_keys()
+
+    assert authorize().status == "AUTHORIZED"
+    assert (len(sandbox.intents(order_id)), Payment.objects.get().attempt) == (1, 2)
+
+
+def test_confirmation_that_never_arrived_is_sent_again_under_a_new_key_once_its_own_may_be_forgotten(
+    sandbox, authorize, order_id, confirm_keys
+):
+    sandbox.fail("lost_request", "*/confirm")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+    forget_keys()
+
+    assert authorize().status == "AUTHORIZED"
+    assert confirm_keys == [f"order:{order_id}:pay:{attempt}:confirm" for attempt in (1, 2)]
+    assert sandbox.ledger(order_id)[0]["authorizations"] == 1
+
+
+def test_card_that_is_refused_as_its_intent_is_made_is_declined_and_can_be_closed(
+    sandbox, authorize, order_id, monkeypatch
+):
+    def refused(self, **_asked):
+        raise CardRefused(decline_code="do_not_honor", intent=None)
+
+    monkeypatch.setattr(StripeProvider, "create_intent", refused)
+    for _repeated in range(2):
+        with pytest.raises(payments.CardDeclined) as declined:
+            authorize()
+        assert declined.value.facts["decline_code"] in ("do_not_honor", "card_declined")
+    assert (status(order_id), told(order_id)) == ("DECLINED", ["payment.opened", "payment.failed"])
+
+    assert payments.void_payment(order_id=order_id, reason="declined").status == "VOIDED"
+    assert violations() == []

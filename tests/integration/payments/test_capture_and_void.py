@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.db.models.functions import Now
 
 from payments import api as payments
 from payments import tasks
 from payments.gateways.stripe.adapter import StripeProvider
-from payments.models import Outbox, Payment, Refund
+from payments.models import Outbox, Payment, Refund, StrayIntent
+from payments.services import void
 from payments.services.void import REFUNDS
 from tests.driver.provider import in_threads, refunds_refused
 from tests.integration.payments.books import violations
@@ -185,20 +189,6 @@ def test_void_without_an_answer_closes_nothing_until_it_has_one(sandbox, authori
     assert sandbox.intent(order_id).status == "canceled"
 
 
-def test_void_whose_key_was_refused_once_is_tried_under_a_new_one(sandbox, authorize, order_id):
-    authorize()
-    payment = Payment.objects.get(pk=order_id)
-    sandbox.stripe.v1.payment_intents.update(
-        payment.intent_id, {"description": "x"}, {"idempotency_key": payment.key("cancel")}
-    )
-
-    with pytest.raises(payments.PaymentUnknown):
-        payments.void_payment(order_id=order_id, reason="customer")
-
-    assert payments.void_payment(order_id=order_id, reason="customer").status == "VOIDED"
-    assert sandbox.intent(order_id).status == "canceled"
-
-
 def test_void_after_a_decline_fences_a_second_confirmation_from_the_browser(sandbox, authorize, order_id):
     with pytest.raises(payments.CardDeclined):
         authorize("pm_card_chargeDeclined")
@@ -307,7 +297,8 @@ def test_authorize_and_void_at_once_leave_no_money_held(sandbox, authorize, orde
     assert versions(order_id) == list(range(1, len(versions(order_id)) + 1))
 
 
-def test_void_between_creation_and_submission_abandons_the_intent(sandbox, authorize, order_id, monkeypatch):
+def void_before_submission(monkeypatch, order_id):
+    """Have another worker close the payment right after its intent was made."""
     real = StripeProvider.create_intent
 
     def create(self, **facts):
@@ -316,6 +307,10 @@ def test_void_between_creation_and_submission_abandons_the_intent(sandbox, autho
         return intent
 
     monkeypatch.setattr(StripeProvider, "create_intent", create)
+
+
+def test_void_between_creation_and_submission_abandons_the_intent(sandbox, authorize, order_id, monkeypatch):
+    void_before_submission(monkeypatch, order_id)
     with pytest.raises(payments.PaymentClosed):
         authorize()
 
@@ -336,3 +331,103 @@ def test_stale_snapshot_never_moves_a_payment_backwards(sandbox, authorize, orde
 
     assert record_intent(waiting, stale).status == "VOIDED"
     assert status(order_id) == "VOIDED"
+
+
+def forget_keys():
+    """Let the provider have forgotten the keys of what was sent."""
+    Payment.objects.update(attempt_began_at=Now() - timedelta(hours=25))
+
+
+def test_capture_a_day_later_asks_first_and_goes_under_a_new_key(sandbox, authorize, order_id):
+    authorize()
+    payments.refresh_payment(order_id=order_id)
+    forget_keys()
+
+    assert payments.capture_payment(order_id=order_id).status == "CAPTURED"
+    assert Payment.objects.get().attempt == 2
+    assert sandbox.money(order_id) == (1, 4900)
+    assert violations() == []
+
+
+def test_capture_a_day_after_its_answer_was_lost_is_not_sent_again(sandbox, authorize, order_id):
+    authorize()
+    payments.refresh_payment(order_id=order_id)
+    sandbox.fail("lost_answer", "*/capture")
+    with pytest.raises(payments.PaymentUnknown):
+        payments.capture_payment(order_id=order_id)
+    forget_keys()
+    sandbox.fail("error_500", "*/capture", times=None)
+
+    assert payments.capture_payment(order_id=order_id).status == "CAPTURED"
+    assert sandbox.calls_failed() == 1
+    assert sandbox.money(order_id) == (1, 4900)
+
+
+def test_capture_of_what_was_seen_captured_takes_nothing_more(sandbox, captured, order_id):
+    assert payments.capture_payment(order_id=order_id, seen=captured).status == "CAPTURED"
+    assert sandbox.money(order_id) == (1, 4900)
+    assert versions(order_id) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("operation", "call", "end"),
+    [
+        ("capture", lambda order_id: payments.capture_payment(order_id=order_id), "CAPTURED"),
+        ("cancel", lambda order_id: payments.void_payment(order_id=order_id, reason="customer"), "VOIDED"),
+    ],
+)
+def test_call_whose_key_was_refused_once_is_tried_under_a_new_one(  # noqa: PLR0917  three of them are cases
+    sandbox, authorize, order_id, operation, call, end
+):
+    authorize()
+    payments.refresh_payment(order_id=order_id)
+    payment = Payment.objects.get(pk=order_id)
+    sandbox.stripe.v1.payment_intents.update(
+        payment.intent_id, {"description": "x"}, {"idempotency_key": payment.key(operation)}
+    )
+
+    with pytest.raises(payments.PaymentUnknown):
+        call(order_id)
+    assert status(order_id) == "AUTHORIZED"
+
+    assert call(order_id).status == end
+    assert violations() == []
+
+
+def test_void_a_day_later_goes_under_a_new_key(sandbox, authorize, order_id):
+    authorize()
+    forget_keys()
+
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "VOIDED"
+    assert Payment.objects.get().attempt == 2
+    assert sandbox.intent(order_id).status == "canceled"
+
+
+def test_void_whose_rounds_are_over_says_that_it_is_not_known_and_the_next_call_says_it(
+    sandbox, authorize, order_id, monkeypatch
+):
+    authorize()
+    with monkeypatch.context() as short:
+        short.setattr(void, "ROUNDS", 1)
+        with pytest.raises(payments.PaymentUnknown, match="keeps moving"):
+            payments.void_payment(order_id=order_id, reason="customer")
+
+    assert payments.void_payment(order_id=order_id, reason="customer").status == "VOIDED"
+
+
+def test_intent_that_lost_the_race_and_could_not_be_canceled_is_canceled_by_the_sweep(
+    sandbox, authorize, order_id, monkeypatch
+):
+    void_before_submission(monkeypatch, order_id)
+    sandbox.fail("error_500", "*/cancel")
+    with pytest.raises(payments.PaymentClosed):
+        authorize()
+    assert (StrayIntent.objects.get().reason, sandbox.intent(order_id).status) == (
+        "SECOND_INTENT",
+        "requires_confirmation",
+    )
+
+    assert tasks.settle_strays() == 1
+
+    assert sandbox.intent(order_id).status == "canceled"
+    assert violations() == []

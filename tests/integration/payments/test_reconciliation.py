@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from payments import api as payments
 from payments import tasks
 from payments.gateways import provider
+from payments.gateways.stripe import words
 from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Outbox, Payment, StrayIntent
 from payments.services import missing
@@ -22,6 +23,14 @@ from shop import audit
 from shop.clock import now
 from shop.ids import new_id
 from tests.integration.payments.books import violations
+
+TAKEN = {
+    "amount": 4900,
+    "currency": "eur",
+    "confirm": True,
+    "payment_method": "pm_card_visa",
+    "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+}
 
 
 def reconcile():
@@ -225,15 +234,7 @@ def test_second_intent_of_an_order_is_canceled_and_flagged(sandbox, captured, or
 
 
 def test_stray_that_cannot_be_settled_now_is_settled_later(sandbox, captured, order_id, all_due):
-    test_create = {
-        "amount": 4900,
-        "currency": "eur",
-        "confirm": True,
-        "payment_method": "pm_card_visa",
-        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-        "metadata": {"installation": "shop", "order_id": str(order_id)},
-    }
-    sandbox.stripe.v1.payment_intents.create(test_create)
+    sandbox.stripe.v1.payment_intents.create(TAKEN | {"metadata": {"installation": "shop", "order_id": str(order_id)}})
     reconcile()
     assert "I4" in [found.promise for found in violations()]
     sandbox.fail("error_500", "/v1/refunds")
@@ -286,3 +287,80 @@ def test_audit_finds_a_change_without_its_event_and_an_outcome_left_unknown(sand
     Outbox.objects.filter(aggregate_version=3).delete()
 
     assert sorted(found.promise for found in violations()) == ["I10", "I8"]
+
+
+def test_stray_that_is_found_again_before_it_is_settled_is_told_once(sandbox):
+    sandbox.stripe.v1.payment_intents.create(TAKEN | {"metadata": {"installation": "shop", "order_id": str(new_id())}})
+
+    assert [len(reconcile().strays) for _run in range(2)] == [1, 1]
+    assert (StrayIntent.objects.count(), Outbox.objects.filter(type="payment.stray_found").count()) == (1, 1)
+    out = StringIO()
+    call_command("reconcile_payments", stdout=out)
+    assert f"stray     {StrayIntent.objects.get().intent_id}: is being canceled or refunded" in out.getvalue()
+
+
+@pytest.mark.parametrize("named", ["their-own-1234", "018f0000-0000-7000-8000-000000000001"])
+def test_intent_of_ours_that_names_another_order_is_left_to_a_human(sandbox, authorize, order_id, named):
+    intent_id = authorize().intent_id
+    sandbox.stripe.v1.payment_intents.capture(intent_id)
+    sandbox.stripe.v1.payment_intents.update(intent_id, {"metadata": {"order_id": named}})
+
+    (difference,) = reconcile().unresolved
+
+    assert (difference.order_id, difference.intent_id) == (named, intent_id)
+    assert difference.detail == f"{intent_id} differs from our payment in order_id"
+    assert status(order_id) == "SUBMITTED"
+
+
+def test_provider_that_is_away_in_the_middle_ends_the_run_and_what_was_repaired_stays(sandbox, authorize):
+    orders = [new_id(), new_id()]
+    for each in orders:
+        authorize(order=each)
+        sandbox.expire(each)
+    sandbox.fail("error_500", f"/v1/payment_intents/{sandbox.intent(orders[0]).id}", method="GET")
+
+    with pytest.raises(payments.PaymentUnknown):
+        reconcile()
+
+    # The list is read from its newest on.
+    assert [status(each) for each in orders] == ["SUBMITTED", "VOIDED"]
+    assert len(reconcile().repaired) == 1
+
+
+def test_old_hold_that_the_provider_has_never_heard_of_is_named_by_the_audit(sandbox, authorize, order_id):
+    intent_id = authorize().intent_id
+    Payment.objects.update(status="AUTHORIZED", created_at=Now() - timedelta(hours=3))
+    sandbox.control("POST", "reset", {})
+
+    assert [found.detail for found in violations() if found.promise == "I11"] == [
+        f"{intent_id}: authorized 49.00 EUR here, and the provider knows no such intent"
+    ]
+
+
+def test_hold_that_is_closed_while_the_provider_lists_is_no_difference(sandbox, authorize, order_id, monkeypatch):
+    authorize()
+    payments.refresh_payment(order_id=order_id)
+    real = StripeProvider.iter_intents
+
+    def closed_meanwhile(self, **asked):
+        if "until" in asked:
+            payments.void_payment(order_id=order_id, reason="customer")
+            return iter(())
+        return real(self, **asked)
+
+    monkeypatch.setattr(StripeProvider, "iter_intents", closed_meanwhile)
+
+    assert reconcile().unresolved == ()
+    assert status(order_id) == "VOIDED"
+
+
+@pytest.mark.usefixtures("captured")
+def test_refusal_that_does_not_say_that_there_is_no_such_intent_accuses_nobody(sandbox, monkeypatch):
+    def refused(self, *, intent_id):
+        raise words.refusal("no", operation="retrieve", code="account_invalid")
+
+    monkeypatch.setattr(StripeProvider, "iter_intents", lambda _self, **_asked: iter(()))
+    monkeypatch.setattr(StripeProvider, "retrieve_intent", refused)
+
+    with pytest.raises(payments.PaymentUnknown):
+        reconcile()

@@ -237,3 +237,12 @@ def test_refund_that_came_back_can_be_made_again(sandbox, authorize, order_id):
 
     assert refund(order_id).refunded == Money(4900, "EUR")
     assert violations() == []
+
+
+@pytest.mark.parametrize("minor", [0, -1])
+def test_refund_of_nothing_or_less_is_refused(sandbox, captured, order_id, minor):
+    with pytest.raises(payments.RefundExceedsCapture):
+        refund(order_id, minor)
+
+    assert not Refund.objects.exists()
+    assert sandbox.money(order_id) == (1, 4900)

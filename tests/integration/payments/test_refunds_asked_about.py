@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from payments import api as payments
-from payments import tasks
+from payments import services, tasks
+from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Outbox, Payment, Refund
 from payments.story import tell_story
 from shop.clock import now
@@ -186,3 +187,28 @@ def test_story_tells_that_the_bank_is_asked_about(sandbox, authorize, order_id):
 
     assert upcoming.what == f"Stripe is asked what the bank made of refund {Refund.objects.get().pk}"
     assert upcoming.at == Refund.objects.get().due_at
+
+
+def test_pending_refund_whose_answer_came_meanwhile_is_not_asked_about(sandbox, captured, order_id):
+    refund_id = new_id()
+    refund(order_id, 1000, refund_id)
+    sandbox.fail("error_500", "*", method="GET", times=None)
+
+    assert services.ask_about_pending_refund(refund_id=refund_id) == "SUCCEEDED"
+    assert sandbox.calls_failed() == 0
+
+
+def test_pending_refund_that_the_provider_does_not_list_stays_pending_and_is_asked_about_again(
+    sandbox, authorize, order_id, all_due, monkeypatch
+):
+    authorize("pm_card_pendingRefund")
+    payments.capture_payment(order_id=order_id)
+    refund(order_id)
+    monkeypatch.setattr(StripeProvider, "iter_refunds", lambda _self, **_asked: iter(()))
+    all_due()
+
+    assert tasks.resume_refunds() == 1
+
+    kept = Refund.objects.get()
+    assert (kept.status, kept.attempts > 0, kept.due_at > now()) == ("PENDING", True, True)
+    assert kept.last_error.endswith(f"the provider does not list its refund {kept.provider_refund_id}")

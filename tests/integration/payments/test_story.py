@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from payments import api as payments
-from payments.models import WebhookEvent
+from payments import tasks
+from payments.models import StrayIntent, WebhookEvent
+from payments.services.personal import waiting
 from payments.story import _IN_WORDS, tell_story
 from shop.events.event import registry
 from shop.ids import new_id
@@ -64,3 +66,33 @@ def test_every_fact_of_payments_has_its_words():
     told = {name for name, event in registry.items() if event.context() == "payments"} - {"payment.stray_found"}
 
     assert told == set(_IN_WORDS)
+
+
+def test_story_tells_of_a_stray_intent_and_that_it_is_settled(sandbox, captured, order_id, all_due):
+    sandbox.stripe.v1.payment_intents.create(
+        {
+            "amount": 4900,
+            "currency": "eur",
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "metadata": {"installation": "shop", "order_id": str(order_id)},
+        }
+    )
+    tasks.reconcile_recent()
+    stray = StrayIntent.objects.get()
+
+    story = tell_story(order_id)
+    assert story.happened[-1].what == "Stripe holds an intent that must not hold money"
+    assert story.happened[-1].facts == {
+        "intent_id": stray.intent_id,
+        "reason": "the order's payment uses another intent",
+        "outcome": "being settled",
+    }
+    assert [each.what for each in story.upcoming] == [f"intent {stray.intent_id} is canceled or refunded"]
+    assert waiting([order_id]) == {order_id: "money at the provider is not settled"}
+
+    tasks.settle_strays()
+    story = tell_story(order_id)
+    assert (story.happened[-1].facts["outcome"], story.upcoming) == ("refunded", ())
+    assert waiting([order_id]) != {order_id: "money at the provider is not settled"}

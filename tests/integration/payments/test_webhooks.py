@@ -14,9 +14,11 @@ from django.test import Client
 from psycopg_pool import PoolTimeout
 
 from payments import api as payments
-from payments import tasks
+from payments import services, tasks
+from payments.gateways import provider
 from payments.gateways.stripe.words import NOTICES
 from payments.models import KNOWN_IN, UNDER_WAY_IN, Outbox, Payment, PaymentStatus, StrayIntent, WebhookEvent
+from payments.services.webhooks import settle_unmatched
 from shop import retention
 from shop.clock import now
 from shop.ids import new_id
@@ -378,3 +380,75 @@ def test_notices_are_deleted_once_they_were_applied_long_ago(database, monkeypat
     assert tasks.prune_webhooks() == 3
 
     assert set(WebhookEvent.objects.values_list("event_id", flat=True)) == {"evt_3", "evt_4"}
+
+
+def made_intent(sandbox, order_id, **more):
+    """Make an intent with the order's id behind the shop's back."""
+    return sandbox.stripe.v1.payment_intents.create(
+        {
+            "amount": 4900,
+            "currency": "eur",
+            "payment_method": "pm_card_visa",
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "metadata": {"installation": "shop", "order_id": str(order_id)},
+            **more,
+        }
+    )
+
+
+def test_notice_of_an_intent_that_the_provider_does_not_know_is_closed(sandbox, post_webhook):
+    subject = {"object": "payment_intent", "id": "pi_nobody"}
+    post_webhook({"id": "evt_1", "type": "payment_intent.succeeded", "livemode": False, "data": {"object": subject}})
+
+    assert tasks.apply_webhooks() == 1
+    kept = WebhookEvent.objects.get()
+    assert (kept.outcome, kept.due_at, kept.applied_at is None) == ("no_such_intent", None, False)
+
+
+def test_notice_whose_news_was_recorded_since_it_was_claimed_asks_nobody_and_is_applied_once(
+    sandbox, authorize, order_id, post_webhook
+):
+    authorize()
+    (authorized,) = sandbox.events("payment_intent.amount_capturable_updated")
+    post_webhook(authorized)
+    intent_id = payments.refresh_payment(order_id=order_id).intent_id
+    sandbox.fail("error_500", "*", method="GET", times=None)
+
+    assert services.apply_notices(intent_id=intent_id) == 1
+    assert services.apply_notices(intent_id=intent_id) == 0
+    assert (WebhookEvent.objects.get().outcome, sandbox.calls_failed()) == ("nothing_new", 0)
+
+
+@pytest.mark.parametrize("ended", ["canceled", "refunded"])
+def test_intent_of_an_order_nobody_knows_that_holds_no_money_is_no_stray(sandbox, post_webhook, ended):
+    intent = made_intent(sandbox, new_id(), confirm=ended == "refunded")
+    if ended == "canceled":
+        sandbox.stripe.v1.payment_intents.cancel(intent.id)
+    else:
+        sandbox.stripe.v1.refunds.create({"payment_intent": intent.id})
+    post_webhook(sandbox.events("payment_intent.canceled", "payment_intent.succeeded")[0])
+
+    assert tasks.apply_webhooks() == 1
+    assert (WebhookEvent.objects.get().outcome, StrayIntent.objects.count()) == ("holds_nothing", 0)
+
+
+def test_intent_whose_id_is_yet_to_be_stored_is_left_to_the_call_that_made_it(
+    sandbox, authorize, order_id, post_webhook
+):
+    sandbox.fail("lost_answer", "/v1/payment_intents")
+    with pytest.raises(payments.PaymentUnknown):
+        authorize()
+    sandbox.stripe.v1.payment_intents.confirm(sandbox.intent(order_id).id)
+    post_webhook(sandbox.events("payment_intent.amount_capturable_updated")[0])
+
+    assert tasks.apply_webhooks() == 1
+    assert (WebhookEvent.objects.get().outcome, StrayIntent.objects.count()) == ("not_submitted_yet", 0)
+    assert authorize().status == "AUTHORIZED"
+    assert sandbox.ledger(order_id)[0]["authorizations"] == 1
+
+
+def test_intent_whose_id_was_stored_while_the_provider_was_asked_is_its_payment_s(sandbox, authorize, order_id):
+    intent_id = authorize().intent_id
+
+    assert settle_unmatched(provider().retrieve_intent(intent_id=intent_id)) == "recorded"
+    assert (status(order_id), StrayIntent.objects.count()) == ("AUTHORIZED", 0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import stripe
+from structlog.testing import capture_logs
 
-from payments.gateways import CardRefused, PaymentUnknown, ProviderRefused
+from payments.gateways import CardRefused, PaymentProviderUnavailable, PaymentUnknown, ProviderRefused
 from payments.gateways.stripe.errors import translate_error
 
 
@@ -46,3 +47,12 @@ def test_402_of_anything_else_is_a_refusal_with_its_code(operation):
 
     assert isinstance(told, ProviderRefused)
     assert told.provider_code == "expired_card"
+
+
+@pytest.mark.parametrize("error", [stripe.AuthenticationError, stripe.PermissionError])
+def test_rejected_key_is_a_provider_that_is_away_and_is_logged(error):
+    with capture_logs() as logs:
+        told = translate_error(error("no such key", http_status=401), "capture")
+
+    assert isinstance(told, PaymentProviderUnavailable)
+    assert [(line["event"], line["log_level"]) for line in logs] == [("payment.provider_rejects_our_key", "error")]

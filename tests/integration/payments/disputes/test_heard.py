@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from payments import api as payments
 from payments import services, tasks
+from payments.gateways import ProviderMismatch
 from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import Dispute, Payment, WebhookEvent
 from payments.services.disputes import LOOK_AFTER_THE_END
@@ -185,3 +186,43 @@ def test_a_provider_that_does_not_answer_postpones_the_notice_and_nothing_is_los
     all_due()
     tasks.apply_webhooks()
     assert Dispute.objects.get().status == "NEEDS_RESPONSE"
+
+
+def test_a_dispute_that_is_recorded_anew_each_time_it_is_asked_about_is_unknown(dispute, hear, monkeypatch):
+    dispute()
+    hear()
+    ask = StripeProvider.retrieve_dispute
+
+    def overtaken(self, *, provider_dispute_id):
+        seen = ask(self, provider_dispute_id=provider_dispute_id)
+        services.sync_disputes(Payment.objects.get())
+        return seen
+
+    monkeypatch.setattr(StripeProvider, "retrieve_dispute", overtaken)
+
+    with pytest.raises(payments.PaymentUnknown, match="keeps moving"):
+        services.ask_about_dispute(dispute_id=Dispute.objects.get().pk)
+    assert facts() == [("opened", "NEEDS_RESPONSE")]
+
+
+def test_a_dispute_about_which_the_provider_does_not_answer_is_asked_about_later(sandbox, dispute, hear):
+    dispute()
+    hear()
+    Dispute.objects.update(due_at=Now())
+    sandbox.fail("error_500", "/v1/disputes/*", method="GET")
+
+    assert tasks.ask_about_disputes() == 1
+
+    kept = Dispute.objects.get()
+    assert (kept.attempts, kept.due_at > now(), "payment_unknown" in kept.last_error) == (1, True, True)
+
+
+def test_a_move_that_no_dispute_makes_is_refused_and_nothing_is_recorded(dispute, hear):
+    dispute()
+    hear()
+    Dispute.objects.update(status="PREVENTED", reason="kept")
+
+    with pytest.raises(ProviderMismatch, match="went from PREVENTED to NEEDS_RESPONSE"):
+        services.ask_about_dispute(dispute_id=Dispute.objects.get().pk)
+    assert (Dispute.objects.get().status, Dispute.objects.get().reason) == ("PREVENTED", "kept")
+    assert facts() == [("opened", "NEEDS_RESPONSE")]

@@ -7,6 +7,8 @@ from django.db.models.functions import Now
 
 from payments import api as payments
 from payments import services, tasks
+from payments.gateways.stripe import adapter as stripe_adapter
+from payments.gateways.stripe import snapshots
 from payments.models import Dispute, Payment, Refund
 from payments.queries import payment_figures
 from payments.services.owed import less_owed
@@ -166,3 +168,16 @@ def test_the_dashboard_counts_a_refused_refund_until_its_money_went_back(sandbox
     refund(order_id)
 
     assert payment_figures()["refunds refused"] == "0"
+
+
+def test_a_refund_that_is_refused_for_a_dispute_in_a_state_unknown_here_waits(dispute, order_id, monkeypatch):
+    dispute()
+    monkeypatch.setattr(
+        stripe_adapter, "to_dispute", lambda shown: snapshots.to_dispute({**shown, "status": "arbitration"})
+    )
+
+    with pytest.raises(payments.PaymentUnknown, match="does not show"):
+        refund(order_id)
+
+    assert [(each.status, each.attempts) for each in Refund.objects.all()] == [("REQUESTED", 1)]
+    assert not Dispute.objects.exists()

@@ -5,11 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.db.models import F
 from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
 
+from payments import api as payments
 from payments.gateways.stripe import adapter as stripe_adapter
-from payments.gateways.stripe import snapshots
+from payments.gateways.stripe import snapshots, words
+from payments.gateways.stripe.adapter import StripeProvider
 from payments.models import (
     OPEN_DISPUTES,
     Dispute,
@@ -140,3 +146,70 @@ def test_the_end_of_an_inquiry_that_was_refunded_in_part_says_that_money_is_left
     hear()
 
     assert Outbox.objects.get(type="payment.dispute_closed").payload["refunded_in_full"] is False
+
+
+def test_a_dispute_that_is_only_not_listed_yet_is_no_difference(dispute, hear, monkeypatch):
+    dispute()
+    hear()
+    monkeypatch.setattr(StripeProvider, "iter_disputes", lambda _self, **_asked: iter(()))
+
+    assert violations() == []
+
+
+def test_a_refusal_that_does_not_say_that_there_is_no_such_dispute_accuses_nobody(dispute, hear, monkeypatch):
+    def refused(self, *, provider_dispute_id):
+        raise words.refusal("no", operation="retrieve_dispute", code="account_invalid")
+
+    dispute()
+    hear()
+    monkeypatch.setattr(StripeProvider, "iter_disputes", lambda _self, **_asked: iter(()))
+    monkeypatch.setattr(StripeProvider, "retrieve_dispute", refused)
+
+    with pytest.raises(payments.PaymentUnknown):
+        violations()
+
+
+@pytest.fixture
+def boss(sandbox):
+    client = Client()
+    client.force_login(get_user_model().objects.create_superuser(email="boss@shop.example", password="pw"))
+    return client
+
+
+@pytest.mark.parametrize(
+    ("columns", "to_do"),
+    [
+        ({"status": "NEEDS_RESPONSE"}, "answer it at the provider"),
+        ({"status": "UNDER_REVIEW"}, "wait for the bank"),
+        ({"status": "LOST"}, "decide about the parcel"),
+        ({"status": "WON", "withdrawn_minor": 0}, ">-<"),
+    ],
+)
+def test_staff_are_told_what_a_dispute_waits_for(dispute, hear, boss, columns, to_do):
+    dispute()
+    hear()
+    Dispute.objects.update(**columns)
+
+    page = boss.get(reverse("admin:payments_dispute_changelist")).content.decode()
+
+    assert to_do in page.replace("\n", "").replace(" <", "<").replace("> ", ">")
+
+
+def test_staff_have_the_provider_asked_about_a_dispute(dispute, hear, decide, boss, order_id):
+    dispute_id = dispute()
+    hear()
+    decide(dispute_id, "lose")
+
+    url = reverse("admin:payments_dispute_ask_about_one", args=[Dispute.objects.get().pk])
+    assert boss.post(url, {"_form_submitted": "True"}).status_code in (200, 302)
+
+    assert Dispute.objects.get().status == "LOST"
+    assert "asked the provider" in LogEntry.objects.get().change_message
+
+
+def test_the_story_says_that_the_bank_decides_about_a_dispute_that_was_answered(dispute, hear, order_id):
+    dispute_id = dispute()
+    hear()
+    Dispute.objects.update(status="UNDER_REVIEW")
+
+    assert f"the bank decides about dispute {dispute_id}" in [each.what for each in tell_story(order_id).upcoming]
