@@ -23,7 +23,7 @@ from shipping.models import TRACKED, Shipment, ShipmentStatus
 from shipping.rules import Stage
 from shipping.services import bookings, due
 from shipping.services.holds import NOT_HELD
-from shipping.services.shipments import confirm_delivery, dispatch_shipment
+from shipping.services.shipments import ShipmentAlreadyDispatched, confirm_delivery, dispatch_shipment
 from shop import transactions
 from shop.errors import Refusal
 from shop.observability.tracing import private_call_span
@@ -114,8 +114,12 @@ def _track(shipment: Shipment) -> None:
         if progress.stage == Stage.DELIVERED:
             confirm_delivery(shipment_id=shipment.pk)
             return
+    except ShipmentAlreadyDispatched:
+        # Staff were faster, under another number: at once, so that a parcel that has arrived is seen as theirs.
+        _check_again(shipment, 0)
+        return
     except Refusal as refusal:
-        # Staff were faster, or the order was canceled while the parcel left: the row says which.
+        # It has no number, or the order was canceled while the parcel left: the row says which.
         log.warning("shipment.progress_refused", order_id=str(shipment.order_id), code=refusal.code)
     _check_again(shipment, progress.check_after_seconds)
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 from django.db import connections
+from django.db.models.functions import Now
 
 from local.carrier.gateway import LOST_ANSWER_POSTAL_CODE, REFUSED_POSTAL_CODE, UNAVAILABLE_POSTAL_CODE, SandboxCarrier
 from local.carrier.models import SandboxBooking
@@ -12,8 +13,10 @@ from orders import api as orders
 from orders.models import Order
 from shipping import api as shipping
 from shipping import gateways
+from shipping.gateways.carrier import Progress
 from shipping.models import Outbox, Shipment
 from shipping.queries import tell_story
+from shipping.rules import Stage
 from shipping.services import booking, bookings, shipments, surplus
 from shop import transactions
 from shop.story.timeline import Upcoming
@@ -235,3 +238,71 @@ def test_carriers_are_never_called_inside_a_transaction(database):
 
     with transactions.transaction("shipping"), pytest.raises(transactions.TransactionMisuse):
         SandboxCarrier().find(reference=None)
+
+
+def test_crash_between_booking_by_hand_and_recording_books_by_hand(shipment_in, settings):
+    settings.SHIPPING_CARRIER = "manual"
+    shipment = shipment_in("PENDING")
+    Shipment.objects.filter(pk=shipment.pk).update(carrier="manual", carrier_asked_at=Now())
+
+    booking.book_due_shipments()
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.carrier_reference, shipment.due_at) == ("BOOKED", str(shipment.pk), None)
+
+
+def test_parcel_that_staff_book_by_hand_and_that_is_due_waits_for_staff_again(shipment_in, settings):
+    settings.SHIPPING_CARRIER = "manual"
+    shipment = shipment_in("BOOKED")
+    Shipment.objects.filter(pk=shipment.pk).update(due_at=Now())
+
+    assert booking.track_shipments() == 1
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.due_at) == ("BOOKED", None)
+
+
+def test_parcel_that_staff_gave_to_another_carrier_waits_for_their_word_that_it_has_arrived(shipment_in):
+    shipment = shipment_in("BOOKED")
+    shipments.dispatch_shipment(shipment_id=shipment.pk, tracking_number="JD0140", carrier="DHL")
+
+    assert tell_story(shipment.order_id).upcoming == (
+        Upcoming("shipping", "staff mark the parcel as delivered", None, by_staff=True),
+    )
+
+
+def dispatched_meanwhile(monkeypatch, shipment, number):
+    """Have staff hand the parcel over under this number while its carrier says how far it is."""
+
+    class DispatchedMeanwhile(SandboxCarrier):
+        def track(self, *, carrier_reference):
+            monkeypatch.setitem(gateways.CARRIERS, "sandbox", SandboxCarrier)
+            shipments.dispatch_shipment(shipment_id=shipment.pk, tracking_number=number)
+            return super().track(carrier_reference=carrier_reference)
+
+    monkeypatch.setitem(gateways.CARRIERS, "sandbox", DispatchedMeanwhile)
+
+
+def test_parcel_that_has_arrived_when_staff_enter_another_number_is_delivered_at_the_next_look(
+    shipment_in, monkeypatch
+):
+    shipment = shipment_in("BOOKED", transit_seconds=0)
+    dispatched_meanwhile(monkeypatch, shipment, "TYPED-1")
+
+    for _turn in range(2):
+        booking.track_shipments()
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.tracking_number, shipment.due_at) == ("DELIVERED", "TYPED-1", None)
+
+
+def test_parcel_that_left_without_a_number_waits_for_one_from_staff(shipment_in, monkeypatch):
+    shipment = shipment_in("BOOKED", transit_seconds=0)
+    Shipment.objects.update(tracking_number="")
+    monkeypatch.setattr(SandboxCarrier, "track", lambda _self, **_asked: Progress(stage=Stage.DELIVERED))
+
+    assert booking.track_shipments() == 1
+
+    shipment.refresh_from_db()
+    assert (shipment.status, shipment.due_at) == ("BOOKED", None)
+    assert tell_story(shipment.order_id).upcoming[0].what.startswith("staff hand the parcel over")

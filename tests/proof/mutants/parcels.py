@@ -50,6 +50,16 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        removes="the next look at a parcel that staff handed over under another number meanwhile",
+        promise="I10",
+        file=BOOKING,
+        old="        _check_again(shipment, 0)\n",
+        new="        _check_again(shipment, progress.check_after_seconds)\n",
+        killers=(
+            f"{SHIPPING}/test_booking.py::test_parcel_that_has_arrived_when_staff_enter_another_number_is_delivered_at_the_next_look",
+        ),
+    ),
+    Mutant(
         removes="the way back of a booking that came after its cancellation",
         promise="I10",
         file="shipping/services/bookings.py",
