@@ -125,11 +125,6 @@ def _task(
     )
 
 
-def task_headers(task: str, task_id: str) -> dict[str, Any]:
-    """Return the headers of Celery's protocol 2; no worker needs a picture of the arguments, which costs it much."""
-    return _headers(task) | {"id": task_id, "root_id": task_id}
-
-
 @cache
 def _entries(task: str) -> bytes:
     return frames.entries_of(_headers(task))
@@ -137,6 +132,7 @@ def _entries(task: str) -> bytes:
 
 @cache
 def _headers(task: str) -> dict[str, Any]:
+    """Return the headers of Celery's protocol 2; no worker needs a picture of the arguments, which costs it much."""
     unset = ("shadow", "eta", "expires", "group", "group_index", "parent_id", "stamped_headers")
     return {
         "lang": "py",
