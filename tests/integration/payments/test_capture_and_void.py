@@ -363,10 +363,12 @@ def test_capture_a_day_after_its_answer_was_lost_is_not_sent_again(sandbox, auth
     assert sandbox.money(order_id) == (1, 4900)
 
 
-def test_capture_of_what_was_seen_captured_takes_nothing_more(sandbox, captured, order_id):
+def test_capture_of_what_was_seen_captured_takes_nothing_more_and_tells_how_it_stands_now(sandbox, captured, order_id):
     assert payments.capture_payment(order_id=order_id, seen=captured).status == "CAPTURED"
-    assert sandbox.money(order_id) == (1, 4900)
-    assert versions(order_id) == [1, 2, 3, 4]
+    payments.void_payment(order_id=order_id, reason="customer")
+
+    assert payments.capture_payment(order_id=order_id, seen=captured).status == "REFUNDED"
+    assert sandbox.money(order_id) == (1, 0)
 
 
 @pytest.mark.parametrize(
