@@ -136,6 +136,7 @@ def test_the_short_services_have_the_shape_of_the_port(port: Any, adapter: type)
         ("TAX_SERVICE", "no.such.service", "orders.E002"),
         ("SHIPPING_RATE_SERVICE_FALLBACK", "free", "shipping.E002"),
         ("SHIPPING_RATE_SERVICE", "no.such.service", "shipping.E003"),
+        ("SHIPPING_CARRIER", "no_such_carrier", "shipping.E001"),
     ],
 )
 def test_a_setting_that_cannot_be_stops_the_start(settings: Any, name: str, value: str, error: str):

@@ -310,3 +310,21 @@ def test_a_category_that_looks_like_another_is_asked_about(shelf):
     (warning,) = [str(each) for each in get_messages(answer.wsgi_request)]
     assert warning.startswith("Kichen is a new category. Did you mean Kitchen?")
     assert "Books" not in "".join(map(str, get_messages(other.wsgi_request)))
+
+
+@pytest.mark.parametrize("from_dialog", [False, True])
+def test_a_product_whose_sku_is_taken_is_told_and_leads_back_to_the_list(shelf, from_dialog):
+    shelf()
+    url = reverse("admin:inventory_product_changelist")
+    form = {"_form_submitted": "True", "sku": "MUG", "name": "Mug", "price": "1", "currency": "EUR"}
+
+    answer = signed_in().post(
+        reverse("admin:inventory_product_add_one"), form, headers={"HX-Request": "true"} if from_dialog else {}
+    )
+
+    assert (answer.status_code, answer.get("HX-Redirect" if from_dialog else "Location")) == (
+        200 if from_dialog else 302,
+        url,
+    )
+    assert [said.level_tag for said in get_messages(answer.wsgi_request)] == ["error"]
+    assert not LogEntry.objects.exists()

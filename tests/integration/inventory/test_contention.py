@@ -18,7 +18,7 @@ from inventory.models import Outbox, Reservation, StockMovement
 from inventory.services import ledger, locked_stock, together
 from inventory.services import reservation_store as store
 from inventory.services.reservation_store import Wish
-from shop import transactions
+from shop import coalescing, transactions
 from shop.errors import Busy
 from tests.driver.sessions import waiting_for
 from tests.driver.waiting import until
@@ -391,3 +391,17 @@ def test_order_that_was_not_answered_in_time_is_found_when_it_asks_again(shelf, 
 def wish_for(*lines: tuple[str, int], order_id: UUID | None = None) -> Wish:
     wanted = rules.summed([inventory.Line(sku, quantity) for sku, quantity in lines])
     return Wish.of(StockReserved(order_id=order_id or uuid4(), status="HELD", lines=wanted))
+
+
+@pytest.mark.parametrize("both_ways", ["together"], indirect=True)
+def test_order_that_finds_the_queue_full_is_told_that_the_shop_is_busy_and_holds_nothing(shelf, monkeypatch):
+    shelf()
+    order_id = uuid4()
+    with monkeypatch.context() as full:
+        full.setattr(coalescing, "LONGEST_QUEUE", 0)
+        with pytest.raises(inventory.InventoryBusy):
+            reserve(("MUG", 1), order_id=order_id)
+    assert (status_of(order_id), levels()) == (None, (10, 0, 0))
+
+    reserve(("MUG", 1), order_id=order_id)
+    assert levels() == (9, 1, 0)

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from inventory import api as inventory
-from inventory.models import Outbox, Product, StockMovement
+from inventory.models import Outbox, Product, Stock, StockMovement
 from inventory.services import import_products as importing
 from orders.models import TaxRate
 from shop.money import Money
@@ -141,6 +141,52 @@ def test_what_cannot_be_imported_is_told_and_changes_nothing(run: Run, text: str
     assert everything() == []
 
 
+def test_of_many_lines_with_errors_the_first_hundred_are_told(run: Run):
+    _, err = run(HEADER + "MUG,Mug,x,EUR,,,,\n" * 103, "-v", "0")
+
+    assert len([line for line in err.splitlines() if line.startswith("line ")]) == 100
+    assert "and 3 more lines with errors" in err
+    assert err.endswith("103 of 103 lines have errors; nothing was imported")
+
+
+def test_a_file_is_read_from_standard_input(database: None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.stdin", StringIO(HEADER + "CUP,Cup,9.00,EUR,Kitchen,,,\n"))
+
+    call_command("import_products", "-", "-v", "0", stdout=StringIO())
+
+    assert levels("CUP") == (0, 0, 0)
+
+
+def take_away() -> None:
+    Stock.objects.filter(product_id="CUP").delete()
+    Product.objects.filter(sku="CUP").delete()
+
+
+def add() -> None:
+    inventory.add_product(sku="TEA", name="Tea", price=Money(1, "JPY"))
+
+
+@pytest.mark.parametrize(("meanwhile", "says"), [(take_away, "CUP is gone"), (add, "import the file again")])
+def test_products_that_are_changed_during_an_import_keep_all_of_it_out(
+    run: Run, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None], says: str
+):
+    inventory.add_product(sku="CUP", name="Old cup", price=Money(1, "EUR"))
+    write = importing._write
+
+    def write_late(*args: Any) -> None:
+        meanwhile()
+        write(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(importing, "_write", write_late)
+        _, err = run(FILE, "--reference", "delivery 7")
+    assert says in err
+    assert not Product.objects.filter(sku="MUG").exists()
+
+    assert "CommandError" not in run(FILE, "--reference", "delivery 7")[1]
+    assert (levels("MUG"), levels("TEA")) == ((10, 0, 0), (3, 0, 0))
+
+
 def test_a_file_that_is_not_there_is_told(database: None, tmp_path: Path):
     with pytest.raises(CommandError, match="cannot be read: No such file"):
         call_command("import_products", str(tmp_path / "none.csv"))
@@ -215,3 +261,12 @@ def test_a_tax_class_that_no_rate_is_for_is_told(run: Run):
     assert "Did you mean reduced?" in told
     assert "class reduced:" not in told
     assert "redused" not in run(text)[1]
+
+
+def test_where_a_service_says_the_taxes_no_tax_class_is_told(run: Run, settings: Any):
+    TaxRate.objects.create(country="DE", tax_class="reduced", label="VAT 7 %", percent=7)
+    settings.TAX_SERVICE = "some.service"
+
+    _, told = run("sku,name,price,currency,tax_class\nTEA,Tea,7.80,EUR,redused\n", "-v", "0")
+
+    assert told == ""

@@ -121,3 +121,8 @@ def test_the_database_refuses_what_no_product_can_be(shelf, wrong):
 
     with pytest.raises(IntegrityError), transaction.atomic(using=transactions.alias_for("inventory")):
         execute(f"UPDATE inventory_product SET {wrong} WHERE sku = %s", "MUG")
+
+
+def test_a_product_that_is_not_there_is_not_changed(database):
+    with pytest.raises(inventory.UnknownProduct, match="there is no product MUG"):
+        change("MUG")

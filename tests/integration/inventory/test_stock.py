@@ -7,6 +7,7 @@ from django.db import IntegrityError, connections
 
 from inventory import api as inventory
 from inventory.models import Outbox, Stock, StockMovement
+from inventory.services import ledger
 from payments import api as payments
 from shop import transactions
 from shop.money import Money
@@ -194,3 +195,14 @@ def test_a_price_that_can_never_be_charged_is_refused(shelf):
                 price=Money(12345, "KWD"),
                 active=True,
             )
+
+
+def test_stock_of_a_product_that_has_none_is_not_moved_and_the_ledger_is_not_told(shelf):
+    shelf()
+    lines = [(None, inventory.Line("MUG", 1)), (None, inventory.Line("CUP", 1))]
+
+    with pytest.raises(LookupError, match="CUP"), ledger.unit_of_work() as cursor:
+        ledger.move(cursor, ledger.RECEIVE, lines, reference="delivery 2")
+
+    assert levels() == (10, 0, 0)
+    assert not StockMovement.objects.filter(reference="delivery 2").exists()

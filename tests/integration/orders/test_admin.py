@@ -371,3 +371,15 @@ def test_statuses_kinds_and_amounts_are_shown_as_people_read_them(order_id: uuid
         assert "€2.50" in text
     assert ">250<" not in page
     email.delete()
+
+
+@pytest.mark.parametrize("action", ["cancel_one", "revoke_links_one"])
+def test_a_question_about_an_order_that_is_not_there_says_so(mug: str, action: str):
+    client = Client()
+    client.force_login(
+        UserFactory(is_staff=True, is_superuser=True), backend="django.contrib.auth.backends.ModelBackend"
+    )
+
+    page = client.get(reverse(f"admin:orders_order_{action}", args=[uuid.uuid4()]))
+
+    assert "There is no such order." in page.content.decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from io import StringIO
@@ -13,8 +14,11 @@ from django.core.management import CommandError, call_command
 from orders import services
 from orders.models import Order
 from orders.sagas.entry import resume, resume_due
+from payments import audit as audit_of_payments
+from shop import audit as kernel
 from shop.events import dead_letters, relay
 from shop.events.inbox import bury, inbox_of
+from shop.management.commands import audit as command
 from tests.driver.orders import placed, status_of
 from tests.driver.provider import Provider
 from tests.driver.shop import violations
@@ -186,6 +190,76 @@ def test_an_order_on_its_way_is_no_violation(mug: str, sandbox: Provider):
 
     assert status_of(order_id) == "CONFIRMING"
     assert violations() == []
+
+
+def one_cent_less(order_id: uuid.UUID) -> None:
+    execute("orders", "UPDATE orders_order SET total_minor = total_minor - 1 WHERE id = %s", order_id)
+
+
+def test_what_is_found_is_printed_a_line_each_as_json_and_counted_beyond_the_first(
+    confirmed: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+):
+    one_cent_less(confirmed)
+    monkeypatch.setattr(command, "MOST", 0)
+    printed = StringIO()
+
+    assert "and 1 more; --json prints them all" in audit("I4")
+    with pytest.raises(CommandError):
+        call_command("audit", "--only", "I4", "--json", stdout=printed)
+
+    (found,) = [line for line in map(json.loads, printed.getvalue().splitlines()) if "violation" in line]
+    assert found == {
+        "violation": "I4",
+        "context": "orders",
+        "subject": f"order {confirmed}",
+        "detail": "its payment is of 12.50 EUR for a total of 12.49 EUR; 12.50 EUR were captured",
+    }
+
+
+def test_a_long_audit_says_how_far_it_is(confirmed: uuid.UUID, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(command, "SILENT_SECONDS", 0)
+    monkeypatch.setattr(kernel, "PAGE", 1)
+    monkeypatch.setattr(audit_of_payments, "PAGE", 1)
+    told = StringIO()
+
+    call_command("audit", stdout=StringIO(), stderr=told)
+
+    lines = told.getvalue().splitlines()
+    assert any(line.startswith("0 s: orders: ") and line.endswith(", 1 rows read") for line in lines), lines
+    assert any(line.startswith("0 s: payments: ") and line.endswith(", 1 rows read") for line in lines), lines
+
+
+def test_there_is_no_check_of_a_promise_that_nobody_made():
+    with pytest.raises(CommandError, match="no check for I99; the promises are I1 to I13"):
+        call_command("audit", "--only", "I99")
+
+
+@pytest.mark.parametrize(
+    ("since", "found"),
+    [
+        ("2020-01-01", True),
+        ("2020-01-01T08:00Z", True),
+        ("2020-01-01T08:00", True),
+        ("2:00:00", True),
+        ("7 00:00:00", True),
+        ("2999-01-01", False),
+        ("2999-01-01T08:00", False),
+    ],
+)
+def test_only_what_was_placed_since_a_moment_is_judged(confirmed: uuid.UUID, since: str, found: bool):
+    one_cent_less(confirmed)
+    printed = StringIO()
+    try:
+        call_command("audit", "--only", "I4", f"--since={since}", stdout=printed)
+    except CommandError:
+        assert found
+    assert (str(confirmed) in printed.getvalue()) is found
+
+
+@pytest.mark.parametrize("since", ["yesterday", "-2:00:00", "2026-13-01", ""])
+def test_a_moment_that_is_none_is_refused(since: str):
+    with pytest.raises(CommandError, match="--since"):
+        call_command("audit", f"--since={since}")
 
 
 # --- explain_order ------------------------------------------------------------------------------------------------------
@@ -381,3 +455,18 @@ def test_who_resumes_an_order_walks_it_alone(mug: str, sandbox: Provider):
 
     assert resume_due() == 0, "the sweep leaves it to the one who asked"
     assert status_of(order) == "PENDING"
+
+
+@pytest.mark.parametrize(
+    ("columns", "next_step"),
+    [
+        ("attempts = 0", "checkout will be resumed at reserve_stock if its current worker does not finish"),
+        ("attempts = 2", "checkout tries reserve_stock again after 2 failed attempts"),
+        ("waiting_for = 'dispute'", "checkout waits until the customer's bank has decided the dispute"),
+    ],
+)
+def test_the_story_says_what_a_saga_does_next(mug: str, columns: str, next_step: str):
+    order_id = placed()
+    execute("orders", f"UPDATE orders_saga SET {columns} WHERE order_id = %s", order_id)
+
+    assert any(next_step in line for line in explain(order_id))

@@ -17,8 +17,9 @@ from inventory.models import Reservation
 from orders import services
 from orders.events import OrderCanceling
 from orders.models import Order, Outbox
+from orders.queries import get_order
 from orders.rules import CancelReason
-from orders.sagas.entry import cancel_order, resume, resume_due
+from orders.sagas.entry import cancel_order, extend_hold, resume, resume_due
 from orders.services import order_links
 from shop import transactions
 from shop.rest import idempotency
@@ -388,3 +389,17 @@ def test_an_extension_that_waits_for_the_walk_that_cancels_is_refused(order_id: 
     assert in_threads(cancel, extend) == [None, "409 hold_not_extendable"]
     cancel_order(order_id=order_id, reason=CancelReason.STAFF_REQUEST)
     assert (status_of(order_id), levels(), times_told(order_id)) == ("CANCELED", (10, 0, 0), 0)
+
+
+def test_a_request_that_was_read_before_it_was_done_and_comes_after_the_order_s_end_is_answered_as_done(
+    order_id: uuid.UUID,
+):
+    before, operation_id = get_order(order_id=order_id), uuid.uuid4()
+    extend_hold(order=before, operation_id=operation_id)
+    cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+
+    again = extend_hold(order=before, operation_id=operation_id)
+
+    assert (again.hold_extension, again.status, times_told(order_id)) == (operation_id, "CANCELED", 1)
+    with pytest.raises(services.HoldNotExtendable):
+        extend_hold(order=before, operation_id=uuid.uuid4())

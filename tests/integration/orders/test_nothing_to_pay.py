@@ -151,3 +151,16 @@ def test_only_an_order_that_costs_nothing_is_confirmed_without_a_payment(shopper
 
 def _away(**_kwargs: Any) -> None:
     raise inventory.InventoryUnavailable
+
+
+def test_its_customer_is_asked_for_no_payment_method_while_it_waits(shopper: Shopper):
+    order_id = placed((FREE, 1), payment_method="", customer_id=shopper.user.pk)
+    reserve_stock(get_progress(order_id=order_id))
+    services.advance_order(
+        order=get_progress(order_id=order_id), to="AWAITING_PAYMENT", saga="checkout", steps=[], ends_saga=False
+    )
+
+    told = shopper.order(order_id)
+
+    assert (told["status"], told["next_action"]) == ("AWAITING_PAYMENT", "wait")
+    assert resume(order_id=order_id).status == "CONFIRMED"

@@ -14,11 +14,14 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
+from orders import services
 from orders.models import Order, Outbox
-from orders.rules import CancelReason
+from orders.rules import CancelReason, id_of_full_refund
 from orders.sagas.entry import cancel_order, resume
 from payments import tasks
 from payments.models import Payment
+from shop import transactions
+from shop.money import Money
 from shop.observability.metrics import gauges
 from tests.driver.factories import UserFactory
 from tests.driver.orders import payment, placed, sent_back, status_of
@@ -196,3 +199,19 @@ def test_the_audit_names_what_is_kept_and_in_no_list_not_what_staff_are_called_f
     refund(staff, refunded, 1250)
 
     assert violations() == []
+
+
+@pytest.mark.makes_facts_up
+@pytest.mark.parametrize(
+    ("status", "full", "told"), [("CANCELING", True, 0), ("REFUNDING", True, 0), ("REFUNDING", False, 1)]
+)
+def test_a_refund_that_comes_back_while_its_order_still_returns_the_money_is_not_told(
+    order_in: Callable[[str], uuid.UUID], status: str, full: bool, told: int
+):
+    order_id = order_in(status)
+    refund_id = id_of_full_refund(order_id, 0) if full else uuid.uuid4()
+
+    with transactions.transaction("orders"):
+        services.announce_returned_refund(order_id=order_id, refund_id=refund_id, amount=Money(100, "EUR"))
+
+    assert Outbox.objects.filter(type="order.refund_returned").count() == told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 import pytest
@@ -335,3 +336,29 @@ def test_a_limit_of_nothing_is_refused_in_words(staff: Client, page: str, values
 
     assert wrong in found
     assert "onstraint" not in found
+
+
+def test_an_amount_that_the_card_provider_cannot_count_is_refused_beside_its_field(staff: Client):
+    told = save(staff, "orders/fee", FEE | {"amount": "5.124", "currency": "KWD", "below": ""})
+
+    assert "KWD" in told
+    assert not Fee.objects.exists()
+
+
+@pytest.mark.parametrize(("below", "shown"), [("20", "€20.00"), ("", ">-<")])
+def test_the_list_of_fees_says_below_which_value_each_is_charged(staff: Client, below: str, shown: str):
+    assert save(staff, "orders/fee", FEE | {"below": below}) == ""
+
+    assert shown in _squeezed(staff.get("/admin/orders/fee/"))
+
+
+@pytest.mark.parametrize(("takes_off", "shown"), [({"percent": "12.50", "amount": ""}, "12.5 %"), ({}, "€10.00")])
+def test_the_list_of_codes_says_what_each_takes_off(staff: Client, takes_off: dict[str, str], shown: str):
+    assert save(staff, "orders/discountcode", CODE | takes_off) == ""
+
+    assert shown in _squeezed(staff.get("/admin/orders/discountcode/"))
+
+
+def _squeezed(page: Any) -> str:
+    """Return a page without the spaces around its tags."""
+    return re.sub(r"\s*([<>])\s*", r"\1", page.content.decode())

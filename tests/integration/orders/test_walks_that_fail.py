@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -10,12 +11,13 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError
 
 from orders import services
-from orders.queries import get_progress
+from orders.queries import OrderNotFound, get_progress
 from orders.rules import CancelReason
 from orders.sagas import engine
 from orders.sagas.engine import Saga, Step
-from orders.sagas.entry import cancel_order, resume_due
-from tests.driver.orders import make_due, placed, saga_of, status_of
+from orders.sagas.entry import cancel_order, resume, resume_due
+from shop.errors import Fault
+from tests.driver.orders import levels, make_due, pass_deadline, placed, reservation, saga_of, status_of
 from tests.driver.provider import Provider
 from tests.driver.tables import execute
 
@@ -121,3 +123,73 @@ def test_one_order_that_fails_does_not_stop_its_neighbors(mug: str, sandbox: Pro
     make_due()
     resume_due()
     assert status_of(broken) == "CONFIRMED"
+
+
+def test_a_step_that_must_not_be_refused_and_is_calls_a_human(mug: str, settle: Callable[[], None]):
+    order_id = placed()
+
+    def refuse(order: Any) -> None:
+        raise services.NotPayable(order_id=str(order_id), status="PENDING")
+
+    with pytest.raises(engine.SagaStuck, match="refuse was refused and checkout has no way back"):
+        engine.run(toy(refuse), order_id=order_id)
+
+    assert (status_of(order_id), saga_of(order_id).parked_at is not None) == ("PENDING", True)
+    settle()
+    assert status_of(order_id) == "DELIVERED"
+
+
+def test_a_fault_after_the_race_was_lost_postpones_nothing(mug: str):
+    order_id = placed()
+
+    def lose_and_fail(order: Any) -> None:
+        services.request_cancel(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+        raise Fault
+
+    first = Step(lambda _order: None, then="AWAITING_PAYMENT", passes=True)
+    saga = Saga(name="checkout", starts="PENDING", steps=(first, Step(lose_and_fail, then="CONFIRMING")))
+    reached = engine.run((saga,), order_id=order_id)
+
+    assert (reached.status, reached.fault) == ("CANCELING", None)
+    assert (saga_of(order_id).attempts, saga_of(order_id).last_error) == (0, "")
+    assert cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST).status == "CANCELED"
+
+
+def test_a_walk_that_would_wait_for_an_order_that_has_ended_wakes_nothing(mug: str):
+    order_id = placed()
+
+    def end_and_wait(order: Any) -> None:
+        cancel_order(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST)
+        raise engine.WaitingForOutside("customer", look_again_seconds=1)
+
+    engine.run(toy(end_and_wait), order_id=order_id)
+
+    saga = saga_of(order_id)
+    assert (saga.finished_at is not None, saga.due_at, saga.waiting_for) == (True, None, "")
+    assert status_of(order_id) == "CANCELED"
+
+
+def test_an_order_whose_last_look_fails_turns_around_and_keeps_no_money(mug: str, sandbox: Provider):
+    order_id = placed(payment_method="pm_card_authenticationRequired")
+    resume(order_id=order_id)
+    sandbox.answer_challenge(order_id, "approve")
+    pass_deadline(order_id)
+    sandbox.fail("error_500", "/v1/payment_intents/*", method="GET")
+
+    assert resume(order_id=order_id).status == "CANCELED"
+
+    assert sandbox.calls_failed() == 1
+    assert sandbox.intent(order_id).status == "canceled"
+    assert (reservation(order_id), levels()) == ("RELEASED", (10, 0, 0))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda order_id: services.request_cancel(order_id=order_id, reason=CancelReason.CUSTOMER_REQUEST),
+        lambda order_id: services.provide_payment_method(order_id=order_id, payment_method="pm_card_visa"),
+    ],
+)
+def test_there_is_nothing_to_ask_of_an_order_that_is_not_there(database: None, ask: Callable[[uuid.UUID], object]):
+    with pytest.raises(OrderNotFound):
+        ask(uuid.uuid4())

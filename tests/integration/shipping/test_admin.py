@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from shipping.models import Shipment, SurplusBooking
+from tests.integration.shipping.disputes import Dispute
 
 DONE = {"_form_submitted": "True"}
 
@@ -146,3 +147,58 @@ def test_lists_and_pages_open_and_offer_no_editing(staff, shipment_in):
         client.post(reverse("admin:shipping_shipment_change", args=[shipment.pk]), {"status": "DELIVERED"}).status_code
         == 403
     )
+
+
+def act_on(client: Client, page: str, action: str, *rows: object):
+    """Act on the selected rows of a list, the question answered."""
+    chosen = {"action": action, "_selected_action": [str(row) for row in rows], "post": "yes"}
+    return client.post(reverse(f"admin:shipping_{page}_changelist"), chosen, follow=True)
+
+
+def test_selected_parcels_are_marked_delivered_and_one_refusal_stops_no_other(staff, shipment_in):
+    left, waiting, client = shipment_in("DISPATCHED"), shipment_in("PENDING"), staff("change_shipment")
+
+    page = act_on(client, "shipment", "confirm_selected", waiting.pk, left.pk).content.decode()
+
+    assert [Shipment.objects.get(pk=row.pk).status for row in (left, waiting)] == ["DELIVERED", "PENDING"]
+    assert "The parcel has not left yet" in page
+    assert LogEntry.objects.count() == 1
+
+
+def test_selected_parcels_are_booked_anew_and_one_refusal_stops_no_other(staff, shipment_in):
+    booked, refused, client = shipment_in("BOOKED"), shipment_in("PENDING"), staff("change_shipment")
+    Shipment.objects.filter(pk=refused.pk).update(refusal_code="carrier_refused", due_at=None, carrier="sandbox")
+
+    page = act_on(client, "shipment", "retry_selected", booked.pk, refused.pk).content.decode()
+
+    refused.refresh_from_db()
+    assert (refused.refusal_code, refused.due_at is not None) == ("", True)
+    assert "The shipment does not wait for a booking" in page
+
+
+def test_selected_surplus_bookings_are_tried_again_and_one_that_is_over_waits_for_nobody(staff, booked_twice):
+    booked_twice()
+    SurplusBooking.objects.update(due_at=None, last_error="carrier_refused: it has left")
+    row, client = SurplusBooking.objects.get(), staff("change_surplusbooking")
+
+    act_on(client, "surplusbooking", "retry_selected", row.pk)
+    row.refresh_from_db()
+    assert row.due_at is not None
+
+    client.post(reverse("admin:shipping_surplusbooking_settle_one", args=[row.pk]), DONE)
+    page = client.get(reverse("admin:shipping_surplusbooking_changelist"))
+    assert [page.context["cl"].model_admin.waits_for(each) for each in page.context["cl"].result_list] == ["-"]
+
+
+def test_the_list_of_held_parcels_says_who_decides(staff, shipment_in):
+    parcels = [Dispute(shipment_in("PENDING").order_id) for _each in range(3)]
+    for dispute in parcels:
+        dispute.opened()
+    parcels[1].lost()
+    parcels[2].won()
+    client = staff("view_hold")
+
+    found = client.get(reverse("admin:shipping_hold_changelist")).context["cl"]
+
+    says = {each.order_id: found.model_admin.waits_for(each) for each in found.result_list}
+    assert [says[dispute.ids["order_id"]] for dispute in parcels] == ["the bank", "staff", "-"]

@@ -14,7 +14,7 @@ from shipping import api as shipping
 from shipping import gateways, queries
 from shipping.gateways import CarrierUnavailable, Parcel
 from shipping.models import Hold, Shipment
-from shipping.services import booking, bookings, holds, unbooking
+from shipping.services import booking, bookings, holds, shipments, unbooking
 from shop import transactions
 from shop.clock import now
 from shop.ids import new_id
@@ -217,3 +217,17 @@ def test_a_request_that_may_still_be_under_way_is_looked_for_until_it_has_settle
     assert unbooking.take_back_held_bookings() == 1
     shipment.refresh_from_db()
     assert (shipment.carrier_asked_at, unbooking.take_back_held_bookings()) == (None, 0)
+
+
+def test_a_booking_that_was_taken_back_before_does_not_take_the_next_one_with_it(shipment_in):
+    earlier = shipment_in("BOOKED")
+    dispute = Dispute(earlier.order_id)
+    dispute.opened()
+    unbooking.take_back_held_bookings()
+    dispute.won()
+    booking.book_due_shipments()
+
+    assert not shipments.unbook_shipment(earlier)
+
+    assert status(earlier.order_id) == "BOOKED"
+    assert SandboxBooking.objects.filter(voided_at=None).count() == 1

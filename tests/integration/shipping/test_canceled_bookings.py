@@ -9,7 +9,7 @@ from shipping import gateways
 from shipping.gateways import Booking, CarrierUnavailable
 from shipping.models import Shipment
 from shipping.queries import tell_story
-from shipping.services import booking
+from shipping.services import booking, stopping
 from shipping.services.bookings import record_booking
 from tests.integration.shipping.shipments import make_due
 
@@ -222,3 +222,15 @@ def test_failure_after_a_cancellation_leaves_the_booking_its_time_to_settle(ship
     make_due(shipment)
     booking.void_canceled_bookings()
     assert SandboxBooking.objects.get().voided_at is not None
+
+
+def test_a_cancel_whose_rounds_are_over_cancels_nothing_and_the_next_one_does(shipment_in, monkeypatch):
+    shipment = shipment_in("PENDING", postal_code=LOST_ANSWER_POSTAL_CODE)
+    booking.book_due_shipments()
+    with monkeypatch.context() as short:
+        short.setattr(stopping, "ROUNDS", 1)
+        with pytest.raises(shipping.CarrierUnavailable, match="keeps moving"):
+            shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request")
+    assert shipping.get_shipment(order_id=shipment.order_id).status == "BOOKED"
+
+    assert shipping.cancel_shipment(order_id=shipment.order_id, reason="customer_request").status == "CANCELED"

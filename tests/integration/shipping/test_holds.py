@@ -131,3 +131,16 @@ def test_a_held_order_can_be_canceled(shipment_in):
     Dispute(order_id).opened()
 
     assert shipping.cancel_shipment(order_id=order_id, reason="test").status == "CANCELED"
+
+
+def test_the_end_of_a_dispute_that_is_heard_after_a_later_fact_releases_nothing(shipment_in):
+    order_id = shipment_in("PENDING").order_id
+    dispute = Dispute(order_id)
+    dispute.changed(revision=5)
+
+    dispute.won(revision=3)
+
+    hold = Hold.objects.get()
+    assert (hold.revision, hold.released_at) == (5, None)
+    book_all(order_id)
+    assert status(order_id) == "PENDING"

@@ -15,11 +15,13 @@ from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
+from notifications import gateways
 from notifications.models import LinkRequest
 from notifications.services.limits import recipient_key
 from notifications.services.order_links import send_order_links
 from orders.models import Order
 from orders.queries import get_order
+from orders.rest.mail_links import LinkHolder
 from orders.services import link_to, order_links
 from tests.driver.factories import UserFactory
 from tests.driver.logs import captured
@@ -301,7 +303,6 @@ def test_the_link_of_an_erased_contact_is_mailed_to_nobody(confirmed: uuid.UUID,
 def test_a_mail_server_that_is_away_costs_the_link_a_while(confirmed: uuid.UUID, monkeypatch: pytest.MonkeyPatch):
     mail.outbox.clear()
     look_up(Order.objects.get(pk=confirmed).number, EMAIL)
-    from notifications import gateways
 
     def refuse(_message: object) -> None:
         raise gateways.MailServerUnavailable
@@ -313,6 +314,26 @@ def test_a_mail_server_that_is_away_costs_the_link_a_while(confirmed: uuid.UUID,
     execute("notifications", "UPDATE notifications_linkrequest SET due_at = now()")
     send_order_links()
 
+    assert len(mail.outbox) == 1
+
+
+def test_a_link_that_its_mailbox_refuses_is_forgotten_and_may_be_asked_for_again(
+    confirmed: uuid.UUID, monkeypatch: pytest.MonkeyPatch
+):
+    mail.outbox.clear()
+    number = Order.objects.get(pk=confirmed).number
+    look_up(number, EMAIL)
+
+    def refuse(_message: object) -> None:
+        raise gateways.EmailUndeliverable
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(gateways, "send", refuse)
+        send_order_links()
+    assert not LinkRequest.objects.exists()
+
+    look_up(number, EMAIL)
+    send_order_links()
     assert len(mail.outbox) == 1
 
 
@@ -345,3 +366,9 @@ def test_a_lookup_of_an_accounts_order_mails_a_link_to_sign_in_by(mug: str, drai
     send_order_links()
 
     assert links() == [(str(order_id), None)]
+
+
+def test_whoever_has_a_link_may_do_nothing_that_staff_may():
+    holder = LinkHolder(pk=uuid.uuid4(), order_id=uuid.uuid4())
+
+    assert (holder.is_staff, holder.is_superuser, holder.has_perm("orders.refund_order")) == (False, False, False)

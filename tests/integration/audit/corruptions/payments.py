@@ -30,6 +30,12 @@ PAYMENTS = of(
         PAYMENT.format("amount_minor = amount_minor + 100, captured_minor = captured_minor + 100"),
     ),
     (
+        "one capture of the order's total, refunds within it",
+        IN_PART,
+        "ALTER TABLE payments_payment DROP CONSTRAINT payments_refunds_within_capture,"
+        " DROP CONSTRAINT payments_settled_within_capture; " + PAYMENT.format("refunded_minor = captured_minor + 1"),
+    ),
+    (
         "canceled means that no money was kept",
         CANCELED,
         PAYMENT.format("status = 'CAPTURED', captured_minor = amount_minor"),

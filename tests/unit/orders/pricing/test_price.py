@@ -313,3 +313,20 @@ def test_prices_that_are_finer_than_the_step_are_priced_as_they_are() -> None:
     )
 
     assert priced.total == Money(2, "KWD")
+
+
+@pytest.mark.parametrize(
+    ("amount", "country", "charged"),
+    [
+        (Money(300, "EUR"), "", [("fee", 300)]),
+        (Money(300, "EUR"), "DE", [("fee", 300)]),
+        (Money(300, "EUR"), "CA", []),
+        (Money(300, "JPY"), "", []),
+    ],
+)
+def test_a_fee_is_charged_in_its_own_currency_and_country_only(
+    amount: Money, country: str, charged: list[tuple[str, int]]
+) -> None:
+    fee = FeeRule(code="SMALL", label="Small order", amount=amount, country=country)
+
+    assert _amounts(_price(item(2000), rules=Rules(fees=(fee,)))) == charged
