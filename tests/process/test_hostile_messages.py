@@ -1,10 +1,12 @@
 """Messages that an outsider made: whatever they hold, they end as dead letters and stop neither worker nor collection."""
 
 import json
+from socket import SHUT_RDWR
 from struct import pack
 from typing import Any
 
 import pytest
+from amqp import AMQPError
 from celery import current_app
 from django.db.utils import OperationalError, ProgrammingError
 from kombu import Message
@@ -263,3 +265,21 @@ def test_every_nudge_that_the_shop_sends_is_believed(sweep, limits):
 
     assert message.headers["task"] == sweep
     assert "timelimit" not in message.headers
+
+
+def test_a_message_in_a_dead_queue_is_seen_to_wait_until_it_is_collected_and_a_broker_that_is_away_is_asked_anew(
+    broker, monkeypatch
+):
+    monkeypatch.setattr(dead_letters, "_kept", [])
+    assert not dead_letters.waiting()
+    send("[1, 2]", dead=True)
+    until(dead_letters.waiting, "the message waits")
+    assert dead_letters.collect() == 1
+    assert not dead_letters.waiting()
+
+    dead_letters._kept[0].connection.transport.sock.shutdown(SHUT_RDWR)
+    with pytest.raises((OSError, AMQPError)):
+        dead_letters.waiting()
+    assert dead_letters._kept == []
+    assert not dead_letters.waiting()
+    dead_letters._kept.pop().collect()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import unfold
+from django.apps import apps
 from django.contrib import admin
 from django.db import models
 from django.test import Client
@@ -58,8 +59,6 @@ def test_a_status_has_no_form(model: type[StatusModel], rf):
 
 
 def test_every_model_of_every_context_is_in_the_admin():
-    from django.apps import apps
-
     inline = {each.model for page in admin.site._registry.values() for each in page.inlines}
     missing = [
         model._meta.label
@@ -69,6 +68,13 @@ def test_every_model_of_every_context_is_in_the_admin():
     ]
 
     assert missing == []
+
+
+def test_every_row_has_a_name_that_people_can_read():
+    """Staff read it in lists, questions and the log; also of a row that is not all there."""
+    rows = [model() for context in (*CONTEXTS, "shop") for model in apps.get_app_config(context).get_models()]
+
+    assert [str(row) for row in rows if " object (" in str(row)] == []
 
 
 def test_every_action_on_many_rows_asks_before_it_acts():

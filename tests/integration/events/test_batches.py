@@ -252,3 +252,14 @@ def test_facts_of_a_batch_that_fails_are_not_written():
     with pytest.raises(ValueError, match="spoiled"):
         begin()
     assert not Told.objects.exists()
+
+
+def test_what_cannot_be_read_is_buried_and_the_others_of_its_batch_are_set_aside(bell_book):
+    first, second = rung([uuid4(), uuid4()])
+    unreadable = first | {"id": str(uuid4()), "type": "bench.never_heard_of"}
+
+    set_aside(deliveries=[(bell_book, first), (bell_book, unreadable), (bell_book, second)], reason="a test")
+
+    assert statuses() == ["DEAD", "RETRYING", "RETRYING"]
+    retry_due("notifications")
+    assert len(applied()) == 2

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from shop.events import relay
+from shop.events import inbox, relay
 from shop.topology import HEARING
 from tests.integration.events.bench import applied, apply, entry_of, hear, ring
 
@@ -84,6 +84,13 @@ def test_replay_applies_a_letter_and_says_what_became_of_it(letter, cracks):
 def test_discard_sets_a_letter_aside(letter):
     assert told("dead_letters", "discard", "notifications", str(letter.pk)) == f"notifications {letter.pk}: discarded\n"
     assert told("dead_letters") == "0 dead letters\n"
+
+
+def test_replaying_what_this_release_cannot_read_says_so():
+    inbox.bury(context="notifications", subscriber="notifications.nobody", attributes={"id": "1"}, error="KeyError")
+
+    with pytest.raises(CommandError, match="cannot"):
+        call_command("dead_letters", "replay", "notifications", "all")
 
 
 @pytest.mark.parametrize(

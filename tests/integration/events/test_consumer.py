@@ -16,6 +16,7 @@ from shop.events import batches, consumer
 from shop.events.consumer import Consumer
 from shop.events.inbox import retry_due
 from shop.events.messages import DELIVER_BATCH_TASK, DELIVER_TASK
+from shop.work import handover
 from tests.integration.events.bench import applied, apply, hear, ring
 
 DEADLINE = 60
@@ -189,3 +190,25 @@ def test_process_ends_where_a_handler_does_not(monkeypatch, settings):
 
     assert ended.is_set()
     assert codes == [1]
+
+
+def test_where_nothing_was_taken_nothing_is_asked():
+    assert work() == []
+
+
+def test_watch_goes_on_where_it_cannot_give_back_what_waits(monkeypatch):
+    made = Consumer(["a queue"])
+    asked: list[int] = []
+
+    def give_back():
+        asked.append(len(asked))
+        if len(asked) == 2:
+            made._stopped.set()
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(consumer, "WATCH_SECONDS", 0)
+    monkeypatch.setattr(handover, "give_back", give_back)
+
+    made._watch()
+
+    assert asked == [0, 1]

@@ -4,6 +4,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import DataError
 from django.utils import timezone
 
 from notifications.models import Inbox
@@ -11,6 +13,7 @@ from orders.models import Outbox
 from shop import topology
 from shop.errors import NotFound
 from shop.events import dead_letters, inbox, relay
+from shop.events.messages import DELIVER_BATCH_TASK
 from shop.tasks import prune_events
 from tests.integration.events.bench import applied, apply, entry_of, hear, ring
 
@@ -138,3 +141,28 @@ def test_pruning_takes_what_is_done_and_old_and_nothing_else(cracked, bell_book,
         (cracked.name, "DEAD"),
         (bell_book, "PROCESSED"),
     ]
+
+
+def test_message_that_the_database_cannot_hold_is_buried_as_it_stands(monkeypatch):
+    def refuse(**_asked):
+        raise DataError("unsupported Unicode escape sequence")
+
+    monkeypatch.setattr(dead_letters, "set_aside", refuse)
+
+    dead_letters._keep("notifications", '[[], {"deliveries": []}, {}]', {"task": DELIVER_BATCH_TASK})
+
+    letter = Inbox.objects.get()
+    assert (letter.status, letter.envelope["raw"]) == ("DEAD", '[[], {"deliveries": []}, {}]')
+    assert "unsupported Unicode" in letter.error
+
+
+def test_the_end_of_a_worker_s_time_while_a_letter_is_read_again_leaves_it_as_it_is(monkeypatch):
+    def out_of_time(_text):
+        raise SoftTimeLimitExceeded
+
+    dead_letters._keep("notifications", "[1, 2]", {"task": DELIVER_BATCH_TASK})
+    monkeypatch.setattr(dead_letters, "_deliveries_in", out_of_time)
+
+    with pytest.raises(SoftTimeLimitExceeded):
+        dead_letters._read_again("notifications")
+    assert Inbox.objects.get().status == "DEAD"

@@ -340,3 +340,21 @@ def test_time_limit_is_kept_as_a_failure_and_ends_the_work():
         inbox.retry_due("notifications")
 
     assert (broken.calls, applied()) == (calls + 1, [])
+
+
+def test_failure_that_comes_after_another_worker_has_applied_the_event_leaves_it_applied(monkeypatch):
+    bell, broken = ring(), Broken()
+    name = hear(broken, name="overtaken")
+    record = inbox._record_failure
+
+    def overtaken(*args, **options):
+        broken.error = None
+        assert inbox.deliver(subscriber=name, attributes=attributes_of(bell)) == DeliveryStatus.PROCESSED
+        return record(*args, **options)
+
+    monkeypatch.setattr(inbox, "_record_failure", overtaken)
+
+    assert inbox.deliver(subscriber=name, attributes=attributes_of(bell)) is None
+
+    assert (entry_of(name).status, entry_of(name).due_at) == (DeliveryStatus.PROCESSED, None)
+    assert broken.calls == 2

@@ -16,6 +16,7 @@ from celery import current_app
 
 from orders.models import Outbox
 from shop.events import claims, cloudevents, frames
+from shop.events.broker import CeleryTransport, _Batch
 from shop.events.messages import LONGEST_BODY, messages_of
 from tests.integration.events.bench import Rung, Struck, hear, ring
 
@@ -181,3 +182,34 @@ def test_the_place_of_an_event_is_that_of_its_row_also_where_the_relay_claims_it
     claimed, _mine = claims.mark_and_claim("orders", [], limit=10)
 
     assert [row.envelope.position for row in claimed] == [row.pk for row in Outbox.objects.order_by("id")]
+
+
+def test_the_brokers_word_counts_for_what_is_under_way_and_for_nothing_else(bell_book):
+    first, second, third = (message for _each in range(3) for message in list(messages_of(told(ring())))[:1])
+    batch = _Batch(waiting={1: first, 2: second, 3: third})
+
+    batch.settle(7, multiple=False, error="of another batch")
+    assert (list(batch.waiting), batch.errors) == ([1, 2, 3], {})
+    batch.settle(2, multiple=True)
+    batch.settle(1, multiple=False, error="told before")
+    assert (list(batch.waiting), batch.errors) == ([3], {})
+    batch.settle(3, multiple=False, error="the broker refused it")
+    assert (batch.waiting, batch.errors) == ({}, dict.fromkeys(third.indexes, "the broker refused it"))
+
+
+def test_a_bug_in_sending_rises_as_it_is_and_the_connection_is_used_no_more(monkeypatch):
+    thrown_away = []
+
+    def fail(_transport, _envelopes):
+        raise KeyError("a bug")
+
+    def throw_away(of):
+        thrown_away.append(of)
+
+    monkeypatch.setattr(CeleryTransport, "_send", fail)
+    monkeypatch.setattr(CeleryTransport, "_throw_away", throw_away)
+    transport = CeleryTransport()
+
+    with pytest.raises(KeyError):
+        transport.send([])
+    assert thrown_away == [transport]

@@ -8,7 +8,7 @@ from orders.models import Outbox
 from shop import transactions
 from shop.events import relay
 from shop.events.publishing import publish
-from tests.integration.events.bench import Rung, applied, ring
+from tests.integration.events.bench import Rung, applied, hear, ring
 
 
 def test_publishing_outside_a_transaction_is_refused():
@@ -71,3 +71,8 @@ def test_event_that_nobody_hears_counts_as_published():
 
     assert relay.drain("orders") == 1
     assert Outbox.objects.filter(published_at=None).count() == 0
+
+
+def test_two_handlers_of_one_name_are_refused(bell_book):
+    with pytest.raises(TypeError, match=f"two handlers are named {bell_book}"):
+        hear(lambda _event: None, name="write_down")

@@ -276,3 +276,17 @@ def test_what_has_arrived_is_noted_though_the_database_session_broke_meanwhile(w
     assert relay.drain("orders") == 1
     assert wire.counts(bell) == [1]
     assert Outbox.objects.filter(published_at=None).count() == 0
+
+
+def test_what_arrived_is_not_noted_for_ever_where_the_database_stays_away(monkeypatch):
+    tried: list[int] = []
+
+    def away(*_args, **_options):
+        tried.append(len(tried))
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(relay, "LEASE_SECONDS", -1)
+
+    with pytest.raises(OperationalError):
+        relay._retry_until_recorded(away)
+    assert tried == [0]

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import OperationalError
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from config.celery import app
@@ -13,6 +14,7 @@ from notifications.models import Inbox
 from orders.models import Outbox
 from shop import retention, tasks, topology
 from shop.events import inbox, outbox, pruning, relay
+from shop.models import RunningSweep
 from shop.work.sweeps import sweeps
 from tests.integration.events.bench import ring
 
@@ -136,3 +138,11 @@ def test_context_that_cannot_be_pruned_keeps_no_other_from_it(backlog, monkeypat
         tasks.prune_events()
 
     assert Outbox.objects.count() == Inbox.objects.count() == 0
+
+
+def test_sweep_that_is_asked_for_as_a_task_runs_in_a_place_whatever_a_later_release_tells_it():
+    ring()
+
+    assert app.tasks["shop.relay_outbox"](of_a_later_release=1) == 1
+
+    assert not RunningSweep.objects.filter(until__gt=Now()).exists()

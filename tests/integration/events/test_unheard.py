@@ -337,3 +337,36 @@ def test_command_wants_to_be_told_which(bells):
     with pytest.raises(CommandError, match="nothing is known"):
         told(order="SO-NOTHING")
     assert "0 published again" in told(order=str(uuid4()))
+
+
+def test_facts_are_published_again_up_to_a_moment(bells):
+    early, _late = lose(ago=timedelta(minutes=40)), lose(ago=timedelta(minutes=20))
+
+    shown = told(until=now() - timedelta(minutes=30), dry_run=True)
+
+    assert "1 facts looked at, 1 would be published again" in shown
+    assert str(early.event_id) in shown
+
+
+def test_a_moment_that_is_none_is_refused():
+    with pytest.raises(CommandError, match="not a moment in ISO 8601: yesterday"):
+        call_command("publish_again", "--since", "yesterday", stdout=StringIO())
+
+
+def test_audit_says_nothing_of_what_was_heard_of_a_type_that_this_release_does_not_know(bells):
+    Inbox.objects.create(subscriber=bells, event_id=new_id(), event_type="bench.never_heard_of", status="PROCESSED")
+    [check] = [
+        each
+        for each in checks()
+        if (each.context, each.title) == ("notifications", "every fact that was heard was told")
+    ]
+
+    assert list(check.run()) == []
+
+
+def test_without_a_broker_nothing_is_on_its_way_between_an_outbox_and_an_inbox(bells, settings, monkeypatch):
+    settings.BROKER_URL = ""
+    monkeypatch.setattr(republish, "connect", lambda: pytest.fail("there is no broker"))
+    lose()
+
+    assert republish.publish_unheard() == 1

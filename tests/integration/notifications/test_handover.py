@@ -12,7 +12,7 @@ from notifications.models import Email, EmailKind
 from notifications.services import emails, sending
 from orders import api as orders
 from shop import transactions
-from shop.work import background, handover
+from shop.work import background, handover, turn
 from tests.integration.notifications.emails import FACTS
 from tests.integration.notifications.handed_over import SWEEP, finish, queue
 
@@ -242,5 +242,43 @@ def test_an_errand_for_later_is_dropped_where_the_process_ends():
 
     background.run_later(Noted(), after_seconds=3600)
     finish()
+
+    assert dropped == [True]
+
+
+def test_mail_that_waited_too_long_while_the_database_is_away_is_left_to_the_sweep_once_that_answers(
+    placed_order, monkeypatch, woken
+):
+    give_back, asked = turn.give_back, []
+
+    def away_at_first(rows, claimed):
+        asked.append(len(claimed))
+        return len(asked) > 1 and give_back(rows, claimed)
+
+    monkeypatch.setattr(handover, "BEGIN_WITHIN_SECONDS", -1.0)
+    monkeypatch.setattr(handover, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(turn, "give_back", away_at_first)
+    queue(placed_order())
+
+    finish(until=lambda: woken)
+
+    assert (asked, woken, mail.outbox) == ([1, 1], [SWEEP], [])
+    assert Email.objects.get().due_at <= timezone.now()
+
+
+def test_an_errand_for_later_is_dropped_where_this_process_runs_none(settings):
+    settings.EVENTS_WAKE_IN_PROCESS = False
+    dropped = []
+
+    class Noted:
+        size, is_late = 1, False
+
+        def run(self):
+            raise AssertionError("this process runs none")
+
+        def drop(self):
+            dropped.append(True)
+
+    background.run_later(Noted(), after_seconds=0)
 
     assert dropped == [True]

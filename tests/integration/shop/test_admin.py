@@ -10,9 +10,12 @@ from django.urls import reverse
 
 from shop.admin import ReadOnlyAdmin, register_tile
 from shop.admin.tiles import Dashboard
+from shop.clock import now
 from shop.contexts import CONTEXTS
-from shop.events import inbox
+from shop.events import dead_letters, inbox
 from shop.events.inbox import DeliveryStatus, inbox_of
+from shop.events.past import HistoryEntry
+from shop.ids import new_id
 from shop.models import User
 
 
@@ -110,6 +113,37 @@ def test_the_button_on_the_page_asks_first_and_then_discards(staff, context, let
     letter.refresh_from_db()
     assert done["HX-Redirect"] == page(context, "change", letter.pk)
     assert letter.status == DeliveryStatus.DISCARDED
+
+
+def test_the_page_of_a_fact_of_the_past_tells_what_it_says(staff, context):
+    (history,) = [model for model in apps.get_app_config(context).get_models() if issubclass(model, HistoryEntry)]
+    fact = history._default_manager.create(
+        id=1,
+        event_id=new_id(),
+        type="test.happened",
+        schema_version=1,
+        aggregate_id=new_id(),
+        aggregate_version=1,
+        payload={"sku": "<b>A</b>"},
+        occurred_at=now(),
+    )
+
+    url = reverse(f"admin:{context}_{history._meta.model_name}_change", args=[fact.pk])
+    shown = staff.get(url).content.decode()
+
+    assert "&lt;b&gt;A&lt;/b&gt;" in shown
+    assert "<b>A</b>" not in shown
+
+
+def test_the_button_on_the_page_replays_what_can_be_read(staff, context, letter, monkeypatch):
+    replayed = []
+    monkeypatch.setattr(dead_letters, "replay", lambda **asked: replayed.append(asked))
+
+    done = staff.post(page(context, "change", letter.pk).replace("/change/", "/replay/"), {"_form_submitted": "on"})
+
+    assert done["Location"] == page(context, "change", letter.pk)
+    assert replayed == [{"context": context, "entry_id": letter.pk, "staff": str(staff.user.pk)}]
+    assert LogEntry.objects.get().change_message.startswith("replayed")
 
 
 def test_replaying_what_this_release_cannot_read_is_refused_with_a_message(staff, context, letter):

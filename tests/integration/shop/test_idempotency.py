@@ -149,6 +149,14 @@ def test_a_row_that_cannot_be_written_does_not_spoil_the_answer(api, monkeypatch
     assert api.place().status_code == 201
 
 
+def test_an_answer_that_lost_a_race_to_one_that_is_gone_already_is_given_as_it_is(api, monkeypatch):
+    monkeypatch.setattr(idempotency, "_insert", lambda *_arguments: False)
+
+    answer = api.place()
+
+    assert (answer.status_code, Work.calls, IdempotencyKey.objects.count()) == (201, ["key-1"], 0)
+
+
 def test_kept_answers_go_after_their_retention(api, settings):
     api.place("old")
     api.place("young")

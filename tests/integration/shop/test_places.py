@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import connections
+from django.db import OperationalError, connections
 from django.db.models.functions import Now
+from structlog.testing import capture_logs
 
 from shop import transactions
 from shop.models import RunningSweep
@@ -181,3 +182,23 @@ def test_the_table_is_not_logged():
     with connections[transactions.alias_for("shop")].cursor() as cursor:
         cursor.execute("SELECT relpersistence FROM pg_class WHERE relname = 'shop_runningsweep'")
         assert cursor.fetchone() == ("u",)
+
+
+def test_a_run_that_fails_while_the_database_is_away_raises_its_own_error_and_its_place_is_free_after_a_while(
+    monkeypatch,
+):
+    def fail():
+        raise ZeroDivisionError
+
+    def away(*_place, **_how):
+        raise OperationalError("the server closed the connection")
+
+    with monkeypatch.context() as gone, capture_logs() as logs:
+        gone.setattr(places, "_end", away)
+        with pytest.raises(ZeroDivisionError):
+            run_in_place(NAME, fail, at_once=1)
+    assert [line["event"] for line in logs] == ["work.place_not_left"]
+    assert run_in_place(NAME, lambda: 1, at_once=1) == 0
+
+    RunningSweep.objects.update(until=Now())
+    assert run_in_place(NAME, lambda: 1, at_once=1) == 1

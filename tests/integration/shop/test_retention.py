@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
@@ -92,3 +93,13 @@ def test_pruning_ends_when_its_time_is_over_and_the_next_goes_on(database, monke
     rows = IdempotencyKey.objects.all()
     assert [retention.delete_for_a_while(pruning(rows)) for _sweep in range(3)] == [2, 2, 1]
     assert [tasks.prune_sessions() for _sweep in range(3)] == [2, 2, 1]
+
+
+def test_without_a_retention_the_log_of_what_staff_did_is_kept(staff, settings):
+    LogEntry.objects.log_actions(user_id=staff.user.pk, queryset=[staff.user, staff.user], action_flag=2)
+    LogEntry.objects.update(action_time=Now() - timedelta(days=36_500))
+
+    settings.STAFF_LOG_RETENTION_DAYS = 0
+    assert tasks.prune_staff_log() == 0
+    settings.STAFF_LOG_RETENTION_DAYS = 1
+    assert tasks.prune_staff_log() == 2

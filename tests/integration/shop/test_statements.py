@@ -334,3 +334,26 @@ def begin_session_with_true_statistics() -> None:
     connection.close()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM (ANALYZE) inventory_product, inventory_stock, inventory_reservation")
+
+
+def test_single_transaction_refuses_one_that_others_have_opened():
+    with (
+        transaction.atomic(using=transactions.alias_for("notifications")),
+        pytest.raises(TransactionMisuse, match="did not open"),
+        transactions.single("notifications"),
+    ):
+        pass
+
+
+def test_text_that_the_session_has_lost_fails_a_transaction_that_is_open_and_the_next_one_prepares_it(settings):
+    settings.DATABASE_PREPARED_STATEMENTS = True
+    statement = probe("SELECT %(number)s::int * 19", name="probe_lost_within")
+    statement.one(number=1)
+    with connections[transactions.alias_for("notifications")].cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+
+    with pytest.raises(DatabaseError), transactions.transaction("notifications"):
+        statement.one(number=2)
+
+    with transactions.transaction("notifications"):
+        assert statement.one(number=3) == (57,)

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from rest_framework.exceptions import Throttled
 
-from shop.rest.throttling import AnonymousThrottle, CustomerThrottle
+from shop.rest.throttling import AnonymousThrottle, CustomerThrottle, WrongCodes
 
 CUSTOMERS = 1000
 
@@ -56,4 +58,48 @@ def test_one_network_of_ipv6_is_one_address():
 
     assert not comes_from("2001:db8::ffff")
     assert comes_from("2001:db8:0:1::1")
+    assert comes_from("192.0.2.1")
+
+
+@pytest.fixture
+def caches_away(monkeypatch):
+    """Have every cache fail, and note how often."""
+    failed = []
+
+    def away(self, *_args, **_options):
+        failed.append(self)
+        raise ConnectionError("the cache is away")
+
+    for operation in ("get", "set"):
+        monkeypatch.setattr(LocMemCache, operation, away)
+    return failed
+
+
+def test_cache_that_is_away_closes_the_shop_to_nobody(caches_away):
+    for _many in range(5):
+        assert asks(1)
+        assert comes_from("192.0.2.1")
+    assert len(caches_away) == 10
+
+
+def test_wrong_codes_are_not_counted_while_the_cache_is_away_and_are_afterwards(settings, caches_away, monkeypatch):
+    settings.REST_FRAMEWORK = settings.REST_FRAMEWORK | {"DEFAULT_THROTTLE_RATES": {"wrong_codes": "1/min"}}
+    request: Any = SimpleNamespace(user=None, _request=SimpleNamespace(), headers={}, META={"REMOTE_ADDR": "192.0.2.1"})
+    codes = WrongCodes()
+
+    codes.count(request, 3)
+    codes.refuse_too_many(request)
+    assert len(caches_away) == 3
+
+    monkeypatch.undo()
+    codes.count(request, 3)
+    with pytest.raises(Throttled):
+        codes.refuse_too_many(request)
+
+
+def test_who_is_signed_in_is_not_counted_by_address():
+    user = SimpleNamespace(pk=1, is_authenticated=True)
+    request: Any = SimpleNamespace(user=user, _request=SimpleNamespace(), headers={}, META={"REMOTE_ADDR": "192.0.2.1"})
+
+    assert all(AnonymousThrottle().allow_request(request, view=None) for _each in range(5))
     assert comes_from("192.0.2.1")

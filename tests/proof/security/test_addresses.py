@@ -14,6 +14,7 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 
+from shop.accounts.addresses import AddressChange
 from shop.models import User
 from tests.driver.factories import PASSWORD, UserFactory
 
@@ -338,3 +339,27 @@ def test_right_passwords_and_what_a_place_is_refused_do_not_count(settings: Any)
         sign_in_from("203.0.113.7", VICTIM, "a guess")
 
     assert [sign_in_from(f"198.51.100.{place}", VICTIM, PASSWORD) for place in range(8)] == [200] * 8
+
+
+def test_an_address_that_becomes_another_account_s_while_it_is_confirmed_is_refused(
+    verification: str, monkeypatch: pytest.MonkeyPatch
+):
+    token = signed_in(VICTIM, HERS)
+    signed_in(TROJAN, HIS)
+    ask_for("new@home.example", token, HERS)
+    look = AddressChange.is_taken
+    looked: list[bool] = []
+
+    def is_taken(self: AddressChange) -> bool:
+        looked.append(found := look(self))
+        if len(looked) == 1:
+            EmailAddress.objects.create(user=of(TROJAN), email="new@home.example", verified=True, primary=False)
+        return found
+
+    monkeypatch.setattr(AddressChange, "is_taken", is_taken)
+
+    answer = confirm("new@home.example")
+
+    assert (answer.status_code, looked) == (400, [False, True])
+    assert [error["code"] for error in answer.json()["errors"]] == ["email_taken"]
+    assert of(VICTIM).email == VICTIM

@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 
 from orders.models import Order
-from shop.rest.arrival import SINGLE_HEADERS
+from shop.rest.arrival import SINGLE_HEADERS, refuse_plain_http
 from tests.driver.factories import PASSWORD, OrderBodyFactory, UserFactory
 from tests.driver.provider import Provider
 from tests.driver.shopper import Shopper, id_in
@@ -114,7 +114,12 @@ def test_a_signature_that_stands_twice_counts_once_and_two_are_none(sandbox: Pro
 
 
 def send(
-    where: str, body: bytes, *, terminated: bool = True, coding: str = "chunked", headers: dict[str, str] | None = None
+    where: str,
+    body: bytes | io.BytesIO,
+    *,
+    terminated: bool = True,
+    coding: str = "chunked",
+    headers: dict[str, str] | None = None,
 ) -> Any:
     """Send a body as a server hands it on that has read `Transfer-Encoding: chunked`: without a length."""
     environ = {
@@ -122,7 +127,7 @@ def send(
         "REQUEST_METHOD": "POST",
         "CONTENT_TYPE": "application/json",
         "HTTP_TRANSFER_ENCODING": coding,
-        "wsgi.input": io.BytesIO(body),
+        "wsgi.input": body if isinstance(body, io.BytesIO) else io.BytesIO(body),
         "wsgi.input_terminated": terminated,
     }
     return Client(headers=headers or {}).request(**environ)
@@ -243,3 +248,19 @@ def test_who_sends_no_body_has_nothing_packed(shopper: Shopper):
     headers = shopper.headers | {"Content-Encoding": "gzip"}
 
     assert Client().get("/api/v1/orders", headers=headers).status_code == 200
+
+
+@pytest.mark.usefixtures("over_tls_only")
+def test_over_plain_http_what_machines_ask_for_is_answered_whatever_they_send(rf: Any):
+    assert refuse_plain_http(rf.post("/ready")) is None
+    assert refuse_plain_http(rf.post("/ready/else")) is not None
+
+
+def test_a_body_that_breaks_off_is_unreadable():
+    class Broken(io.BytesIO):
+        def read(self, *_size: Any) -> bytes:
+            raise ConnectionResetError
+
+    answer = send("/api/v1/orders", Broken())
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "body_unreadable")

@@ -9,6 +9,9 @@ import re
 import socket
 import ssl
 import threading
+from collections import deque
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import stripe
@@ -297,3 +300,30 @@ def test_call_in_a_trace_has_a_span_that_tells_the_status(client, listen, monkey
     assert (span.name, span.kind) == ("GET", SpanKind.CLIENT)
     assert span.attributes["http.response.status_code"] == 200
     assert span.attributes["server.address"] == "127.0.0.1"
+
+
+def test_proxy_without_a_user_is_told_no_credentials(client, listen, monkeypatch):
+    proxy = listen(b"HTTP/1.1 502 no\r\n\r\n")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+
+    with pytest.raises(stripe.APIConnectionError):
+        client.request("get", "https://api.stripe.test/v1/things", {})
+
+    assert b"Proxy-Authorization" not in proxy.requests[0]
+
+
+def test_https_without_a_proxy_goes_straight_there_and_verifies_the_certificate(client):
+    connection: Any = client._connections._connect(urlsplit("https://api.stripe.test:8443/v1/things"))
+
+    assert (connection.host, connection.port, connection._tunnel_host) == ("api.stripe.test", 8443, None)
+    assert connection._context is client._connections._certificates
+
+
+def test_idle_connections_that_other_threads_have_all_taken_meanwhile_cost_nobody_an_error(monkeypatch):
+    class Taken(deque):
+        def popleft(self):
+            raise IndexError("pop from an empty deque")
+
+    monkeypatch.setattr(kept_alive, "MOST_IDLE", 0)
+
+    kept_alive._keep(Taken(), http.client.HTTPConnection("127.0.0.1"))

@@ -297,3 +297,14 @@ def test_sizes_and_the_queue_are_in_the_metrics(kitchen, ask_at_once):
     assert counted("shop_batch_wishes_sum") - wishes == 3
     assert counted("shop_batch_wishes_count") - batches == 2
     assert counted("shop_batch_left_total", why="left out") - left == 1
+
+
+def test_where_no_thread_can_be_started_each_goes_alone(kitchen, monkeypatch):
+    def full(_worker: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as no_more:
+        no_more.setattr(coalescing._Worker, "start", full)
+        assert kitchen.ask(3) == ("alone", 3)
+
+    assert kitchen.ask(3) == 9

@@ -189,3 +189,13 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: p
 def test_a_host_whose_every_address_is_silent_is_given_up():
     with full() as dead, pytest.raises(TimeoutError), within(LIMIT_SECONDS):
         deadlines.connect(dead)
+
+
+def test_a_connection_begins_at_the_address_that_is_asked_for():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        made = deadlines.connect(listening.getsockname(), source_address=("127.0.0.2", 0))
+        accepted, peer = listening.accept()
+        accepted.close()
+        made.close()
+
+    assert peer[0] == "127.0.0.2"

@@ -154,3 +154,20 @@ def test_a_scrape_folds_and_tells_all(tmp_path: Path, monkeypatch: pytest.Monkey
     assert told["orders_total"] == 6
     assert "at_work" not in told
     assert files(tmp_path) == SUMMED
+
+
+def test_there_is_nothing_to_fold_where_nobody_has_counted(tmp_path: Path):
+    assert folding.fold(tmp_path / "nowhere") == 0
+
+
+def test_the_figures_of_a_process_of_another_user_stay_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    let_a_process_count(tmp_path)
+    before = files(tmp_path)
+
+    def kill(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", kill)
+
+    assert folding.fold(tmp_path) == 0
+    assert files(tmp_path) >= before

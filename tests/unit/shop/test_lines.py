@@ -112,3 +112,11 @@ def test_probes_and_notices_are_told_of_only_where_they_failed_or_did_something(
     lines.RequestLineMiddleware(named)(RequestFactory().generic(*request_line.split()))
 
     assert any(line["event"] == "request_finished" for line in written()) is told
+
+
+def test_request_that_no_line_was_begun_for_is_told_as_the_library_tells_it():
+    told: dict[str, object] = {"duration": 1}
+
+    lines.complete_request_line(RequestFactory().get("/"), told)
+
+    assert told == {"duration": 1}

@@ -41,6 +41,21 @@ def test_text_loses_what_no_log_may_hold(text, clean):
     assert redact_text(text) == clean
 
 
+def test_what_is_neither_text_nor_number_is_cleaned_as_it_reads():
+    class Order:
+        def __str__(self) -> str:
+            return f"order of jane@shop.example by {CARD}"
+
+    deep: object = CARD
+    for _depth in range(12):
+        deep = [deep]
+
+    cleaned = redact(None, "", {"event": "order.placed", "order": Order(), "deep": deep})
+
+    assert cleaned["order"] == "order of [email] by [card]"
+    assert "4242" not in str(cleaned)
+
+
 def test_fields_are_cleaned_by_name_and_by_value_at_any_depth():
     event = {
         "event": "payment.created",

@@ -115,3 +115,26 @@ def test_the_others_go_on_with_the_old_answer_while_one_reads():
     reader.join(60)
 
     assert (meanwhile, found, rules.get()) == ("old", ["new"], "new")
+
+
+def test_who_waited_for_the_first_read_does_not_read_again():
+    begun, goes_on = threading.Event(), threading.Event()
+    reads: list[int] = []
+
+    def read() -> int:
+        reads.append(len(reads) + 1)
+        begun.set()
+        assert goes_on.wait(60)
+        return len(reads)
+
+    rules: Remembered[int] = Remembered(read, clock=Hands())
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(rules.get())) for _each in range(2)]
+    threads[0].start()
+    assert begun.wait(60)
+    threads[1].start()
+    goes_on.set()
+    for thread in threads:
+        thread.join(60)
+
+    assert (answers, reads) == ([1, 1], [1])

@@ -6,8 +6,12 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ParseError
+from rest_framework.renderers import BaseRenderer
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
@@ -15,9 +19,18 @@ from shop.errors import Fault, Refusal
 from shop.money import Money
 from shop.rest import idempotency
 from shop.rest.fields import MoneyField, StrictSerializer
+from shop.rest.negotiation import PreferredForm
 from shop.rest.parsing import JSONParser, PayloadTooLarge
 from shop.rest.preconditions import PreconditionFailed, etag_of, is_fresh, require_match
-from shop.rest.problem import handle_exception, known_problems, plain, pointed, problem_of
+from shop.rest.problem import (
+    handle_exception,
+    known_problems,
+    permission_denied,
+    plain,
+    pointed,
+    problem_of,
+    server_error,
+)
 
 factory = APIRequestFactory()
 
@@ -227,3 +240,48 @@ def test_fingerprints_tell_bodies_and_paths_apart_but_not_their_spelling():
     assert fingerprint("/a", '{"x": 1, "y": [3]}') != one
     assert fingerprint("/b", '{"x": 1, "y": [2]}') != one
     assert fingerprint("/a?z=1", '{"x": 1, "y": [2]}') != one
+
+
+def test_a_whole_answer_of_a_view_is_kept_as_it_is_and_a_stream_is_refused():
+    whole = HttpResponse(b"pdf", status=201)
+
+    assert idempotency._render(None, request(), whole) is whole
+    with pytest.raises(TypeError, match="not StreamingHttpResponse"):
+        idempotency._render(None, request(), StreamingHttpResponse())
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [("/api/v1/orders", "application/problem+json"), ("/checkout", "text/html; charset=utf-8")],
+)
+def test_what_django_itself_refuses_or_cannot_do_is_a_problem_to_the_api_and_a_page_to_others(path, content_type):
+    asked = factory.get(path)
+
+    refused = permission_denied(asked, PermissionDenied())
+    failed = server_error(asked)
+
+    assert [(each.status_code, each["Content-Type"]) for each in (refused, failed)] == [
+        (403, content_type),
+        (500, content_type),
+    ]
+
+
+def test_a_failure_of_the_database_is_told_as_one_wherever_it_was_met():
+    def ask():
+        raise OperationalError("the connection was closed")
+
+    try:
+        ask()
+    except OperationalError:
+        answer = server_error(factory.get("/checkout"))
+
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (503, "database_unavailable")
+    assert answer.has_header("Retry-After")
+
+
+def test_an_accept_of_problems_alone_gets_the_first_form():
+    forms = [type("Form", (BaseRenderer,), {"media_type": name}) for name in ("application/pdf", "text/html")]
+
+    chosen, media_type = PreferredForm().select_renderer(request(Accept="application/problem+json"), forms)
+
+    assert (chosen, media_type) == (forms[0], "application/pdf")

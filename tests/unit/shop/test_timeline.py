@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shop.clock import now
-from shop.story.timeline import Happening, Story, Upcoming, lines_of
+from shop.story.timeline import Happening, Story, Upcoming, lines_of, marked
 
 
 def test_what_is_true_of_a_fact_is_named_and_what_is_not_is_denied():
@@ -32,3 +32,9 @@ def test_what_should_have_happened_by_now_is_due_and_what_comes_later_has_its_ti
         "  due now        orders         will be resumed",
         f"  {later:%H:%M:%S} UTC   payments       will be asked",
     ]
+
+
+def test_what_happened_is_told_also_where_its_fact_is_not_kept_any_more():
+    happening = Happening(now(), "notifications", "was queued")
+
+    assert marked(happening, None) == happening

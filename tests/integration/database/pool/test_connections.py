@@ -17,7 +17,7 @@ from psycopg_pool import ConnectionPool
 from shop import transactions
 from shop.database import pool as pools
 from tests.integration.database.bench import ALIAS
-from tests.integration.database.pool.asking import OTHER, PATIENCE, Counter, ask, finish_request
+from tests.integration.database.pool.asking import OTHER, PATIENCE, Counter, ask, finish_request, wrapper
 from tests.integration.database.server import Server
 
 
@@ -177,3 +177,33 @@ def test_sessions_that_the_server_ended_are_noticed_before_they_are_used(
         # As many requests at once as there are dead connections: each gets a live one.
         for one in [threads.submit(use) for _ in range(8)]:
             one.result()
+
+
+def test_of_the_idle_connections_the_one_that_was_idle_for_longest_is_closed(url: str, pooled: Callable[..., None]):
+    pooled(url, DATABASE_POOL_MAX="2")
+    ask()
+    finish_request()
+    pool = wrapper(ALIAS).pool
+    first, second = pool.getconn(), pool.getconn()
+    pool.putconn(first)
+    pool.putconn(second)
+
+    pool._min_size, pool._nconns_min = 1, 1
+    pool._shrink_pool()
+
+    assert (first.closed, second.closed) == (True, False)
+
+
+def test_who_leaves_a_server_leaves_the_idle_sessions_of_the_pool_too(url: str, pooled: Callable[..., None]):
+    pooled(url, DATABASE_POOL_MAX="2")
+    ask()
+    finish_request()
+    pool = wrapper(ALIAS).pool
+    idle = pool.getconn()
+    pool.putconn(idle)
+    before = ask()
+
+    wrapper(ALIAS).leave_server()
+
+    assert ask() != before
+    assert idle.closed

@@ -15,6 +15,7 @@ from psycopg_pool import PoolTimeout
 
 from shop import transactions
 from shop.database import pool as pools
+from shop.resilience.apart import Apart
 from tests.integration.database.bench import ALIAS
 from tests.integration.database.pool.asking import AS_DEPLOYED, PATIENCE, ask, finish_request, wrapper
 
@@ -142,3 +143,17 @@ def test_the_next_request_of_the_thread_begins_anew(url: str, pooled: Callable[.
     connections[ALIAS].close_if_unusable_or_obsolete()
 
     assert not wrapper(ALIAS)._goes_on
+
+
+def test_what_is_asked_apart_is_answered_while_the_pool_is_exhausted_and_keeps_its_own_session(
+    url: str, pooled: Callable[..., None]
+):
+    pooled(url, DATABASE_POOL_MAX="1", **AS_DEPLOYED)
+    taken = ask()
+    apart, asked = Apart("probe"), wrapper(ALIAS).pool.get_stats()["requests_num"]
+
+    first, second = (apart.ask(ask, within=PATIENCE) for _twice in range(2))
+
+    assert first == second != taken
+    assert wrapper(ALIAS).pool.get_stats()["requests_num"] == asked
+    apart.ask(finish_request, within=PATIENCE)

@@ -11,7 +11,6 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from shop.models import Erasure
-from shop.tasks import erase_persons
 from tests.driver.orders import STATUSES
 from tests.driver.shopper import Shopper, id_in
 from tests.proof.security.erasure.person import CANARIES, EMAIL, body, named_in, pass_settling, tables
@@ -42,7 +41,9 @@ def test_the_command_erases_and_can_be_run_again(shopper: Shopper, settle: Calla
 
     asked_for = Erasure.objects.get()
     pass_settling(asked_for.pk)
-    erase_persons()
+    printed = io.StringIO()
+    call_command("erase_person", "--user", str(shopper.user.pk), "--yes", stdout=printed)
+    assert printed.getvalue() == f"erased; nothing is left (erasure {asked_for.pk})\n"
     assert Erasure.objects.get().finished_at is not None
     assert named_in(tables(), *CANARIES) == []
     with pytest.raises(CommandError, match="nothing is stored"):
