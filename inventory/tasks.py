@@ -15,9 +15,13 @@ OVERDUE = {
 
 @sweep(every_seconds=5, due=lambda: OVERDUE)
 def release_expired_reservations() -> int:
-    """Free the stock of expired holds, a set at a time. Housekeeping: whoever needs that stock sooner frees it."""
+    """Free the stock of expired holds, a set at a time. Housekeeping: whoever needs that stock sooner frees it.
+
+    Holds of products whose stock somebody keeps locked are left for the next turn.
+    """
+    locked: set[str] = set()
     return take_turn_in_sets(
         sweep="inventory.release_expired_reservations",
         context="inventory",
-        step=lambda: api.release_expired_reservations(limit=SET),
+        step=lambda: api.release_expired_reservations(limit=SET, locked=locked),
     )

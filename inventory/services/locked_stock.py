@@ -16,6 +16,8 @@ from inventory.services import ledger
 
 # Of one process, for one SKU.
 MOST_WAITING = 2
+# SKUs that one use case waits for briefly to learn whether they stay locked: about a second.
+MOST_TRIED = 3
 
 _lock = threading.Lock()
 _waiting: Counter[str] = Counter()
@@ -40,6 +42,24 @@ def wait_until_free(skus: Collection[str], patience: ledger.Patience) -> None:
     for sku in ledger.find_locked(skus):
         with _place(sku):
             ledger.wait_for(sku, patience=patience.left())
+
+
+def find_locked_for_long(skus: Collection[str]) -> set[str]:
+    """Return those of these SKUs that stay locked for longer than briefly; lock none of them for longer than a moment.
+
+    Stock in great demand is nearly always locked, and free for whoever waits for it. Where many are locked, only the first
+    few are waited for, and the others returned unasked. Raises: InventoryBusy, InventoryUnavailable.
+    """
+    locked = ledger.find_locked(skus)
+    return {sku for sku in locked[:MOST_TRIED] if _stays_locked(sku)} | set(locked[MOST_TRIED:])
+
+
+def _stays_locked(sku: str) -> bool:
+    try:
+        ledger.wait_for(sku, patience=ledger.brief_patience())
+    except InventoryBusy:
+        return True
+    return False
 
 
 @contextmanager

@@ -188,10 +188,12 @@ def _try_to_reserve(wish: Wish, patience: str) -> Kept | None:
 def _reserve_or_refuse(wish: Wish, for_payment: bool, patience: ledger.Patience) -> Kept:
     """Reserve for an order that did not get its stock at once, freeing expired holds, or put the refusal on record.
 
-    While expired holds keep some of what is wanted, it is never refused: they are freed, a batch a round.
+    While expired holds keep some of what is wanted, it is never refused: they are freed, a batch a round. Holds with a
+    locked product are freed last, and waited for while nothing is locked here.
     Raises: UnknownProduct; InventoryBusy where that takes too long.
     """
     order_id, wanted = wish.event.order_id, wish.event.lines
+    locked: set[str] = set()
     while True:
         verdict = store.refuse(order_id, wanted, most_expired=expiry.BATCH)
         if verdict.known:
@@ -201,11 +203,14 @@ def _reserve_or_refuse(wish: Wish, for_payment: bool, patience: ledger.Patience)
         if verdict.refused:
             return verdict.refused
         if verdict.expired:
-            expiry.expire_reservations(order_ids=verdict.expired)
+            expiry.expire_reservations(order_ids=verdict.expired, locked=locked)
         if kept := _reserve(wish, patience):
             return kept
         if patience.is_over():
             raise InventoryBusy
+        if locked:
+            locked_stock.wait_until_free(locked, patience)
+            locked.clear()
 
 
 def _reserve_again(wish: Wish, for_payment: bool) -> Kept:
@@ -258,8 +263,22 @@ def _undo(order_id: UUID, change: Change) -> ReservationState:
 
 
 def _move(order_id: UUID, change: Change) -> Kept | None:
+    """Move the reservation and its stock; None where it does not stand where the change starts from.
+
+    Waits for locked stock as `_reserve` does. Raises: InventoryBusy, InventoryUnavailable.
+    """
+    patience = ledger.Patience()
+    try:
+        return _try_to_move(order_id, change, ledger.brief_patience())
+    except InventoryBusy:
+        kept = store.find(order_id)
+        locked_stock.wait_until_free([line.sku for line in kept.lines] if kept else [], patience)
+    return _try_to_move(order_id, change, patience.left())
+
+
+def _try_to_move(order_id: UUID, change: Change, patience: str) -> Kept | None:
     with store.one_statement():
-        return store.move(change, [Asked.of(order_id)], patience=ledger.patience()).get(order_id)
+        return store.move(change, [Asked.of(order_id)], patience=patience).get(order_id)
 
 
 def _known(order_id: UUID) -> Kept:

@@ -20,7 +20,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, limit: int, **options: Any) -> None:
         """Run the use case until it finds nothing."""
-        expired = 0
-        while done := api.release_expired_reservations(limit=limit):
+        expired, locked = 0, set[str]()
+        while done := api.release_expired_reservations(limit=limit, locked=locked):
             expired += done
         self.stdout.write(f"{expired} reservations expired")
+        if locked:
+            self.stdout.write(
+                f"left for later, since their stock is locked: reservations of {', '.join(sorted(locked))}"
+            )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from inventory import api as inventory
+from inventory.services import ledger
 from shop import coalescing
 from shop.money import Money
 from tests.integration.inventory.reservations import SKU, inventory_violations
@@ -31,6 +32,13 @@ def audited(database: None):
     """Hold the test to inventory's promises once it is over."""
     yield
     assert inventory_violations() == []
+
+
+@pytest.fixture
+def brief(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait 20 seconds in all, and a tenth of one where others stand behind."""
+    settings.BREAKER_TIMEOUT_SECONDS = 20
+    monkeypatch.setattr(ledger, "BRIEF_SHARE", 1 / 200)
 
 
 @pytest.fixture(params=["alone", "together"])

@@ -78,6 +78,14 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
         return list(pool.map(run, calls))
 
 
+def and_leave(call: Callable[[], Any]) -> Any:
+    """Run the call in a thread of a pool, and close its connections."""
+    try:
+        return call()
+    finally:
+        connections.close_all()
+
+
 def noting(asked: list[str]) -> Callable[..., Any]:
     """Return a wrapper that notes every statement of a connection (connection.execute_wrapper)."""
 

@@ -23,6 +23,7 @@ from shop.errors import Busy
 from tests.driver.sessions import waiting_for
 from tests.driver.waiting import until
 from tests.integration.inventory.reservations import (
+    and_leave,
     at_once,
     execute,
     levels,
@@ -202,13 +203,6 @@ def test_wait_for_a_lock_ends_with_inventorys_patience_not_the_connections(shelf
     use_case(order_id)
 
 
-@pytest.fixture
-def brief(settings, monkeypatch):
-    """Wait 20 seconds in all, and a tenth of one where others stand behind."""
-    settings.BREAKER_TIMEOUT_SECONDS = 20
-    monkeypatch.setattr(ledger, "BRIEF_SHARE", 1 / 200)
-
-
 @pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("both_ways", ["together"], indirect=True)
 def test_batch_leaves_out_who_wants_a_locked_product_and_serves_the_neighbours(shelf):
@@ -279,6 +273,34 @@ def test_few_orders_wait_for_a_locked_product_outside_of_the_batches_and_further
 
 
 @pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize(
+    ("status", "move", "moved"),
+    [
+        ("HELD", inventory.release_stock, "RELEASED"),
+        ("PAYING", inventory.commit_stock, "COMMITTED"),
+        ("COMMITTED", inventory.return_stock, "RETURNED"),
+    ],
+    ids=["release", "commit", "return"],
+)
+def test_who_moves_an_order_of_a_locked_product_waits_and_holds_none_that_comes_before_it(shelf, status, move, moved):
+    shelf("CUP")
+    shelf("MUG")
+    order_id = reserve(("CUP", 1), ("MUG", 1), for_payment=status != "HELD")
+    if status == "COMMITTED":
+        inventory.commit_stock(order_id=order_id)
+
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.unit_of_work() as cursor:
+            cursor.execute(LOCKED_STOCK)
+            mover = pool.submit(and_leave, partial(move, order_id=order_id))
+            until(lambda: locked_stock.is_awaited(["MUG"]), "it waits for longer than briefly", seconds=15)
+            cursor.execute("SELECT FROM inventory_stock WHERE sku = 'CUP' FOR UPDATE NOWAIT")
+        assert mover.result(60).status == moved
+
+    assert levels("CUP") == levels("MUG") == ((9, 0, 1) if moved == "COMMITTED" else (10, 0, 0))
+
+
+@pytest.mark.usefixtures("brief")
 def test_who_waits_long_for_a_product_holds_none_that_comes_before_it(shelf):
     shelf("CUP")
     shelf("MUG")
@@ -295,10 +317,7 @@ def test_who_waits_long_for_a_product_holds_none_that_comes_before_it(shelf):
 
 
 def buy_one_and_leave(*skus: str) -> UUID:
-    try:
-        return reserve(*((sku, 1) for sku in skus))
-    finally:
-        connections.close_all()
+    return and_leave(lambda: reserve(*((sku, 1) for sku in skus)))
 
 
 def test_want_of_a_connection_is_not_told_as_a_product_in_demand(shelf):

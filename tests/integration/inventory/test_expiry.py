@@ -1,9 +1,11 @@
 """Holds end by the database's clock, whoever notices first."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from io import StringIO
+from threading import Event
 from uuid import uuid4
 
 import pytest
@@ -12,12 +14,16 @@ from django.core.management import call_command
 from django.db import connections
 
 from inventory import api as inventory
+from inventory import tasks
 from inventory.models import Outbox, Reservation
-from inventory.services import expiry, ledger, reservation_store
+from inventory.services import expiry, ledger, locked_stock, reservation_store
 from shop.clock import database_now, now
 from shop.transactions import alias_for
 from shop.work.sweeps import sweeps
+from tests.driver.sessions import waiting_for
+from tests.driver.waiting import until
 from tests.integration.inventory.reservations import (
+    and_leave,
     at_once,
     execute,
     levels,
@@ -54,7 +60,7 @@ def test_hold_is_over_at_the_very_moment_it_expires(shelf, microseconds, over):
             [timedelta(microseconds=microseconds)],  # type: ignore[list-item]
         )
         assert reservation_store.find(order_id).overdue is over
-        assert expiry.lock_overdue(cursor, 10) == ([order_id] if over else [])
+        assert expiry.lock_overdue(cursor, 10) == ({order_id: ["MUG"]} if over else {})
 
 
 def test_sweep_frees_only_holds_whose_time_is_over(shelf):
@@ -254,6 +260,129 @@ def test_sweep_passes_by_what_another_connection_works_on(shelf):
 
     assert swept == 1
     assert (status_of(busy), status_of(idle)) == ("HELD", "EXPIRED")
+
+
+LOCKED_STOCK = "SELECT FROM inventory_stock WHERE sku = %s FOR UPDATE"
+
+
+@pytest.mark.usefixtures("brief")
+def test_sweep_expires_the_holds_of_free_products_while_another_is_locked_and_that_ones_afterwards(shelf, monkeypatch):
+    monkeypatch.setattr(expiry, "BATCH", 2)
+    for sku in ("CUP", "MUG", "TEA"):
+        shelf(sku)
+    waiting = [reserve(("MUG", 1)), reserve(("CUP", 1), ("MUG", 1)), reserve(("MUG", 1), ("TEA", 1))]
+    free = [reserve(("CUP", 1)), reserve(("TEA", 1)), reserve(("CUP", 1), ("TEA", 2))]
+    expire_all_in_turn()
+
+    with ThreadPoolExecutor(1) as pool, ledger.unit_of_work() as cursor:
+        cursor.execute(LOCKED_STOCK, ["MUG"])
+        swept = pool.submit(and_leave, inventory.release_expired_reservations).result(15)
+
+        assert swept == 3
+        assert [status_of(order_id) for order_id in waiting + free] == ["HELD"] * 3 + ["EXPIRED"] * 3
+        assert [levels(sku) for sku in ("CUP", "MUG", "TEA")] == [(9, 1, 0), (7, 3, 0), (9, 1, 0)]
+
+    assert inventory.release_expired_reservations() == 3
+    assert {status_of(order_id) for order_id in waiting} == {"EXPIRED"}
+    assert [levels(sku) for sku in ("CUP", "MUG", "TEA")] == [(10, 0, 0)] * 3
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("both_ways", ["alone"], indirect=True)
+def test_turn_of_many_sets_waits_for_a_locked_product_once(shelf, monkeypatch):
+    monkeypatch.setattr(tasks, "SET", 1)
+    shelf("CUP")
+    shelf("MUG")
+    for sku in ("MUG", "CUP", "CUP", "CUP"):
+        reserve((sku, 1))
+    expire_all_in_turn()
+    find, asked = locked_stock.find_locked_for_long, []
+
+    def noted(skus):
+        asked.append(skus)
+        return find(skus)
+
+    monkeypatch.setattr(locked_stock, "find_locked_for_long", noted)
+    with ledger.unit_of_work() as cursor:
+        cursor.execute(LOCKED_STOCK, ["MUG"])
+        assert at_once([tasks.release_expired_reservations]) == [3]
+        assert asked == [{"MUG"}]
+
+    assert tasks.release_expired_reservations() == 1
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("both_ways", ["alone"], indirect=True)
+def test_holds_of_a_product_in_demand_are_not_left_with_those_of_a_locked_one(shelf, monkeypatch):
+    """Its stock is locked whenever one looks, and free for whoever waits."""
+    monkeypatch.setattr(ledger, "BRIEF_SHARE", 1 / 10)
+    shelf("CUP")
+    shelf("MUG")
+    waiting, free = reserve(("CUP", 1)), reserve(("MUG", 1))
+    expire_all_in_turn()
+    bought = Event()
+
+    def buy() -> None:
+        with ledger.unit_of_work() as cursor:
+            cursor.execute(LOCKED_STOCK, ["MUG"])
+            bought.set()
+            until(lambda: waiting_for(cursor), "the sweep waits its turn", seconds=15)
+
+    with ThreadPoolExecutor(2) as pool, ledger.unit_of_work() as cursor:
+        cursor.execute(LOCKED_STOCK, ["CUP"])
+        buyer = pool.submit(and_leave, buy)
+        assert bought.wait(30)
+        assert pool.submit(and_leave, inventory.release_expired_reservations).result(60) == 1
+        buyer.result(60)
+
+    assert [status_of(order_id) for order_id in (waiting, free)] == ["HELD", "EXPIRED"]
+
+
+@pytest.mark.usefixtures("brief")
+def test_buyer_gets_the_stock_of_free_expired_holds_and_waits_for_that_of_a_locked_one_holding_nothing(shelf):
+    shelf("CUP", quantity=2)
+    shelf("MUG")
+    both, free = reserve(("CUP", 1), ("MUG", 1)), reserve(("CUP", 1))
+    expire_all_in_turn()
+
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.unit_of_work() as cursor:
+            cursor.execute(LOCKED_STOCK, ["MUG"])
+            first = pool.submit(and_leave, lambda: reserve(("CUP", 1))).result(15)
+            assert [status_of(order_id) for order_id in (both, free, first)] == ["HELD", "EXPIRED", "HELD"]
+
+            second = pool.submit(and_leave, lambda: reserve(("CUP", 1)))
+            until(lambda: locked_stock.is_awaited(["MUG"]), "the second waits", seconds=15)
+            cursor.execute("SELECT FROM inventory_stock WHERE sku = 'CUP' FOR UPDATE NOWAIT")
+        assert status_of(second.result(60)) == "HELD"
+
+    assert status_of(both) == "EXPIRED"
+    assert (levels("CUP"), levels("MUG")) == ((0, 2, 0), (10, 0, 0))
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("both_ways", ["alone"], indirect=True)
+def test_command_names_the_locked_products_whose_holds_it_leaves(shelf):
+    shelf("CUP")
+    shelf("MUG")
+    reserve(("CUP", 1))
+    reserve(("MUG", 1))
+    expire_all_in_turn()
+    out = StringIO()
+
+    with ledger.unit_of_work() as cursor:
+        cursor.execute(LOCKED_STOCK, ["MUG"])
+        at_once([lambda: call_command("release_expired_reservations", stdout=out)])
+
+    assert out.getvalue().splitlines() == [
+        "1 reservations expired",
+        "left for later, since their stock is locked: reservations of MUG",
+    ]
+
+
+def expire_all_in_turn() -> None:
+    """Have every hold's time be over, that of the first one longest."""
+    execute("UPDATE inventory_reservation SET expires_at = created_at - interval '1 minute'")
 
 
 def test_command_and_beat_task_run_the_sweep(shelf):

@@ -127,7 +127,7 @@ def test_a_buyer_who_saw_the_hold_overdue_frees_nothing_once_it_is_extended(shel
 
     def free() -> int:
         extended.wait(60)
-        return expiry.expire_reservations(order_ids=[order_id])
+        return expiry.expire_reservations(order_ids=[order_id], locked=set())
 
     pass_expiry(order_id)
 

@@ -18,6 +18,17 @@ FEW_WAIT = (
     f"{TESTS}/test_contention.py::"
     "test_few_orders_wait_for_a_locked_product_outside_of_the_batches_and_further_ones_are_told_at_once"
 )
+SWEEP_OF_FREE = (
+    f"{TESTS}/test_expiry.py::"
+    "test_sweep_expires_the_holds_of_free_products_while_another_is_locked_and_that_ones_afterwards"
+)
+BUYER_FREES = (
+    f"{TESTS}/test_expiry.py::"
+    "test_buyer_gets_the_stock_of_free_expired_holds_and_waits_for_that_of_a_locked_one_holding_nothing"
+)
+MOVE_WAITS = (
+    f"{TESTS}/test_contention.py::test_who_moves_an_order_of_a_locked_product_waits_and_holds_none_that_comes_before_it"
+)
 USE_CASES = f"{TESTS}/test_transitions.py::test_every_use_case_in_every_status_does_what_the_table_says"
 MODEL = "tests/proof/model/test_tables.py::test_reservations_move_as_the_model_does"
 
@@ -148,17 +159,65 @@ MUTANTS = (
         removes="the hold's time before it may expire",
         promise="I2",
         file=EXPIRY,
-        old="WHERE status = 'HELD' AND expires_at <= now()\"\n        \" ORDER BY expires_at LIMIT",
-        new="WHERE status = 'HELD'\"\n        \" ORDER BY expires_at LIMIT",
+        old="WHERE r.status = 'HELD' AND r.expires_at <= now()",
+        new="WHERE r.status = 'HELD'",
         killers=(f"{TESTS}/test_expiry.py::test_sweep_frees_only_holds_whose_time_is_over",),
     ),
     Mutant(
         removes="the sweepers' skipping of what another one has locked",
         promise="I10",
         file=EXPIRY,
-        old=" ORDER BY expires_at LIMIT %s FOR UPDATE SKIP LOCKED",
-        new=" ORDER BY expires_at LIMIT %s FOR UPDATE",
+        old=" LIMIT %s FOR UPDATE OF r SKIP LOCKED",
+        new=" LIMIT %s FOR UPDATE OF r",
         killers=(f"{TESTS}/test_expiry.py::test_sweep_passes_by_what_another_connection_works_on",),
+    ),
+    Mutant(
+        removes="the expired holds of free products while another product is locked",
+        promise="I10",
+        file=EXPIRY,
+        old="AND NOT (kept.skus && %s::text[])",
+        new="AND (%s::text[] IS NOT NULL)",
+        killers=(SWEEP_OF_FREE,),
+    ),
+    Mutant(
+        removes="the brief end of a sweep's wait for a locked product",
+        promise="I10",
+        file=EXPIRY,
+        old="store.move(store.EXPIRE, asked, patience=ledger.brief_patience())",
+        new="store.move(store.EXPIRE, asked, patience=ledger.patience())",
+        killers=(SWEEP_OF_FREE,),
+    ),
+    Mutant(
+        removes="the memory of a turn of sweeps for what is locked",
+        promise="I10",
+        file="inventory/tasks.py",
+        old="limit=SET, locked=locked)",
+        new="limit=SET)",
+        killers=(f"{TESTS}/test_expiry.py::test_turn_of_many_sets_waits_for_a_locked_product_once",),
+    ),
+    Mutant(
+        removes="the holds of a product in demand from what a sweep leaves",
+        promise="I10",
+        file=LOCKED,
+        old="for sku in locked[:MOST_TRIED] if _stays_locked(sku)}",
+        new="for sku in locked[:MOST_TRIED]}",
+        killers=(f"{TESTS}/test_expiry.py::test_holds_of_a_product_in_demand_are_not_left_with_those_of_a_locked_one",),
+    ),
+    Mutant(
+        removes="the products that a move lets go of before it waits long for another",
+        promise="I10",
+        file=RESERVATIONS,
+        old="        return _try_to_move(order_id, change, ledger.brief_patience())\n",
+        new="        return _try_to_move(order_id, change, patience.left())\n",
+        killers=(MOVE_WAITS,),
+    ),
+    Mutant(
+        removes="the wait of a buyer for expired holds of a locked product, while nothing is locked",
+        promise="I10",
+        file=RESERVATIONS,
+        old="            locked_stock.wait_until_free(locked, patience)\n            locked.clear()\n",
+        new="            locked.clear()\n",
+        killers=(BUYER_FREES,),
     ),
     Mutant(
         removes="the refusal to pay for a hold that is over",

@@ -87,7 +87,7 @@ def a_timeout_counts_as_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 def reservations_expire_while_they_are_paid(monkeypatch: pytest.MonkeyPatch) -> None:
     expire = expiry.release_expired_reservations
 
-    def greedy(**limits: int) -> int:
+    def greedy(**limits: Any) -> int:
         with transactions.transaction("inventory"), connections[transactions.alias_for("inventory")].cursor() as cursor:
             cursor.execute(
                 "UPDATE inventory_reservation SET status = 'HELD' WHERE status = 'PAYING' AND expires_at <= now()"
