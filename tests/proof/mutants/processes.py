@@ -151,7 +151,7 @@ MUTANTS = (
         file="shop/draining.py",
         old="                    self.accept(listener)  # type: ignore[no-untyped-call]\n",
         new="                    break\n",
-        killers=(DRAINING,),
+        killers=("tests/unit/shop/test_stopping.py",),
     ),
     Mutant(
         removes="the policy of the page of the API's description",
