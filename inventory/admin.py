@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -133,6 +135,9 @@ class ProductForm(BaseDialogForm):
         help_text="Tick to save a tax class that no active tax rate is for. Until one is, the product is sold without tax.",
     )
 
+    # What the product was as the form was opened; empty where nobody can have changed it.
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+
     def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
         product = row_of(Product, object_id)
         self.product = product
@@ -147,7 +152,19 @@ class ProductForm(BaseDialogForm):
                 "images": write_images(product.details.images),
                 "options": write_options(product.options),
             }
+            kwargs["initial"]["seen"] = _digest(kwargs["initial"])
         super().__init__(request, object_id, *args, **kwargs)
+
+    def clean_seen(self) -> str:
+        """Refuse to put back what somebody else has changed since the form was opened: price, whether it is for sale, or anything."""
+        seen = str(self.cleaned_data["seen"])
+        if seen and seen != self.initial.get("seen"):
+            # At a field that is shown: a dialog has no place for what is wrong with the whole form.
+            self.add_error(
+                "name",
+                "Somebody has changed this product since you opened this form. Close it, look at what is there now, and open it again.",
+            )
+        return seen
 
     def clean(self) -> dict[str, Any]:
         """Put price and currency together as `money`, and what is told of it as `details`."""
@@ -221,6 +238,10 @@ class NewProductForm(ProductForm):
     )
 
     field_order = ("sku", "name", "price", "currency", "active")
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:32]
 
 
 def _dialog(title: str, description: str, form_class: type[BaseDialogForm], submit: str) -> dict[str, Any]:

@@ -84,6 +84,27 @@ def test_the_options_and_the_price_of_a_product_are_told_in_words(shelf):
     assert "Price minor" not in page.content.decode()
 
 
+def test_a_form_that_was_open_meanwhile_does_not_put_back_what_somebody_changed(shelf):
+    shelf(quantity=10)
+    client, product = signed_in(), Product.objects.get()
+    page = client.get(reverse("admin:inventory_product_edit", args=[product.pk]))
+    posted = {name: "" if value is None else value for name, value in page.context["form"].initial.items()}
+    inventory.change_product(sku="MUG", name="Mug", price=Money(9900, "EUR"), active=True, details=inventory.Details())
+
+    late = act(client, "edit", **posted | {"name": "Another name"})
+
+    assert f'name="seen" value="{posted["seen"]}"' in page.content.decode()
+    assert "Somebody has changed this product since you opened this form" in late.content.decode()
+    assert (Product.objects.get().name, Product.objects.get().price_minor) == ("Mug", 9900)
+    now = client.get(reverse("admin:inventory_product_edit", args=[product.pk])).context["form"].initial
+    act(
+        client,
+        "edit",
+        **{name: "" if value is None else value for name, value in now.items()} | {"name": "Another name"},
+    )
+    assert (Product.objects.get().name, Product.objects.get().price_minor) == ("Another name", 9900)
+
+
 def test_staff_receive_and_write_off_stock_with_a_form(shelf):
     shelf(quantity=10)
     client = signed_in()

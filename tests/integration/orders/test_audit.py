@@ -351,7 +351,8 @@ def explain_named(name: str) -> list[str]:
 
 
 def test_the_story_is_found_by_the_number_that_customers_know(confirmed: uuid.UUID):
-    number = f"0{Order.objects.get(pk=confirmed).number[1:9]}1"  # chance draws a number without either once in four times
+    # Chance draws a number without either once in four times.
+    number = f"0{Order.objects.get(pk=confirmed).number[1:9]}1"
     Order.objects.filter(pk=confirmed).update(number=number)
     read_out = f"{number[:5]}-{number[5:]}".lower().replace("0", "o").replace("1", "l")
 
