@@ -179,6 +179,16 @@ MUTANTS = (
         killers=(f"{STORIES}::test_the_story_is_found_by_the_number_that_customers_know",),
     ),
     Mutant(
+        removes="the look whether a product is as its form was opened",
+        promise="edge",
+        file="inventory/admin.py",
+        old='        if seen and seen != self.initial.get("seen"):\n',
+        new="        if not seen and seen:\n",
+        killers=(
+            "tests/integration/inventory/test_admin.py::test_a_form_that_was_open_meanwhile_does_not_put_back_what_somebody_changed",
+        ),
+    ),
+    Mutant(
         removes="the letters that a number is read out with",
         promise="edge",
         file="orders/queries.py",
